@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"net/netip"
+
+	"github.com/primecloudpro/primecloud/proxy/s3op"
+)
+
+// admit refuses by length and by limits, before a byte of the body is asked
+// for, and binds the exchange to its ledger cell.
+func admit(x *exchange) error {
+	x.meter()
+	if err := x.admitBody(); err != nil {
+		return err
+	}
+	if x.op.Verdict != s3op.Forward || x.bucket == nil {
+		return nil
+	}
+	b, err := x.srv.backends.get(x.srv.ctx, x.bucket.BackendID)
+	if err != nil {
+		return err
+	}
+	x.backend = b
+	return x.admitCustomerKey()
+}
+
+// meter binds the exchange to its ledger cell, once.
+func (x *exchange) meter() {
+	if !x.metered {
+		x.srv.cfg.Meter.Begin(&x.tally, x.meterKey())
+		x.metered = true
+	}
+}
+
+// admitBody finds the decoded length of the body. Framing is the gateway's
+// own on the way out, so it must know the length: MinIO answers 411 to a
+// chunked PUT (S3-RULES.md C1).
+func (x *exchange) admitBody() error {
+	f := &x.framing
+	payload := x.auth.Payload
+	if payload.Chunked() {
+		// Only uploads may be framed (S3-RULES.md B16).
+		if x.op.Body != s3op.Stream {
+			return refuse("InvalidRequest", "Streaming payloads are for PutObject and UploadPart only.")
+		}
+		raw, ok := x.header("x-amz-decoded-content-length")
+		if !ok {
+			return errMissingLength
+		}
+		n, ok := parseDecimal(raw)
+		if !ok {
+			return refuse("InvalidArgument", "x-amz-decoded-content-length is not a decimal number.")
+		}
+		x.length = n
+	} else {
+		x.length = max(f.length, 0)
+		if f.chunked {
+			x.length = -1
+		}
+	}
+	switch x.op.Body {
+	case s3op.NoBody:
+		if x.length != 0 {
+			return &s3Error{code: "UnexpectedContent"}
+		}
+	case s3op.Stream:
+		if x.length < 0 || f.length < 0 && !f.chunked {
+			return errMissingLength
+		}
+		if x.length > x.srv.cfg.Limits.ObjectSize {
+			return errTooLarge
+		}
+	case s3op.Document:
+		if x.length > s3op.MaxDocument {
+			return &s3Error{code: "MaxMessageLengthExceeded"}
+		}
+	case s3op.Form:
+		if x.length < 0 {
+			return errMissingLength
+		}
+		if x.length > x.srv.cfg.Limits.ObjectSize+maxFormFields {
+			return errTooLarge
+		}
+	}
+	return nil
+}
+
+// admitCustomerKey keeps customers' encryption keys off plain-text hops.
+func (x *exchange) admitCustomerKey() error {
+	if x.op.Headers&(s3op.CustomerKey|s3op.CopyFrom) == 0 || x.backend.tls {
+		return nil
+	}
+	for i := range x.headers {
+		switch string(x.headers[i].Name) {
+		case "x-amz-server-side-encryption-customer-key", "x-amz-copy-source-server-side-encryption-customer-key":
+			return refuse("InvalidRequest", "Customer-provided encryption keys are not accepted: "+
+				"the storage behind this endpoint is not reached over TLS.")
+		}
+	}
+	return nil
+}
+
+func containsAddr(x *exchange) func(netip.Prefix) bool {
+	addr := x.remote
+	return func(p netip.Prefix) bool { return p.Contains(addr) }
+}

@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"io"
+
+	"github.com/primecloudpro/primecloud/proxy/s3xml"
+)
+
+// deleteObjects puts every key of the document through the checks that a key
+// in a path goes through; entries that fail are answered here, the rest is
+// sent on, and the answers are merged (S3-RULES.md A9).
+func deleteObjects(x *exchange) error {
+	doc, err := x.readDocument()
+	if err != nil {
+		return err
+	}
+	request, err := s3xml.ParseDelete(doc)
+	if err != nil {
+		return err
+	}
+	quiet := request.Quiet
+	var refused []s3xml.DeleteError
+	passed := request.Objects[:0:0]
+	for _, o := range request.Objects {
+		if err := x.mayDelete(&o); err != nil {
+			e := asS3(err)
+			refused = append(refused, s3xml.DeleteError{Key: o.Key, VersionID: o.VersionID, Code: e.code, Message: e.text()})
+			continue
+		}
+		passed = append(passed, o)
+	}
+	result := &s3xml.DeleteResult{}
+	if len(passed) > 0 {
+		x.prepare()
+		if err := x.sendDocument(s3xml.AppendDelete(nil, &s3xml.Delete{Objects: passed, Quiet: quiet})); err != nil {
+			return err
+		}
+		if x.resp.Status != 200 {
+			return x.backendError()
+		}
+		answer, err := io.ReadAll(io.LimitReader(&x.resp, maxAnswerDocument))
+		if err != nil {
+			return err
+		}
+		if result, err = s3xml.ParseDeleteResult(answer); err != nil {
+			return err
+		}
+		x.finish()
+		for i := range result.Errors {
+			e := &result.Errors[i]
+			if code, _, message, known := s3xml.MapCode(e.Code); known {
+				e.Code, e.Message = code, message
+			}
+		}
+	}
+	result.Errors = append(result.Errors, refused...)
+	x.local = s3xml.AppendDeleteResult(x.local[:0], result)
+	x.respondXML(200, x.local)
+	return nil
+}
+
+func (x *exchange) mayDelete(o *s3xml.DeleteObject) error {
+	if o.Conditional {
+		return refuse("NotImplemented", "Conditional deletes are not supported; delete without ETag, Size and LastModifiedTime.")
+	}
+	if len(o.Key) == 0 {
+		return refuse("InvalidArgument", "The key is empty.")
+	}
+	if err := checkKey([]byte(o.Key)); err != nil {
+		return err
+	}
+	return x.mayTouch(x.bucketNm, []byte(o.Key))
+}
+
+// dropDigests forgets the client's digests: the document sent is another.
+func dropDigests(o *outgoing) {
+	kept := o.headers[:0]
+	for _, h := range o.headers {
+		if string(h.Name) == "content-md5" || isChecksumHeader(h.Name) {
+			continue
+		}
+		kept = append(kept, h)
+	}
+	o.headers = kept
+}

@@ -1,0 +1,121 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/primecloudpro/primecloud/proxy/s3xml"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// createBucket writes the ownership record first, then makes the backend's
+// bucket, then activates the record: a crash leaves a record that is busy,
+// never a bucket without an owner.
+func createBucket(x *exchange) error {
+	doc, err := x.readDocument()
+	if err != nil {
+		return err
+	}
+	if len(doc) > 0 {
+		location, err := s3xml.ParseCreateBucket(doc)
+		if err != nil {
+			return err
+		}
+		if location != "" && location != x.srv.cfg.Region {
+			return &s3Error{code: "InvalidLocationConstraint"}
+		}
+	}
+	lock := false
+	if v, ok := x.header("x-amz-bucket-object-lock-enabled"); ok {
+		lock = equalFold(v, "true")
+	}
+	ctx, cancel := x.srv.databaseContext()
+	defer cancel()
+	dir := x.srv.cfg.Directory
+	bucket, err := dir.ReserveBucket(ctx, x.account.ID, string(x.bucketNm), lock)
+	if errors.Is(err, tenancy.ErrBucketExists) && x.srv.cfg.Region == "us-east-1" && !lock {
+		// S3 answers 200 there when the owner creates the bucket again, and
+		// so does nobody else: clients are written for both. MinIO says 409.
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	if err := x.makeBackendBucket(ctx, bucket, lock); err != nil {
+		if rerr := dir.ReleaseBucket(cleanup(ctx), bucket.ID); rerr != nil {
+			x.srv.log.Error("bucket record left behind", "request", string(x.id[:]), "bucket", bucket.ID.String(), "error", rerr)
+		}
+		return err
+	}
+	if err := dir.ActivateBucket(ctx, bucket.ID); err != nil {
+		return err
+	}
+	x.respondEmpty(200)
+	h := &x.ctx.Response.Header
+	h.Set("Location", "/"+bucket.Name)
+	return nil
+}
+
+func (x *exchange) makeBackendBucket(ctx context.Context, bucket *tenancy.Bucket, lock bool) error {
+	b, err := x.srv.backends.get(ctx, bucket.BackendID)
+	if err != nil {
+		return err
+	}
+	x.backend, x.bucket = b, bucket
+	x.out.set("PUT", bucket.BackendName, nil)
+	x.out.payload, x.out.length = emptySHA256, 0
+	if lock {
+		x.out.header([]byte("x-amz-bucket-object-lock-enabled"), valueTrue)
+	}
+	if err := x.send(nil); err != nil {
+		return err
+	}
+	defer x.finish()
+	if x.resp.Status != 200 {
+		return x.backendError()
+	}
+	return nil
+}
+
+// deleteBucket marks the record first, so that no upload begins meanwhile, and
+// restores it when the backend refuses.
+func deleteBucket(x *exchange) error {
+	ctx, cancel := x.srv.databaseContext()
+	defer cancel()
+	dir := x.srv.cfg.Directory
+	if err := dir.BeginDeleteBucket(ctx, x.bucket.ID); err != nil {
+		return err
+	}
+	x.prepare()
+	err := x.send(nil)
+	if err == nil {
+		if s := x.resp.Status; s != 204 && s != 200 && s != 404 {
+			err = x.backendError()
+		}
+		x.finish()
+	}
+	if err != nil {
+		if rerr := dir.RestoreBucket(cleanup(ctx), x.bucket.ID); rerr != nil {
+			x.srv.log.Error("bucket record not restored", "request", string(x.id[:]), "bucket", x.bucket.ID.String(), "error", rerr)
+		}
+		return err
+	}
+	if err := dir.RemoveBucket(ctx, x.bucket.ID); err != nil {
+		return err
+	}
+	x.respondEmpty(204)
+	return nil
+}
+
+// databaseContext bounds what a request waits for PostgreSQL.
+func (s *Server) databaseContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(s.ctx, s.cfg.Limits.DocumentWait)
+}
+
+// cleanup is a context for undoing: it outlives the request's, briefly.
+func cleanup(ctx context.Context) context.Context {
+	c, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	context.AfterFunc(c, cancel)
+	return c
+}

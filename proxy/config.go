@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// Directory answers who owns what, from memory when it can. All returned
+// values are shared and must not be changed. Its errors are those of package
+// tenancy: an error that wraps tenancy.ErrUnavailable means "not known now",
+// never "does not exist".
+type Directory interface {
+	// Identity returns the holder of an access key id. keyID is not kept.
+	Identity(ctx context.Context, keyID []byte) (*tenancy.Identity, error)
+	Account(ctx context.Context, id tenancy.ID) (*tenancy.Account, error)
+	AccountByName(ctx context.Context, name []byte) (*tenancy.Account, error)
+	AccountByDomain(ctx context.Context, host []byte) (*tenancy.Account, error)
+	// Bucket returns an account's bucket in state active.
+	Bucket(ctx context.Context, account tenancy.ID, name []byte) (*tenancy.Bucket, error)
+	Backend(ctx context.Context, id tenancy.ID) (*tenancy.Backend, error)
+
+	// A bucket's life. The ownership record comes first and goes last, so that
+	// two accounts never meet in one backend bucket (S3-RULES.md D10).
+	ReserveBucket(ctx context.Context, account tenancy.ID, name string, objectLock bool) (*tenancy.Bucket, error)
+	ActivateBucket(ctx context.Context, id tenancy.ID) error
+	ReleaseBucket(ctx context.Context, id tenancy.ID) error
+	BeginDeleteBucket(ctx context.Context, id tenancy.ID) error
+	RestoreBucket(ctx context.Context, id tenancy.ID) error
+	RemoveBucket(ctx context.Context, id tenancy.ID) error
+	ListBuckets(ctx context.Context, account tenancy.ID, prefix, after string, limit int) ([]*tenancy.Bucket, error)
+}
+
+// Meter is the ledger as the data path sees it: Begin binds the tally of one
+// request to its cell; the tally then counts while bytes move.
+type Meter interface {
+	Begin(t *metering.Tally, k metering.Key)
+}
+
+// Config is what a Server needs. Only Directory and Meter are required.
+type Config struct {
+	Directory Directory
+	Meter     Meter
+	Logger    *slog.Logger          // nil: discard
+	Metrics   prometheus.Registerer // nil: none
+
+	// Region is the one region of this gateway. Default: us-east-1, which
+	// every client assumes when it is told nothing.
+	Region string
+	// Hosts are the shared S3 hosts, where the account comes from the access
+	// key: path style on the host itself, a bucket in front of it for
+	// virtual-host style. IP addresses count as shared hosts.
+	Hosts []string
+	// TenantDomain serves <account>.<domain> and <bucket>.<account>.<domain>.
+	TenantDomain string
+	// TrustedProxies may name the client in X-Forwarded-For. Default: nobody.
+	TrustedProxies []netip.Prefix
+	// PublicScheme and the request's own Host make the Location that
+	// CompleteMultipartUpload returns. Default: that of the connection.
+	PublicScheme string
+
+	Limits Limits
+
+	now func() time.Time
+}
+
+// Limits bound what one client may hold. Zero fields take the default named.
+type Limits struct {
+	Head         int           // bytes of a request's head; 16 KiB (AWS: 8 KiB of headers, long presigned URLs on top)
+	HeadTimeout  time.Duration // a head must be complete within it; 20 s
+	Idle         time.Duration // a connection may wait between requests; 60 s
+	Stall        time.Duration // no progress of a body for this long ends it; 60 s
+	Grace        time.Duration // before MinRate applies; 60 s
+	MinRate      int64         // bytes per second a body must reach on average; 1 KiB/s
+	Connections  int           // connections at once; 65536
+	PerAddress   int           // connections of one client address; 0: no bound
+	ObjectSize   int64         // bytes of one PUT or part; 5 GiB
+	AnswerWait   time.Duration // for the backend's answer; 5 min (a large Complete takes long)
+	DocumentWait time.Duration // for PostgreSQL on a cache miss; 5 s
+}
+
+func (l *Limits) setDefaults() {
+	setDefault(&l.Head, 16<<10)
+	setDefault(&l.HeadTimeout, 20*time.Second)
+	setDefault(&l.Idle, time.Minute)
+	setDefault(&l.Stall, time.Minute)
+	setDefault(&l.Grace, time.Minute)
+	setDefault(&l.MinRate, 1<<10)
+	setDefault(&l.Connections, 1<<16)
+	setDefault(&l.ObjectSize, 5<<30)
+	setDefault(&l.AnswerWait, 5*time.Minute)
+	setDefault(&l.DocumentWait, 5*time.Second)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c *Config) validate() error {
+	var errs []error
+	if c.Directory == nil {
+		// Without a directory nothing could be verified (S3-RULES.md A16).
+		errs = append(errs, errors.New("proxy: Directory is required"))
+	}
+	if c.Meter == nil {
+		errs = append(errs, errors.New("proxy: Meter is required"))
+	}
+	return errors.Join(errs...)
+}

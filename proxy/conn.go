@@ -1,0 +1,207 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Steps in which a body moves: between two steps bytes are counted and
+// deadlines are extended.
+const (
+	spliceStep = 1 << 20
+	copyStep   = 256 << 10
+)
+
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyStep); return &b }}
+
+// conn is a client's connection. It sees every byte that the socket took, so
+// that the ledger counts what was delivered rather than what was meant to be,
+// and it bounds each wait by progress instead of by a total time.
+//
+// fasthttp writes a streamed body after the handler has returned and closes
+// the stream before the last bytes reach the socket; only the connection knows
+// when an answer is out.
+type conn struct {
+	net.Conn
+	tcp    *net.TCPConn // nil under TLS: nothing can be spliced then
+	limits *Limits
+	tls    bool
+
+	// Only the serving goroutine touches these.
+	pending *exchange // begun and not settled
+	head    headEnd
+	sent    int64 // body bytes the socket took
+	pace    pace
+	reading bool // a request body is being read: reads are bounded by progress
+	inPace  pace
+}
+
+// answer starts the counting of a new answer: the bytes up to the end of its
+// head are not body.
+func (c *conn) answer(x *exchange) {
+	c.head = headEnd{}
+	c.sent = 0
+	c.pace = pace{}
+	c.pending = x
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	if !c.reading {
+		return c.Conn.Read(p)
+	}
+	if err := c.inPace.step(c.limits, c.Conn.SetReadDeadline); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Read(p)
+	c.inPace.moved += int64(n)
+	return n, err
+}
+
+// readBody switches between waiting for a request (fasthttp's time-outs) and
+// reading a body (bounded by progress).
+func (c *conn) readBody(on bool) {
+	c.reading = on
+	if on {
+		c.inPace = pace{}
+	}
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	if err := c.pace.step(c.limits, c.Conn.SetWriteDeadline); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(p)
+	c.pace.moved += int64(n)
+	c.count(p[:n])
+	return n, err
+}
+
+// ReadFrom moves a body from an upstream socket. Without TLS on either side
+// the kernel moves it (splice); otherwise through a pooled buffer.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	if c.tcp == nil {
+		buf := copyBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+		defer copyBuffers.Put(buf)
+		return io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{r}, *buf)
+	}
+	if err := c.pace.step(c.limits, c.Conn.SetWriteDeadline); err != nil {
+		return 0, err
+	}
+	n, err := c.tcp.ReadFrom(r)
+	c.pace.moved += n
+	c.body(n)
+	return n, err
+}
+
+func (c *conn) count(p []byte) {
+	if !c.head.seen {
+		p = p[c.head.find(p):]
+		if !c.head.seen {
+			return
+		}
+	}
+	c.body(int64(len(p)))
+}
+
+func (c *conn) body(n int64) {
+	if n == 0 {
+		return
+	}
+	c.sent += n
+	if c.pending != nil {
+		c.pending.tally.Egress(n)
+	}
+}
+
+// headEnd finds the blank line that ends a head written in any pieces.
+type headEnd struct {
+	seen bool
+	tail [3]byte
+	n    int
+}
+
+var blankLine = []byte("\r\n\r\n")
+
+// find returns how many bytes of p belong to the head.
+func (h *headEnd) find(p []byte) int {
+	if h.n > 0 {
+		var joined [6]byte
+		k := copy(joined[:], h.tail[:h.n])
+		k += copy(joined[k:], p[:min(3, len(p))])
+		if i := bytes.Index(joined[:k], blankLine); i >= 0 {
+			h.seen = true
+			return i + len(blankLine) - h.n
+		}
+	}
+	if i := bytes.Index(p, blankLine); i >= 0 {
+		h.seen = true
+		return i + len(blankLine)
+	}
+	if len(p) >= len(h.tail) {
+		h.n = copy(h.tail[:], p[len(p)-len(h.tail):])
+		return len(p)
+	}
+	var joined [6]byte
+	k := copy(joined[:], h.tail[:h.n])
+	k += copy(joined[k:], p)
+	h.n = copy(h.tail[:], joined[max(0, k-len(h.tail)):k])
+	return len(p)
+}
+
+// pace bounds a transfer by its rate: after a grace period it must have moved
+// at least MinRate bytes per second, and no single wait may be longer than
+// Stall. A fixed time-out would cut long uploads; none at all would let a
+// client hold a connection for ever (S3-RULES.md C12).
+type pace struct {
+	started time.Time
+	until   time.Time
+	moved   int64
+}
+
+func (p *pace) step(l *Limits, setDeadline func(time.Time) error) error {
+	now := time.Now()
+	if p.started.IsZero() {
+		p.started = now
+	}
+	if elapsed := now.Sub(p.started); elapsed > l.Grace && p.moved < int64((elapsed-l.Grace).Seconds()*float64(l.MinRate)) {
+		return errSlow
+	}
+	// Moving a deadline is not free: only when half of it has passed.
+	if p.until.Sub(now) > l.Stall/2 {
+		return nil
+	}
+	p.until = now.Add(l.Stall)
+	return setDeadline(p.until)
+}
+
+// listener wraps what it accepts in conn.
+type listener struct {
+	net.Listener
+	limits *Limits
+	track  func(*conn)
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	w := &conn{Conn: c, limits: l.limits}
+	w.tcp, _ = c.(*net.TCPConn)
+	_, w.tls = c.(*tls.Conn)
+	l.track(w)
+	return w, nil
+}
+
+// addr is the peer's address.
+func (c *conn) addr() netip.Addr {
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}

@@ -1,0 +1,117 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/md5" //nolint:gosec // Content-MD5 is what S3 defines
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"io"
+
+	"github.com/primecloudpro/primecloud/proxy/s3op"
+	"github.com/primecloudpro/primecloud/proxy/s3xml"
+	"github.com/primecloudpro/primecloud/sigv4"
+)
+
+// readDocument reads a request document whole and holds it against every
+// digest the client sent, before anything acts on it (S3-RULES.md B15, D22).
+func (x *exchange) readDocument() ([]byte, error) {
+	x.conn.readBody(true)
+	defer x.conn.readBody(false)
+	src := x.ctx.RequestBodyStream()
+	if src == nil {
+		src = emptyReader{}
+	}
+	limit := int64(s3op.MaxDocument)
+	if x.length >= 0 {
+		limit = x.length
+	}
+	x.tally.DeclaredIngress(max(x.length, 0))
+	doc, err := io.ReadAll(io.LimitReader(src, limit+1))
+	x.tally.Ingress(min(int64(len(doc)), limit))
+	switch {
+	case err != nil:
+		return nil, err
+	case int64(len(doc)) > limit:
+		return nil, &s3Error{code: "MaxMessageLengthExceeded"}
+	case x.length >= 0 && int64(len(doc)) < x.length:
+		return nil, errIncomplete
+	}
+	return doc, x.checkDigests(doc)
+}
+
+func (x *exchange) checkDigests(doc []byte) error {
+	if x.auth.Payload == sigv4.PayloadHashed && sha256.Sum256(doc) != x.auth.PayloadHash {
+		return &s3Error{code: "XAmzContentSHA256Mismatch"}
+	}
+	digests := 0
+	for i := range x.headers {
+		name, value := x.headers[i].Name, x.headers[i].Value
+		if string(name) == "content-md5" {
+			digests++
+			want, err := base64.StdEncoding.DecodeString(string(value))
+			if err != nil || len(want) != md5.Size {
+				return &s3Error{code: "InvalidDigest"}
+			}
+			if sum := md5.Sum(doc); !bytes.Equal(want, sum[:]) { //nolint:gosec // see the import
+				return &s3Error{code: "BadDigest"}
+			}
+			continue
+		}
+		sum, ok := sigv4.ParseChecksum(string(name))
+		if !ok || x.op.Name == "CompleteMultipartUpload" { // there it is the whole object's
+			continue
+		}
+		digests++
+		h := sum.New()
+		h.Write(doc)
+		if base64.StdEncoding.EncodeToString(h.Sum(nil)) != string(value) {
+			return &s3Error{code: "BadDigest"}
+		}
+	}
+	if digests == 0 && x.op.Name == "DeleteObjects" && x.auth.Payload != sigv4.PayloadHashed {
+		return refuse("InvalidRequest", "Missing required header for this request: Content-MD5 or x-amz-checksum-*.")
+	}
+	return nil
+}
+
+// translate turns the client's document into the one for the backend, built
+// from what was understood, never the client's bytes.
+func (x *exchange) translate(doc []byte) ([]byte, error) {
+	switch x.op.Name {
+	case "PutBucketPolicy":
+		return s3xml.PolicyIn(doc, x.bucket.Name, x.bucket.BackendName)
+	case "CompleteMultipartUpload":
+		parts, err := s3xml.ParseComplete(doc)
+		if err != nil {
+			return nil, err
+		}
+		return s3xml.AppendComplete(nil, parts), nil
+	}
+	return documents[x.op.Name](doc)
+}
+
+var documents = map[string]s3xml.Config{
+	"PutBucketVersioning":             s3xml.Versioning,
+	"PutBucketLifecycleConfiguration": s3xml.Lifecycle,
+	"PutBucketTagging":                s3xml.BucketTagging,
+	"PutObjectLockConfiguration":      s3xml.ObjectLock,
+	"PutBucketEncryption":             s3xml.Encryption,
+	"PutObjectTagging":                s3xml.ObjectTagging,
+	"PutObjectRetention":              s3xml.Retention,
+	"PutObjectLegalHold":              s3xml.LegalHold,
+}
+
+func (x *exchange) hexSHA256(doc []byte) []byte {
+	sum := sha256.Sum256(doc)
+	n := len(x.arena)
+	x.arena = hex.AppendEncode(x.arena, sum[:])
+	return x.arena[n:len(x.arena):len(x.arena)]
+}
+
+func (x *exchange) base64MD5(doc []byte) []byte {
+	sum := md5.Sum(doc) //nolint:gosec // see the import
+	n := len(x.arena)
+	x.arena = base64.StdEncoding.AppendEncode(x.arena, sum[:])
+	return x.arena[n:len(x.arena):len(x.arena)]
+}

@@ -1,0 +1,191 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+
+	"github.com/primecloudpro/primecloud/proxy/s3op"
+	"github.com/primecloudpro/primecloud/proxy/s3xml"
+	"github.com/primecloudpro/primecloud/proxy/upstream"
+	"github.com/primecloudpro/primecloud/sigv4"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// s3Error is an answer in S3's own error form.
+type s3Error struct {
+	code    string
+	message string // "": the code's usual sentence
+	region  string // AuthorizationHeaderMalformed and redirects tell the client the region
+	cause   error  // for the log; never shown
+}
+
+func (e *s3Error) Error() string {
+	s := e.code + ": " + e.text()
+	if e.cause != nil {
+		s += ": " + e.cause.Error()
+	}
+	return s
+}
+
+func (e *s3Error) Unwrap() error { return e.cause }
+
+func (e *s3Error) text() string {
+	if e.message != "" {
+		return e.message
+	}
+	return codes[e.code].message
+}
+
+func (e *s3Error) status() int {
+	if c, ok := codes[e.code]; ok {
+		return c.status
+	}
+	return 500
+}
+
+// refuse makes an error of a code with a sentence of its own.
+func refuse(code, message string) error { return &s3Error{code: code, message: message} }
+
+// codes are S3's error codes with their HTTP status and usual sentence
+// (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+var codes = map[string]struct {
+	status  int
+	message string
+}{
+	"AccessDenied":                          {403, "Access Denied."},
+	"AccessForbidden":                       {403, "CORSResponse: CORS is not enabled for this bucket."},
+	"AccountProblem":                        {403, "There is a problem with this account that prevents the request; contact support."},
+	"AuthorizationHeaderMalformed":          {400, "The authorization header is malformed."},
+	"AuthorizationQueryParametersError":     {400, "The authorization query parameters are malformed."},
+	"BadDigest":                             {400, "The Content-MD5 or checksum value that you specified did not match what the server received."},
+	"BadRequest":                            {400, "The request is not valid HTTP."},
+	"BucketAlreadyExists":                   {409, "The requested bucket name is not available."},
+	"BucketAlreadyOwnedByYou":               {409, "Your previous request to create the named bucket succeeded and you already own it."},
+	"BucketNotEmpty":                        {409, "The bucket you tried to delete is not empty."},
+	"ConditionalRequestConflict":            {409, "A conflicting operation is in progress; try again."},
+	"ClientDisconnected":                    {499, "The client closed the connection."},
+	"EntityTooLarge":                        {400, "Your proposed upload exceeds the maximum allowed object size."},
+	"EntityTooSmall":                        {400, "Your proposed upload is smaller than the minimum allowed object size."},
+	"ExpectationFailed":                     {417, "Only Expect: 100-continue is supported."},
+	"IllegalLocationConstraintException":    {400, "The location constraint is incompatible with the region of this endpoint."},
+	"IncompleteBody":                        {400, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
+	"InternalError":                         {500, "We encountered an internal error. Please try again."},
+	"InvalidAccessKeyId":                    {403, "The access key id you provided does not exist in our records."},
+	"InvalidArgument":                       {400, "Invalid argument."},
+	"InvalidBucketName":                     {400, "The specified bucket is not valid."},
+	"InvalidBucketState":                    {409, "The request is not valid with the current state of the bucket."},
+	"InvalidChunkSizeError":                 {403, "A chunk of the body has an invalid size."},
+	"InvalidDigest":                         {400, "The Content-MD5 or checksum value that you specified is not valid."},
+	"InvalidLocationConstraint":             {400, "The specified location constraint is not valid."},
+	"InvalidObjectState":                    {403, "The operation is not valid for the current state of the object."},
+	"InvalidPart":                           {400, "One or more of the specified parts could not be found."},
+	"InvalidPartNumber":                     {416, "The requested part number is not satisfiable."},
+	"InvalidPartOrder":                      {400, "The list of parts was not in ascending order."},
+	"InvalidPolicyDocument":                 {400, "The content of the form does not meet the conditions specified in the policy document."},
+	"InvalidRange":                          {416, "The requested range is not satisfiable."},
+	"InvalidRequest":                        {400, "The request is not valid."},
+	"InvalidStorageClass":                   {400, "The storage class you specified is not valid."},
+	"InvalidTag":                            {400, "The tag provided was not a valid tag."},
+	"InvalidToken":                          {403, "Temporary credentials are not supported; leave the security token out."},
+	"InvalidURI":                            {400, "Couldn't parse the specified URI."},
+	"KeyTooLongError":                       {400, "Your key is too long."},
+	"MalformedACLError":                     {400, "The ACL document is not well-formed."},
+	"MalformedPOSTRequest":                  {400, "The body of your POST request is not well-formed multipart/form-data."},
+	"MalformedPolicy":                       {400, "The policy is not valid."},
+	"MalformedTrailerError":                 {400, "The request contained trailing data that was not well-formed."},
+	"MalformedXML":                          {400, "The XML you provided was not well-formed or did not validate against our published schema."},
+	"MaxMessageLengthExceeded":              {400, "Your request was too big."},
+	"MaxPostPreDataLengthExceededError":     {400, "Your POST request fields preceding the upload file were too large."},
+	"MetadataTooLarge":                      {400, "Your metadata headers exceed the maximum allowed metadata size."},
+	"MethodNotAllowed":                      {405, "The specified method is not allowed against this resource."},
+	"MisdirectedRequest":                    {421, "This server does not serve the host of the request."},
+	"MissingContentLength":                  {411, "You must provide the Content-Length HTTP header."},
+	"MissingSecurityHeader":                 {400, "Your request is missing a required header."},
+	"NoSuchBucket":                          {404, "The specified bucket does not exist."},
+	"NoSuchBucketPolicy":                    {404, "The bucket policy does not exist."},
+	"NoSuchCORSConfiguration":               {404, "The CORS configuration does not exist."},
+	"NoSuchKey":                             {404, "The specified key does not exist."},
+	"NoSuchLifecycleConfiguration":          {404, "The lifecycle configuration does not exist."},
+	"NoSuchObjectLockConfiguration":         {404, "The specified object does not have an ObjectLock configuration."},
+	"NoSuchTagSet":                          {404, "The TagSet does not exist."},
+	"NoSuchUpload":                          {404, "The specified multipart upload does not exist."},
+	"NoSuchVersion":                         {404, "The specified version does not exist."},
+	"NoSuchWebsiteConfiguration":            {404, "The specified bucket does not have a website configuration."},
+	"NotFound":                              {404, "Not found."},
+	"NotImplemented":                        {501, "A header or parameter you provided implies functionality that is not implemented."},
+	"NotModified":                           {304, "Not modified."},
+	"ObjectLockConfigurationNotFoundError":  {404, "Object Lock configuration does not exist for this bucket."},
+	"OperationAborted":                      {409, "A conflicting conditional operation is currently in progress against this resource. Try again."},
+	"OwnershipControlsNotFoundError":        {404, "The bucket ownership controls were not found."},
+	"PreconditionFailed":                    {412, "At least one of the preconditions you specified did not hold."},
+	"ReplicationConfigurationNotFoundError": {404, "The replication configuration was not found."},
+	"RequestHeaderSectionTooLarge":          {400, "Your request header section exceeds the maximum allowed size."},
+	"RequestTimeTooSkewed":                  {403, "The difference between the request time and the current time is too large."},
+	"RequestTimeout":                        {400, "Your socket connection to the server was not read from or written to within the timeout period."},
+	"ServerSideEncryptionConfigurationNotFoundError": {404, "The server side encryption configuration was not found."},
+	"ServiceUnavailable":                             {503, "Service is unable to handle the request. Try again."},
+	"SignatureDoesNotMatch":                          {403, "The request signature we calculated does not match the signature you provided. Check your secret access key and signing method."},
+	"SlowDown":                                       {503, "Please reduce your request rate."},
+	"TooManyBuckets":                                 {400, "You have attempted to create more buckets than allowed."},
+	"UnexpectedContent":                              {400, "This request does not support content."},
+	"XAmzContentChecksumMismatch":                    {400, "The provided 'x-amz-checksum' header does not match what was computed."},
+	"XAmzContentSHA256Mismatch":                      {400, "The provided 'x-amz-content-sha256' header does not match what was computed."},
+}
+
+var (
+	errMissingLength = &s3Error{code: "MissingContentLength"}
+	errTooLarge      = &s3Error{code: "EntityTooLarge"}
+	errIncomplete    = &s3Error{code: "IncompleteBody"}
+	errNoBucket      = &s3Error{code: "NoSuchBucket"}
+	errDenied        = &s3Error{code: "AccessDenied"}
+	errSlow          = errors.New("proxy: client slower than the minimum rate")
+)
+
+// sentinels is the only table from other packages' errors to S3 codes.
+var sentinels = []struct {
+	err  error
+	code string
+}{
+	{tenancy.ErrKeyUnknown, "InvalidAccessKeyId"},
+	{tenancy.ErrBucketUnknown, "NoSuchBucket"},
+	{tenancy.ErrBucketExists, "BucketAlreadyOwnedByYou"},
+	{tenancy.ErrBucketBusy, "OperationAborted"},
+	{tenancy.ErrUnavailable, "ServiceUnavailable"},
+	{upstream.ErrNoEndpoint, "ServiceUnavailable"},
+	{errSlow, "RequestTimeout"},
+	{os.ErrDeadlineExceeded, "RequestTimeout"},
+	{context.DeadlineExceeded, "ServiceUnavailable"},
+	{context.Canceled, "ServiceUnavailable"},
+	{io.ErrUnexpectedEOF, "IncompleteBody"},
+	{net.ErrClosed, "ClientDisconnected"},
+}
+
+// asS3 turns any error of a stage into what the client is told. The text of an
+// error that nobody foresaw goes to the log only.
+func asS3(err error) *s3Error {
+	var (
+		own     *s3Error
+		signed  *sigv4.Error
+		refusal *s3op.Refusal
+		doc     *s3xml.DocError
+	)
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &signed):
+		return &s3Error{code: signed.Code, message: signed.Message, region: signed.Region}
+	case errors.As(err, &refusal):
+		return &s3Error{code: refusal.Code, message: refusal.Message}
+	case errors.As(err, &doc):
+		return &s3Error{code: doc.Code, message: doc.Message}
+	}
+	for _, s := range sentinels {
+		if errors.Is(err, s.err) {
+			return &s3Error{code: s.code, cause: err}
+		}
+	}
+	return &s3Error{code: "InternalError", cause: err}
+}

@@ -1,0 +1,196 @@
+package proxy
+
+import (
+	"bytes"
+
+	"github.com/primecloudpro/primecloud/proxy/s3op"
+	"github.com/primecloudpro/primecloud/proxy/upstream"
+	"github.com/primecloudpro/primecloud/sigv4"
+)
+
+// forward answers here or sends the rebuilt request to the backend and waits
+// for the head of its answer.
+func forward(x *exchange) error {
+	if x.op.Verdict == s3op.Local {
+		return localAnswers[x.op.Name](x)
+	}
+	if special := specials[x.op.Name]; special != nil {
+		return special(x)
+	}
+	x.prepare()
+	switch x.op.Body {
+	case s3op.Stream:
+		if err := x.body.open(); err != nil {
+			return err
+		}
+		return x.send(&x.body)
+	case s3op.Document:
+		doc, err := x.readDocument()
+		if err != nil {
+			return err
+		}
+		out, err := x.translate(doc)
+		if err != nil {
+			return err
+		}
+		return x.sendDocument(out)
+	}
+	return x.send(nil)
+}
+
+// specials are the operations that are more than one rebuilt request.
+var specials map[string]func(*exchange) error
+
+func init() { //nolint:gochecknoinits // breaks the initialisation cycle between forward and its parts
+	specials = map[string]func(*exchange) error{
+		"CreateBucket":          createBucket,
+		"DeleteBucket":          deleteBucket,
+		"DeleteObjects":         deleteObjects,
+		"PostObject":            postObject,
+		"GetBucketPolicyStatus": policyStatus,
+	}
+}
+
+// prepare builds the outgoing request from the operation's row.
+func (x *exchange) prepare() {
+	o := &x.out
+	o.set(x.op.Method, x.bucket.BackendName, x.key)
+	if x.anonymous() {
+		o.payload = nil
+	} else {
+		o.payload = emptySHA256
+	}
+	for i := range x.target.Query {
+		p := &x.target.Query[i]
+		if string(p.Name) == x.op.Selector || x.op.Allows(p.Name) {
+			o.param(p.Name, p.Value)
+		}
+	}
+	for i := range x.headers {
+		x.passHeader(x.headers[i].Name, x.headers[i].Value)
+	}
+	for i := range x.target.Query {
+		p := &x.target.Query[i]
+		if s3op.Hoisted(p.Name) {
+			n := len(x.arena)
+			x.arena = appendLower(x.arena, p.Name)
+			x.passHeader(x.arena[n:len(x.arena):len(x.arena)], p.Value)
+		}
+	}
+	if x.op.CopySource {
+		o.header(hdrCopySource, x.copySourceValue())
+	}
+}
+
+var (
+	hdrCopySource      = []byte("x-amz-copy-source")
+	hdrContentEncoding = []byte("content-encoding")
+	hdrBypass          = []byte("x-amz-bypass-governance-retention")
+	valueTrue          = []byte("true")
+)
+
+// passHeader forwards a request header if the operation's row takes it.
+func (x *exchange) passHeader(name, value []byte) {
+	h := s3op.LookupHeader(name)
+	if h.Group&x.op.Headers == 0 {
+		return
+	}
+	if h.Treatment == s3op.Pass {
+		x.addHeader(name, value)
+		return
+	}
+	switch string(name) {
+	case "content-encoding":
+		if v := x.withoutAWSChunked(value); len(v) > 0 {
+			x.addHeader(hdrContentEncoding, v)
+		}
+	case "x-amz-server-side-encryption":
+		x.addHeader(name, value)
+	case "x-amz-bypass-governance-retention":
+		if equalFold(value, "true") {
+			x.addHeader(hdrBypass, valueTrue)
+		}
+	}
+}
+
+// addHeader merges a repeated header into one line (RFC 9110 section 5.3).
+func (x *exchange) addHeader(name, value []byte) {
+	o := &x.out
+	for i := range o.headers {
+		if h := &o.headers[i]; bytes.Equal(h.Name, name) {
+			n := len(x.arena)
+			x.arena = append(append(append(x.arena, h.Value...), ','), value...)
+			h.Value = x.arena[n:len(x.arena):len(x.arena)]
+			return
+		}
+	}
+	o.header(name, value)
+}
+
+// withoutAWSChunked takes the framing's token out of a Content-Encoding; what
+// is left belongs to the object (S3-RULES.md B17).
+func (x *exchange) withoutAWSChunked(value []byte) []byte {
+	n := len(x.arena)
+	for len(value) > 0 {
+		token, rest, _ := bytes.Cut(value, []byte{','})
+		value = rest
+		token = bytes.Trim(token, " \t")
+		if len(token) == 0 || equalFold(token, "aws-chunked") {
+			continue
+		}
+		if len(x.arena) > n {
+			x.arena = append(x.arena, ',')
+		}
+		x.arena = append(x.arena, token...)
+	}
+	return x.arena[n:len(x.arena):len(x.arena)]
+}
+
+// copySourceValue encodes the source that was authorised, in the backend's names.
+func (x *exchange) copySourceValue() []byte {
+	n := len(x.arena)
+	x.arena = append(x.arena, x.source.bucket.BackendName...)
+	x.arena = append(x.arena, '/')
+	x.arena = sigv4.AppendEscape(x.arena, x.source.key, true)
+	if x.source.versionID != nil {
+		x.arena = append(x.arena, "?versionId="...)
+		x.arena = sigv4.AppendEscape(x.arena, x.source.versionID, false)
+	}
+	return x.arena[n:len(x.arena):len(x.arena)]
+}
+
+// send performs the outgoing request. body may be nil.
+func (x *exchange) send(body upstream.Body) error {
+	x.upstream = upstream.Request{
+		Head:       x.out.head,
+		Body:       body,
+		Idempotent: x.op.Idempotent,
+		NoBody:     x.out.method == "HEAD",
+	}
+	x.responded = true
+	err := x.backend.pool.Do(x.srv.ctx, &x.upstream, &x.resp)
+	if err == nil {
+		return nil
+	}
+	x.responded = false
+	if x.body.err != nil {
+		return x.body.err
+	}
+	return &s3Error{code: "ServiceUnavailable", cause: err}
+}
+
+// sendDocument sends a document made here: hashed, so that the backend checks
+// what it got.
+func (x *exchange) sendDocument(doc []byte) error {
+	if x.op.Name != "CompleteMultipartUpload" { // there they are the whole object's
+		dropDigests(&x.out)
+	}
+	x.out.length = int64(len(doc))
+	x.out.payload = x.hexSHA256(doc)
+	if len(doc) > 0 {
+		// MinIO wants a digest with most documents, whatever the client sent.
+		x.out.header([]byte("content-md5"), x.base64MD5(doc))
+	}
+	x.body.doc = doc
+	return x.send(&x.body)
+}

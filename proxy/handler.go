@@ -1,0 +1,61 @@
+package proxy
+
+import "github.com/valyala/fasthttp"
+
+// A stage fills its part of x or returns the error that ends the request.
+type stage func(x *exchange) error
+
+// The stages run in this order for every request; none can be skipped by a
+// flag. Those of before run ahead of the body, inside the Expect handler when
+// the client waits for permission to send it.
+var (
+	before = [...]stage{parse, resolve, verify, authorize, admit}
+	after  = [...]stage{forward, rewrite}
+)
+
+// expect runs the stages before the body for a request with
+// Expect: 100-continue, so that a refused upload costs no bytes. fasthttp
+// calls it instead of handle when the answer is not 100.
+func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
+	x := s.begin(ctx)
+	if x.failed == nil {
+		return fasthttp.StatusContinue
+	}
+	x.respondError(x.failed)
+	return ctx.Response.StatusCode()
+}
+
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	x := ctx.Conn().(*conn).pending //nolint:forcetypeassert // every connection comes from listener
+	if x == nil || !x.begun {
+		x = s.begin(ctx)
+	}
+	if x.failed != nil {
+		x.respondError(x.failed)
+		return
+	}
+	for _, run := range after {
+		if err := run(x); err != nil {
+			x.respondError(err)
+			return
+		}
+	}
+}
+
+func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
+	x := s.newExchange(ctx, ctx.Conn().(*conn)) //nolint:forcetypeassert // every connection comes from listener
+	x.begun = true
+	for _, run := range before {
+		if err := run(x); err != nil {
+			x.failed = err
+			break
+		}
+	}
+	return x
+}
+
+// malformed answers what fasthttp could not read as a request.
+func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
+	x := s.newExchange(ctx, ctx.Conn().(*conn)) //nolint:forcetypeassert // every connection comes from listener
+	x.respondError(framingError(err))
+}

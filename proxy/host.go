@@ -1,0 +1,137 @@
+package proxy
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// host is whom a Host header addresses.
+type host struct {
+	name    []byte // lower case, no port, no trailing dot
+	shared  bool   // the account comes from the access key
+	account []byte // the tenant host's account name
+	domain  bool   // a custom domain, to be looked up
+	bucket  []byte // virtual-host style
+}
+
+// hostNames are the configured names, longest first, so that a tenant domain
+// below a shared host wins over a bucket of that name.
+type hostNames struct {
+	suffixes []string
+	tenant   string
+}
+
+func newHostNames(hosts []string, tenantDomain string) hostNames {
+	h := hostNames{tenant: strings.ToLower(strings.Trim(tenantDomain, "."))}
+	for _, name := range hosts {
+		h.suffixes = append(h.suffixes, strings.ToLower(strings.Trim(name, ".")))
+	}
+	if h.tenant != "" {
+		h.suffixes = append(h.suffixes, h.tenant)
+	}
+	slices.SortFunc(h.suffixes, func(a, b string) int { return len(b) - len(a) })
+	return h
+}
+
+// parseHost decides whom the Host header names. The port is the client's
+// business; HTTP/1.1 requires the header (RFC 9112 section 3.2).
+func (x *exchange) parseHost() error {
+	raw, ok := x.header("host")
+	if !ok || len(raw) == 0 {
+		return refuse("BadRequest", "The request has no Host header.")
+	}
+	name := raw
+	if i := bytes.LastIndexByte(name, ':'); i >= 0 && bytes.IndexByte(name[i:], ']') < 0 {
+		name = name[:i]
+	}
+	name = bytes.TrimSuffix(name, []byte{'.'})
+	x.host.name = appendLower(x.host.name[:0], name)
+	for _, c := range x.host.name {
+		if !alphanumeric(c) && c != '.' && c != '-' && c != '_' && c != ':' && c != '[' && c != ']' {
+			return refuse("BadRequest", "The Host header is not a host name.")
+		}
+	}
+	return x.srv.hosts.match(&x.host)
+}
+
+func (n *hostNames) match(h *host) error {
+	for _, suffix := range n.suffixes {
+		if string(h.name) == suffix {
+			if suffix == n.tenant {
+				break
+			}
+			h.shared = true
+			return nil
+		}
+		front, ok := bytes.CutSuffix(h.name, []byte(suffix))
+		if !ok || len(front) < 2 || front[len(front)-1] != '.' {
+			continue
+		}
+		front = front[:len(front)-1]
+		if suffix != n.tenant {
+			h.shared, h.bucket = true, front
+			return nil
+		}
+		h.account = front
+		if i := bytes.LastIndexByte(front, '.'); i >= 0 {
+			h.bucket, h.account = front[:i], front[i+1:]
+		}
+		return nil
+	}
+	if isAddress(h.name) {
+		h.shared = true
+		return nil
+	}
+	h.domain = true
+	return nil
+}
+
+// isAddress avoids the parser for names: an address ends in a digit or a bracket.
+func isAddress(name []byte) bool {
+	if len(name) == 0 {
+		return false
+	}
+	last := name[len(name)-1]
+	if last == ']' {
+		name = bytes.Trim(name, "[]")
+	} else if last < '0' || last > '9' {
+		return false
+	}
+	_, err := netip.ParseAddr(string(name))
+	return err == nil
+}
+
+// clientAddr is the client's address: the connection's, or what a trusted
+// proxy says. The last address that is not a trusted proxy's own counts
+// (S3-RULES.md A19).
+func (x *exchange) clientAddr() netip.Addr {
+	addr := x.conn.addr()
+	if len(x.srv.cfg.TrustedProxies) == 0 || !x.srv.trusted(addr) {
+		return addr
+	}
+	for i := len(x.headers) - 1; i >= 0; i-- {
+		if string(x.headers[i].Name) != "x-forwarded-for" {
+			continue
+		}
+		list := x.headers[i].Value
+		for len(list) > 0 {
+			j := bytes.LastIndexByte(list, ',')
+			a, err := netip.ParseAddr(string(bytes.TrimSpace(list[j+1:])))
+			if err != nil {
+				return addr
+			}
+			addr = a.Unmap()
+			if !x.srv.trusted(addr) {
+				return addr
+			}
+			list = list[:max(j, 0)]
+		}
+	}
+	return addr
+}
+
+func (s *Server) trusted(a netip.Addr) bool {
+	return slices.ContainsFunc(s.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
+}

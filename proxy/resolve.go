@@ -1,0 +1,53 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/primecloudpro/primecloud/sigv4"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// resolve finds the account: the host's, the access key's, or both. When
+// everything is cached it waits for nothing.
+func resolve(x *exchange) error {
+	s := x.srv
+	if err := x.auth.Parse(&x.req, sigv4.Options{Region: s.cfg.Region, Now: x.started}); err != nil {
+		return err
+	}
+	ctx := s.ctx
+	if err := x.resolveHost(ctx); err != nil {
+		return err
+	}
+	if x.anonymous() {
+		if x.account == nil || !x.op.Anonymous {
+			return errDenied
+		}
+		return nil
+	}
+	identity, err := s.cfg.Directory.Identity(ctx, x.auth.AccessKeyID)
+	if err != nil {
+		if errors.Is(err, tenancy.ErrUnavailable) {
+			return err
+		}
+		// The same work as for a known key, so that the time of the answer
+		// does not tell which ids exist (S3-RULES.md B13).
+		_ = x.auth.Verify(&x.req, sigv4.DummyKey)
+		return err
+	}
+	x.identity = identity
+	return nil
+}
+
+func (x *exchange) resolveHost(ctx context.Context) (err error) {
+	switch {
+	case x.host.account != nil:
+		x.account, err = x.srv.cfg.Directory.AccountByName(ctx, x.host.account)
+	case x.host.domain:
+		x.account, err = x.srv.cfg.Directory.AccountByDomain(ctx, x.host.name)
+	}
+	if errors.Is(err, tenancy.ErrAccountUnknown) {
+		return &s3Error{code: "MisdirectedRequest"}
+	}
+	return err
+}

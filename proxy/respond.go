@@ -1,0 +1,72 @@
+package proxy
+
+import (
+	"github.com/primecloudpro/primecloud/proxy/s3xml"
+)
+
+func (x *exchange) setCommonHeaders() {
+	h := &x.ctx.Response.Header
+	h.SetBytesV("x-amz-request-id", x.id[:])
+}
+
+func (x *exchange) setStatus(status int) {
+	x.status = status
+	x.ctx.Response.SetStatusCode(status)
+}
+
+// respondEmpty answers without a body.
+func (x *exchange) respondEmpty(status int) {
+	x.setCommonHeaders()
+	x.setStatus(status)
+	x.answered = true
+}
+
+// respondXML answers with a document made here; doc must live until settle.
+func (x *exchange) respondXML(status int, doc []byte) {
+	x.respondEmpty(status)
+	x.ctx.Response.Header.SetContentType("application/xml")
+	x.tally.DeclaredEgress(int64(len(doc)))
+	x.ctx.Response.SetBodyRaw(doc)
+}
+
+// respondError ends the request with S3's error document.
+func (x *exchange) respondError(err error) {
+	x.meter()
+	if x.responded {
+		x.resp.Abort()
+		x.finish()
+	}
+	e := asS3(err)
+	x.code, x.cause = e.code, e.cause
+	x.ctx.Response.Reset()
+	x.ctx.Response.Header.DisableNormalizing()
+	status := e.status()
+	switch e.code {
+	case "SlowDown", "ServiceUnavailable":
+		x.ctx.Response.Header.Set("Retry-After", "1")
+	case "ClientDisconnected", "IncompleteBody", "RequestTimeout", "BadRequest", "RequestHeaderSectionTooLarge":
+		// Where the next request would begin is not known.
+		x.ctx.SetConnectionClose()
+	}
+	if x.framing.expect || x.framing.chunked {
+		x.ctx.SetConnectionClose()
+	}
+	if x.ctx.IsHead() || status == 304 {
+		x.respondEmpty(status)
+		x.ctx.Response.SkipBody = true
+		return
+	}
+	doc := s3xml.Error{
+		Code:      e.code,
+		Message:   e.text(),
+		Resource:  string(x.target.Path),
+		Region:    e.region,
+		RequestID: string(x.id[:]),
+		HostID:    x.srv.hostID,
+	}
+	if x.identity != nil && x.level > 0 {
+		doc.BucketName, doc.Key = string(x.bucketNm), string(x.key)
+	}
+	x.local = s3xml.AppendError(x.local[:0], &doc)
+	x.respondXML(status, x.local)
+}

@@ -1,0 +1,268 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+
+	"github.com/primecloudpro/primecloud/proxy/s3op"
+	"github.com/primecloudpro/primecloud/proxy/s3xml"
+	"github.com/primecloudpro/primecloud/sigv4"
+)
+
+// maxAnswerDocument bounds a document that is held whole: 1,000 keys of 1,024
+// escaped bytes, twice over.
+const maxAnswerDocument = 16 << 20
+
+// rewrite turns the backend's answer into the client's.
+func rewrite(x *exchange) error {
+	if x.answered {
+		return nil
+	}
+	if x.resp.Status >= 400 {
+		return x.backendError()
+	}
+	r := &x.ctx.Response
+	x.copyHeaders()
+	x.setStatus(x.resp.Status)
+	switch {
+	case x.resp.Status == 204, x.resp.Status == 304:
+		x.finish()
+		return nil
+	case x.ctx.IsHead():
+		if n := x.resp.ContentLength; n >= 0 {
+			r.Header.SetContentLength(int(n))
+		}
+		r.SkipBody = true
+		x.finish()
+		return nil
+	}
+	switch x.op.Answer {
+	case s3op.Bytes:
+		x.tally.DeclaredEgress(max(x.resp.ContentLength, 0))
+		r.SetBodyStream(&x.stream, int(x.resp.ContentLength))
+		return nil
+	case s3op.XML:
+		return x.rewriteXML()
+	case s3op.JSON:
+		return x.rewritePolicy()
+	}
+	x.finish()
+	return nil
+}
+
+// rewriteXML maps the names of a document. An answer of unknown length is
+// streamed: the backend sends white space while a long Complete or copy works,
+// and the client must see it to stay on the line (S3-RULES.md E8).
+func (x *exchange) rewriteXML() error {
+	x.ctx.Response.Header.SetContentType("application/xml")
+	if x.resp.ContentLength < 0 && !x.op.Idempotent {
+		x.stream.names = x.names3()
+		x.ctx.Response.SetBodyStream(&x.stream, -1)
+		return nil
+	}
+	buf := bytes.NewBuffer(x.local[:0])
+	result, err := s3xml.Rewrite(buf, io.LimitReader(&x.resp, maxAnswerDocument), x.names3())
+	if err != nil {
+		return &s3Error{code: "ServiceUnavailable", cause: err}
+	}
+	x.finish()
+	x.local = buf.Bytes()
+	if result.Error != nil {
+		// An error in a 200 or 206 (S3-RULES.md E8, F7).
+		return x.documentError(result.Error)
+	}
+	x.ctx.Response.SetBodyRaw(x.local)
+	return nil
+}
+
+func (x *exchange) rewritePolicy() error {
+	doc, err := io.ReadAll(io.LimitReader(&x.resp, maxAnswerDocument))
+	if err != nil {
+		return &s3Error{code: "ServiceUnavailable", cause: err}
+	}
+	x.finish()
+	if x.local, err = s3xml.PolicyOut(doc, x.bucket.Name, x.bucket.BackendName); err != nil {
+		return &s3Error{code: "InternalError", cause: err}
+	}
+	x.ctx.Response.Header.SetContentType("application/json")
+	x.ctx.Response.SetBodyRaw(x.local)
+	return nil
+}
+
+// names3 is what names in an answer are mapped to.
+func (x *exchange) names3() *s3xml.Names {
+	n := &s3xml.Names{
+		Owner:     x.account.CanonicalID,
+		OwnerName: x.account.DisplayName,
+		Resource:  string(x.target.Path),
+		RequestID: string(x.id[:]),
+		HostID:    x.srv.hostID,
+		Location:  x.location,
+	}
+	if x.bucket != nil {
+		n.Bucket, n.BackendBucket = x.bucket.Name, x.bucket.BackendName
+	}
+	return n
+}
+
+// location is an object's address as the client reached it.
+func (x *exchange) location(key string) string {
+	scheme := x.srv.cfg.PublicScheme
+	if scheme == "" {
+		scheme = "http"
+		if x.conn.tls {
+			scheme = "https"
+		}
+	}
+	raw, _ := x.header("host")
+	b := append([]byte(scheme), "://"...)
+	b = append(b, raw...)
+	if x.host.bucket == nil {
+		b = append(b, '/')
+		b = append(b, x.bucketNm...)
+	}
+	b = append(b, '/')
+	return string(sigv4.AppendEscape(b, []byte(key), true))
+}
+
+// passed are the answer headers that reach the client, in AWS's spelling.
+// Everything else stays behind: the backend's server name, deployment id,
+// rate-limit state, CORS answers (S3-RULES.md F2, F6).
+var passed = map[string]string{
+	"accept-ranges":                       "Accept-Ranges",
+	"cache-control":                       "Cache-Control",
+	"content-disposition":                 "Content-Disposition",
+	"content-encoding":                    "Content-Encoding",
+	"content-language":                    "Content-Language",
+	"content-range":                       "Content-Range",
+	"content-type":                        "Content-Type",
+	"etag":                                "ETag",
+	"expires":                             "Expires",
+	"last-modified":                       "Last-Modified",
+	"retry-after":                         "Retry-After",
+	"x-amz-abort-date":                    "x-amz-abort-date",
+	"x-amz-abort-rule-id":                 "x-amz-abort-rule-id",
+	"x-amz-checksum-crc32":                "x-amz-checksum-crc32",
+	"x-amz-checksum-crc32c":               "x-amz-checksum-crc32c",
+	"x-amz-checksum-crc64nvme":            "x-amz-checksum-crc64nvme",
+	"x-amz-checksum-sha1":                 "x-amz-checksum-sha1",
+	"x-amz-checksum-sha256":               "x-amz-checksum-sha256",
+	"x-amz-checksum-type":                 "x-amz-checksum-type",
+	"x-amz-checksum-algorithm":            "x-amz-checksum-algorithm",
+	"x-amz-copy-source-version-id":        "x-amz-copy-source-version-id",
+	"x-amz-delete-marker":                 "x-amz-delete-marker",
+	"x-amz-expiration":                    "x-amz-expiration",
+	"x-amz-missing-meta":                  "x-amz-missing-meta",
+	"x-amz-mp-parts-count":                "x-amz-mp-parts-count",
+	"x-amz-object-lock-legal-hold":        "x-amz-object-lock-legal-hold",
+	"x-amz-object-lock-mode":              "x-amz-object-lock-mode",
+	"x-amz-object-lock-retain-until-date": "x-amz-object-lock-retain-until-date",
+	"x-amz-storage-class":                 "x-amz-storage-class",
+	"x-amz-tagging-count":                 "x-amz-tagging-count",
+	"x-amz-version-id":                    "x-amz-version-id",
+	"x-amz-server-side-encryption":        "x-amz-server-side-encryption",
+	"x-amz-server-side-encryption-customer-algorithm": "x-amz-server-side-encryption-customer-algorithm",
+	"x-amz-server-side-encryption-customer-key-md5":   "x-amz-server-side-encryption-customer-key-MD5",
+}
+
+var metaPrefix = []byte("x-amz-meta-")
+
+func (x *exchange) copyHeaders() {
+	x.setCommonHeaders()
+	h := &x.ctx.Response.Header
+	x.resp.VisitHeaders(func(name, value []byte) {
+		var lower [96]byte
+		if len(name) > len(lower) {
+			return
+		}
+		key := appendLower(lower[:0], name)
+		switch wire, ok := passed[string(key)]; {
+		case string(key) == "content-type":
+			h.SetContentTypeBytes(value)
+		case ok:
+			h.AddBytesV(wire, value)
+		case bytes.HasPrefix(key, metaPrefix):
+			h.AddBytesKV(key, value)
+		}
+	})
+	if x.op.Answer == s3op.Bytes {
+		// Objects are the account's, not ours: no guessing of types (F5).
+		h.Set("X-Content-Type-Options", "nosniff")
+	}
+}
+
+// backendError makes the client's error of the backend's: its code through
+// the table, never its text, and never its opinion of our credential.
+func (x *exchange) backendError() error {
+	status := x.resp.Status
+	if x.resp.ContentLength == 0 || x.ctx.IsHead() || status == 304 {
+		x.resp.Abort()
+		return x.statusError(status)
+	}
+	doc, err := io.ReadAll(io.LimitReader(&x.resp, 64<<10))
+	if err != nil {
+		return &s3Error{code: "ServiceUnavailable", cause: err}
+	}
+	x.finish()
+	parsed, err := s3xml.ParseError(doc)
+	if err != nil {
+		return x.statusError(status)
+	}
+	return x.documentError(parsed)
+}
+
+// ourFault are backend codes that mean this gateway's credential or clock is
+// wrong: the operator's problem, never the account's 403 (S3-RULES.md F4).
+var ourFault = map[string]bool{
+	"InvalidAccessKeyId": true, "SignatureDoesNotMatch": true, "RequestTimeTooSkewed": true,
+	"AuthorizationHeaderMalformed": true, "XMinioAdminNoSuchUser": true, "ExpiredToken": true, "InvalidTokenId": true,
+}
+
+func (x *exchange) documentError(e *s3xml.Error) error {
+	if ourFault[e.Code] {
+		return &s3Error{code: "ServiceUnavailable", cause: &backendFault{e.Code, e.Message}}
+	}
+	code, _, message, ok := s3xml.MapCode(e.Code)
+	if !ok {
+		code, message = "InternalError", ""
+	}
+	if _, known := codes[code]; !known {
+		return &s3Error{code: "InternalError", cause: &backendFault{e.Code, e.Message}}
+	}
+	if own := codes[code].message; own != "" && message == "" {
+		message = own
+	}
+	return &s3Error{code: code, message: message, cause: &backendFault{e.Code, e.Message}}
+}
+
+// backendFault is what the backend said, for the log.
+type backendFault struct{ code, message string }
+
+func (e *backendFault) Error() string { return "backend: " + e.code + ": " + e.message }
+
+// statusError is for answers without a document: HEAD above all.
+func (x *exchange) statusError(status int) error {
+	code, ok := map[int]string{
+		304: "NotModified", 400: "InvalidRequest", 404: "NotFound", 405: "MethodNotAllowed", 409: "OperationAborted",
+		412: "PreconditionFailed", 416: "InvalidRange", 429: "SlowDown", 503: "ServiceUnavailable", 501: "NotImplemented",
+	}[status]
+	cause := &backendFault{strconv.Itoa(status), "no document"}
+	switch {
+	case ok:
+		return &s3Error{code: code, cause: cause}
+	case status == 403 && x.anonymous():
+		return errDenied
+	case status == 403, status == 401:
+		return &s3Error{code: "ServiceUnavailable", cause: cause}
+	}
+	return &s3Error{code: "InternalError", cause: cause}
+}
+
+// finish gives the backend's connection back.
+func (x *exchange) finish() {
+	if x.responded {
+		x.resp.Close()
+		x.responded = false
+	}
+}

@@ -1,0 +1,179 @@
+package s3op
+
+import "bytes"
+
+// Group is a set of request headers that belong together.
+type Group uint32
+
+// The groups an operation can allow. A header outside the operation's groups
+// is refused when it begins with x-amz- and dropped otherwise.
+const (
+	Conditions      Group = 1 << iota // If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since
+	Range                             // Range
+	ChecksumMode                      // x-amz-checksum-mode
+	Content                           // Cache-Control, Content-Type, Content-Encoding, … stored with the object
+	Metadata                          // x-amz-meta-*
+	Storage                           // x-amz-storage-class, x-amz-tagging, x-amz-server-side-encryption
+	Lock                              // x-amz-object-lock-*
+	Checksums                         // x-amz-checksum-<algorithm>, x-amz-sdk-checksum-algorithm
+	MD5                               // Content-MD5
+	CustomerKey                       // x-amz-server-side-encryption-customer-*
+	CopyFrom                          // x-amz-copy-source and what qualifies it
+	Directives                        // x-amz-metadata-directive, x-amz-tagging-directive
+	ChecksumChoice                    // x-amz-checksum-algorithm, x-amz-checksum-type
+	Bypass                            // x-amz-bypass-governance-retention
+	NewBucket                         // x-amz-bucket-object-lock-enabled, x-amz-object-ownership
+	Attributes                        // x-amz-object-attributes and its paging
+	ObjectSize                        // x-amz-mp-object-size
+	WriteConditions                   // If-Match, If-None-Match of conditional writes
+	Policy                            // x-amz-confirm-remove-self-bucket-access
+)
+
+// Treatment is what the gateway does with a header that has a row.
+type Treatment uint8
+
+const (
+	// Pass forwards the header as received.
+	Pass Treatment = iota
+	// Consume means the gateway acts on the header itself; it is never forwarded as received.
+	Consume
+	// Decline answers NotImplemented with the header's sentence.
+	Decline
+)
+
+// Header is what the table knows of one request header.
+type Header struct {
+	Group     Group // 0: every operation takes it
+	Treatment Treatment
+	Hoistable bool // may come as a query parameter of a presigned URL (S3-RULES.md B25)
+	Sentence  string
+}
+
+var headers = map[string]Header{
+	"if-match":            {Group: Conditions | WriteConditions},
+	"if-none-match":       {Group: Conditions | WriteConditions},
+	"if-modified-since":   {Group: Conditions},
+	"if-unmodified-since": {Group: Conditions},
+	"range":               {Group: Range},
+
+	"cache-control":       {Group: Content},
+	"content-disposition": {Group: Content},
+	"content-encoding":    {Group: Content, Treatment: Consume}, // the aws-chunked token is taken out
+	"content-language":    {Group: Content},
+	"content-type":        {Group: Content},
+	"expires":             {Group: Content},
+	"content-md5":         {Group: MD5},
+
+	"x-amz-checksum-mode": {Group: ChecksumMode, Hoistable: true},
+
+	"x-amz-storage-class":          {Group: Storage, Hoistable: true},
+	"x-amz-tagging":                {Group: Storage, Hoistable: true},
+	"x-amz-server-side-encryption": {Group: Storage, Treatment: Consume, Hoistable: true},
+
+	"x-amz-object-lock-mode":              {Group: Lock, Hoistable: true},
+	"x-amz-object-lock-retain-until-date": {Group: Lock, Hoistable: true},
+	"x-amz-object-lock-legal-hold":        {Group: Lock, Hoistable: true},
+
+	"x-amz-checksum-crc32":         {Group: Checksums, Hoistable: true},
+	"x-amz-checksum-crc32c":        {Group: Checksums, Hoistable: true},
+	"x-amz-checksum-crc64nvme":     {Group: Checksums, Hoistable: true},
+	"x-amz-checksum-sha1":          {Group: Checksums, Hoistable: true},
+	"x-amz-checksum-sha256":        {Group: Checksums, Hoistable: true},
+	"x-amz-sdk-checksum-algorithm": {Treatment: Consume, Hoistable: true},
+	"x-amz-checksum-algorithm":     {Group: ChecksumChoice, Hoistable: true},
+	"x-amz-checksum-type":          {Group: ChecksumChoice | Checksums, Hoistable: true},
+
+	"x-amz-server-side-encryption-customer-algorithm":             {Group: CustomerKey},
+	"x-amz-server-side-encryption-customer-key":                   {Group: CustomerKey},
+	"x-amz-server-side-encryption-customer-key-md5":               {Group: CustomerKey},
+	"x-amz-copy-source-server-side-encryption-customer-algorithm": {Group: CopyFrom},
+	"x-amz-copy-source-server-side-encryption-customer-key":       {Group: CopyFrom},
+	"x-amz-copy-source-server-side-encryption-customer-key-md5":   {Group: CopyFrom},
+
+	"x-amz-copy-source":                     {Group: CopyFrom, Treatment: Consume},
+	"x-amz-copy-source-range":               {Group: CopyFrom},
+	"x-amz-copy-source-if-match":            {Group: CopyFrom},
+	"x-amz-copy-source-if-none-match":       {Group: CopyFrom},
+	"x-amz-copy-source-if-modified-since":   {Group: CopyFrom},
+	"x-amz-copy-source-if-unmodified-since": {Group: CopyFrom},
+	"x-amz-metadata-directive":              {Group: Directives},
+	"x-amz-tagging-directive":               {Group: Directives},
+
+	"x-amz-bypass-governance-retention": {Group: Bypass, Treatment: Consume},
+	"x-amz-bucket-object-lock-enabled":  {Group: NewBucket, Treatment: Consume},
+	"x-amz-object-ownership":            {Group: NewBucket, Treatment: Consume},
+	"x-amz-object-attributes":           {Group: Attributes},
+	"x-amz-max-parts":                   {Group: Attributes},
+	"x-amz-part-number-marker":          {Group: Attributes},
+	"x-amz-mp-object-size":              {Group: ObjectSize},
+
+	"x-amz-confirm-remove-self-bucket-access": {Group: Policy, Treatment: Consume},
+
+	"x-amz-date":                         {Treatment: Consume},
+	"x-amz-content-sha256":               {Treatment: Consume},
+	"x-amz-decoded-content-length":       {Treatment: Consume},
+	"x-amz-trailer":                      {Treatment: Consume},
+	"x-amz-user-agent":                   {Treatment: Consume},
+	"x-amz-te":                           {Treatment: Consume},
+	"x-amz-request-payer":                {Treatment: Consume, Hoistable: true},
+	"x-amz-optional-object-attributes":   {Treatment: Consume, Hoistable: true},
+	"x-amz-expected-bucket-owner":        {Treatment: Consume, Hoistable: true},
+	"x-amz-source-expected-bucket-owner": {Treatment: Consume, Hoistable: true},
+	"x-amz-acl":                          {Treatment: Consume, Hoistable: true},
+	"x-amz-security-token":               {Treatment: Consume},
+
+	"x-amz-grant-full-control": {Treatment: Decline, Sentence: sentenceACL},
+	"x-amz-grant-read":         {Treatment: Decline, Sentence: sentenceACL},
+	"x-amz-grant-read-acp":     {Treatment: Decline, Sentence: sentenceACL},
+	"x-amz-grant-write":        {Treatment: Decline, Sentence: sentenceACL},
+	"x-amz-grant-write-acp":    {Treatment: Decline, Sentence: sentenceACL},
+	"x-amz-mfa":                {Treatment: Decline, Sentence: "MFA delete is not supported."},
+	"x-amz-website-redirect-location": {Treatment: Decline, Sentence: "Website redirects are not supported; " +
+		"leave x-amz-website-redirect-location out."},
+	"x-amz-write-offset-bytes":                        {Treatment: Decline, Sentence: "Appending to an object is not supported; write the whole object."},
+	"x-amz-if-match-last-modified-time":               {Treatment: Decline, Sentence: sentenceConditionalDelete},
+	"x-amz-if-match-size":                             {Treatment: Decline, Sentence: sentenceConditionalDelete},
+	"x-amz-server-side-encryption-aws-kms-key-id":     {Treatment: Decline, Sentence: sentenceKMS},
+	"x-amz-server-side-encryption-context":            {Treatment: Decline, Sentence: sentenceKMS},
+	"x-amz-server-side-encryption-bucket-key-enabled": {Treatment: Decline, Sentence: sentenceKMS},
+	// CVE-2026-40344: MinIO unpacks archives on these, also from a tenant's own signed request.
+	"x-amz-meta-snowball-auto-extract": {Treatment: Decline, Sentence: sentenceSnowball},
+}
+
+const (
+	sentenceACL = "Access control lists beyond \"private\" are not supported; " +
+		"use access keys with fewer rights, or a bucket policy that lets everyone read."
+	sentenceConditionalDelete = "Conditional deletes are not supported; delete without If-Match."
+	sentenceKMS               = "Keys of a key management service are not supported; use AES256 or a customer-provided key."
+	sentenceSnowball          = "Archives are not unpacked on upload; upload the objects one by one."
+	sentenceUnknownHeader     = "This x-amz- header is not supported."
+)
+
+var (
+	prefixAmz      = []byte("x-amz-")
+	prefixMeta     = []byte("x-amz-meta-")
+	prefixSnowball = []byte("x-amz-meta-minio-snowball-")
+	metadataHeader = Header{Group: Metadata, Hoistable: true}
+	snowballHeader = Header{Treatment: Decline, Sentence: sentenceSnowball}
+	unknownAmz     = Header{Treatment: Decline, Sentence: sentenceUnknownHeader}
+	droppedHeader  = Header{Treatment: Consume}
+)
+
+// LookupHeader says how to treat the request header of the given lower-case
+// name. Headers without a row are dropped (Consume), unless they begin with
+// x-amz-, which are declined: an x-amz- header always asks for something.
+// x-minio- headers are dropped: none of them may have an effect (D7).
+func LookupHeader(lower []byte) Header {
+	if h, ok := headers[string(lower)]; ok {
+		return h
+	}
+	switch {
+	case bytes.HasPrefix(lower, prefixSnowball):
+		return snowballHeader
+	case bytes.HasPrefix(lower, prefixMeta):
+		return metadataHeader
+	case bytes.HasPrefix(lower, prefixAmz):
+		return unknownAmz
+	}
+	return droppedHeader
+}

@@ -1,0 +1,105 @@
+// Package s3op is the table of S3 operations: which requests are which
+// operation, what right each needs, how it is billed, which query parameters
+// and headers it may carry, and what the gateway does with it. It does no I/O.
+//
+// A new operation is a row in table.go and its tests. Whatever is not in the
+// table is refused: MinIO falls through to the base operation on an unknown
+// sub-resource (`DELETE /bucket?anything` deletes the bucket), so nothing that
+// the table does not name may reach it (S3-RULES.md rule 3).
+package s3op
+
+import (
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// Level is what a request addresses.
+type Level uint8
+
+// The three levels of the S3 name space.
+const (
+	Service Level = iota // no bucket: GET /
+	Bucket
+	Object
+)
+
+// Verdict says who answers.
+type Verdict uint8
+
+const (
+	// Forward rebuilds the request for the backend.
+	Forward Verdict = iota
+	// Local is answered by the gateway from its own data.
+	Local
+	// Refuse answers NotImplemented with the operation's Sentence.
+	Refuse
+)
+
+// Body is what an operation's request body is.
+type Body uint8
+
+const (
+	// NoBody: a body is an error.
+	NoBody Body = iota
+	// Stream is an object's or part's bytes.
+	Stream
+	// Document is an XML or JSON document of at most MaxDocument bytes, parsed and rebuilt.
+	Document
+	// Form is a browser's multipart/form-data upload.
+	Form
+)
+
+// MaxDocument bounds request documents (S3-RULES.md A18): 10,000 parts with
+// every checksum fit well inside.
+const MaxDocument = 8 << 20
+
+// Answer is what a successful answer's body is.
+type Answer uint8
+
+const (
+	// Empty answers carry headers only.
+	Empty Answer = iota
+	// Bytes are an object's own, passed on untouched.
+	Bytes
+	// XML documents hold names that are mapped back.
+	XML
+	// JSON is a bucket policy.
+	JSON
+)
+
+// Operation is a row of the table. Rows are immutable and shared.
+type Operation struct {
+	Name       string
+	Method     string
+	Level      Level
+	Selector   string             // query parameter that selects the row; "" is the base operation of Method and Level
+	CopySource bool               // selected by the presence of x-amz-copy-source as well
+	Permission tenancy.Permission // rights the key needs; 0: any key of the account
+	Class      metering.Class
+	Verdict    Verdict
+	Body       Body
+	Answer     Answer
+	Params     []string // further query parameters it may carry, passed on
+	Headers    Group    // headers it may carry, passed on
+	Idempotent bool     // may be sent to the backend again while no byte of an answer was seen
+	Anonymous  bool     // may be asked without a signature, where the host names the account
+	Sentence   string   // for Refuse: what the client is told
+	Note       string   // for the compatibility page
+
+}
+
+// Allows reports whether the operation takes the query parameter name.
+func (o *Operation) Allows(name []byte) bool {
+	for _, p := range o.Params {
+		if p == string(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// Writes reports whether the operation changes the account's data or its
+// configuration, which a read-only account may not.
+func (o *Operation) Writes() bool {
+	return o.Permission&(tenancy.Write|tenancy.Delete|tenancy.Manage) != 0 && o.Method != "GET" && o.Method != "HEAD"
+}

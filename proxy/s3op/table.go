@@ -1,0 +1,149 @@
+package s3op
+
+import (
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+const (
+	classA    = metering.ClassA
+	classB    = metering.ClassB
+	classFree = metering.ClassFree
+
+	reads   = Conditions | Range | ChecksumMode | CustomerKey
+	objects = Content | Metadata | Storage | Lock | CustomerKey
+)
+
+var responseOverrides = []string{
+	"response-cache-control", "response-content-disposition", "response-content-encoding",
+	"response-content-language", "response-content-type", "response-expires",
+}
+
+// Operations is the table, in the order of the compatibility page. It is
+// filled once and never changed.
+var Operations = []*Operation{
+	// Service
+	{Name: "ListBuckets", Method: "GET", Level: Service, Permission: tenancy.List, Class: classA, Verdict: Local, Answer: XML,
+		Params: []string{"prefix", "max-buckets", "continuation-token", "bucket-region"}, Idempotent: true},
+
+	// Buckets
+	{Name: "CreateBucket", Method: "PUT", Level: Bucket, Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: NewBucket,
+		Note: "`x-amz-object-ownership` only BucketOwnerEnforced"},
+	{Name: "HeadBucket", Method: "HEAD", Level: Bucket, Class: classB, Verdict: Local, Idempotent: true},
+	{Name: "DeleteBucket", Method: "DELETE", Level: Bucket, Permission: tenancy.Manage, Class: classFree, Verdict: Forward},
+	{Name: "GetBucketLocation", Method: "GET", Level: Bucket, Selector: "location", Class: classB, Verdict: Local, Answer: XML, Idempotent: true},
+	{Name: "ListObjects", Method: "GET", Level: Bucket, Permission: tenancy.List, Class: classA, Verdict: Forward, Answer: XML, Idempotent: true, Anonymous: true,
+		Params: []string{"prefix", "delimiter", "marker", "max-keys", "encoding-type"}},
+	{Name: "ListObjectsV2", Method: "GET", Level: Bucket, Selector: "list-type", Permission: tenancy.List, Class: classA, Verdict: Forward, Answer: XML, Idempotent: true, Anonymous: true,
+		Params: []string{"prefix", "delimiter", "start-after", "continuation-token", "max-keys", "encoding-type", "fetch-owner"}},
+	{Name: "ListObjectVersions", Method: "GET", Level: Bucket, Selector: "versions", Permission: tenancy.List, Class: classA, Verdict: Forward, Answer: XML, Idempotent: true,
+		Params: []string{"prefix", "delimiter", "key-marker", "version-id-marker", "max-keys", "encoding-type"}},
+	{Name: "ListMultipartUploads", Method: "GET", Level: Bucket, Selector: "uploads", Permission: tenancy.List, Class: classA, Verdict: Forward, Answer: XML, Idempotent: true,
+		Params: []string{"prefix", "delimiter", "key-marker", "upload-id-marker", "max-uploads", "encoding-type"}},
+	{Name: "DeleteObjects", Method: "POST", Level: Bucket, Selector: "delete", Permission: tenancy.Delete, Class: classFree, Verdict: Forward, Body: Document, Answer: XML, Headers: Bypass | MD5 | Checksums},
+	{Name: "PostObject", Method: "POST", Level: Bucket, Permission: tenancy.Write, Class: classA, Verdict: Forward, Body: Form, Answer: XML, Headers: Content,
+		Note: "a browser's form; becomes a PutObject"},
+
+	{Name: "GetBucketVersioning", Method: "GET", Level: Bucket, Selector: "versioning", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true},
+	{Name: "PutBucketVersioning", Method: "PUT", Level: Bucket, Selector: "versioning", Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums},
+	{Name: "GetBucketLifecycleConfiguration", Method: "GET", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true},
+	{Name: "PutBucketLifecycleConfiguration", Method: "PUT", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums,
+		Note: "expiration rules; transitions are refused"},
+	{Name: "DeleteBucketLifecycle", Method: "DELETE", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Manage, Class: classFree, Verdict: Forward},
+	{Name: "GetBucketTagging", Method: "GET", Level: Bucket, Selector: "tagging", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true},
+	{Name: "PutBucketTagging", Method: "PUT", Level: Bucket, Selector: "tagging", Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums},
+	{Name: "DeleteBucketTagging", Method: "DELETE", Level: Bucket, Selector: "tagging", Permission: tenancy.Manage, Class: classFree, Verdict: Forward},
+	{Name: "GetBucketPolicy", Method: "GET", Level: Bucket, Selector: "policy", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: JSON, Idempotent: true},
+	{Name: "PutBucketPolicy", Method: "PUT", Level: Bucket, Selector: "policy", Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums | Policy,
+		Note: "only Allow, everyone, read and list actions"},
+	{Name: "DeleteBucketPolicy", Method: "DELETE", Level: Bucket, Selector: "policy", Permission: tenancy.Manage, Class: classFree, Verdict: Forward},
+	{Name: "GetBucketPolicyStatus", Method: "GET", Level: Bucket, Selector: "policyStatus", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true},
+	{Name: "GetObjectLockConfiguration", Method: "GET", Level: Bucket, Selector: "object-lock", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true},
+	{Name: "PutObjectLockConfiguration", Method: "PUT", Level: Bucket, Selector: "object-lock", Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums},
+	{Name: "GetBucketEncryption", Method: "GET", Level: Bucket, Selector: "encryption", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true},
+	{Name: "PutBucketEncryption", Method: "PUT", Level: Bucket, Selector: "encryption", Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums,
+		Note: "AES256 only"},
+	{Name: "DeleteBucketEncryption", Method: "DELETE", Level: Bucket, Selector: "encryption", Permission: tenancy.Manage, Class: classFree, Verdict: Forward},
+
+	// Answered here with what is true of every bucket, since tools read them before they write.
+	{Name: "GetBucketAcl", Method: "GET", Level: Bucket, Selector: "acl", Permission: tenancy.Read, Class: classB, Verdict: Local, Answer: XML, Idempotent: true, Note: "always private"},
+	{Name: "PutBucketAcl", Method: "PUT", Level: Bucket, Selector: "acl", Permission: tenancy.Manage, Class: classA, Verdict: Local, Body: Document, Headers: MD5 | Checksums, Note: "only `x-amz-acl: private`"},
+	{Name: "GetBucketCors", Method: "GET", Level: Bucket, Selector: "cors", Permission: tenancy.Read, Class: classB, Verdict: Local, Idempotent: true, Note: "always NoSuchCORSConfiguration"},
+	{Name: "GetBucketWebsite", Method: "GET", Level: Bucket, Selector: "website", Permission: tenancy.Read, Class: classB, Verdict: Local, Idempotent: true, Note: "always NoSuchWebsiteConfiguration"},
+	{Name: "GetBucketLogging", Method: "GET", Level: Bucket, Selector: "logging", Permission: tenancy.Read, Class: classB, Verdict: Local, Answer: XML, Idempotent: true, Note: "always off"},
+	{Name: "GetBucketNotificationConfiguration", Method: "GET", Level: Bucket, Selector: "notification", Permission: tenancy.Read, Class: classB, Verdict: Local, Answer: XML, Idempotent: true, Note: "always empty"},
+	{Name: "GetBucketReplication", Method: "GET", Level: Bucket, Selector: "replication", Permission: tenancy.Read, Class: classB, Verdict: Local, Idempotent: true, Note: "always ReplicationConfigurationNotFoundError"},
+	{Name: "GetBucketAccelerateConfiguration", Method: "GET", Level: Bucket, Selector: "accelerate", Permission: tenancy.Read, Class: classB, Verdict: Local, Answer: XML, Idempotent: true, Note: "always off"},
+	{Name: "GetBucketRequestPayment", Method: "GET", Level: Bucket, Selector: "requestPayment", Permission: tenancy.Read, Class: classB, Verdict: Local, Answer: XML, Idempotent: true, Note: "always BucketOwner"},
+	{Name: "GetBucketOwnershipControls", Method: "GET", Level: Bucket, Selector: "ownershipControls", Permission: tenancy.Read, Class: classB, Verdict: Local, Answer: XML, Idempotent: true, Note: "always BucketOwnerEnforced"},
+
+	// Objects
+	{Name: "GetObject", Method: "GET", Level: Object, Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: Bytes, Headers: reads, Idempotent: true, Anonymous: true,
+		Params: append([]string{"versionId", "partNumber"}, responseOverrides...)},
+	{Name: "HeadObject", Method: "HEAD", Level: Object, Permission: tenancy.Read, Class: classB, Verdict: Forward, Headers: reads, Idempotent: true, Anonymous: true,
+		Params: append([]string{"versionId", "partNumber"}, responseOverrides...)},
+	{Name: "PutObject", Method: "PUT", Level: Object, Permission: tenancy.Write, Class: classA, Verdict: Forward, Body: Stream, Headers: objects | MD5 | Checksums | WriteConditions},
+	{Name: "CopyObject", Method: "PUT", Level: Object, CopySource: true, Permission: tenancy.Write, Class: classA, Verdict: Forward, Answer: XML,
+		Headers: objects | CopyFrom | Directives | ChecksumChoice | WriteConditions},
+	{Name: "DeleteObject", Method: "DELETE", Level: Object, Permission: tenancy.Delete, Class: classFree, Verdict: Forward, Headers: Bypass, Params: []string{"versionId"}},
+	{Name: "GetObjectAttributes", Method: "GET", Level: Object, Selector: "attributes", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Headers: Attributes | CustomerKey, Idempotent: true,
+		Params: []string{"versionId"}},
+
+	{Name: "CreateMultipartUpload", Method: "POST", Level: Object, Selector: "uploads", Permission: tenancy.Write, Class: classA, Verdict: Forward, Answer: XML, Headers: objects | ChecksumChoice},
+	{Name: "UploadPart", Method: "PUT", Level: Object, Selector: "uploadId", Permission: tenancy.Write, Class: classA, Verdict: Forward, Body: Stream, Headers: MD5 | Checksums | CustomerKey,
+		Params: []string{"partNumber"}},
+	{Name: "UploadPartCopy", Method: "PUT", Level: Object, Selector: "uploadId", CopySource: true, Permission: tenancy.Write, Class: classA, Verdict: Forward, Answer: XML, Headers: CopyFrom | CustomerKey,
+		Params: []string{"partNumber"}},
+	{Name: "CompleteMultipartUpload", Method: "POST", Level: Object, Selector: "uploadId", Permission: tenancy.Write, Class: classA, Verdict: Forward, Body: Document, Answer: XML,
+		Headers: Checksums | CustomerKey | ObjectSize | WriteConditions},
+	{Name: "AbortMultipartUpload", Method: "DELETE", Level: Object, Selector: "uploadId", Permission: tenancy.Write, Class: classFree, Verdict: Forward},
+	{Name: "ListParts", Method: "GET", Level: Object, Selector: "uploadId", Permission: tenancy.List, Class: classA, Verdict: Forward, Answer: XML, Headers: CustomerKey, Idempotent: true,
+		Params: []string{"max-parts", "part-number-marker", "encoding-type"}},
+
+	{Name: "GetObjectTagging", Method: "GET", Level: Object, Selector: "tagging", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true, Params: []string{"versionId"}},
+	{Name: "PutObjectTagging", Method: "PUT", Level: Object, Selector: "tagging", Permission: tenancy.Write, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums, Params: []string{"versionId"}},
+	{Name: "DeleteObjectTagging", Method: "DELETE", Level: Object, Selector: "tagging", Permission: tenancy.Write, Class: classFree, Verdict: Forward, Params: []string{"versionId"}},
+	{Name: "GetObjectRetention", Method: "GET", Level: Object, Selector: "retention", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true, Params: []string{"versionId"}},
+	{Name: "PutObjectRetention", Method: "PUT", Level: Object, Selector: "retention", Permission: tenancy.Write, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums | Bypass, Params: []string{"versionId"}},
+	{Name: "GetObjectLegalHold", Method: "GET", Level: Object, Selector: "legal-hold", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true, Params: []string{"versionId"}},
+	{Name: "PutObjectLegalHold", Method: "PUT", Level: Object, Selector: "legal-hold", Permission: tenancy.Write, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums, Params: []string{"versionId"}},
+	{Name: "GetObjectAcl", Method: "GET", Level: Object, Selector: "acl", Permission: tenancy.Read, Class: classB, Verdict: Local, Answer: XML, Idempotent: true, Params: []string{"versionId"}, Note: "always private"},
+	{Name: "PutObjectAcl", Method: "PUT", Level: Object, Selector: "acl", Permission: tenancy.Write, Class: classA, Verdict: Local, Body: Document, Headers: MD5 | Checksums, Params: []string{"versionId"}, Note: "only `x-amz-acl: private`"},
+}
+
+// refused are the sub-resources that S3 has and this gateway does not, on any
+// method not listed above. They are in the table so that each is refused with
+// its own sentence; a name in neither table is refused all the same.
+var refused = []struct{ selector, sentence string }{
+	{"accelerate", "Transfer acceleration is not supported."},
+	{"acl", sentenceACL},
+	{"analytics", "Bucket analytics are not supported."},
+	{"abac", "Attribute-based access control is not supported."},
+	{"annotation", "Annotations are not supported."},
+	{"cors", "Per-bucket CORS rules are not supported yet."},
+	{"events", "Event streams are not supported."},
+	{"intelligent-tiering", "Intelligent tiering is not supported."},
+	{"inventory", "Inventories are not supported; list the bucket instead."},
+	{"lambdaArn", "Object Lambda is not supported."},
+	{"logging", "Delivery of access logs to a bucket is not supported yet."},
+	{"metadata", "Listing user metadata is not supported."},
+	{"metadataConfiguration", "Metadata tables are not supported."},
+	{"metadataTable", "Metadata tables are not supported."},
+	{"metrics", "Bucket metrics configurations are not supported."},
+	{"notification", "Bucket notifications are not supported."},
+	{"ownershipControls", "Object ownership is always BucketOwnerEnforced."},
+	{"publicAccessBlock", "Public access blocks are not supported; without a bucket policy nothing is public."},
+	{"renameObject", "Renaming is not supported; copy the object and delete the old one."},
+	{"replication", "Bucket replication is not supported."},
+	{"replication-check", "Bucket replication is not supported."},
+	{"replication-metrics", "Bucket replication is not supported."},
+	{"replication-reset", "Bucket replication is not supported."},
+	{"replication-reset-status", "Bucket replication is not supported."},
+	{"requestPayment", "Requester pays is not supported."},
+	{"restore", "There are no archive classes to restore from."},
+	{"select", "S3 Select is not supported; download the object instead."},
+	{"select-type", "S3 Select is not supported; download the object instead."},
+	{"session", "Directory buckets are not supported."},
+	{"torrent", "Torrents are not supported."},
+	{"website", "Website hosting is not supported."},
+}

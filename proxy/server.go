@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Server is a gateway: any number of listeners, plain or TLS, one data path.
+// Two servers in one process do not know of each other.
+type Server struct {
+	cfg      Config
+	log      *slog.Logger
+	hosts    hostNames
+	hostID   string
+	ids      *requestIDs
+	metrics  *metrics
+	backends backends
+	http     fasthttp.Server
+
+	ctx    context.Context // ends when Shutdown gives up waiting
+	cancel context.CancelFunc
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+// New checks the configuration and makes a server that is not serving yet.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	setDefault(&cfg.Region, "us-east-1")
+	cfg.Limits.setDefaults()
+	if cfg.now == nil {
+		cfg.now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	var id [24]byte
+	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process instead
+	s := &Server{
+		cfg:     cfg,
+		log:     cfg.Logger,
+		hosts:   newHostNames(cfg.Hosts, cfg.TenantDomain),
+		hostID:  base64.StdEncoding.EncodeToString(id[:]),
+		ids:     newRequestIDs(),
+		metrics: newMetrics(cfg.Metrics),
+		conns:   map[*conn]struct{}{},
+	}
+	s.backends.srv = s
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.http = fasthttp.Server{
+		Handler:       s.handle,
+		ExpectHandler: s.expect,
+		ErrorHandler:  s.malformed,
+		ConnState:     s.connState,
+		Concurrency:   cfg.Limits.Connections,
+		MaxConnsPerIP: cfg.Limits.PerAddress,
+		ReadTimeout:   cfg.Limits.HeadTimeout,
+		IdleTimeout:   cfg.Limits.Idle,
+		// A request head must fit: fasthttp answers 431 otherwise.
+		ReadBufferSize: cfg.Limits.Head,
+		// One byte, not eight KiB: fasthttp reads as much of the body before it
+		// calls the handler, and a client that waits would get no refusal.
+		StreamRequestBody:  true,
+		MaxRequestBodySize: 1,
+		// The raw request is what was signed: nothing may be tidied.
+		DisableHeaderNamesNormalizing: true,
+		DisablePreParseMultipartForm:  true,
+		NoDefaultServerHeader:         true,
+		NoDefaultContentType:          true,
+		// Also flushes each answer before the next request, so that settle
+		// sees the state of the socket and not of a buffer.
+		ReduceMemoryUsage: true,
+		CloseOnShutdown:   true,
+		Logger:            quiet{s.log},
+	}
+	return s, nil
+}
+
+// Serve accepts connections of l until Shutdown. A TLS listener hands over
+// *tls.Conn. It returns nil after Shutdown.
+func (s *Server) Serve(l net.Listener) error {
+	err := s.http.Serve(&listener{Listener: l, limits: &s.cfg.Limits, track: s.track})
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Shutdown stops accepting and waits for requests in flight. When ctx ends
+// before they do, they are cut: uploads then end short, so that the backend
+// drops them, and downloads end without a clean close.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.http.ShutdownWithContext(ctx)
+	s.cancel()
+	s.mu.Lock()
+	for c := range s.conns {
+		_ = c.Close()
+	}
+	s.mu.Unlock()
+	s.backends.close()
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// connState is where an exchange ends: fasthttp reports a connection idle
+// after the flush of an answer, and closed after everything.
+func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
+	c, ok := nc.(*conn)
+	if !ok {
+		return
+	}
+	switch state {
+	case fasthttp.StateIdle:
+		c.settle()
+	case fasthttp.StateClosed, fasthttp.StateHijacked:
+		c.settle()
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+		s.metrics.open.Dec()
+	}
+}
+
+func (s *Server) track(c *conn) {
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	s.metrics.open.Inc()
+}
+
+func (c *conn) settle() {
+	x := c.pending
+	if x == nil {
+		return
+	}
+	x.settle()
+	c.pending = nil
+	x.release()
+}
+
+// quiet passes fasthttp's own complaints on at debug level: they are about
+// clients, and may quote them.
+type quiet struct{ log *slog.Logger }
+
+func (q quiet) Printf(format string, args ...any) {
+	for _, a := range args {
+		if err, ok := a.(error); ok && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)) {
+			return
+		}
+	}
+	q.log.Debug("http", "message", format)
+}

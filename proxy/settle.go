@@ -1,0 +1,70 @@
+package proxy
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// settle runs exactly once for each exchange, when its answer has reached the
+// socket or has failed. It may not touch fasthttp's request: after a broken
+// connection that belongs to somebody else already.
+func (x *exchange) settle() {
+	if x.status == 0 {
+		// The connection broke before there was an answer.
+		x.status, x.code = 499, "ClientDisconnected"
+	}
+	x.finish()
+	x.meter()
+	if unbilled(x.status) {
+		x.tally.Reclass(metering.ClassUnbilled)
+	}
+	x.tally.Request()
+	elapsed := x.srv.cfg.now().Sub(x.started)
+	x.srv.metrics.observe(x, elapsed)
+
+	level := slog.LevelInfo
+	if x.status >= 500 {
+		level = slog.LevelError
+	}
+	if !x.srv.log.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 14)
+	attrs = append(attrs,
+		slog.String("request", string(x.id[:])),
+		slog.String("operation", x.opName()),
+		slog.Int("status", x.status),
+		slog.Duration("elapsed", elapsed),
+		slog.Int64("sent", x.conn.sent),
+		slog.Int64("declared", x.declared),
+		slog.String("client", x.remote.String()),
+	)
+	if x.code != "" {
+		attrs = append(attrs, slog.String("code", x.code))
+	}
+	if x.account != nil && x.account.ID != (tenancy.ID{}) {
+		attrs = append(attrs, slog.String("account", x.account.Name))
+	}
+	if x.identity != nil {
+		attrs = append(attrs, slog.String("key", x.identity.KeyID))
+	}
+	if x.bucket != nil {
+		attrs = append(attrs, slog.String("bucket", x.bucket.Name))
+	}
+	if x.cause != nil {
+		attrs = append(attrs, slog.String("cause", x.cause.Error()))
+	}
+	x.srv.log.LogAttrs(context.Background(), level, "request", attrs...)
+}
+
+func unbilled(status int) bool { return status == 401 || status == 403 || status >= 500 }
+
+func (x *exchange) opName() string {
+	if x.op == nil {
+		return "-"
+	}
+	return x.op.Name
+}

@@ -1,0 +1,51 @@
+package proxy
+
+import (
+	"io"
+
+	"github.com/primecloudpro/primecloud/proxy/s3xml"
+)
+
+// answerStream is the answer's body while fasthttp writes it, after the
+// handler has returned. With names it is a document that is mapped while it
+// passes; without, an object's bytes on their way from socket to socket.
+type answerStream struct {
+	x     *exchange
+	names *s3xml.Names
+	bytes int64
+}
+
+// SupportsBodyWriteTo makes fasthttp hand over its writer, whose ReadFrom ends
+// in the client's socket: the kernel path.
+func (s *answerStream) SupportsBodyWriteTo() bool { return true }
+
+// WriteTo sends the body. An error makes fasthttp close the client's
+// connection without a clean end, which is how the client learns of it.
+func (s *answerStream) WriteTo(w io.Writer) (n int64, err error) {
+	if s.names != nil {
+		result, err := s3xml.Rewrite(w, &s.x.resp, s.names)
+		if result.Error != nil {
+			s.x.code = result.Error.Code
+		}
+		if err != nil {
+			s.x.cause = err
+		}
+		return result.Bytes, err
+	}
+	n, err = s.x.resp.SpliceTo(w, spliceStep)
+	if err != nil {
+		s.x.cause = err
+	}
+	return n, err
+}
+
+// Read is never used: WriteTo is.
+func (s *answerStream) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// Close is called by fasthttp when the stream was written or has failed; the
+// exchange itself ends with the flush, in settle.
+func (s *answerStream) Close() error {
+	s.names = nil
+	s.x.finish()
+	return nil
+}
