@@ -2,12 +2,9 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"github.com/primecloudpro/primecloud/proxy/s3xml"
-	"github.com/primecloudpro/primecloud/tenancy"
-)
+	"github.com/primecloudpro/primecloud/proxy/s3xml")
 
 // createBucket writes the ownership record first, then makes the backend's
 // bucket, then activates the record: a crash leaves a record that is busy,
@@ -34,21 +31,16 @@ func createBucket(x *exchange) error {
 	defer cancel()
 	dir := x.srv.cfg.Directory
 	bucket, err := dir.ReserveBucket(ctx, x.account.ID, string(x.bucketNm), lock)
-	if errors.Is(err, tenancy.ErrBucketExists) && x.srv.cfg.Region == "us-east-1" && !lock {
-		// S3 answers 200 there when the owner creates the bucket again, and
-		// so does nobody else: clients are written for both. MinIO says 409.
-		return err
-	}
 	if err != nil {
 		return err
 	}
 	if err := x.makeBackendBucket(ctx, bucket, lock); err != nil {
-		if rerr := dir.ReleaseBucket(cleanup(ctx), bucket.ID); rerr != nil {
+		if rerr := dir.ReleaseBucket(cleanup(ctx), bucket); rerr != nil {
 			x.srv.log.Error("bucket record left behind", "request", string(x.id[:]), "bucket", bucket.ID.String(), "error", rerr)
 		}
 		return err
 	}
-	if err := dir.ActivateBucket(ctx, bucket.ID); err != nil {
+	if err := dir.ActivateBucket(ctx, bucket); err != nil {
 		return err
 	}
 	x.respondEmpty(200)
@@ -72,6 +64,10 @@ func (x *exchange) makeBackendBucket(ctx context.Context, bucket *tenancy.Bucket
 		return err
 	}
 	defer x.finish()
+	if x.resp.Status == 409 {
+		// The name is ours alone: an earlier attempt got this far.
+		return nil
+	}
 	if x.resp.Status != 200 {
 		return x.backendError()
 	}
@@ -84,7 +80,7 @@ func deleteBucket(x *exchange) error {
 	ctx, cancel := x.srv.databaseContext()
 	defer cancel()
 	dir := x.srv.cfg.Directory
-	if err := dir.BeginDeleteBucket(ctx, x.bucket.ID); err != nil {
+	if err := dir.BeginDeleteBucket(ctx, x.bucket); err != nil {
 		return err
 	}
 	x.prepare()
@@ -96,12 +92,12 @@ func deleteBucket(x *exchange) error {
 		x.finish()
 	}
 	if err != nil {
-		if rerr := dir.RestoreBucket(cleanup(ctx), x.bucket.ID); rerr != nil {
+		if rerr := dir.RestoreBucket(cleanup(ctx), x.bucket); rerr != nil {
 			x.srv.log.Error("bucket record not restored", "request", string(x.id[:]), "bucket", x.bucket.ID.String(), "error", rerr)
 		}
 		return err
 	}
-	if err := dir.RemoveBucket(ctx, x.bucket.ID); err != nil {
+	if err := dir.RemoveBucket(ctx, x.bucket); err != nil {
 		return err
 	}
 	x.respondEmpty(204)

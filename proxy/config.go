@@ -30,11 +30,11 @@ type Directory interface {
 	// A bucket's life. The ownership record comes first and goes last, so that
 	// two accounts never meet in one backend bucket (S3-RULES.md D10).
 	ReserveBucket(ctx context.Context, account tenancy.ID, name string, objectLock bool) (*tenancy.Bucket, error)
-	ActivateBucket(ctx context.Context, id tenancy.ID) error
-	ReleaseBucket(ctx context.Context, id tenancy.ID) error
-	BeginDeleteBucket(ctx context.Context, id tenancy.ID) error
-	RestoreBucket(ctx context.Context, id tenancy.ID) error
-	RemoveBucket(ctx context.Context, id tenancy.ID) error
+	ActivateBucket(ctx context.Context, b *tenancy.Bucket) error
+	ReleaseBucket(ctx context.Context, b *tenancy.Bucket) error
+	BeginDeleteBucket(ctx context.Context, b *tenancy.Bucket) error
+	RestoreBucket(ctx context.Context, b *tenancy.Bucket) error
+	RemoveBucket(ctx context.Context, b *tenancy.Bucket) error
 	ListBuckets(ctx context.Context, account tenancy.ID, prefix, after string, limit int) ([]*tenancy.Bucket, error)
 }
 

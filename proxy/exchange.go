@@ -127,7 +127,7 @@ func (x *exchange) release() {
 		x.local = nil
 	}
 	x.local = x.local[:0]
-	x.tally = metering.Tally{}
+	x.tally.End()
 	x.status, x.code, x.answered, x.metered, x.declared, x.cause = 0, "", false, false, 0, nil
 	exchanges.Put(x)
 }

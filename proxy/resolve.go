@@ -16,14 +16,17 @@ func resolve(x *exchange) error {
 		return err
 	}
 	ctx := s.ctx
-	if err := x.resolveHost(ctx); err != nil {
+	err := x.resolveHost(ctx)
+	if err != nil {
 		return err
 	}
 	if x.anonymous() {
 		if x.account == nil || !x.op.Anonymous {
 			return errDenied
 		}
-		return nil
+		// The host's entry may be older than the account's status.
+		x.account, err = s.cfg.Directory.Account(ctx, x.account.ID)
+		return err
 	}
 	identity, err := s.cfg.Directory.Identity(ctx, x.auth.AccessKeyID)
 	if err != nil {

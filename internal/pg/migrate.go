@@ -1,0 +1,90 @@
+package pg
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // goose speaks database/sql
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// ErrSchemaOld means that the database needs `primecloud migrate` first.
+var ErrSchemaOld = errors.New("pg: the database schema is older than this program; run `primecloud migrate`")
+
+// Migrate brings the schema up to date: forward only, one transaction a
+// migration, under an advisory lock, so that several nodes may start at once.
+// url is for a role that may create roles and tables.
+func Migrate(ctx context.Context, url string) error {
+	p, db, err := provider(url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+func provider(url string) (*goose.Provider, *sql.DB, error) {
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		return nil, nil, fmt.Errorf("migrate: %w", err)
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, nil, fmt.Errorf("migrate: %w", err)
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, nil, fmt.Errorf("migrate: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("migrate: %w", err), db.Close())
+	}
+	return p, db, nil
+}
+
+// Version is the newest migration that this program knows.
+func Version() (int64, error) {
+	entries, err := fs.ReadDir(migrations, "migrations")
+	if err != nil {
+		return 0, err
+	}
+	var newest int64
+	for _, e := range entries {
+		v, err := goose.NumericComponent(e.Name())
+		if err != nil {
+			return 0, err
+		}
+		newest = max(newest, v)
+	}
+	return newest, nil
+}
+
+// CheckVersion refuses a schema that is older than this program. A newer one
+// is fine: migrations expand first, so that old code runs on beside them.
+func CheckVersion(ctx context.Context, q Querier) error {
+	want, err := Version()
+	if err != nil {
+		return err
+	}
+	var have int64
+	err = q.QueryRow(ctx, `SELECT version FROM schema_version`).Scan(&have)
+	if err != nil {
+		return fmt.Errorf("%w (%w)", ErrSchemaOld, err)
+	}
+	if have < want {
+		return fmt.Errorf("%w (it is at %d, needed is %d)", ErrSchemaOld, have, want)
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+// Package pg opens PostgreSQL, runs transactions and migrates the schema. It
+// knows no tables: each domain owns its own and its store.go.
+package pg
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Roles of the database. The first owns the tables and migrates them; the
+// others have the least they need, and none may bypass row security.
+const (
+	RoleOwner   = "primecloud_owner"
+	RoleGateway = "primecloud_gateway"
+	RolePortal  = "primecloud_portal"
+	RoleWorker  = "primecloud_worker"
+)
+
+// Querier is a pool or a transaction: a store's caller decides which.
+type Querier interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// Open returns a pool for url and checks that the database answers.
+func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	pool, err := pgxpool.New(ctx, url)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	return pool, nil
+}
+
+// InTx runs f in a transaction, committed when f returns nil.
+func InTx(ctx context.Context, pool *pgxpool.Pool, f func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, pool, f)
+}

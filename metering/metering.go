@@ -1,0 +1,87 @@
+// Package metering counts what moves, for the bill. While a body moves, a
+// Tally adds to a cell: one row of atomic counters for an account, bucket,
+// access key, class and UTC hour. Readings of cells are cumulative, like a
+// utility meter's: they are written as totals, so that a retry cannot count
+// twice and a lost flush cannot lose.
+package metering
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// Class is how an operation is priced.
+type Class uint8
+
+// The classes: writes and lists, reads, free ones, and what is recorded but
+// not billed (401, 403, 5xx and internal control traffic).
+const (
+	ClassA Class = iota + 1
+	ClassB
+	ClassFree
+	ClassUnbilled
+)
+
+var classNames = [...]string{ClassA: "A", ClassB: "B", ClassFree: "free", ClassUnbilled: "unbilled"}
+
+func (c Class) String() string {
+	if int(c) < len(classNames) && classNames[c] != "" {
+		return classNames[c]
+	}
+	return "-"
+}
+
+// Key names a cell but for its hour. Zero ids are the "-" cell: only resolved
+// ids may be given, so that invented names add nothing.
+type Key struct {
+	Account, Bucket, AccessKey tenancy.ID
+	Class                      Class
+}
+
+// hour is a count of hours since 1970, UTC.
+type hour uint32
+
+func hourOf(t time.Time) hour { return hour(t.Unix() / 3600) } //nolint:gosec // positive and small until the year 491,000
+
+func (h hour) time() time.Time { return time.Unix(int64(h)*3600, 0).UTC() }
+
+// counters of a cell. All only grow.
+type counters struct {
+	requests, ingress, egress, declaredIngress, declaredEgress atomic.Int64
+}
+
+// totals are counters at one moment.
+type totals struct{ requests, ingress, egress, declaredIngress, declaredEgress int64 }
+
+func (c *counters) read() totals {
+	return totals{c.requests.Load(), c.ingress.Load(), c.egress.Load(), c.declaredIngress.Load(), c.declaredEgress.Load()}
+}
+
+// cell is a row of the meter.
+type cell struct {
+	counters
+	key  Key
+	hour hour
+	// users counts tallies that may still add, plus closed once no more may begin.
+	users     atomic.Int64
+	confirmed totals // of the last flush that PostgreSQL acknowledged; the flusher's only
+}
+
+// closedCell is subtracted from users when the cell is retired: whoever finds
+// it negative looks for another cell.
+const closedCell = 1 << 40
+
+func (c *cell) enter() bool {
+	if c.users.Add(1) > 0 {
+		return true
+	}
+	c.users.Add(-1)
+	return false
+}
+
+func (c *cell) leave() { c.users.Add(-1) }
+
+// retire closes the cell if nobody is in it. After that nothing can be added.
+func (c *cell) retire() bool { return c.users.CompareAndSwap(0, -closedCell) }

@@ -1,0 +1,106 @@
+package metering
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// write upserts readings in one statement. GREATEST makes it idempotent: a
+// reading that comes late or twice changes nothing.
+func (m *Meter) write(ctx context.Context, cells []*cell, readings []totals) error {
+	n := len(cells)
+	accounts, buckets, keys := make([]tenancy.ID, n), make([]tenancy.ID, n), make([]tenancy.ID, n)
+	classes, hours := make([]string, n), make([]time.Time, n)
+	requests, ingress, egress := make([]int64, n), make([]int64, n), make([]int64, n)
+	declaredIn, declaredOut := make([]int64, n), make([]int64, n)
+	for i, c := range cells {
+		accounts[i], buckets[i], keys[i] = c.key.Account, c.key.Bucket, c.key.AccessKey
+		classes[i], hours[i] = c.key.Class.String(), c.hour.time()
+		t := &readings[i]
+		requests[i], ingress[i], egress[i], declaredIn[i], declaredOut[i] = t.requests, t.ingress, t.egress, t.declaredIngress, t.declaredEgress
+	}
+	_, err := m.cfg.Pool.Exec(ctx, `INSERT INTO usage_readings AS r
+		(epoch, account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes)
+		SELECT $1, * FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
+		ON CONFLICT (epoch, account_id, bucket_id, key_id, class, hour) DO UPDATE SET
+			requests = greatest(r.requests, excluded.requests),
+			ingress_bytes = greatest(r.ingress_bytes, excluded.ingress_bytes),
+			egress_bytes = greatest(r.egress_bytes, excluded.egress_bytes),
+			declared_ingress_bytes = greatest(r.declared_ingress_bytes, excluded.declared_ingress_bytes),
+			declared_egress_bytes = greatest(r.declared_egress_bytes, excluded.declared_egress_bytes),
+			read_at = now()`,
+		m.epoch, accounts, buckets, keys, classes, hours, requests, ingress, egress, declaredIn, declaredOut)
+	return err
+}
+
+// report says how far this node has got.
+func (m *Meter) report(ctx context.Context) error {
+	_, err := m.cfg.Pool.Exec(ctx, `INSERT INTO usage_nodes (epoch, node, flushed_at) VALUES ($1, $2, $3)
+		ON CONFLICT (epoch) DO UPDATE SET flushed_at = excluded.flushed_at`, m.epoch, m.cfg.Node, m.cfg.Now())
+	return err
+}
+
+// Group is what usage is summed by.
+type Group string
+
+// The groups of Usage.
+const (
+	ByBucket Group = "bucket"
+	ByKey    Group = "key"
+	ByClass  Group = "class"
+	ByHour   Group = "hour"
+)
+
+var groupColumns = map[Group]string{
+	ByBucket: "bucket_id::text", ByKey: "key_id::text", ByClass: "class", ByHour: `to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:00"Z"')`,
+}
+
+// Usage is a sum. Value is the bucket's or key's row id, the class or the hour.
+type Usage struct {
+	Account         tenancy.ID
+	Value           string
+	Requests        int64
+	Ingress         int64
+	Egress          int64
+	DeclaredIngress int64
+	DeclaredEgress  int64
+}
+
+// Query selects usage. A zero Account means all; From and To are whole hours,
+// To excluded, zero for no bound.
+type Query struct {
+	Account  tenancy.ID
+	From, To time.Time
+	By       Group
+}
+
+// Sum returns usage by account and group. Figures of the present hour are
+// provisional: up to FlushInterval old.
+func Sum(ctx context.Context, q pg.Querier, query Query) ([]Usage, error) {
+	column, ok := groupColumns[query.By]
+	if !ok {
+		return nil, fmt.Errorf("metering: usage cannot be summed by %q; use bucket, key, class or hour", query.By)
+	}
+	to := query.To
+	if to.IsZero() {
+		to = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	rows, err := q.Query(ctx, `SELECT account_id, `+column+`, sum(requests)::bigint, sum(ingress_bytes)::bigint, sum(egress_bytes)::bigint,
+			sum(declared_ingress_bytes)::bigint, sum(declared_egress_bytes)::bigint
+		FROM usage_hourly WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND hour >= $2 AND hour < $3
+		GROUP BY 1, 2 ORDER BY 1, 2`, query.Account, query.From, to)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (Usage, error) {
+		var u Usage
+		err := r.Scan(&u.Account, &u.Value, &u.Requests, &u.Ingress, &u.Egress, &u.DeclaredIngress, &u.DeclaredEgress)
+		return u, err
+	})
+}

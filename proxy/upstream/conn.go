@@ -1,0 +1,200 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+)
+
+const readBuffer = 16 << 10
+
+// Conn is a connection to an endpoint.
+type Conn struct {
+	nc       net.Conn
+	tcp      *net.TCPConn // nil under TLS
+	endpoint *Endpoint
+	used     bool // answered a request before
+	since    time.Time
+
+	buf  []byte // read ahead
+	r, w int
+
+	readUntil, writeUntil time.Time
+}
+
+func (e *Endpoint) dial(ctx context.Context) (*Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.pool.cfg.DialTimeout)
+	defer cancel()
+	var d net.Dialer
+	nc, err := d.DialContext(ctx, "tcp", e.addr)
+	if err != nil {
+		return nil, err
+	}
+	e.pool.metrics.dials.Inc()
+	c := &Conn{nc: nc, endpoint: e, buf: make([]byte, readBuffer)}
+	if !e.register(c) {
+		return nil, errors.Join(net.ErrClosed, nc.Close())
+	}
+	if e.tls == nil {
+		c.tcp, _ = nc.(*net.TCPConn)
+		return c, nil
+	}
+	t := tls.Client(nc, e.tls)
+	if err := t.HandshakeContext(ctx); err != nil {
+		c.close()
+		return nil, err
+	}
+	c.nc = t
+	return c, nil
+}
+
+// get returns a kept connection that is still open, or a new one.
+func (e *Endpoint) get(ctx context.Context, fresh bool) (*Conn, error) {
+	for !fresh {
+		c := e.pop()
+		if c == nil {
+			break
+		}
+		if time.Since(c.since) < e.pool.cfg.IdleTimeout && c.open() {
+			return c, nil
+		}
+		c.close()
+	}
+	return e.dial(ctx)
+}
+
+func (e *Endpoint) pop() *Conn {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := len(e.idle)
+	if n == 0 {
+		return nil
+	}
+	c := e.idle[n-1]
+	e.idle[n-1] = nil
+	e.idle = e.idle[:n-1]
+	return c
+}
+
+func (e *Endpoint) put(c *Conn) {
+	c.used, c.since = true, time.Now()
+	e.mu.Lock()
+	if !e.closed && len(e.idle) < e.pool.cfg.MaxIdle {
+		e.idle = append(e.idle, c)
+		c = nil
+	}
+	e.mu.Unlock()
+	if c != nil {
+		c.close()
+	}
+}
+
+// open looks at the socket without waiting: a server that has closed a kept
+// connection, or has said something unasked, must not get an upload.
+func (c *Conn) open() bool {
+	if c.r != c.w {
+		return false
+	}
+	sc, ok := c.nc.(syscall.Conn)
+	if !ok {
+		t, isTLS := c.nc.(*tls.Conn)
+		if !isTLS {
+			return true
+		}
+		if sc, ok = t.NetConn().(syscall.Conn); !ok {
+			return true
+		}
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	open := false
+	var one [1]byte
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, rerr := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		open = errors.Is(rerr, syscall.EAGAIN)
+		return true
+	})
+	return err == nil && open
+}
+
+func (c *Conn) close() {
+	c.endpoint.mu.Lock()
+	delete(c.endpoint.all, c)
+	c.endpoint.mu.Unlock()
+	_ = c.nc.Close()
+}
+
+// register remembers a connection for Abort; false when the pool is closed.
+func (e *Endpoint) register(c *Conn) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	e.all[c] = struct{}{}
+	return true
+}
+
+// Moving a deadline is not free: only when half of it has passed.
+func (c *Conn) extendRead(d time.Duration) error {
+	now := time.Now()
+	if left := c.readUntil.Sub(now); left > d/2 && left <= d {
+		return nil
+	}
+	c.readUntil = now.Add(d)
+	return c.nc.SetReadDeadline(c.readUntil)
+}
+
+func (c *Conn) extendWrite(d time.Duration) error {
+	now := time.Now()
+	if left := c.writeUntil.Sub(now); left > d/2 && left <= d {
+		return nil
+	}
+	c.writeUntil = now.Add(d)
+	return c.nc.SetWriteDeadline(c.writeUntil)
+}
+
+// fill reads more into the buffer, making room when it is full.
+func (c *Conn) fill() error {
+	if c.r == c.w {
+		c.r, c.w = 0, 0
+	}
+	if c.w == len(c.buf) {
+		if c.r > 0 {
+			c.w = copy(c.buf, c.buf[c.r:c.w])
+			c.r = 0
+		} else {
+			grown := make([]byte, 2*len(c.buf))
+			c.w = copy(grown, c.buf[:c.w])
+			c.buf = grown
+		}
+	}
+	n, err := c.nc.Read(c.buf[c.w:])
+	c.w += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// read takes buffered bytes first, then reads straight into p.
+func (c *Conn) read(p []byte) (int, error) {
+	if c.r < c.w {
+		n := copy(p, c.buf[c.r:c.w])
+		c.r += n
+		return n, nil
+	}
+	if err := c.extendRead(c.endpoint.pool.cfg.Stall); err != nil {
+		return 0, err
+	}
+	return c.nc.Read(p)
+}

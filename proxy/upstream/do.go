@@ -1,0 +1,192 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// Body writes a request's body: exactly what the head declared. An error means
+// that the request must not be completed: the connection is cut.
+type Body interface{ WriteBody(w io.Writer) error }
+
+// Request is what is sent.
+type Request struct {
+	// Head appends the complete head for this endpoint, blank line included.
+	// It is called again when the request is tried on another one.
+	Head       func(dst []byte, e *Endpoint) []byte
+	Body       Body // nil: none
+	Idempotent bool // may be sent again while no byte of an answer was seen
+	NoBody     bool // HEAD: the answer has no body
+}
+
+// attempts is how often a request is tried at most.
+const attempts = 3
+
+// Do sends the request and returns when the head of the answer is there; the
+// caller must Close or Abort resp then. ctx bounds connecting only.
+//
+// A request is sent again only when the backend cannot have acted on it (no
+// connection, or the head was not sent whole and no body byte was taken), or
+// when it is idempotent and not a byte of an answer was seen.
+func (p *Pool) Do(ctx context.Context, req *Request, resp *Response) error {
+	start := p.next.Add(1)
+	var last error
+	fresh := false
+	for try := 0; try < attempts; try++ {
+		if try > 0 {
+			p.metrics.retries.Inc()
+		}
+		e := p.pick(start, try)
+		if fresh {
+			e = p.pick(start, try-1) // the connection was old, not the endpoint bad
+		}
+		c, err := e.get(ctx, fresh)
+		if err != nil {
+			e.failed(err)
+			last, fresh = err, false
+			continue
+		}
+		resp.reset(c)
+		x := &exchange{conn: c}
+		if req.Body == nil {
+			err = x.exchangeHead(req, resp)
+		} else {
+			err = x.exchangeBody(req, resp)
+		}
+		if err == nil {
+			e.worked()
+			return nil
+		}
+		c.close()
+		last = err
+		if !c.used {
+			e.failed(err)
+		}
+		safe := !x.taken && (!x.sent || req.Idempotent && !resp.began)
+		if !safe {
+			return fmt.Errorf("upstream: %w", err)
+		}
+		fresh = c.used
+	}
+	return fmt.Errorf("%w: %w", ErrNoEndpoint, last)
+}
+
+// exchange is one try.
+type exchange struct {
+	conn  *Conn
+	sent  bool // the head was handed to the socket whole
+	taken bool // a byte of the body was asked for
+}
+
+var heads = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+func (x *exchange) exchangeHead(req *Request, resp *Response) error {
+	head := heads.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	defer heads.Put(head)
+	*head = req.Head((*head)[:0], x.conn.endpoint)
+	if err := x.conn.write(*head); err != nil {
+		return err
+	}
+	x.sent = true
+	return resp.readHead(x.conn, req.NoBody)
+}
+
+func (x *exchange) exchangeBody(req *Request, resp *Response) error {
+	head := heads.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	defer heads.Put(head)
+	*head = req.Head((*head)[:0], x.conn.endpoint)
+	w := &bodyWriter{x: x, head: *head}
+	err := req.Body.WriteBody(w)
+	if err == nil {
+		err = w.flush()
+	}
+	if w.early || w.broken {
+		// The backend has answered before it had everything, or has hung up,
+		// perhaps after an answer. Either way the connection is spent.
+		resp.spent = true
+		if herr := resp.readHead(x.conn, req.NoBody); herr == nil {
+			return nil
+		}
+		return errors.Join(err, errEarly)
+	}
+	if err != nil {
+		return err
+	}
+	return resp.readHead(x.conn, req.NoBody)
+}
+
+var errEarly = errors.New("upstream: the backend ended the request early")
+
+// small is how much of a body is sent together with the head in one write.
+const small = 64 << 10
+
+// bodyWriter sends the head with the first bytes of the body, and stops when
+// the backend answers before the end.
+type bodyWriter struct {
+	x      *exchange
+	head   []byte // not sent yet
+	early  bool
+	broken bool
+}
+
+func (w *bodyWriter) Write(p []byte) (int, error) {
+	w.x.taken = true
+	c := w.x.conn
+	if len(w.head) > 0 {
+		if len(p) <= small {
+			w.head = append(w.head, p...)
+			return len(p), w.flush()
+		}
+		if err := w.flush(); err != nil {
+			return 0, err
+		}
+	} else if !c.open() {
+		w.early = true
+		return 0, errEarly
+	}
+	if err := c.write(p); err != nil {
+		w.broken = true
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (w *bodyWriter) flush() error {
+	if len(w.head) == 0 {
+		return nil
+	}
+	err := w.x.conn.write(w.head)
+	w.head = nil
+	if err != nil {
+		w.broken = w.x.taken
+		return err
+	}
+	w.x.sent = true
+	return nil
+}
+
+func (c *Conn) write(p []byte) error {
+	stall := c.endpoint.pool.cfg.Stall
+	for len(p) > 0 {
+		if err := c.extendWrite(stall); err != nil {
+			return err
+		}
+		n, err := c.nc.Write(p[:min(len(p), 1<<20)])
+		p = p[n:]
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waitHead bounds the wait for an answer, which may be long after a large
+// Complete.
+func (c *Conn) waitHead() error {
+	c.readUntil = time.Now().Add(c.endpoint.pool.cfg.HeaderTimeout)
+	return c.nc.SetReadDeadline(c.readUntil)
+}

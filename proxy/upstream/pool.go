@@ -1,0 +1,285 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// ErrNoEndpoint means that no endpoint of the backend could be reached.
+var ErrNoEndpoint = errors.New("upstream: no endpoint of the backend answers")
+
+// Config configures a Pool. Zero fields take the default named.
+type Config struct {
+	Name      string   // the backend's, for metrics and logs
+	Endpoints []string // http(s)://host:port
+	CA        string   // PEM; "" trusts the system's roots
+
+	DialTimeout    time.Duration // 3 s
+	HeaderTimeout  time.Duration // from the end of the request to the head of the answer; 5 min
+	Stall          time.Duration // one read or write without progress; 60 s
+	IdleTimeout    time.Duration // of a kept connection; 50 s
+	MaxIdle        int           // kept connections of an endpoint; 256
+	HealthInterval time.Duration // 2 s; negative: no probes
+	Ejection       time.Duration // how long an endpoint that failed is avoided at first; 500 ms, doubled up to 30 s
+
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
+}
+
+func (c *Config) setDefaults() {
+	setDefault(&c.DialTimeout, 3*time.Second)
+	setDefault(&c.HeaderTimeout, 5*time.Minute)
+	setDefault(&c.Stall, time.Minute)
+	setDefault(&c.IdleTimeout, 50*time.Second)
+	setDefault(&c.MaxIdle, 256)
+	setDefault(&c.HealthInterval, 2*time.Second)
+	setDefault(&c.Ejection, 500*time.Millisecond)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Pool holds the endpoints of one backend.
+type Pool struct {
+	cfg       Config
+	endpoints []*Endpoint
+	next      atomic.Uint32
+	stop      context.CancelFunc
+	done      sync.WaitGroup
+	metrics   *poolMetrics
+}
+
+// Endpoint is one address of a backend.
+type Endpoint struct {
+	pool *Pool
+	host string
+	raw  []byte
+	addr string
+	tls  *tls.Config // nil: plain
+
+	mu     sync.Mutex
+	idle   []*Conn // newest last
+	all    map[*Conn]struct{}
+	closed bool
+
+	failures   atomic.Int32
+	avoidUntil atomic.Int64 // Unix nanoseconds
+}
+
+// Host is host:port as the Host header has it.
+func (e *Endpoint) Host() string { return e.host }
+
+// HostBytes is Host, not to be changed.
+func (e *Endpoint) HostBytes() []byte { return e.raw }
+
+// New makes a pool and begins to probe its endpoints.
+func New(cfg Config) (*Pool, error) {
+	cfg.setDefaults()
+	if len(cfg.Endpoints) == 0 {
+		return nil, errors.New("upstream: a backend needs an endpoint")
+	}
+	p := &Pool{cfg: cfg, metrics: newPoolMetrics(cfg.Registerer, cfg.Name)}
+	for _, raw := range cfg.Endpoints {
+		e, err := p.newEndpoint(raw)
+		if err != nil {
+			return nil, err
+		}
+		p.endpoints = append(p.endpoints, e)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	if cfg.HealthInterval > 0 {
+		for _, e := range p.endpoints {
+			p.done.Go(func() { e.probe(ctx) })
+		}
+	}
+	return p, nil
+}
+
+func (p *Pool) newEndpoint(raw string) (*Endpoint, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("upstream: endpoint %q is not http(s)://host:port", raw)
+	}
+	e := &Endpoint{pool: p, host: u.Host, raw: []byte(u.Host), addr: u.Host, all: map[*Conn]struct{}{}}
+	if u.Port() == "" {
+		e.addr = net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	}
+	if u.Scheme == "https" {
+		e.tls = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname(), ClientSessionCache: tls.NewLRUClientSessionCache(64)}
+		if p.cfg.CA != "" {
+			e.tls.RootCAs = x509.NewCertPool()
+			if !e.tls.RootCAs.AppendCertsFromPEM([]byte(p.cfg.CA)) {
+				return nil, errors.New("upstream: the backend's CA is not PEM")
+			}
+		}
+	}
+	return e, nil
+}
+
+// Close stops the probes and closes kept connections. Requests in flight end
+// by themselves; Abort cuts them.
+func (p *Pool) Close() {
+	p.stop()
+	for _, e := range p.endpoints {
+		e.mu.Lock()
+		e.closed = true
+		idle := e.idle
+		e.idle = nil
+		e.mu.Unlock()
+		for _, c := range idle {
+			c.close()
+		}
+	}
+	p.done.Wait()
+}
+
+// Abort closes the pool and cuts every request in flight, so that backends
+// drop uploads that are not complete.
+func (p *Pool) Abort() {
+	p.Close()
+	for _, e := range p.endpoints {
+		e.mu.Lock()
+		for c := range e.all {
+			_ = c.nc.Close()
+		}
+		e.mu.Unlock()
+	}
+}
+
+// Healthy is how many endpoints are not being avoided.
+func (p *Pool) Healthy() int {
+	n := 0
+	now := time.Now().UnixNano()
+	for _, e := range p.endpoints {
+		if e.avoidUntil.Load() <= now {
+			n++
+		}
+	}
+	return n
+}
+
+// pick chooses the endpoint of a try: round robin over the healthy ones, then
+// over the others, since an endpoint that is avoided may be back.
+func (p *Pool) pick(start uint32, try int) *Endpoint {
+	n := len(p.endpoints)
+	if n == 1 {
+		return p.endpoints[0]
+	}
+	now := time.Now().UnixNano()
+	seen := 0
+	for _, healthy := range [...]bool{true, false} {
+		for i := range n {
+			e := p.endpoints[(int(start)+i)%n]
+			if (e.avoidUntil.Load() <= now) != healthy {
+				continue
+			}
+			if seen == try {
+				return e
+			}
+			seen++
+		}
+	}
+	return p.endpoints[(int(start)+try)%n]
+}
+
+// failed avoids the endpoint for a while, longer with each failure in a row.
+func (e *Endpoint) failed(err error) {
+	n := e.failures.Add(1)
+	wait := min(e.pool.cfg.Ejection<<min(n-1, 10), 30*time.Second)
+	e.avoidUntil.Store(time.Now().Add(wait).UnixNano())
+	e.pool.metrics.failures.Inc()
+	e.pool.cfg.Logger.Warn("backend endpoint failed", "backend", e.pool.cfg.Name, "endpoint", e.host, "avoided", wait, "error", err)
+}
+
+func (e *Endpoint) worked() {
+	if e.failures.Load() != 0 {
+		e.failures.Store(0)
+		e.avoidUntil.Store(0)
+	}
+}
+
+// probe asks MinIO whether it is alive; any HTTP answer below 500 counts, so
+// that other S3 servers pass too.
+func (e *Endpoint) probe(ctx context.Context) {
+	tick := time.NewTicker(e.pool.cfg.HealthInterval)
+	defer tick.Stop()
+	head := []byte("GET /minio/health/live HTTP/1.1\r\nhost: " + e.host + "\r\nconnection: close\r\n\r\n")
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := e.alive(ctx, head); err == nil {
+			e.worked()
+		} else if ctx.Err() == nil {
+			e.failed(err)
+		}
+	}
+}
+
+func (e *Endpoint) alive(ctx context.Context, head []byte) error {
+	c, err := e.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if err := c.nc.SetDeadline(time.Now().Add(e.pool.cfg.DialTimeout)); err != nil {
+		return err
+	}
+	if _, err := c.nc.Write(head); err != nil {
+		return err
+	}
+	var r Response
+	if err := r.readHead(c, false); err != nil {
+		return err
+	}
+	if r.Status >= 500 {
+		return fmt.Errorf("health: status %d", r.Status)
+	}
+	return nil
+}
+
+type poolMetrics struct{ failures, dials, retries prometheus.Counter }
+
+func newPoolMetrics(r prometheus.Registerer, backend string) *poolMetrics {
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: prometheus.Labels{"backend": backend}})
+		if r == nil {
+			return c
+		}
+		// A backend whose row changed gets a new pool and goes on counting.
+		var there prometheus.AlreadyRegisteredError
+		if err := r.Register(c); errors.As(err, &there) {
+			if old, ok := there.ExistingCollector.(prometheus.Counter); ok {
+				return old
+			}
+		}
+		return c
+	}
+	return &poolMetrics{
+		failures: counter("primecloud_upstream_endpoint_failures_total", "Failures that made an endpoint be avoided."),
+		dials:    counter("primecloud_upstream_dials_total", "Connections opened."),
+		retries:  counter("primecloud_upstream_retries_total", "Requests that were sent again."),
+	}
+}
+

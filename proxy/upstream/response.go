@@ -1,0 +1,307 @@
+package upstream
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+)
+
+const maxHead = 64 << 10
+
+// Response is a backend's answer. It is reusable and owned by the caller;
+// header slices are valid until Close, Abort or the next Do.
+type Response struct {
+	Status        int
+	ContentLength int64 // -1: unknown
+
+	conn    *Conn
+	head    []byte
+	fields  []field
+	left    int64 // body bytes to come; -1: until the connection ends
+	chunks  chunkDecoder
+	chunked bool
+	keep    bool
+	spent   bool // the connection must not be used again
+	began   bool // a byte of the answer was seen
+	limited io.LimitedReader
+}
+
+type field struct{ name, value []byte }
+
+func (r *Response) reset(c *Conn) {
+	r.Status, r.ContentLength = 0, -1
+	r.conn = c
+	r.head, r.fields = r.head[:0], r.fields[:0]
+	r.left, r.chunked, r.keep, r.spent, r.began = 0, false, false, false, false
+	r.chunks = chunkDecoder{}
+}
+
+// Header returns the first value of a header by its lower-case name, or nil.
+func (r *Response) Header(lower string) []byte {
+	for i := range r.fields {
+		if equalFold(r.fields[i].name, lower) {
+			return r.fields[i].value
+		}
+	}
+	return nil
+}
+
+// VisitHeaders calls f for each header line in order.
+func (r *Response) VisitHeaders(f func(name, value []byte)) {
+	for i := range r.fields {
+		f(r.fields[i].name, r.fields[i].value)
+	}
+}
+
+var errHead = errors.New("upstream: the answer's head is not well-formed")
+
+// readHead reads the head of the final answer; 1xx are passed over.
+func (r *Response) readHead(c *Conn, noBody bool) error {
+	if err := c.waitHead(); err != nil {
+		return err
+	}
+	r.conn = c
+	for {
+		if err := r.takeHead(c); err != nil {
+			return err
+		}
+		if err := r.parseHead(); err != nil {
+			return err
+		}
+		if r.Status >= 200 {
+			break
+		}
+		if r.Status == 101 {
+			return errHead
+		}
+	}
+	return r.frame(noBody)
+}
+
+func (r *Response) takeHead(c *Conn) error {
+	searched := 0
+	for {
+		from := max(0, searched-3)
+		if i := bytes.Index(c.buf[c.r+from:c.w], []byte("\r\n\r\n")); i >= 0 {
+			end := c.r + from + i + 4
+			r.head = append(r.head[:0], c.buf[c.r:end]...)
+			c.r = end
+			return nil
+		}
+		searched = c.w - c.r
+		if searched > maxHead {
+			return fmt.Errorf("%w: longer than %d bytes", errHead, maxHead)
+		}
+		if err := c.fill(); err != nil {
+			if errors.Is(err, io.EOF) {
+				return io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		r.began = true
+	}
+}
+
+func (r *Response) parseHead() error {
+	r.fields = r.fields[:0]
+	line, rest, _ := bytes.Cut(r.head, []byte("\r\n"))
+	// HTTP-version SP status-code SP [reason] (RFC 9112 section 4).
+	if len(line) < 12 || !bytes.HasPrefix(line, []byte("HTTP/1.")) || line[7] != '0' && line[7] != '1' || line[8] != ' ' ||
+		len(line) > 12 && line[12] != ' ' {
+		return errHead
+	}
+	status := 0
+	for _, d := range line[9:12] {
+		if d < '0' || d > '9' {
+			return errHead
+		}
+		status = status*10 + int(d-'0')
+	}
+	if status < 100 {
+		return errHead
+	}
+	r.Status, r.keep = status, line[7] == '1'
+	for len(rest) > 2 {
+		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
+		name, value, ok := bytes.Cut(line, []byte{':'})
+		if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t\r\n\x00") || bytes.ContainsAny(value, "\r\n\x00") {
+			return errHead
+		}
+		r.fields = append(r.fields, field{name, bytes.Trim(value, " \t")})
+	}
+	return nil
+}
+
+// frame decides how the body ends (RFC 9112 section 6.3). What two readers
+// could read in two ways is refused.
+func (r *Response) frame(noBody bool) error {
+	length := int64(-1)
+	for i := range r.fields {
+		name, value := r.fields[i].name, r.fields[i].value
+		switch {
+		case equalFold(name, "content-length"):
+			n, err := strconv.ParseUint(string(value), 10, 62)
+			if err != nil || value[0] == '+' || length >= 0 && int64(n) != length { //nolint:gosec // 62 bits
+				return fmt.Errorf("%w: content-length", errHead)
+			}
+			length = int64(n) //nolint:gosec // 62 bits
+		case equalFold(name, "transfer-encoding"):
+			if !bytes.EqualFold(value, []byte("chunked")) || r.chunked {
+				return fmt.Errorf("%w: transfer-encoding", errHead)
+			}
+			r.chunked = true
+		case equalFold(name, "connection"):
+			if bytes.EqualFold(value, []byte("close")) {
+				r.keep = false
+			}
+		}
+	}
+	if r.chunked && length >= 0 {
+		return fmt.Errorf("%w: content-length and transfer-encoding", errHead)
+	}
+	r.ContentLength = length
+	switch {
+	case noBody || r.Status == 204 || r.Status == 304:
+		r.left, r.chunked = 0, false
+	case r.chunked:
+		r.left = -1
+	case length >= 0:
+		r.left = length
+	default:
+		r.left, r.keep = -1, false
+	}
+	return nil
+}
+
+// Read reads the body. An end before the announced one is io.ErrUnexpectedEOF.
+func (r *Response) Read(p []byte) (int, error) {
+	if r.conn == nil {
+		return 0, io.EOF
+	}
+	if r.chunked {
+		n, err := r.chunks.read(r.conn, p)
+		if errors.Is(err, io.EOF) {
+			r.chunked, r.left = false, 0
+		}
+		return n, err
+	}
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	if r.left > 0 && int64(len(p)) > r.left {
+		p = p[:r.left]
+	}
+	n, err := r.conn.read(p)
+	if r.left > 0 {
+		r.left -= int64(n)
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		if r.left == 0 {
+			err = nil
+		}
+	} else if errors.Is(err, io.EOF) {
+		r.left = 0
+	}
+	return n, err
+}
+
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+
+// SpliceTo sends the body to w in steps of at most step bytes. When w has a
+// ReadFrom and the connection is plain, the socket itself is handed over, so
+// that the kernel can move the bytes; never more of it than the body.
+func (r *Response) SpliceTo(w io.Writer, step int64) (total int64, err error) {
+	rf, ok := w.(io.ReaderFrom)
+	if !ok || r.conn == nil || r.conn.tcp == nil || r.chunked || r.left < 0 {
+		return r.copyTo(w)
+	}
+	c := r.conn
+	if n := min(int64(c.w-c.r), r.left); n > 0 {
+		k, err := w.Write(c.buf[c.r : c.r+int(n)])
+		c.r += k
+		r.left -= int64(k)
+		total += int64(k)
+		if err != nil {
+			return total, err
+		}
+	}
+	for r.left > 0 {
+		if err := c.extendRead(c.endpoint.pool.cfg.Stall); err != nil {
+			return total, err
+		}
+		r.limited = io.LimitedReader{R: c.tcp, N: min(step, r.left)}
+		n, err := rf.ReadFrom(&r.limited)
+		r.left -= n
+		total += n
+		switch {
+		case err != nil:
+			return total, err
+		case n == 0:
+			return total, io.ErrUnexpectedEOF
+		}
+	}
+	return total, nil
+}
+
+func (r *Response) copyTo(w io.Writer) (total int64, err error) {
+	buf := copyBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	defer copyBuffers.Put(buf)
+	for {
+		n, err := r.Read(*buf)
+		if n > 0 {
+			k, werr := w.Write((*buf)[:n])
+			total += int64(k)
+			if werr != nil {
+				return total, werr
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// Close gives the connection back when the body was read whole and both sides
+// keep it; otherwise it is closed.
+func (r *Response) Close() {
+	c := r.conn
+	if c == nil {
+		return
+	}
+	r.conn = nil
+	if r.left == 0 && !r.chunked && r.keep && !r.spent && c.r == c.w {
+		c.endpoint.put(c)
+		return
+	}
+	c.close()
+}
+
+// Abort cuts the connection at once.
+func (r *Response) Abort() {
+	if r.conn != nil {
+		r.conn.close()
+		r.conn = nil
+	}
+}
+
+func equalFold(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,139 @@
+package tenancy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+)
+
+type credential struct{ ID, Secret string }
+
+func (b *Backend) check() error {
+	var errs []error
+	if err := CheckAccountName(b.Name); err != nil {
+		errs = append(errs, fmt.Errorf("%w: a backend's name is a DNS label", ErrInvalidName))
+	}
+	if len(b.Endpoints) == 0 {
+		errs = append(errs, errors.New("tenancy: a backend needs at least one endpoint"))
+	}
+	for _, e := range b.Endpoints {
+		u, err := url.Parse(e)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" || u.User != nil {
+			errs = append(errs, fmt.Errorf("tenancy: endpoint %q is not http(s)://host:port", e))
+		}
+	}
+	if b.AccessKeyID == "" || b.SecretKey == "" {
+		errs = append(errs, errors.New("tenancy: a backend needs an access key id and a secret key"))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Store) sealCredential(b *Backend) ([]byte, error) {
+	plain, err := json.Marshal(credential{b.AccessKeyID, b.SecretKey})
+	if err != nil {
+		return nil, err
+	}
+	return s.Keyring.Seal(place("backends", "sealed_credential", b.ID), plain)
+}
+
+// AddBackend adds a backend. The first one becomes the default, as does any
+// that asks for it.
+func (s *Store) AddBackend(ctx context.Context, q pg.Querier, b Backend) (*Backend, error) {
+	if b.Region == "" {
+		b.Region = "us-east-1"
+	}
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	b.ID = NewID()
+	sealed, err := s.sealCredential(&b)
+	if err != nil {
+		return nil, err
+	}
+	if b.Default {
+		if _, err := q.Exec(ctx, `UPDATE backends SET is_default = false WHERE is_default`); err != nil {
+			return nil, err
+		}
+	}
+	err = q.QueryRow(ctx, `INSERT INTO backends (id, name, endpoints, region, ca, sealed_credential, is_default)
+		VALUES ($1, $2, $3, $4, $5, $6, $7 OR NOT EXISTS (SELECT FROM backends WHERE is_default)) RETURNING is_default`,
+		b.ID, b.Name, b.Endpoints, b.Region, b.CA, sealed, b.Default).Scan(&b.Default)
+	if isUnique(err) {
+		return nil, ErrBackendExists
+	}
+	return &b, wrapf(err, "add backend")
+}
+
+// RotateBackend replaces a backend's credential, and its endpoints when some are given.
+func (s *Store) RotateBackend(ctx context.Context, q pg.Querier, name, accessKeyID, secretKey string, endpoints []string) error {
+	b := &Backend{Name: name, AccessKeyID: accessKeyID, SecretKey: secretKey}
+	err := q.QueryRow(ctx, `SELECT id, endpoints FROM backends WHERE name = $1`, name).Scan(&b.ID, &b.Endpoints)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrBackendUnknown
+	}
+	if err != nil {
+		return err
+	}
+	if len(endpoints) > 0 {
+		b.Endpoints = endpoints
+	}
+	if err := b.check(); err != nil {
+		return err
+	}
+	sealed, err := s.sealCredential(b)
+	if err != nil {
+		return err
+	}
+	return one(q.Exec(ctx, `UPDATE backends SET sealed_credential = $2, endpoints = $3, updated_at = now() WHERE id = $1`,
+		b.ID, sealed, b.Endpoints))(ErrBackendUnknown)
+}
+
+const backendColumns = `id, name, endpoints, region, ca, is_default, sealed_credential`
+
+func (s *Store) scanBackend(row pgx.Row, open bool) (*Backend, error) {
+	b := &Backend{}
+	var sealed []byte
+	err := row.Scan(&b.ID, &b.Name, &b.Endpoints, &b.Region, &b.CA, &b.Default, &sealed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrBackendUnknown
+	}
+	if err != nil || !open {
+		return b, err
+	}
+	plain, err := s.Keyring.Open(place("backends", "sealed_credential", b.ID), sealed)
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: %w", b.Name, err)
+	}
+	var c credential
+	if err := json.Unmarshal(plain, &c); err != nil {
+		return nil, fmt.Errorf("backend %s: the sealed credential is damaged", b.Name)
+	}
+	b.AccessKeyID, b.SecretKey = c.ID, c.Secret
+	return b, nil
+}
+
+// Backend returns a backend with its credential.
+func (s *Store) Backend(ctx context.Context, q pg.Querier, id ID) (*Backend, error) {
+	return s.scanBackend(q.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends WHERE id = $1`, id), true)
+}
+
+// BackendByName returns a backend with its credential; "" is the default one.
+func (s *Store) BackendByName(ctx context.Context, q pg.Querier, name string) (*Backend, error) {
+	return s.scanBackend(q.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends
+		WHERE name = $1 OR ($1 = '' AND is_default)`, name), true)
+}
+
+// ListBackends returns all backends by name, without credentials.
+func (s *Store) ListBackends(ctx context.Context, q pg.Querier) ([]*Backend, error) {
+	rows, err := q.Query(ctx, `SELECT `+backendColumns+` FROM backends ORDER BY name`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Backend, error) { return s.scanBackend(r, false) })
+}

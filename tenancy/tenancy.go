@@ -1,0 +1,150 @@
+// Package tenancy holds who is who: accounts, their access keys and buckets,
+// the backends that buckets live on, and the domains that name accounts. Store
+// is the truth in PostgreSQL; Directory is the view of it in memory that the
+// data path reads.
+package tenancy
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// ID is a UUID. The zero ID stands for "none".
+type ID [16]byte
+
+// NewID makes a version 7 UUID (RFC 9562 section 5.7): ids sort by age.
+func NewID() ID {
+	var id ID
+	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process instead
+	ms := time.Now().UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}
+
+// ParseID reads the form that String writes.
+func ParseID(s string) (ID, error) {
+	var id ID
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return ID{}, fmt.Errorf("tenancy: %q is not a UUID", s)
+	}
+	if _, err := hex.Decode(id[:], []byte(s[0:8]+s[9:13]+s[14:18]+s[19:23]+s[24:])); err != nil {
+		return ID{}, fmt.Errorf("tenancy: %q is not a UUID", s)
+	}
+	return id, nil
+}
+
+// String is the usual form, 36 characters.
+func (id ID) String() string {
+	var b [36]byte
+	hex.Encode(b[0:8], id[0:4])
+	hex.Encode(b[9:13], id[4:6])
+	hex.Encode(b[14:18], id[6:8])
+	hex.Encode(b[19:23], id[8:10])
+	hex.Encode(b[24:], id[10:])
+	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
+	return string(b[:])
+}
+
+// MarshalText makes JSON show the usual form.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UUIDValue and ScanUUID make ID a PostgreSQL uuid.
+func (id ID) UUIDValue() (pgtype.UUID, error) { return pgtype.UUID{Bytes: id, Valid: true}, nil }
+
+// ScanUUID reads NULL as the zero ID.
+func (id *ID) ScanUUID(v pgtype.UUID) error {
+	*id = ID{}
+	if v.Valid {
+		*id = v.Bytes
+	}
+	return nil
+}
+
+// Status is where an account is in its life.
+type Status string
+
+// The statuses. Only Active accounts may write; ReadOnly ones may read and delete.
+const (
+	Pending   Status = "pending"
+	Active    Status = "active"
+	ReadOnly  Status = "read_only"
+	Suspended Status = "suspended"
+	Closed    Status = "closed"
+	Rejected  Status = "rejected"
+)
+
+// Account is a customer of the operator.
+type Account struct {
+	ID          ID        `json:"id"`
+	Name        string    `json:"name"` // a DNS label: <name>.<tenant domain>
+	DisplayName string    `json:"display_name"`
+	CanonicalID string    `json:"canonical_id"` // 64 hexadecimal digits: the Owner in S3 answers
+	Status      Status    `json:"status"`
+	CreatedAt   time.Time `json:"created_at"`
+}
+
+// Kind is whose key it is.
+type Kind string
+
+// Customers' keys, and the internal ones that portal, SFTP and jobs sign with:
+// short-lived, never listed (DESIGN: a portal byte is an S3 byte).
+const (
+	KindS3     Kind = "s3"
+	KindPortal Kind = "portal"
+	KindSFTP   Kind = "sftp"
+	KindJob    Kind = "job"
+)
+
+// Identity is the holder of an access key, as the gateway sees it. It is
+// immutable and shared; a changed key is another Identity.
+type Identity struct {
+	ID         ID
+	KeyID      string
+	Secret     string
+	AccountID  ID
+	Kind       Kind
+	Permission Permission
+	Buckets    []string // nil: every bucket of the account
+	Prefix     string
+	CIDRs      []netip.Prefix
+	ExpiresAt  time.Time // zero: never
+
+	// Attached is a slot for what the gateway derives from Secret; it dies
+	// with the Identity, so it cannot outlive a rotation.
+	Attached atomic.Value
+}
+
+// Bucket is an account's bucket and where it lives.
+type Bucket struct {
+	ID            ID        `json:"id"`
+	AccountID     ID        `json:"account_id"`
+	Name          string    `json:"name"`
+	BackendID     ID        `json:"backend_id"`
+	BackendName   string    `json:"backend_name"`
+	PublicBlocked bool      `json:"public_blocked"`
+	ObjectLock    bool      `json:"object_lock"`
+	CreatedAt     time.Time `json:"created_at"`
+}
+
+// Backend is an S3 server that buckets live on, with the credential that the
+// gateway signs with. Key id and secret are both secrets.
+type Backend struct {
+	ID          ID
+	Name        string
+	Endpoints   []string // http(s)://host:port
+	Region      string
+	AccessKeyID string
+	SecretKey   string
+	CA          string // PEM, or "" for the system's
+	Default     bool
+}
