@@ -90,9 +90,9 @@ func (bs *backends) open(of *tenancy.Backend) (*backend, error) {
 	return b, nil
 }
 
-func (bs *backends) close() {
+func (bs *backends) abort() {
 	bs.byID.Range(func(_, v any) bool {
-		v.(*backend).pool.Close() //nolint:forcetypeassert // the map holds nothing else
+		v.(*backend).pool.Abort() //nolint:forcetypeassert // the map holds nothing else
 		return true
 	})
 }

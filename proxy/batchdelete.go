@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
+	"github.com/primecloudpro/primecloud/sigv4"
 )
 
 // deleteObjects puts every key of the document through the checks that a key
@@ -48,9 +49,8 @@ func deleteObjects(x *exchange) error {
 		x.finish()
 		for i := range result.Errors {
 			e := &result.Errors[i]
-			if code, _, message, known := s3xml.MapCode(e.Code); known {
-				e.Code, e.Message = code, message
-			}
+			mapped := asS3(x.documentError(&s3xml.Error{Code: e.Code, Message: e.Message}))
+			e.Code, e.Message = mapped.code, mapped.text()
 		}
 	}
 	result.Errors = append(result.Errors, refused...)
@@ -82,4 +82,9 @@ func dropDigests(o *outgoing) {
 		kept = append(kept, h)
 	}
 	o.headers = kept
+}
+
+func isChecksumHeader(name []byte) bool {
+	_, ok := sigv4.ParseChecksum(string(name))
+	return ok
 }

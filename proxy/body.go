@@ -101,6 +101,12 @@ func (b *requestBody) openChunks() error {
 	}
 	b.chunks.Reset(&b.plain, &x.auth, x.signing, options)
 	b.src, b.length = &countingReader{r: &b.chunks, x: x}, x.length
+	if x.length == 0 && !b.framed {
+		// An empty object is complete with its head: verify before that is sent.
+		x.conn.readBody(true)
+		defer x.conn.readBody(false)
+		return b.atEnd()
+	}
 	return nil
 }
 
@@ -130,6 +136,15 @@ func (b *requestBody) WriteBody(w io.Writer) error {
 		return b.writeFramed(w, *buf)
 	}
 	return b.copy(w, b.length, *buf)
+}
+
+// atEnd checks that the decoded body ends here, which verifies what is left.
+func (b *requestBody) atEnd() error {
+	var one [1]byte
+	if _, err := io.ReadFull(b.src, one[:]); !errors.Is(err, io.EOF) {
+		return b.fail(err)
+	}
+	return nil
 }
 
 func (b *requestBody) copy(w io.Writer, n int64, buf []byte) error {
@@ -165,8 +180,8 @@ func (b *requestBody) writeFramed(w io.Writer, buf []byte) error {
 	}
 	// The end of the client's body carries the trailer; of an empty body
 	// nothing has been read yet.
-	if _, err := io.ReadFull(b.src, buf[:1]); !errors.Is(err, io.EOF) {
-		return b.fail(err)
+	if err := b.atEnd(); err != nil {
+		return err
 	}
 	name, value := b.chunks.Trailer()
 	tail := append(buf[:0], "0\r\n"...)

@@ -4,7 +4,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/primecloudpro/primecloud/proxy/s3xml")
+	"github.com/primecloudpro/primecloud/tenancy"
+
+	"github.com/primecloudpro/primecloud/proxy/s3xml"
+)
 
 // createBucket writes the ownership record first, then makes the backend's
 // bucket, then activates the record: a crash leaves a record that is busy,

@@ -56,14 +56,14 @@ type exchange struct {
 	failed error
 
 	// forward
-	body   requestBody
-	out    outgoing
+	body      requestBody
+	out       outgoing
 	upstream  upstream.Request
 	resp      upstream.Response
 	responded bool // resp holds an answer that must be closed
-	stream answerStream
-	arena  []byte
-	local  []byte // an answer made here
+	stream    answerStream
+	arena     []byte
+	local     []byte // an answer made here
 
 	// settle
 	tally    metering.Tally

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/sigv4"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -19,6 +20,12 @@ func resolve(x *exchange) error {
 	err := x.resolveHost(ctx)
 	if err != nil {
 		return err
+	}
+	if x.op.Body == s3op.Form {
+		if !x.anonymous() {
+			return refuse("InvalidArgument", "A form is signed by its policy; send no other signature.")
+		}
+		return nil // the form's own credential is verified when its fields are here
 	}
 	if x.anonymous() {
 		if x.account == nil || !x.op.Anonymous {

@@ -98,7 +98,7 @@ func (x *exchange) names3() *s3xml.Names {
 		Resource:  string(x.target.Path),
 		RequestID: string(x.id[:]),
 		HostID:    x.srv.hostID,
-		Location:  x.location,
+		Location:  x.location(string(x.key)),
 	}
 	if x.bucket != nil {
 		n.Bucket, n.BackendBucket = x.bucket.Name, x.bucket.BackendName
@@ -223,7 +223,7 @@ func (x *exchange) documentError(e *s3xml.Error) error {
 	if ourFault[e.Code] {
 		return &s3Error{code: "ServiceUnavailable", cause: &backendFault{e.Code, e.Message}}
 	}
-	code, _, message, ok := s3xml.MapCode(e.Code)
+	code, message, ok := s3xml.MapCode(e.Code)
 	if !ok {
 		code, message = "InternalError", ""
 	}

@@ -109,7 +109,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		_ = c.Close()
 	}
 	s.mu.Unlock()
-	s.backends.close()
+	s.backends.abort()
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -282,4 +282,3 @@ func newPoolMetrics(r prometheus.Registerer, backend string) *poolMetrics {
 		retries:  counter("primecloud_upstream_retries_total", "Requests that were sent again."),
 	}
 }
-

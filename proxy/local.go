@@ -1,0 +1,157 @@
+package proxy
+
+import (
+	"encoding/base64"
+	"slices"
+	"strconv"
+
+	"github.com/primecloudpro/primecloud/proxy/s3xml"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// localAnswers are the operations that the gateway answers from its own data.
+var localAnswers = map[string]func(*exchange) error{
+	"ListBuckets":                        listBuckets,
+	"HeadBucket":                         headBucket,
+	"GetBucketLocation":                  bucketLocation,
+	"GetBucketAcl":                       privateACL,
+	"GetObjectAcl":                       privateACL,
+	"PutBucketAcl":                       acceptPrivateACL,
+	"PutObjectAcl":                       acceptPrivateACL,
+	"GetBucketCors":                      absent("NoSuchCORSConfiguration"),
+	"GetBucketWebsite":                   absent("NoSuchWebsiteConfiguration"),
+	"GetBucketReplication":               absent("ReplicationConfigurationNotFoundError"),
+	"GetBucketLogging":                   constant("BucketLoggingStatus", "", ""),
+	"GetBucketNotificationConfiguration": constant("NotificationConfiguration", "", ""),
+	"GetBucketAccelerateConfiguration":   constant("AccelerateConfiguration", "", ""),
+	"GetBucketRequestPayment":            constant("RequestPaymentConfiguration", "Payer", "BucketOwner"),
+	"GetBucketOwnershipControls":         ownershipControls,
+}
+
+const maxBuckets = 10_000 // of a page, docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
+
+// listBuckets answers from the account's records, never from the backend's
+// list (S3-RULES.md D4). A key that is limited to some buckets sees those.
+func listBuckets(x *exchange) error {
+	limit := maxBuckets
+	if v, ok := x.target.Get("max-buckets"); ok {
+		n, err := strconv.Atoi(string(v))
+		if err != nil || n < 1 || n > maxBuckets {
+			return refuse("InvalidArgument", "max-buckets must be a number from 1 to 10000.")
+		}
+		limit = n
+	}
+	after := ""
+	if v, ok := x.target.Get("continuation-token"); ok {
+		b, err := base64.URLEncoding.DecodeString(string(v))
+		if err != nil || len(b) == 0 {
+			return refuse("InvalidArgument", "The continuation token provided is incorrect.")
+		}
+		after = string(b)
+	}
+	prefix, _ := x.target.Get("prefix")
+	answer := s3xml.ListBuckets{Owner: x.account.CanonicalID, OwnerName: x.account.DisplayName, Region: x.srv.cfg.Region, Prefix: string(prefix)}
+	if region, ok := x.target.Get("bucket-region"); ok && string(region) != x.srv.cfg.Region {
+		x.local = answer.Append(x.local[:0])
+		x.respondXML(200, x.local)
+		return nil
+	}
+	ctx, cancel := x.srv.databaseContext()
+	defer cancel()
+	for len(answer.Buckets) < limit {
+		page, err := x.srv.cfg.Directory.ListBuckets(ctx, x.account.ID, string(prefix), after, limit+1-len(answer.Buckets))
+		if err != nil {
+			return err
+		}
+		more := len(page) > limit-len(answer.Buckets)
+		for _, b := range page {
+			if len(answer.Buckets) == limit {
+				break
+			}
+			after = b.Name
+			if x.maySee(b) {
+				answer.Buckets = append(answer.Buckets, s3xml.BucketEntry{Name: b.Name, Created: b.CreatedAt})
+			}
+		}
+		if !more {
+			after = ""
+			break
+		}
+	}
+	if after != "" {
+		answer.ContinuationToken = base64.URLEncoding.EncodeToString([]byte(after))
+	}
+	x.local = answer.Append(x.local[:0])
+	x.respondXML(200, x.local)
+	return nil
+}
+
+func (x *exchange) maySee(b *tenancy.Bucket) bool {
+	return x.identity.Buckets == nil || slices.Contains(x.identity.Buckets, b.Name)
+}
+
+func headBucket(x *exchange) error {
+	x.respondEmpty(200)
+	x.ctx.Response.Header.Set("x-amz-bucket-region", x.srv.cfg.Region)
+	return nil
+}
+
+func bucketLocation(x *exchange) error {
+	x.local = s3xml.AppendLocation(x.local[:0], x.srv.cfg.Region)
+	x.respondXML(200, x.local)
+	return nil
+}
+
+func privateACL(x *exchange) error {
+	x.local = s3xml.AppendPrivateACL(x.local[:0], x.account.CanonicalID, x.account.DisplayName)
+	x.respondXML(200, x.local)
+	return nil
+}
+
+// acceptPrivateACL accepts what is true already: x-amz-acl: private.
+func acceptPrivateACL(x *exchange) error {
+	if _, ok := x.header("x-amz-acl"); !ok || x.length != 0 {
+		return refuse("NotImplemented", "Access control lists beyond \"private\" are not supported; "+
+			"use access keys with fewer rights, or a bucket policy that lets everyone read.")
+	}
+	x.respondEmpty(200)
+	return nil
+}
+
+func absent(code string) func(*exchange) error {
+	return func(*exchange) error { return &s3Error{code: code} }
+}
+
+func constant(root, element, text string) func(*exchange) error {
+	return func(x *exchange) error {
+		x.local = s3xml.AppendEmpty(x.local[:0], root, element, text)
+		x.respondXML(200, x.local)
+		return nil
+	}
+}
+
+func ownershipControls(x *exchange) error {
+	x.local = append(x.local[:0], `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+
+		`<OwnershipControls xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>`...)
+	x.respondXML(200, x.local)
+	return nil
+}
+
+// policyStatus asks the backend for the policy: any that was accepted lets
+// everyone in.
+func policyStatus(x *exchange) error {
+	x.out.set("GET", x.bucket.BackendName, nil)
+	x.out.payload = emptySHA256
+	x.out.param([]byte("policy"), nil)
+	if err := x.send(nil); err != nil {
+		return err
+	}
+	if x.resp.Status != 200 {
+		return x.backendError()
+	}
+	x.resp.Abort()
+	x.finish()
+	x.local = s3xml.AppendPolicyStatus(x.local[:0], true)
+	x.respondXML(200, x.local)
+	return nil
+}

@@ -1,0 +1,182 @@
+package s3xml
+
+import (
+	"encoding/xml"
+	"strings"
+	"unicode/utf8"
+)
+
+// Config reads a client's configuration document and builds the backend's.
+type Config func(doc []byte) ([]byte, error)
+
+// Versioning takes VersioningConfiguration; MFA delete is refused.
+func Versioning(doc []byte) ([]byte, error) {
+	var v struct {
+		XMLName xml.Name
+		Status  string `xml:",omitempty"`
+	}
+	seen, err := decode(doc, "VersioningConfiguration", &v)
+	if err != nil {
+		return nil, err
+	}
+	if v.Status != "Enabled" && v.Status != "Suspended" {
+		return nil, malformed("Status must be Enabled or Suspended.")
+	}
+	return named(&v.XMLName, "VersioningConfiguration", &v, seen)
+}
+
+// named encodes v under its root in S3's name space.
+func named(name *xml.Name, root string, v any, seen map[string]int) ([]byte, error) {
+	*name = xml.Name{Space: namespace, Local: root}
+	return encode(v, seen)
+}
+
+type tagSet struct {
+	Tags []tag `xml:"Tag"`
+}
+
+type tag struct{ Key, Value string }
+
+type tagging struct {
+	XMLName xml.Name
+	TagSet  tagSet
+}
+
+// BucketTagging takes a bucket's Tagging of up to 50 tags.
+func BucketTagging(doc []byte) ([]byte, error) { return tags(doc, 50) }
+
+// ObjectTagging takes an object's Tagging of up to 10 tags.
+func ObjectTagging(doc []byte) ([]byte, error) { return tags(doc, 10) }
+
+func tags(doc []byte, limit int) ([]byte, error) {
+	var t tagging
+	seen, err := decode(doc, "Tagging", &t)
+	if err != nil {
+		return nil, err
+	}
+	if len(t.TagSet.Tags) > limit {
+		return nil, &DocError{"InvalidTag", "There are too many tags."}
+	}
+	used := map[string]bool{}
+	for _, one := range t.TagSet.Tags {
+		switch {
+		case one.Key == "" || utf8.RuneCountInString(one.Key) > 128:
+			return nil, &DocError{"InvalidTag", "A tag's key has 1 to 128 characters."}
+		case utf8.RuneCountInString(one.Value) > 256:
+			return nil, &DocError{"InvalidTag", "A tag's value has at most 256 characters."}
+		case used[one.Key]:
+			return nil, &DocError{"InvalidTag", "A tag's key occurs twice."}
+		case strings.ContainsFunc(one.Key+one.Value, func(r rune) bool { return r < ' ' || r == 0x7f }):
+			return nil, &DocError{"InvalidTag", "A tag has a control character."}
+		}
+		used[one.Key] = true
+	}
+	return named(&t.XMLName, "Tagging", &t, seen)
+}
+
+type retention struct {
+	XMLName         xml.Name
+	Mode            string `xml:",omitempty"`
+	RetainUntilDate string `xml:",omitempty"`
+}
+
+// Retention takes an object's Retention; an empty one takes it away.
+func Retention(doc []byte) ([]byte, error) {
+	var r retention
+	seen, err := decode(doc, "Retention", &r)
+	if err != nil {
+		return nil, err
+	}
+	return named(&r.XMLName, "Retention", &r, seen)
+}
+
+// LegalHold takes an object's LegalHold.
+func LegalHold(doc []byte) ([]byte, error) {
+	var h struct {
+		XMLName xml.Name
+		Status  string
+	}
+	seen, err := decode(doc, "LegalHold", &h)
+	if err != nil {
+		return nil, err
+	}
+	return named(&h.XMLName, "LegalHold", &h, seen)
+}
+
+type objectLock struct {
+	XMLName           xml.Name
+	ObjectLockEnabled string          `xml:",omitempty"`
+	Rule              *objectLockRule `xml:",omitempty"`
+}
+
+type objectLockRule struct {
+	DefaultRetention struct {
+		Mode  string
+		Days  string `xml:",omitempty"`
+		Years string `xml:",omitempty"`
+	}
+}
+
+// ObjectLock takes a bucket's ObjectLockConfiguration.
+func ObjectLock(doc []byte) ([]byte, error) {
+	var o objectLock
+	seen, err := decode(doc, "ObjectLockConfiguration", &o)
+	if err != nil {
+		return nil, err
+	}
+	return named(&o.XMLName, "ObjectLockConfiguration", &o, seen)
+}
+
+type encryption struct {
+	XMLName xml.Name
+	Rules   []struct {
+		Default struct {
+			SSEAlgorithm   string
+			KMSMasterKeyID string `xml:",omitempty"`
+		} `xml:"ApplyServerSideEncryptionByDefault"`
+		BucketKeyEnabled string `xml:",omitempty"`
+	} `xml:"Rule"`
+}
+
+// Encryption takes a bucket's default encryption with AES256.
+func Encryption(doc []byte) ([]byte, error) {
+	var e encryption
+	seen, err := decode(doc, "ServerSideEncryptionConfiguration", &e)
+	if err != nil {
+		return nil, err
+	}
+	if len(e.Rules) != 1 {
+		return nil, malformed("There must be one Rule.")
+	}
+	r := &e.Rules[0]
+	if r.Default.SSEAlgorithm != "AES256" || r.Default.KMSMasterKeyID != "" {
+		return nil, unsupported("Keys of a key management service are not supported; use AES256.")
+	}
+	if r.BucketKeyEnabled == "true" {
+		return nil, unsupported("Bucket keys belong to a key management service, which is not supported.")
+	}
+	if r.BucketKeyEnabled != "" {
+		r.BucketKeyEnabled = ""
+		delete(seen, "BucketKeyEnabled")
+	}
+	return named(&e.XMLName, "ServerSideEncryptionConfiguration", &e, seen)
+}
+
+// ParseCreateBucket reads CreateBucketConfiguration and returns its location.
+func ParseCreateBucket(doc []byte) (string, error) {
+	var c struct {
+		XMLName            xml.Name
+		LocationConstraint string `xml:",omitempty"`
+		Location           *struct {
+			Name string `xml:",omitempty"`
+		} `xml:",omitempty"`
+	}
+	seen, err := decode(doc, "CreateBucketConfiguration", &c)
+	if err != nil {
+		return "", err
+	}
+	if c.Location != nil || seen["Bucket"] > 0 {
+		return "", unsupported("Directory buckets are not supported.")
+	}
+	return strings.TrimSpace(c.LocationConstraint), nil
+}

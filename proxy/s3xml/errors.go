@@ -1,0 +1,108 @@
+package s3xml
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+)
+
+// DocError is a request document that is refused. Code is S3's.
+type DocError struct{ Code, Message string }
+
+func (e *DocError) Error() string { return "s3xml: " + e.Code + ": " + e.Message }
+
+func malformed(message string) error { return &DocError{"MalformedXML", message} }
+
+func unsupported(format string, args ...any) error {
+	return &DocError{"NotImplemented", fmt.Sprintf(format, args...)}
+}
+
+// Error is S3's error document
+// (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+type Error struct {
+	XMLName    xml.Name `xml:"Error"`
+	Code       string
+	Message    string
+	Key        string `xml:",omitempty"`
+	BucketName string `xml:",omitempty"`
+	Resource   string `xml:",omitempty"`
+	Region     string `xml:",omitempty"`
+	RequestID  string `xml:"RequestId"`
+	HostID     string `xml:"HostId"`
+}
+
+// ParseError reads an error document, which may have white space in front.
+func ParseError(doc []byte) (*Error, error) {
+	e := &Error{}
+	if err := xml.Unmarshal(bytes.TrimSpace(doc), e); err != nil {
+		return nil, fmt.Errorf("s3xml: error document: %w", err)
+	}
+	return e, nil
+}
+
+// AppendError appends an error document.
+func AppendError(dst []byte, e *Error) []byte {
+	dst = append(dst, xml.Header...)
+	dst = append(dst, "<Error>"...)
+	for _, f := range [...]struct{ name, value string }{
+		{"Code", e.Code},
+		{"Message", e.Message},
+		{"Key", e.Key},
+		{"BucketName", e.BucketName},
+		{"Resource", e.Resource},
+		{"Region", e.Region},
+		{"RequestId", e.RequestID},
+		{"HostId", e.HostID},
+	} {
+		if f.value != "" {
+			dst = appendElement(dst, f.name, f.value)
+		}
+	}
+	return append(dst, "</Error>"...)
+}
+
+func appendElement(dst []byte, name, value string) []byte {
+	dst = append(append(append(dst, '<'), name...), '>')
+	dst = appendText(dst, value)
+	return append(append(append(dst, "</"...), name...), '>')
+}
+
+func appendText(dst []byte, s string) []byte {
+	b := bytes.NewBuffer(dst)
+	_ = xml.EscapeText(b, []byte(s)) // a Buffer does not fail
+	return b.Bytes()
+}
+
+// backendCodes are the codes that MinIO made up, in S3's terms (F4).
+var backendCodes = map[string]struct{ code, message string }{
+	"XMinioInvalidObjectName":        {"InvalidArgument", "The object key has characters or segments that are not allowed."},
+	"XMinioInvalidResourceName":      {"InvalidArgument", "The object key has characters or segments that are not allowed."},
+	"XMinioObjectExistsAsDirectory":  {"InvalidArgument", "An object of that name exists as a prefix of others."},
+	"XMinioParentIsObject":           {"InvalidArgument", "A part of the key's path is an object already."},
+	"XMinioStorageFull":              {"ServiceUnavailable", "The storage is full; contact support."},
+	"XMinioServerNotInitialized":     {"ServiceUnavailable", ""},
+	"XMinioAdminBucketQuotaExceeded": {"SlowDown", ""},
+	"XMinioBackendDown":              {"ServiceUnavailable", ""},
+	"SlowDownRead":                   {"SlowDown", ""},
+	"SlowDownWrite":                  {"SlowDown", ""},
+	"RequestTimeout":                 {"RequestTimeout", ""},
+	"NoSuchObjectLockConfiguration":  {"NoSuchObjectLockConfiguration", ""},
+	"InvalidBucketName":              {"NoSuchBucket", ""},
+	"ObjectLocked":                   {"AccessDenied", "The object is protected by a retention period or a legal hold."},
+	"XAmzContentChecksumMismatch":    {"XAmzContentChecksumMismatch", ""},
+	"XMinioContentSHA256Mismatch":    {"XAmzContentSHA256Mismatch", ""},
+	"PreconditionFailed":             {"PreconditionFailed", ""},
+}
+
+// MapCode maps a backend's error code. message is "" where the code's usual
+// sentence does; ok is false for codes of MinIO's own that nobody knows, whose
+// meaning must not get out.
+func MapCode(code string) (mapped, message string, ok bool) {
+	if m, found := backendCodes[code]; found {
+		return m.code, m.message, true
+	}
+	if len(code) >= 6 && code[:6] == "XMinio" {
+		return "", "", false
+	}
+	return code, "", true
+}
