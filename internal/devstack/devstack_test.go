@@ -1,0 +1,159 @@
+package devstack_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/primecloudpro/primecloud/internal/devstack"
+)
+
+// private returns a folder below one that only its owner may enter.
+func private(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "closed")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "data")
+}
+
+func query(t *testing.T, p *devstack.Postgres, sql string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "psql", "-XAtq", "-d", p.URL("", "postgres"), "-c", sql).CombinedOutput()
+	if err != nil {
+		t.Fatalf("psql: %v: %s", err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func TestStartPostgres(t *testing.T) {
+	t.Parallel()
+	dir := private(t)
+	p, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: dir, Durable: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	query(t, p, "CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)")
+
+	if _, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: dir}); err == nil || !strings.Contains(err.Error(), "already") {
+		t.Errorf("a second server on the same data: %v", err)
+	}
+	// A crash leaves a lock file; the next start must find the data again.
+	p.Kill()
+	if p, err = devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: dir, Durable: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := query(t, p, "SELECT n FROM kept"); got != "7" {
+		t.Errorf("after a crash the table holds %q", got)
+	}
+	if err := p.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStartMinIO(t *testing.T) {
+	t.Parallel()
+	for _, tls := range []bool{false, true} {
+		t.Run(fmt.Sprintf("tls=%v", tls), func(t *testing.T) {
+			t.Parallel()
+			dir := private(t)
+			m, err := devstack.StartMinIO(t.Context(), devstack.MinIOConfig{Dir: dir, TLS: tls})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.HasPrefix(m.Endpoint, "https://"); got != tls {
+				t.Errorf("endpoint %s", m.Endpoint)
+			}
+			m.Kill()
+			again, err := devstack.StartMinIO(t.Context(), devstack.MinIOConfig{Dir: dir, TLS: tls, Port: m.Port})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again.AccessKey != m.AccessKey || again.SecretKey != m.SecretKey || again.Port != m.Port {
+				t.Error("a second start has other credentials or another port")
+			}
+			if err := again.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestChildrenDieWithTheirParent kills a process that has started servers, as
+// a crash would, and waits until they are gone.
+func TestChildrenDieWithTheirParent(t *testing.T) {
+	t.Parallel()
+	if dir := os.Getenv("DEVSTACK_CRASH_DIR"); dir != "" {
+		crash(t, dir)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChildrenDieWithTheirParent$")
+	cmd.Env = append(os.Environ(), "DEVSTACK_CRASH_DIR="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("the crashing process: %v: %s", err, out)
+	}
+	for _, line := range strings.Split(string(out), "\n") {
+		url, ok := strings.CutPrefix(line, "minio ")
+		if !ok {
+			continue
+		}
+		waitFor(t, "MinIO to be gone", func() bool {
+			resp, err := http.Get(url) //nolint:noctx // refused at once or answered at once
+			if err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+			}
+			return err != nil
+		})
+	}
+	for _, line := range strings.Split(string(out), "\n") {
+		if port, ok := strings.CutPrefix(line, "postgres "); ok {
+			waitFor(t, "PostgreSQL to be gone", func() bool {
+				err := exec.CommandContext(t.Context(), "psql", "-XAtq", "-d", "postgres://postgres@127.0.0.1:"+port+"/postgres", "-c", "SELECT 1").Run()
+				return err != nil
+			})
+		}
+	}
+	if !strings.Contains(string(out), "minio ") || !strings.Contains(string(out), "postgres ") {
+		t.Fatalf("the crashing process started nothing: %s", out)
+	}
+}
+
+func crash(t *testing.T, dir string) {
+	p, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: filepath.Join(dir, "pg")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := devstack.StartMinIO(t.Context(), devstack.MinIOConfig{Dir: filepath.Join(dir, "minio")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("\npostgres " + strconv.Itoa(p.Port))
+	fmt.Println("minio " + m.Endpoint)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+}
+
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-deadline:
+			t.Fatalf("timed out waiting for %s", what)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package proxy_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/minio/minio-go/v7"
+	miniocreds "github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/primecloudpro/primecloud/internal/devstack"
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/proxy"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// gateway is a gateway of a test's own: its database, its directory and meter,
+// in front of the process's MinIO.
+type gateway struct {
+	t       testing.TB
+	addr    string
+	tlsAddr string
+	caFile  string
+	db      *testenv.DB
+	owner   *pgxpool.Pool
+	store   *tenancy.Store
+	dir     *tenancy.Directory
+	meter   *metering.Meter
+	server  *proxy.Server
+	minio   *devstack.MinIO
+	backend *tenancy.Backend
+	log     *logBuffer
+}
+
+type options struct {
+	minio   *devstack.MinIO // default: the shared plain one
+	limits  proxy.Limits
+	tls     bool
+	trusted bool
+}
+
+// logBuffer keeps the whole log of a gateway, to be searched for secrets.
+type logBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func newGateway(t testing.TB, o options) *gateway {
+	t.Helper()
+	g := &gateway{t: t, minio: o.minio, db: testenv.Postgres(t), log: &logBuffer{}}
+	if g.minio == nil {
+		g.minio = testenv.MinIO(t)
+	}
+	keyring, err := secret.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.owner, g.store = g.db.Pool(t, pg.RoleOwner), &tenancy.Store{Keyring: keyring.Public()}
+	g.backend = g.addBackend("minio", g.minio)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	pool := g.db.Pool(t, pg.RoleGateway)
+	logger := slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if g.dir, err = tenancy.NewDirectory(tenancy.DirectoryConfig{Pool: pool, Keyring: keyring, Logger: logger}); err != nil {
+		t.Fatal(err)
+	}
+	if g.meter, err = metering.New(metering.Config{Pool: pool, Node: t.Name()}); err != nil {
+		t.Fatal(err)
+	}
+	g.server, err = proxy.New(proxy.Config{
+		Directory: g.dir, Meter: g.meter, Logger: logger, Limits: o.limits,
+		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() { _ = g.dir.Run(ctx) })
+	running.Go(func() { _ = g.meter.Run(ctx) })
+	g.addr = g.listen(&running, nil)
+	if o.tls {
+		dir := t.TempDir()
+		if g.caFile, err = devstack.EnsureCertificate(dir, "tls.crt", "tls.key", "localhost", "127.0.0.1"); err != nil {
+			t.Fatal(err)
+		}
+		cert, err := tls.LoadX509KeyPair(dir+"/tls.crt", dir+"/tls.key")
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.tlsAddr = g.listen(&running, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+	}
+	t.Cleanup(func() {
+		stop, done := context.WithTimeout(context.Background(), 2*time.Second)
+		defer done()
+		_ = g.server.Shutdown(stop)
+		cancel()
+		running.Wait()
+	})
+	<-g.dir.Ready()
+	return g
+}
+
+func (g *gateway) listen(running *sync.WaitGroup, config *tls.Config) string {
+	g.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if config != nil {
+		l = tls.NewListener(l, config)
+	}
+	running.Go(func() { _ = g.server.Serve(l) })
+	return addr
+}
+
+func (g *gateway) addBackend(name string, m *devstack.MinIO) *tenancy.Backend {
+	g.t.Helper()
+	b, err := g.store.AddBackend(g.t.Context(), g.owner, tenancy.Backend{
+		Name: name, Endpoints: []string{m.Endpoint}, AccessKeyID: m.AccessKey, SecretKey: m.SecretKey, CA: caOf(g.t, m),
+	})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return b
+}
+
+// tenant is an account with one key that may do everything.
+type tenant struct {
+	g       *gateway
+	account *tenancy.Account
+	key     *tenancy.Key
+}
+
+var tenants struct {
+	sync.Mutex
+	n int
+}
+
+func (g *gateway) tenant() *tenant {
+	g.t.Helper()
+	tenants.Lock()
+	tenants.n++
+	name := fmt.Sprintf("tenant-%d", tenants.n)
+	tenants.Unlock()
+	a, err := g.store.CreateAccount(g.t.Context(), g.owner, name, "", tenancy.Active)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	t := &tenant{g: g, account: a}
+	t.key = t.newKey(tenancy.Key{})
+	return t
+}
+
+func (t *tenant) newKey(k tenancy.Key) *tenancy.Key {
+	t.g.t.Helper()
+	k.AccountID = t.account.ID
+	created, err := t.g.store.CreateKey(t.g.t.Context(), t.g.owner, k)
+	if err != nil {
+		t.g.t.Fatal(err)
+	}
+	return created
+}
+
+// s3 is an aws-sdk-go-v2 client with the tenant's key.
+func (t *tenant) s3(opts ...func(*s3.Options)) *s3.Client { return t.g.s3(t.key, opts...) }
+
+func (g *gateway) s3(k *tenancy.Key, opts ...func(*s3.Options)) *s3.Client {
+	return awsClient("http://"+g.addr, k.KeyID, k.Secret, opts...)
+}
+
+func awsClient(endpoint, id, secretKey string, opts ...func(*s3.Options)) *s3.Client {
+	return s3.New(s3.Options{
+		BaseEndpoint: aws.String(endpoint), Region: "us-east-1", UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(id, secretKey, ""),
+		Retryer:     aws.NopRetryer{},
+	}, opts...)
+}
+
+func (t *tenant) minioClient() *minio.Client {
+	t.g.t.Helper()
+	c, err := minio.New(t.g.addr, &minio.Options{Creds: miniocreds.NewStaticV4(t.key.KeyID, t.key.Secret, ""), Region: "us-east-1"})
+	if err != nil {
+		t.g.t.Fatal(err)
+	}
+	return c
+}
+
+func caOf(t testing.TB, m *devstack.MinIO) string {
+	t.Helper()
+	if m.CAFile == "" {
+		return ""
+	}
+	pem, err := os.ReadFile(m.CAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem)
+}
