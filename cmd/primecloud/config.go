@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/pelletier/go-toml/v2"
+	"gopkg.in/yaml.v3"
+
+	"github.com/primecloudpro/primecloud/internal/secret"
+)
+
+// Config is what `primecloud serve` runs with. Each field can come from a
+// TOML or YAML file, from PRIMECLOUD_<NAME> in the environment, or from a
+// flag, later ones winning. A field whose env tag ends in _URL or is KEYRING
+// is a secret, and can come from a file named by PRIMECLOUD_<NAME>_FILE.
+type Config struct {
+	Roles          []string      `env:"ROLES" toml:"roles" yaml:"roles" help:"what this node does: gateway"`
+	Node           string        `env:"NODE" toml:"node" yaml:"node" help:"a label for this node; the host name"`
+	DatabaseURL    string        `env:"DATABASE_URL" toml:"database_url" yaml:"database_url" help:"PostgreSQL, as the role primecloud_gateway" secret:"true"`
+	Keyring        string        `env:"KEYRING" toml:"keyring" yaml:"keyring" help:"the keyring's text, with private keys" secret:"true"`
+	S3Addr         string        `env:"S3_ADDR" toml:"s3_addr" yaml:"s3_addr" help:"S3 without TLS; empty: none"`
+	TLSAddr        string        `env:"TLS_ADDR" toml:"tls_addr" yaml:"tls_addr" help:"S3 with TLS; empty: none"`
+	TLSCert        string        `env:"TLS_CERT" toml:"tls_cert" yaml:"tls_cert" help:"certificate chain, PEM file"`
+	TLSKey         string        `env:"TLS_KEY" toml:"tls_key" yaml:"tls_key" help:"its private key, PEM file"`
+	AdminAddr      string        `env:"ADMIN_ADDR" toml:"admin_addr" yaml:"admin_addr" help:"metrics, health and pprof; keep it off the network"`
+	Region         string        `env:"REGION" toml:"region" yaml:"region" help:"the one region of this gateway"`
+	Hosts          []string      `env:"HOSTS" toml:"hosts" yaml:"hosts" help:"shared S3 hosts: the account comes from the access key"`
+	TenantDomain   string        `env:"TENANT_DOMAIN" toml:"tenant_domain" yaml:"tenant_domain" help:"<account>.<this domain> names the account"`
+	TrustedProxies []string      `env:"TRUSTED_PROXIES" toml:"trusted_proxies" yaml:"trusted_proxies" help:"networks whose X-Forwarded-For is believed"`
+	LogFormat      string        `env:"LOG_FORMAT" toml:"log_format" yaml:"log_format" help:"text or json"`
+	LogLevel       string        `env:"LOG_LEVEL" toml:"log_level" yaml:"log_level" help:"debug, info, warn or error"`
+	DrainTimeout   time.Duration `env:"DRAIN_TIMEOUT" toml:"drain_timeout" yaml:"drain_timeout" help:"how long requests in flight may take after SIGTERM"`
+	MaxStale       time.Duration `env:"MAX_STALE" toml:"max_stale" yaml:"max_stale" help:"how long cached keys work while PostgreSQL is away"`
+	FlushInterval  time.Duration `env:"FLUSH_INTERVAL" toml:"flush_interval" yaml:"flush_interval" help:"how often usage is written"`
+	MaxConnections int           `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once"`
+}
+
+func defaultConfig() Config {
+	return Config{
+		Roles:          []string{"gateway"},
+		S3Addr:         ":9000",
+		AdminAddr:      "127.0.0.1:9090",
+		Region:         "us-east-1",
+		LogFormat:      "text",
+		LogLevel:       "info",
+		DrainTimeout:   5 * time.Minute,
+		MaxStale:       time.Minute,
+		FlushInterval:  2 * time.Second,
+		MaxConnections: 65536,
+	}
+}
+
+const envPrefix = "PRIMECLOUD_"
+
+// notConfig are variables of that prefix that other parts read.
+var notConfig = []string{"CONFIG", "OWNER_DATABASE_URL", "OWNER_DATABASE_URL_FILE", "TOOLS", "TEST_STRICT"}
+
+// loadConfig reads file (may be ""), then the environment. It reports every
+// problem at once.
+func loadConfig(file string, environ []string) (Config, error) {
+	cfg := defaultConfig()
+	if file != "" {
+		if err := cfg.readFile(file); err != nil {
+			return cfg, err
+		}
+	}
+	values, err := environment(environ)
+	if err != nil {
+		return cfg, err
+	}
+	if err := env.ParseWithOptions(&cfg, env.Options{Prefix: envPrefix, Environment: values}); err != nil {
+		return cfg, err
+	}
+	if cfg.Node == "" {
+		cfg.Node, _ = os.Hostname()
+	}
+	return cfg, nil
+}
+
+func (cfg *Config) readFile(file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	switch filepath.Ext(file) {
+	case ".toml":
+		err = toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields().Decode(cfg)
+		var strict *toml.StrictMissingError
+		if errors.As(err, &strict) {
+			err = errors.New("unknown keys:\n" + strict.String())
+		}
+	case ".yaml", ".yml":
+		d := yaml.NewDecoder(bytes.NewReader(b))
+		d.KnownFields(true)
+		err = d.Decode(cfg)
+	default:
+		err = errors.New("the name must end in .toml, .yaml or .yml")
+	}
+	if err != nil {
+		return fmt.Errorf("configuration file %s: %w", file, err)
+	}
+	return nil
+}
+
+// environment picks the variables of ours, reads *_FILE secrets, and refuses
+// unknown names: a misspelt setting must not be silently without effect.
+func environment(environ []string) (map[string]string, error) {
+	values := map[string]string{}
+	var errs []error
+	known, secrets := configNames()
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		short, ours := strings.CutPrefix(name, envPrefix)
+		if !ours || slices.Contains(notConfig, short) {
+			continue
+		}
+		base, isFile := strings.CutSuffix(short, "_FILE")
+		switch {
+		case slices.Contains(known, short):
+			values[name] = value
+		case isFile && slices.Contains(secrets, base):
+			b, err := os.ReadFile(value)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+				continue
+			}
+			values[envPrefix+base] = strings.TrimSpace(string(b))
+		default:
+			errs = append(errs, fmt.Errorf("%s is not a setting; `primecloud serve --help` lists them", name))
+		}
+	}
+	return values, errors.Join(errs...)
+}
+
+func configNames() (all, secrets []string) {
+	for f := range reflect.TypeFor[Config]().Fields() {
+		all = append(all, f.Tag.Get("env"))
+		if f.Tag.Get("secret") != "" {
+			secrets = append(secrets, f.Tag.Get("env"))
+		}
+	}
+	return all, secrets
+}
+
+// flags declares a flag for each field that is no secret: secrets on a command
+// line show in the list of processes.
+func (cfg *Config) flags(f *flags) {
+	v := reflect.ValueOf(cfg).Elem()
+	for field := range v.Type().Fields() {
+		name := strings.ReplaceAll(field.Tag.Get("toml"), "_", "-")
+		if field.Tag.Get("secret") != "" {
+			continue
+		}
+		help := fmt.Sprintf("%s (%s%s)", field.Tag.Get("help"), envPrefix, field.Tag.Get("env"))
+		switch p := v.FieldByIndex(field.Index).Addr().Interface().(type) {
+		case *string:
+			f.StringVar(p, name, *p, help)
+		case *int:
+			f.IntVar(p, name, *p, help)
+		case *time.Duration:
+			f.DurationVar(p, name, *p, help)
+		case *[]string:
+			f.Func(name, help+", comma-separated", func(s string) error {
+				*p = strings.Split(s, ",")
+				return nil
+			})
+		}
+	}
+}
+
+// knownRoles are those that exist today.
+var knownRoles = []string{"gateway"}
+
+// validate reports every problem at once.
+func (cfg *Config) validate() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, r := range cfg.Roles {
+		if !slices.Contains(knownRoles, r) {
+			fail("roles: there is no role %q in this version; known are %s", r, strings.Join(knownRoles, ", "))
+		}
+	}
+	if cfg.DatabaseURL == "" {
+		fail("database_url: set PRIMECLOUD_DATABASE_URL or PRIMECLOUD_DATABASE_URL_FILE (the role is primecloud_gateway)")
+	}
+	if cfg.Keyring == "" {
+		fail("keyring: set PRIMECLOUD_KEYRING_FILE; make one with `primecloud secret generate FILE`")
+	} else if k, err := secret.Parse([]byte(cfg.Keyring)); err != nil {
+		fail("keyring: %w", err)
+	} else if !k.CanOpen() {
+		fail("keyring: the gateway needs the one with private keys")
+	}
+	if cfg.S3Addr == "" && cfg.TLSAddr == "" {
+		fail("s3_addr, tls_addr: at least one listener is needed")
+	}
+	if cfg.TLSAddr != "" && (cfg.TLSCert == "" || cfg.TLSKey == "") {
+		fail("tls_cert, tls_key: both are needed with tls_addr")
+	}
+	if _, err := cfg.proxies(); err != nil {
+		fail("trusted_proxies: %w", err)
+	}
+	if !slices.Contains([]string{"text", "json"}, cfg.LogFormat) {
+		fail("log_format: %q is neither text nor json", cfg.LogFormat)
+	}
+	if _, err := cfg.level(); err != nil {
+		fail("log_level: %w", err)
+	}
+	if cfg.DrainTimeout < 0 || cfg.MaxStale <= 0 || cfg.FlushInterval <= 0 || cfg.MaxConnections <= 0 {
+		fail("drain_timeout, max_stale, flush_interval and max_connections must be positive")
+	}
+	return errors.Join(errs...)
+}
+
+func (cfg *Config) proxies() ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, s := range cfg.TrustedProxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}

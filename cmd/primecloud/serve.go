@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/proxy"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+func (c *cli) serve(ctx context.Context, args []string) error {
+	f := c.flags("serve", "[flags]")
+	// The file is read first, so that flags win: look for it before the rest.
+	file := c.getenv("PRIMECLOUD_CONFIG")
+	for i, a := range args {
+		if (a == "--config" || a == "-config") && i+1 < len(args) {
+			file = args[i+1]
+		}
+	}
+	cfg, err := loadConfig(file, c.environ)
+	if err != nil {
+		return err
+	}
+	f.String("config", file, "a TOML or YAML file (PRIMECLOUD_CONFIG)")
+	cfg.flags(f)
+	if _, err := f.parse(args, 0); err != nil {
+		return err
+	}
+	return serve(ctx, cfg, c.err, nil)
+}
+
+func (cfg *Config) level() (slog.Level, error) {
+	var l slog.Level
+	err := l.UnmarshalText([]byte(cfg.LogLevel))
+	return l, err
+}
+
+func (cfg *Config) logger(w io.Writer) *slog.Logger {
+	level, _ := cfg.level()
+	o := &slog.HandlerOptions{Level: level}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// addresses are where a node listens, known once it does.
+type addresses struct{ S3, TLS, Admin string }
+
+// node is a running process's parts, in the order in which they were built;
+// they stop in reverse.
+type node struct {
+	cfg       Config
+	log       *slog.Logger
+	registry  *prometheus.Registry
+	directory *tenancy.Directory
+	meter     *metering.Meter
+	gateway   *proxy.Server
+	admin     *http.Server
+	listeners []net.Listener
+	addrs     addresses
+	draining  chan struct{}
+
+	serveAdmin func() error
+}
+
+// serve runs a node until ctx ends, then drains it: no new connections,
+// requests in flight finish within DrainTimeout, usage is flushed, the pool is
+// closed. ready is called once everything listens.
+func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses)) (err error) {
+	if err := cfg.validate(); err != nil {
+		return err
+	}
+	n := &node{cfg: cfg, log: cfg.logger(logs), registry: prometheus.NewRegistry(), draining: make(chan struct{})}
+	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	keyring, err := secret.Parse([]byte(cfg.Keyring))
+	if err != nil {
+		return err
+	}
+	pool, err := pg.Open(ctx, cfg.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := pg.CheckVersion(ctx, pool); err != nil {
+		return err
+	}
+	if n.directory, err = tenancy.NewDirectory(tenancy.DirectoryConfig{
+		Pool: pool, Keyring: keyring, Logger: n.log, Metrics: n.registry, MaxStale: cfg.MaxStale,
+	}); err != nil {
+		return err
+	}
+	if n.meter, err = metering.New(metering.Config{
+		Pool: pool, Node: cfg.Node, FlushInterval: cfg.FlushInterval, Logger: n.log, Metrics: n.registry,
+	}); err != nil {
+		return err
+	}
+	proxies, err := cfg.proxies()
+	if err != nil {
+		return err
+	}
+	if n.gateway, err = proxy.New(proxy.Config{
+		Directory: n.directory, Meter: n.meter, Logger: n.log, Metrics: n.registry, Region: cfg.Region,
+		Hosts: cfg.Hosts, TenantDomain: cfg.TenantDomain, TrustedProxies: proxies,
+		Limits: proxy.Limits{Connections: cfg.MaxConnections},
+	}); err != nil {
+		return err
+	}
+	return n.run(ctx, ready)
+}
+
+func (n *node) run(ctx context.Context, ready func(addresses)) error {
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	var running sync.WaitGroup
+	failed := make(chan error, 8)
+	launch := func(name string, f func() error) {
+		running.Go(func() {
+			if err := f(); err != nil {
+				failed <- fmt.Errorf("%s: %w", name, err)
+			}
+		})
+	}
+	if err := n.listen(); err != nil {
+		return err
+	}
+	launch("directory", func() error { return n.directory.Run(background) })
+	launch("metering", func() error { return n.meter.Run(background) })
+	for _, l := range n.listeners {
+		launch("gateway", func() error { return n.gateway.Serve(l) })
+	}
+	if n.admin != nil {
+		launch("admin", func() error { return ignoreClosed(n.serveAdmin()) })
+	}
+	select {
+	case <-n.directory.Ready():
+	case <-ctx.Done():
+	case err := <-failed:
+		return err
+	case <-time.After(30 * time.Second):
+		return errors.New("the database does not answer LISTEN")
+	}
+	n.log.Info("serving", "s3", n.addrs.S3, "tls", n.addrs.TLS, "admin", n.addrs.Admin, "node", n.cfg.Node)
+	if ready != nil && ctx.Err() == nil {
+		ready(n.addrs)
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	n.log.Info("draining", "timeout", n.cfg.DrainTimeout)
+	close(n.draining)
+	draining, done := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.DrainTimeout)
+	defer done()
+	if serr := n.gateway.Shutdown(draining); serr != nil {
+		n.log.Warn("requests were cut", "error", serr)
+	}
+	stopBackground() // the meter flushes a last time
+	if n.admin != nil {
+		_ = n.admin.Close()
+	}
+	running.Wait()
+	n.log.Info("stopped")
+	return err
+}
+
+func (n *node) listen() error {
+	open := func(addr string, config *tls.Config, bound *string) error {
+		if addr == "" {
+			return nil
+		}
+		l, err := net.Listen("tcp", addr) //nolint:noctx // at start
+		if err != nil {
+			return err
+		}
+		*bound = l.Addr().String()
+		if config != nil {
+			l = tls.NewListener(l, config)
+		}
+		n.listeners = append(n.listeners, l)
+		return nil
+	}
+	if err := open(n.cfg.S3Addr, nil, &n.addrs.S3); err != nil {
+		return err
+	}
+	if n.cfg.TLSAddr != "" {
+		cert, err := tls.LoadX509KeyPair(n.cfg.TLSCert, n.cfg.TLSKey)
+		if err != nil {
+			return err
+		}
+		// S3 is HTTP/1.1 here: fasthttp speaks nothing else.
+		config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+		if err := open(n.cfg.TLSAddr, config, &n.addrs.TLS); err != nil {
+			return err
+		}
+	}
+	return n.listenAdmin()
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}

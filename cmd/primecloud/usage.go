@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// usageRow has the group's own field beside the account: bucket, key, class or hour.
+type usageRow struct {
+	Account         string `json:"account"`
+	Bucket          string `json:"bucket,omitempty"`
+	Key             string `json:"key,omitempty"`
+	Class           string `json:"class,omitempty"`
+	Hour            string `json:"hour,omitempty"`
+	Requests        int64  `json:"requests"`
+	Ingress         int64  `json:"ingress_bytes"`
+	Egress          int64  `json:"egress_bytes"`
+	DeclaredIngress int64  `json:"declared_ingress_bytes"`
+	DeclaredEgress  int64  `json:"declared_egress_bytes"`
+}
+
+func (c *cli) usageShow(ctx context.Context, args []string) error {
+	f := c.flags("usage show", "")
+	by := f.String("by", "bucket", "bucket, key, class or hour")
+	account := f.String("account", "", "only this one")
+	from := f.String("from", "", "first hour, 2006-01-02T15:00:00Z")
+	to := f.String("to", "", "the hour behind the last")
+	if _, err := f.parse(args, 0); err != nil {
+		return err
+	}
+	q := metering.Query{By: metering.Group(*by)}
+	for _, bound := range []struct {
+		text string
+		t    *time.Time
+	}{{*from, &q.From}, {*to, &q.To}} {
+		if bound.text != "" {
+			t, err := time.Parse(time.RFC3339, bound.text)
+			if err != nil {
+				return err
+			}
+			*bound.t = t
+		}
+	}
+	o, err := c.operator(ctx)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	if *account != "" {
+		a, err := o.store.AccountByName(ctx, o.pool, *account)
+		if err != nil {
+			return err
+		}
+		q.Account = a.ID
+	}
+	sums, err := metering.Sum(ctx, o.pool, q)
+	if err != nil {
+		return err
+	}
+	named, err := o.names(ctx, q.By)
+	if err != nil {
+		return err
+	}
+	data, rows := make([]usageRow, 0, len(sums)), make([][]string, 0, len(sums))
+	for _, s := range sums {
+		row := usageRow{
+			Account: named(s.Account.String()), Requests: s.Requests, Ingress: s.Ingress, Egress: s.Egress,
+			DeclaredIngress: s.DeclaredIngress, DeclaredEgress: s.DeclaredEgress,
+		}
+		value := named(s.Value)
+		*map[metering.Group]*string{
+			metering.ByBucket: &row.Bucket, metering.ByKey: &row.Key, metering.ByClass: &row.Class, metering.ByHour: &row.Hour,
+		}[q.By] = value
+		data = append(data, row)
+		rows = append(rows, []string{row.Account, value, fmt.Sprint(s.Requests), fmt.Sprint(s.Ingress), fmt.Sprint(s.Egress)})
+	}
+	return c.print(f.json, data, "ACCOUNT "+string(q.By)+" REQUESTS INGRESS_BYTES EGRESS_BYTES", rows)
+}
+
+// names turns row ids into what people call them. What is gone keeps its id;
+// the zero id, which stands for unresolved names, is "-".
+func (o *operator) names(ctx context.Context, by metering.Group) (func(string) string, error) {
+	all := map[string]string{tenancy.ID{}.String(): "-"}
+	add := func(m map[tenancy.ID]string, err error) error {
+		for id, name := range m {
+			all[id.String()] = name
+		}
+		return err
+	}
+	if err := add(o.store.AccountNames(ctx, o.pool)); err != nil {
+		return nil, err
+	}
+	switch by {
+	case metering.ByBucket:
+		if err := add(o.store.BucketNames(ctx, o.pool)); err != nil {
+			return nil, err
+		}
+	case metering.ByKey:
+		if err := add(o.store.KeyIDs(ctx, o.pool)); err != nil {
+			return nil, err
+		}
+	}
+	return func(id string) string {
+		if name, ok := all[id]; ok {
+			return name
+		}
+		return id
+	}, nil
+}
