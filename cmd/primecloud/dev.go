@@ -46,9 +46,13 @@ func (c *cli) dev(ctx context.Context, args []string) error {
 	f.StringVar(&d.cfg.AdminAddr, "admin-addr", "127.0.0.1:9090", "metrics, health and pprof")
 	f.StringVar(&d.cfg.TLSCert, "tls-cert", "", "certificate chain; one is made by default")
 	f.StringVar(&d.cfg.TLSKey, "tls-key", "", "its private key")
+	onlyTools := f.Bool("only-tools", false, "build and find what is needed, and stop")
 	f.StringVar(&d.cfg.LogLevel, "log-level", "warn", "debug, info, warn or error")
 	if _, err := f.parse(args, 0); err != nil {
 		return err
+	}
+	if *onlyTools {
+		return devstack.EnsureServers(ctx, c.err)
 	}
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err

@@ -28,6 +28,13 @@ func ToolsDir() (string, error) {
 	return filepath.Join(cache, "primecloud", "tools"), nil
 }
 
+// EnsureServers finds, installs or builds PostgreSQL and MinIO.
+func EnsureServers(ctx context.Context, log io.Writer) error {
+	_, perr := postgresBin(ctx, log)
+	_, merr := minioBin(ctx, log)
+	return errors.Join(perr, merr)
+}
+
 func minioBin(ctx context.Context, log io.Writer) (string, error) {
 	return EnsureTool(ctx, "minio", MinIOModule, log)
 }

@@ -1,0 +1,57 @@
+# `make` lists what there is. `make run` and `make test` need Go and set up the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+TOOLS := $(or $(PRIMECLOUD_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/primecloud/tools)
+LINT := $(TOOLS)/golangci-lint
+GOFLAGS := -buildvcs=false
+export GOFLAGS
+
+.PHONY: help build run test test-strict check race fuzz bench docs schema tools
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+build: ## bin/primecloud
+	go build -ldflags "-X main.versionText=$(VERSION)" -o bin/primecloud ./cmd/primecloud
+
+run: build ## everything on this machine: PostgreSQL, MinIO, gateway, two demo accounts
+	bin/primecloud dev
+
+tools: build ## build MinIO and find PostgreSQL, with progress; tests use them
+	bin/primecloud dev --only-tools
+
+test: tools ## every test, against a real PostgreSQL and MinIO
+	PRIMECLOUD_TEST_STRICT=1 go test -timeout 14m ./...
+
+test-strict: test ## the same; nothing is ever skipped
+
+race: tools ## every test under the race detector
+	PRIMECLOUD_TEST_STRICT=1 go test -race -timeout 30m ./...
+
+check: $(LINT) ## formatting, vet, lint, tidy, generated files
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w"; exit 1; }
+	go vet ./...
+	go mod tidy -diff
+	$(LINT) run ./...
+
+$(LINT):
+	mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) go install -modfile=tools.mod github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+FUZZTIME ?= 20s
+fuzz: ## each fuzz target for FUZZTIME
+	@set -e; for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; done
+
+BENCHCOUNT ?= 10
+bench: ## the hot path's benchmarks, for benchstat
+	go test -run '^$$' -bench . -benchmem -count=$(BENCHCOUNT) ./sigv4 ./tenancy ./metering ./proxy/...
+
+docs: ## write docs/S3-COMPATIBILITY.md from the operation table
+	go test ./proxy/s3op -run TestCompatibilityPage -update
+
+schema: ## write internal/pg/schema.sql from the migrations
+	go test ./internal/pg -run TestSchema -update
