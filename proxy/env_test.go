@@ -71,6 +71,17 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// of returns the lines about an account.
+func (l *logBuffer) of(account string) string {
+	var lines []string
+	for _, line := range strings.Split(l.String(), "\n") {
+		if strings.Contains(line, "account="+account) || strings.Contains(line, "level=ERROR") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-40):], "\n")
+}
+
 func newGateway(t testing.TB, o options) *gateway {
 	t.Helper()
 	g := &gateway{t: t, minio: o.minio, db: testenv.Postgres(t), log: &logBuffer{}}

@@ -142,7 +142,7 @@ func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) 
 			if op.Selector == "list-type" && string(p.Value) != "2" {
 				return nil, errList
 			}
-		case string(p.Name) == "x-id", hasFoldPrefix(p.Name, prefixAmz), op.Allows(p.Name):
+		case string(p.Name) == "x-id", hasFoldPrefix(p.Name, prefixAmz), op.Allows(p.Name), version2(p.Name):
 		default:
 			return nil, errQuery
 		}
@@ -153,6 +153,12 @@ func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) 
 		}
 	}
 	return op, nil
+}
+
+// version2 are the parameters of a Signature Version 2 URL, which resolve
+// refuses with a sentence that says what to set instead.
+func version2(name []byte) bool {
+	return string(name) == "AWSAccessKeyId" || string(name) == "Signature" || string(name) == "Expires"
 }
 
 func unknownMethod(query []sigv4.Param) *Refusal {
