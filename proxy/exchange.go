@@ -73,6 +73,8 @@ type exchange struct {
 	metered  bool   // the tally is bound to its cell
 	declared int64  // body bytes the client announced
 	cause    error  // for the log
+
+	errorHeaders [len(errorHeaders)][]byte // of the backend's error
 }
 
 // noCopy makes go vet refuse copies.
@@ -129,6 +131,7 @@ func (x *exchange) release() {
 	x.local = x.local[:0]
 	x.tally.End()
 	x.status, x.code, x.answered, x.metered, x.declared, x.cause = 0, "", false, false, 0, nil
+	clear(x.errorHeaders[:])
 	exchanges.Put(x)
 }
 

@@ -48,6 +48,11 @@ func (x *exchange) respondError(err error) {
 		// Where the next request would begin is not known.
 		x.ctx.SetConnectionClose()
 	}
+	for i, v := range x.errorHeaders {
+		if len(v) > 0 {
+			x.ctx.Response.Header.AddBytesV(passed[errorHeaders[i]], v)
+		}
+	}
 	if x.framing.expect || x.framing.chunked {
 		x.ctx.SetConnectionClose()
 	}

@@ -196,6 +196,7 @@ func (x *exchange) copyHeaders() {
 // the table, never its text, and never its opinion of our credential.
 func (x *exchange) backendError() error {
 	status := x.resp.Status
+	x.keepErrorHeaders()
 	if x.resp.ContentLength == 0 || x.ctx.IsHead() || status == 304 {
 		x.resp.Abort()
 		return x.statusError(status)
@@ -210,6 +211,15 @@ func (x *exchange) backendError() error {
 		return x.statusError(status)
 	}
 	return x.documentError(parsed)
+}
+
+// errorHeaders tell what the condition failed on, or that a delete marker is there.
+var errorHeaders = [...]string{"etag", "last-modified", "x-amz-version-id", "x-amz-delete-marker"}
+
+func (x *exchange) keepErrorHeaders() {
+	for i, name := range errorHeaders {
+		x.errorHeaders[i] = x.keep(x.resp.Header(name))
+	}
 }
 
 // ourFault are backend codes that mean this gateway's credential or clock is

@@ -78,10 +78,10 @@ type DeleteResult struct {
 
 // Deleted is an entry that was deleted.
 type Deleted struct {
-	Key                   string
-	VersionID             string `xml:"VersionId,omitempty"`
 	DeleteMarker          bool   `xml:",omitempty"`
 	DeleteMarkerVersionID string `xml:"DeleteMarkerVersionId,omitempty"`
+	Key                   string
+	VersionID             string `xml:"VersionId,omitempty"`
 }
 
 // DeleteError is an entry that was not.
