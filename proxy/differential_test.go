@@ -154,11 +154,12 @@ func (s *side) fillValues(in url.Values) url.Values {
 }
 
 var (
-	uploadID = regexp.MustCompile(`<UploadId>([^<]+)</UploadId>`)
-	dates    = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
-	owners   = regexp.MustCompile(`<(Owner|Initiator)>.*?</(Owner|Initiator)>`)
-	tokens   = regexp.MustCompile(`<(NextContinuationToken|ContinuationToken)>[^<]+</`)
-	prolog   = regexp.MustCompile(`^<\?xml[^>]*\?>\s*`)
+	uploadID   = regexp.MustCompile(`<UploadId>([^<]+)</UploadId>`)
+	dates      = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
+	owners     = regexp.MustCompile(`<(Owner|Initiator)>.*?</(Owner|Initiator)>`)
+	tokens     = regexp.MustCompile(`<(NextContinuationToken|ContinuationToken)>[^<]+</`)
+	requestIDs = regexp.MustCompile(`<(RequestId|HostId)>[^<]*<`)
+	prolog     = regexp.MustCompile(`^<\?xml[^>]*\?>\s*`)
 )
 
 // learn remembers ids under "upload:<step>", "version:<step>" and "etag:<step>".

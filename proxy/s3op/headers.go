@@ -102,9 +102,9 @@ var headers = map[string]Header{
 	"x-amz-bypass-governance-retention": {Group: Bypass, Treatment: Consume},
 	"x-amz-bucket-object-lock-enabled":  {Group: NewBucket, Treatment: Consume},
 	"x-amz-object-ownership":            {Group: NewBucket, Treatment: Consume},
-	"x-amz-object-attributes":           {Group: Attributes},
-	"x-amz-max-parts":                   {Group: Attributes},
-	"x-amz-part-number-marker":          {Group: Attributes},
+	"x-amz-object-attributes":           {Group: Attributes, Hoistable: true},
+	"x-amz-max-parts":                   {Group: Attributes, Hoistable: true},
+	"x-amz-part-number-marker":          {Group: Attributes, Hoistable: true},
 	"x-amz-mp-object-size":              {Group: ObjectSize},
 
 	"x-amz-confirm-remove-self-bucket-access": {Group: Policy, Treatment: Consume},
