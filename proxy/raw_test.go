@@ -106,6 +106,7 @@ func (e *endpoint) build(t testing.TB, q *request) *http.Request {
 		}
 		_, raw, _ := strings.Cut(signed, "?")
 		r.URL.RawQuery = raw
+		r.Header = http.Header{} // what is not signed was moved into the query
 		for k, v := range headers {
 			if k != "Host" {
 				r.Header[k] = v
