@@ -1,0 +1,132 @@
+package tenancy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+)
+
+// Client returns an S3 client of the backend, by its first endpoint, for
+// control calls. The data path has a transport of its own.
+func (b *Backend) Client() (*minio.Client, error) {
+	if len(b.Endpoints) == 0 {
+		return nil, fmt.Errorf("backend %s: it has no endpoint", b.Name)
+	}
+	u, err := url.Parse(b.Endpoints[0])
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: endpoint: %w", b.Name, err)
+	}
+	transport, err := b.transport(u.Scheme == "https")
+	if err != nil {
+		return nil, err
+	}
+	c, err := minio.New(u.Host, &minio.Options{
+		Creds:        credentials.NewStaticV4(b.AccessKeyID, b.SecretKey, ""),
+		Secure:       u.Scheme == "https",
+		Region:       b.Region,
+		Transport:    transport,
+		BucketLookup: minio.BucketLookupPath,
+		MaxRetries:   3,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: %w", b.Name, err)
+	}
+	return c, nil
+}
+
+func (b *Backend) transport(secure bool) (*http.Transport, error) {
+	t, err := minio.DefaultTransport(secure)
+	if err != nil || b.CA == "" {
+		return t, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(b.CA)) {
+		return nil, fmt.Errorf("backend %s: %w", b.Name, errCA)
+	}
+	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return t, nil
+}
+
+var errCA = errors.New("the CA holds no certificate in PEM form")
+
+// Check asks every endpoint for the list of buckets: it answers, and takes the
+// credential.
+func (b *Backend) Check(ctx context.Context) error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range b.Endpoints {
+		one := *b
+		one.Endpoints = []string{e}
+		c, err := one.Client()
+		if err == nil {
+			_, err = c.ListBuckets(ctx)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("backend %s at %s: %w", b.Name, e, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// CreateBucket makes an empty bucket for an account in the backend, as the
+// gateway does: the ownership record first. It needs the private keyring.
+func (s *Store) CreateBucket(ctx context.Context, q pg.Querier, account ID, name string) (*Bucket, error) {
+	b, err := s.ReserveBucket(ctx, q, account, name, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.makeBucket(ctx, q, b); err != nil {
+		return nil, errors.Join(err, s.dropBucket(context.WithoutCancel(ctx), q, b.ID, "creating"))
+	}
+	return b, s.moveBucket(ctx, q, b.ID, "creating", "active")
+}
+
+func (s *Store) makeBucket(ctx context.Context, q pg.Querier, b *Bucket) error {
+	backend, err := s.Backend(ctx, q, b.BackendID)
+	if err != nil {
+		return err
+	}
+	c, err := backend.Client()
+	if err != nil {
+		return err
+	}
+	return wrapf(c.MakeBucket(ctx, b.BackendName, minio.MakeBucketOptions{Region: backend.Region}), "backend %s", backend.Name)
+}
+
+// TakeOver gives an account a bucket that exists in a backend and that nobody
+// owns; backend "" is the default one. It returns ErrBucketUnknown when the
+// backend has none of that name. It needs the private keyring.
+func (s *Store) TakeOver(ctx context.Context, q pg.Querier, account ID, name, backend, backendBucket string) (*Bucket, error) {
+	b, err := s.BackendByName(ctx, q, backend)
+	if err != nil {
+		return nil, err
+	}
+	c, err := b.Client()
+	if err != nil {
+		return nil, err
+	}
+	there, err := c.BucketExists(ctx, backendBucket)
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: %w", b.Name, err)
+	}
+	if !there {
+		return nil, fmt.Errorf("%w: backend %s has none of the name %q", ErrBucketUnknown, b.Name, backendBucket)
+	}
+	// Object lock cannot be taken back, so that asking once is enough.
+	lock, _, _, _, err := c.GetObjectLockConfig(ctx, backendBucket)
+	if err != nil && minio.ToErrorResponse(err).Code != "ObjectLockConfigurationNotFoundError" {
+		return nil, fmt.Errorf("backend %s: %w", b.Name, err)
+	}
+	return s.ImportBucket(ctx, q, account, name, b.ID, backendBucket, err == nil && lock == "Enabled")
+}
