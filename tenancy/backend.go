@@ -15,67 +15,99 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 )
 
-// Client is a control-plane client of the backend; the data path has its own.
+// Client returns an S3 client of the backend, by its first endpoint, for
+// control calls. The data path has a transport of its own.
 func (b *Backend) Client() (*minio.Client, error) {
+	if len(b.Endpoints) == 0 {
+		return nil, fmt.Errorf("backend %s: it has no endpoint", b.Name)
+	}
 	u, err := url.Parse(b.Endpoints[0])
 	if err != nil {
+		return nil, fmt.Errorf("backend %s: endpoint: %w", b.Name, err)
+	}
+	transport, err := b.transport(u.Scheme == "https")
+	if err != nil {
 		return nil, err
 	}
-	o := &minio.Options{Creds: credentials.NewStaticV4(b.AccessKeyID, b.SecretKey, ""), Secure: u.Scheme == "https", Region: b.Region}
-	if b.CA != "" {
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM([]byte(b.CA)) {
-			return nil, fmt.Errorf("backend %s: its CA is not PEM", b.Name)
-		}
-		o.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+	c, err := minio.New(u.Host, &minio.Options{
+		Creds:        credentials.NewStaticV4(b.AccessKeyID, b.SecretKey, ""),
+		Secure:       u.Scheme == "https",
+		Region:       b.Region,
+		Transport:    transport,
+		BucketLookup: minio.BucketLookupPath,
+		MaxRetries:   3,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: %w", b.Name, err)
 	}
-	return minio.New(u.Host, o)
+	return c, nil
 }
 
-// Check proves that the credential works, without changing anything.
+func (b *Backend) transport(secure bool) (*http.Transport, error) {
+	t, err := minio.DefaultTransport(secure)
+	if err != nil || b.CA == "" {
+		return t, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(b.CA)) {
+		return nil, fmt.Errorf("backend %s: %w", b.Name, errCA)
+	}
+	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return t, nil
+}
+
+var errCA = errors.New("the CA holds no certificate in PEM form")
+
+// Check asks every endpoint for the list of buckets: it answers, and takes the
+// credential.
 func (b *Backend) Check(ctx context.Context) error {
-	c, err := b.Client()
-	if err != nil {
+	if err := b.check(); err != nil {
 		return err
 	}
-	if _, err := c.ListBuckets(ctx); err != nil {
-		return fmt.Errorf("backend %s at %s: %w", b.Name, b.Endpoints[0], err)
+	var errs []error
+	for _, e := range b.Endpoints {
+		one := *b
+		one.Endpoints = []string{e}
+		c, err := one.Client()
+		if err == nil {
+			_, err = c.ListBuckets(ctx)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("backend %s at %s: %w", b.Name, e, err))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-// CreateBucket makes a bucket for an account, record first, as the gateway
-// does on CreateBucket. The keyring must open the backend's credential.
+// CreateBucket makes an empty bucket for an account in the backend, as the
+// gateway does: the ownership record first. It needs the private keyring.
 func (s *Store) CreateBucket(ctx context.Context, q pg.Querier, account ID, name string) (*Bucket, error) {
-	bucket, err := s.ReserveBucket(ctx, q, account, name, false)
+	b, err := s.ReserveBucket(ctx, q, account, name, false)
 	if err != nil {
 		return nil, err
 	}
-	err = s.makeInBackend(ctx, q, bucket)
-	if err != nil {
-		return nil, errors.Join(err, s.dropBucket(ctx, q, bucket.ID, "creating"))
+	if err := s.makeBucket(ctx, q, b); err != nil {
+		return nil, errors.Join(err, s.dropBucket(context.WithoutCancel(ctx), q, b.ID, "creating"))
 	}
-	return bucket, s.moveBucket(ctx, q, bucket.ID, "creating", "active")
+	return b, s.moveBucket(ctx, q, b.ID, "creating", "active")
 }
 
-func (s *Store) makeInBackend(ctx context.Context, q pg.Querier, bucket *Bucket) error {
-	b, err := s.Backend(ctx, q, bucket.BackendID)
+func (s *Store) makeBucket(ctx context.Context, q pg.Querier, b *Bucket) error {
+	backend, err := s.Backend(ctx, q, b.BackendID)
 	if err != nil {
 		return err
 	}
-	c, err := b.Client()
+	c, err := backend.Client()
 	if err != nil {
 		return err
 	}
-	err = c.MakeBucket(ctx, bucket.BackendName, minio.MakeBucketOptions{Region: b.Region})
-	if minio.ToErrorResponse(err).Code == minio.BucketAlreadyOwnedByYou {
-		return nil // an earlier attempt got this far
-	}
-	return err
+	return wrapf(c.MakeBucket(ctx, b.BackendName, minio.MakeBucketOptions{Region: backend.Region}), "backend %s", backend.Name)
 }
 
-// TakeOver imports a bucket that exists in the backend.
-func (s *Store) TakeOver(ctx context.Context, q pg.Querier, account ID, name, backend, backendName string) (*Bucket, error) {
+// TakeOver gives an account a bucket that exists in a backend and that nobody
+// owns; backend "" is the default one. It returns ErrBucketUnknown when the
+// backend has none of that name. It needs the private keyring.
+func (s *Store) TakeOver(ctx context.Context, q pg.Querier, account ID, name, backend, backendBucket string) (*Bucket, error) {
 	b, err := s.BackendByName(ctx, q, backend)
 	if err != nil {
 		return nil, err
@@ -84,60 +116,17 @@ func (s *Store) TakeOver(ctx context.Context, q pg.Querier, account ID, name, ba
 	if err != nil {
 		return nil, err
 	}
-	there, err := c.BucketExists(ctx, backendName)
+	there, err := c.BucketExists(ctx, backendBucket)
 	if err != nil {
 		return nil, fmt.Errorf("backend %s: %w", b.Name, err)
 	}
 	if !there {
-		return nil, fmt.Errorf("backend %s has no bucket %q", b.Name, backendName)
+		return nil, fmt.Errorf("%w: backend %s has none of the name %q", ErrBucketUnknown, b.Name, backendBucket)
 	}
-	return s.ImportBucket(ctx, q, account, name, b.ID, backendName)
-}
-
-// RewrapSecrets moves every sealed secret to the keyring's newest key and
-// returns how many were moved. Run it in a transaction.
-func (s *Store) RewrapSecrets(ctx context.Context, q pg.Querier) (moved int, err error) {
-	for _, t := range [...]struct{ table, column string }{{"access_keys", "sealed_secret"}, {"backends", "sealed_credential"}} {
-		n, err := s.rewrapTable(ctx, q, t.table, t.column)
-		if err != nil {
-			return moved, err
-		}
-		moved += n
+	// Object lock cannot be taken back, so that asking once is enough.
+	lock, _, _, _, err := c.GetObjectLockConfig(ctx, backendBucket)
+	if err != nil && minio.ToErrorResponse(err).Code != "ObjectLockConfigurationNotFoundError" {
+		return nil, fmt.Errorf("backend %s: %w", b.Name, err)
 	}
-	return moved, nil
-}
-
-func (s *Store) rewrapTable(ctx context.Context, q pg.Querier, table, column string) (int, error) {
-	rows, err := q.Query(ctx, `SELECT id, `+column+` FROM `+table+` FOR UPDATE`)
-	if err != nil {
-		return 0, err
-	}
-	sealed := map[ID][]byte{}
-	for rows.Next() {
-		var id ID
-		var b []byte
-		if err := rows.Scan(&id, &b); err != nil {
-			rows.Close()
-			return 0, err
-		}
-		sealed[id] = b
-	}
-	if err := rows.Err(); err != nil {
-		return 0, err
-	}
-	moved := 0
-	for id, b := range sealed {
-		next, changed, err := s.Keyring.Rewrap(place(table, column, id), b)
-		if err != nil {
-			return moved, fmt.Errorf("%s %s: %w", table, id, err)
-		}
-		if !changed {
-			continue
-		}
-		if _, err := q.Exec(ctx, `UPDATE `+table+` SET `+column+` = $2 WHERE id = $1`, id, next); err != nil {
-			return moved, err
-		}
-		moved++
-	}
-	return moved, nil
+	return s.ImportBucket(ctx, q, account, name, b.ID, backendBucket, err == nil && lock == "Enabled")
 }

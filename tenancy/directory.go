@@ -28,7 +28,8 @@ type DirectoryConfig struct {
 	LoadTimeout time.Duration // of one load; 5 s
 	Heartbeat   time.Duration // of the notification a node sends itself; 500 ms
 	Deafness    time.Duration // without a heartbeat it counts as disconnected; 2 s
-	Imports     int           // look-ups of ids that were not issued here, at once; 16
+	Imports     int           // look-ups of ids that were not issued here, at once; half of the pool, at most 16
+	ImportQueue int           // how many more may wait for that; beyond, ErrUnavailable at once; 1000
 }
 
 func (c *DirectoryConfig) setDefaults() {
@@ -38,7 +39,11 @@ func (c *DirectoryConfig) setDefaults() {
 	setDefault(&c.LoadTimeout, 5*time.Second)
 	setDefault(&c.Heartbeat, 500*time.Millisecond)
 	setDefault(&c.Deafness, 2*time.Second)
-	setDefault(&c.Imports, 16)
+	if c.Pool != nil {
+		// The other half is for ids that are known to be genuine, and buckets.
+		setDefault(&c.Imports, int(max(1, min(16, c.Pool.Config().MaxConns/2))))
+	}
+	setDefault(&c.ImportQueue, 1000)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -58,34 +63,29 @@ func setDefault[T comparable](field *T, value T) {
 //
 // A change made anywhere is seen here within a second while connected, and
 // within MaxStale otherwise: cached values keep working that long, unknown
-// ones are ErrUnavailable.
+// ones are ErrUnavailable. What cannot exist, by its form or by the MAC in an
+// issued key id, is refused from memory in any case.
 type Directory struct {
 	cfg   DirectoryConfig
 	store *Store
 
 	keys     *table[*Identity]
 	accounts *table[*Account]
-	names    *table[*Account]
-	domains  *table[*Account]
+	names    *table[ID]
+	domains  *table[ID]
 	buckets  *table[*Bucket]
 	backends *table[*Backend]
+	closers  []func()
 
-	imports chan struct{}
-	epoch   atomic.Uint64 // moved on at every reconnection
-	heard   atomic.Int64  // Unix nanoseconds of the last heartbeat
-	state   atomic.Int32
+	imports chan struct{} // a slot for each look-up of a foreign id
+	waiting atomic.Int64  // for a slot
+	hearing atomic.Pointer[hearing]
 	ready   chan struct{} // closed when the first connection listens
 
-	hits, misses atomic.Uint64
+	hits, misses, refused, connects atomic.Uint64
 }
 
-const (
-	stateConnected int32 = iota
-	stateCoasting        // disconnected, within MaxStale
-	stateStale
-)
-
-// NewDirectory makes a directory; Run keeps it up to date.
+// NewDirectory makes a directory; Run keeps it up to date, Close ends it.
 func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 	cfg.setDefaults()
 	if cfg.Pool == nil || cfg.Keyring == nil || !cfg.Keyring.CanOpen() {
@@ -97,8 +97,9 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 		imports: make(chan struct{}, cfg.Imports),
 		ready:   make(chan struct{}),
 	}
-	d.state.Store(stateStale)
+	d.hearing.Store(&hearing{})
 	if err := d.makeTables(); err != nil {
+		d.Close()
 		return nil, err
 	}
 	if cfg.Metrics != nil {
@@ -109,43 +110,56 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 
 func (d *Directory) makeTables() (err error) {
 	s, q, n := d.store, d.cfg.Pool, d.cfg.Entries
-	if d.keys, err = newTable(d, n, ErrKeyUnknown, d.loadIdentity); err != nil {
+	if d.keys, err = newTable(d, n, ErrKeyUnknown, d.plausibleKey, d.loadIdentity); err != nil {
 		return err
 	}
-	if d.accounts, err = newTable(d, n, ErrAccountUnknown, func(ctx context.Context, key string) (*Account, error) {
+	if d.accounts, err = newTable(d, n, ErrAccountUnknown, isID, func(ctx context.Context, key string) (*Account, error) {
 		return s.Account(ctx, q, ID([]byte(key)))
 	}); err != nil {
 		return err
 	}
-	if d.names, err = newTable(d, n, ErrAccountUnknown, func(ctx context.Context, key string) (*Account, error) {
-		return s.AccountByName(ctx, q, key)
+	if d.names, err = newTable(d, n, ErrAccountUnknown, accountName.Match, func(ctx context.Context, key string) (ID, error) {
+		return s.accountID(ctx, q, key)
 	}); err != nil {
 		return err
 	}
-	if d.domains, err = newTable(d, n, ErrAccountUnknown, func(ctx context.Context, key string) (*Account, error) {
-		return s.AccountByDomain(ctx, q, key)
+	if d.domains, err = newTable(d, n, ErrAccountUnknown, hostName.Match, func(ctx context.Context, key string) (ID, error) {
+		return s.domainAccount(ctx, q, key)
 	}); err != nil {
 		return err
 	}
-	if d.buckets, err = newTable(d, n, ErrBucketUnknown, func(ctx context.Context, key string) (*Bucket, error) {
+	if d.buckets, err = newTable(d, n, ErrBucketUnknown, plausibleBucket, func(ctx context.Context, key string) (*Bucket, error) {
 		return s.Bucket(ctx, q, ID([]byte(key[:len(ID{})])), key[len(ID{}):])
 	}); err != nil {
 		return err
 	}
-	d.backends, err = newTable(d, 1000, ErrBackendUnknown, func(ctx context.Context, key string) (*Backend, error) {
+	d.backends, err = newTable(d, 1000, ErrBackendUnknown, isID, func(ctx context.Context, key string) (*Backend, error) {
 		return s.Backend(ctx, q, ID([]byte(key)))
 	})
 	return err
 }
 
-// loadIdentity refuses invented ids of our own form from memory, and bounds
-// how many look-ups of foreign ones run at once.
+func isID(key []byte) bool { return len(key) == len(ID{}) && ID(key) != ID{} }
+
+func plausibleBucket(key []byte) bool {
+	return len(key) > len(ID{}) && bucketName.Match(key[len(ID{}):])
+}
+
+// plausibleKey refuses ids that nobody can have been given: invented ones of
+// our own form, and those that no store would take.
+func (d *Directory) plausibleKey(key []byte) bool {
+	form, genuine := issued(d.cfg.Keyring, string(key))
+	return form && genuine || !form && keyIDForm.Match(key)
+}
+
+// loadIdentity bounds how many look-ups of foreign ids run at once: they may
+// all be invented.
 func (d *Directory) loadIdentity(ctx context.Context, keyID string) (*Identity, error) {
-	form, genuine := issued(d.cfg.Keyring, keyID)
-	if form && !genuine {
-		return nil, ErrKeyUnknown
-	}
-	if !form {
+	if form, _ := issued(d.cfg.Keyring, keyID); !form {
+		defer d.waiting.Add(-1)
+		if d.waiting.Add(1) > int64(d.cfg.Imports+d.cfg.ImportQueue) {
+			return nil, errors.New("too many look-ups of foreign key ids")
+		}
 		select {
 		case d.imports <- struct{}{}:
 			defer func() { <-d.imports }()
@@ -154,6 +168,13 @@ func (d *Directory) loadIdentity(ctx context.Context, keyID string) (*Identity, 
 		}
 	}
 	return d.store.identity(ctx, d.cfg.Pool, keyID)
+}
+
+// Close gives the memory back. Nothing is found in memory afterwards.
+func (d *Directory) Close() {
+	for _, c := range d.closers {
+		c()
+	}
 }
 
 // Identity returns the holder of an access key id. A revoked key is ErrKeyUnknown.
@@ -168,17 +189,26 @@ func (d *Directory) Account(ctx context.Context, id ID) (*Account, error) {
 
 // AccountByName returns the account of a tenant host's label.
 func (d *Directory) AccountByName(ctx context.Context, name []byte) (*Account, error) {
-	return d.names.get(ctx, name)
+	id, err := d.names.get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return d.Account(ctx, id)
 }
 
-// AccountByDomain returns the account of a verified custom domain.
+// AccountByDomain returns the account of a verified custom domain; host is in
+// lower case, without a port.
 func (d *Directory) AccountByDomain(ctx context.Context, host []byte) (*Account, error) {
-	return d.domains.get(ctx, host)
+	id, err := d.domains.get(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	return d.Account(ctx, id)
 }
 
 // Bucket returns an account's bucket in state active.
 func (d *Directory) Bucket(ctx context.Context, account ID, name []byte) (*Bucket, error) {
-	var buf [len(ID{}) + 64]byte
+	var buf [len(ID{}) + 64]byte // stays on the stack: get keeps no key
 	key := append(append(buf[:0], account[:]...), name...)
 	return d.buckets.get(ctx, key)
 }
@@ -186,24 +216,6 @@ func (d *Directory) Bucket(ctx context.Context, account ID, name []byte) (*Bucke
 // Backend returns a backend with its credential.
 func (d *Directory) Backend(ctx context.Context, id ID) (*Backend, error) {
 	return d.backends.get(ctx, id[:])
-}
-
-// Connected reports whether changes are being heard.
-func (d *Directory) Connected() bool { return d.state.Load() == stateConnected }
-
-// Ready is closed once the directory has begun to listen.
-func (d *Directory) Ready() <-chan struct{} { return d.ready }
-
-// fresh reports whether cached values may be used without asking again.
-func (d *Directory) fresh() bool { return d.state.Load() != stateStale }
-
-// lastHeard is the later of a load and the last heartbeat: until then the
-// loaded value was known to be true.
-func (d *Directory) lastHeard(loaded time.Time) time.Time {
-	if heard := time.Unix(0, d.heard.Load()); heard.After(loaded) {
-		return heard
-	}
-	return loaded
 }
 
 // ReserveBucket begins the life of a bucket: see Store.ReserveBucket.
@@ -255,29 +267,10 @@ func (d *Directory) outage(err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, own := range [...]error{ErrBucketExists, ErrBucketBusy, ErrBucketUnknown, ErrNoBackend, ErrInvalidName} {
+	for _, own := range [...]error{ErrBucketExists, ErrBucketBusy, ErrBucketUnknown, ErrAccountUnknown, ErrNoBackend, ErrInvalidName} {
 		if errors.Is(err, own) {
 			return err
 		}
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-func (d *Directory) register(r prometheus.Registerer) {
-	r.MustRegister(
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "primecloud_tenancy_directory_hits_total", Help: "Look-ups answered from memory.",
-		}, func() float64 { return float64(d.hits.Load()) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "primecloud_tenancy_directory_misses_total", Help: "Look-ups that went to PostgreSQL.",
-		}, func() float64 { return float64(d.misses.Load()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "primecloud_tenancy_directory_connected", Help: "1 while changes in PostgreSQL are heard.",
-		}, func() float64 {
-			if d.Connected() {
-				return 1
-			}
-			return 0
-		}),
-	)
 }

@@ -8,6 +8,7 @@ var (
 	ErrAccountUnknown = errors.New("tenancy: account unknown")
 	ErrAccountExists  = errors.New("tenancy: an account of that name exists")
 	ErrKeyUnknown     = errors.New("tenancy: access key unknown")
+	ErrKeyRetired     = errors.New("tenancy: the access key is revoked, expired or has a successor already")
 	ErrKeyExists      = errors.New("tenancy: an access key of that id exists")
 	ErrBucketUnknown  = errors.New("tenancy: bucket unknown")
 	ErrBucketExists   = errors.New("tenancy: the account has a bucket of that name")

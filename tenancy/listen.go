@@ -5,114 +5,143 @@ import (
 	"crypto/rand"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
+// connectTimeout is short: on a healing network a new attempt gets through
+// sooner than an old one.
+const connectTimeout = 2 * time.Second
+
 // Run listens for changes until ctx ends. A connection that is cut without a
 // word is noticed by the missing heartbeat, which travels through PostgreSQL
 // as a change would.
 func (d *Directory) Run(ctx context.Context) error {
-	go d.watchStaleness(ctx)
-	wait := 50 * time.Millisecond
-	for {
+	var tending sync.WaitGroup
+	tending.Go(func() { d.tend(ctx) })
+	defer tending.Wait()
+	wait := firstWait
+	for ctx.Err() == nil {
 		began := time.Now()
 		err := d.listen(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // asked to stop
+			break // asked to stop
 		}
 		d.cfg.Logger.Warn("directory disconnected from the database", "error", err)
-		d.state.CompareAndSwap(stateConnected, stateCoasting)
 		if time.Since(began) > 10*time.Second {
-			wait = 50 * time.Millisecond
+			wait = firstWait
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-time.After(wait):
 		}
 		wait = min(2*wait, time.Second)
 	}
+	return nil
 }
 
-// listen holds one connection until it breaks or falls silent.
+const firstWait = 50 * time.Millisecond
+
+// listen holds one connection until it breaks or falls silent. Both its own
+// heartbeat and everyone's changes come on it, in the order of their commits.
 func (d *Directory) listen(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	connecting, done := context.WithTimeout(ctx, d.cfg.LoadTimeout)
-	defer done()
-	conn, err := pgx.ConnectConfig(connecting, d.cfg.Pool.Config().ConnConfig)
+	conn, beat, err := d.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer closeConn(conn)
-	beat := "primecloud_beat_" + strings.ToLower(rand.Text())
-	if _, err := conn.Exec(connecting, `LISTEN primecloud; LISTEN `+beat); err != nil {
-		return err
+	defer func() {
+		d.disconnected()
+		// Not conn.Close: it would wait for the answer of a silent server.
+		_ = conn.PgConn().Conn().Close()
+		_ = conn.Close(ctx)
+	}()
+	for {
+		if err := d.heartbeat(ctx, conn, beat); err != nil {
+			return err
+		}
 	}
-	// From here on nothing is missed; what was missed before is asked again.
-	d.epoch.Add(1)
-	d.hear()
-	d.state.Store(stateConnected)
+}
+
+// connect begins a new epoch: from LISTEN on nothing is missed; what was
+// missed before is asked for again.
+func (d *Directory) connect(ctx context.Context) (conn *pgx.Conn, beat string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	cfg := d.cfg.Pool.Config().ConnConfig
+	cfg.RuntimeParams["application_name"] = "primecloud directory"
+	if conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {
+		return nil, "", err
+	}
+	beat = "primecloud_beat_" + strings.ToLower(rand.Text())
+	now := time.Now()
+	if _, err = conn.Exec(ctx, `LISTEN primecloud; LISTEN `+beat); err != nil {
+		_ = conn.PgConn().Conn().Close()
+		return nil, "", err
+	}
+	d.connectedAt(now)
 	select {
 	case <-d.ready:
 	default:
 		close(d.ready)
 	}
-	go d.beat(ctx, beat)
-	for {
-		waiting, stop := context.WithDeadline(ctx, time.Unix(0, d.heard.Load()).Add(d.cfg.Deafness))
+	return conn, beat, nil
+}
+
+var errSilent = errors.New("no heartbeat: the connection is silent")
+
+// heartbeat sends one, and applies what comes until it is time for the next.
+func (d *Directory) heartbeat(ctx context.Context, conn *pgx.Conn, beat string) error {
+	sent := time.Now()
+	deaf := d.hearing.Load().heard.Add(d.cfg.Deafness)
+	sending, cancel := context.WithDeadline(ctx, deaf)
+	_, err := conn.Exec(sending, `NOTIFY `+beat)
+	cancel()
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errSilent
+	}
+	if err != nil {
+		return err
+	}
+	for until, heard := deaf, false; ; {
+		waiting, cancel := context.WithDeadline(ctx, until)
 		n, err := conn.WaitForNotification(waiting)
-		stop()
-		if err != nil {
-			if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-				return errors.New("no heartbeat: the connection is silent")
-			}
-			return err
-		}
-		if n.Channel == beat {
-			d.hear()
-			continue
-		}
-		d.apply(n.Payload)
-	}
-}
-
-// beat sends the node its own notification, on another connection than the
-// one that listens.
-func (d *Directory) beat(ctx context.Context, channel string) {
-	tick := time.NewTicker(d.cfg.Heartbeat)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		sending, cancel := context.WithTimeout(ctx, d.cfg.Deafness)
-		_, err := d.cfg.Pool.Exec(sending, `SELECT pg_notify($1, '')`, channel)
 		cancel()
-		if err != nil && ctx.Err() == nil {
-			d.cfg.Logger.Debug("heartbeat not sent", "error", err)
+		switch {
+		case err == nil && n.Channel == beat:
+			d.heardAt(sent)
+			until, heard = sent.Add(d.cfg.Heartbeat), true
+		case err == nil:
+			d.apply(n.Payload)
+		case !errors.Is(err, context.DeadlineExceeded):
+			return err
+		case heard:
+			return nil // time for the next one
+		default:
+			return errSilent
 		}
 	}
 }
 
-func (d *Directory) hear() { d.heard.Store(time.Now().UnixNano()) }
-
-// watchStaleness ends the coasting when MaxStale has passed.
-func (d *Directory) watchStaleness(ctx context.Context) {
-	tick := time.NewTicker(max(d.cfg.MaxStale/20, 10*time.Millisecond))
+// tend puts right what dead processes left behind.
+func (d *Directory) tend(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if time.Since(time.Unix(0, d.heard.Load())) > d.cfg.MaxStale {
-				d.state.CompareAndSwap(stateCoasting, stateStale)
-			}
+		}
+		trying, cancel := context.WithTimeout(ctx, d.cfg.LoadTimeout)
+		n, err := d.store.RestoreAbandoned(trying, d.cfg.Pool)
+		cancel()
+		if err != nil && d.Connected() && ctx.Err() == nil {
+			d.cfg.Logger.Warn("abandoned buckets not looked after", "error", err)
+		}
+		if n > 0 {
+			d.cfg.Logger.Info("buckets whose deletion was never finished are visible again", "buckets", n)
 		}
 	}
 }
@@ -142,10 +171,4 @@ func (d *Directory) apply(payload string) {
 			d.buckets.invalidate(string(id[:]) + name)
 		}
 	}
-}
-
-func closeConn(c *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = c.Close(ctx)
 }

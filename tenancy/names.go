@@ -14,9 +14,21 @@ import (
 var (
 	accountName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	bucketName  = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	hostName    = regexp.MustCompile(`^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$`)
+	// keyIDForm leaves out what ends an id in an Authorization header or a
+	// presigned query: slash, comma, equals sign and ampersand.
+	keyIDForm   = regexp.MustCompile(`^[!-%'-+.0-<>-~-]{3,128}$`)
+	issuedForm  = regexp.MustCompile(`^PC[A-Z2-7]{18}$`)
 	ipv4        = regexp.MustCompile(`^\d+\.\d+\.\d+\.\d+$`)
 	base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 	base32Upper = base32.StdEncoding.WithPadding(base32.NoPadding)
+)
+
+// Beginnings and endings that AWS keeps for itself; xn-- also means another
+// script to DNS.
+var (
+	reservedPrefixes = []string{"xn--", "sthree-", "amzn-s3-demo-"}
+	reservedSuffixes = []string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"}
 )
 
 // CheckAccountName wants a DNS label, since it becomes one.
@@ -30,8 +42,23 @@ func CheckAccountName(name string) error {
 // CheckBucketName holds a name to S3's rules for general purpose buckets
 // (docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html).
 func CheckBucketName(name string) error {
-	if !bucketName.MatchString(name) || strings.Contains(name, "..") || ipv4.MatchString(name) {
-		return fmt.Errorf("%w: a bucket's name is 3 to 63 lower-case letters, digits, dots and hyphens, and no IP address", ErrInvalidName)
+	switch {
+	case !bucketName.MatchString(name):
+		return fmt.Errorf("%w: a bucket's name is 3 to 63 lower-case letters, digits, dots and hyphens, with a letter or digit at both ends", ErrInvalidName)
+	case strings.Contains(name, "..") || strings.Contains(name, ".-") || strings.Contains(name, "-."):
+		return fmt.Errorf("%w: between the dots of a bucket's name stand DNS labels", ErrInvalidName)
+	case ipv4.MatchString(name):
+		return fmt.Errorf("%w: a bucket's name is no IP address", ErrInvalidName)
+	}
+	for _, p := range reservedPrefixes {
+		if strings.HasPrefix(name, p) {
+			return fmt.Errorf("%w: the prefix %s is reserved", ErrInvalidName, p)
+		}
+	}
+	for _, e := range reservedSuffixes {
+		if strings.HasSuffix(name, e) {
+			return fmt.Errorf("%w: the suffix %s is reserved", ErrInvalidName, e)
+		}
 	}
 	return nil
 }
@@ -40,12 +67,12 @@ func CheckBucketName(name string) error {
 // the 63 characters, and telling nothing (S3-RULES.md D9).
 func backendName(id ID) string { return "pc-" + base32Lower.EncodeToString(id[:]) }
 
-// Issued key ids are PC, ten random characters and eight of a MAC, so that an
-// invented one is refused from memory instead of from the database.
+// Issued key ids are PC, twelve random characters and six of a MAC, so that all
+// but one in 2^30 invented ones are refused from memory instead of from the database.
 const (
 	keyIDPrefix = "PC"
-	keyIDRandom = 10
-	keyIDMAC    = 8
+	keyIDRandom = 12
+	keyIDMAC    = 6
 	keyIDLen    = len(keyIDPrefix) + keyIDRandom + keyIDMAC
 )
 
@@ -65,7 +92,7 @@ func newSecret() string { return (rand.Text() + rand.Text())[:40] }
 // issued says whether an id has the form of issued ones, and whether its MAC
 // is right.
 func issued(k *secret.Keyring, id string) (form, genuine bool) {
-	if len(id) != keyIDLen || !strings.HasPrefix(id, keyIDPrefix) {
+	if !issuedForm.MatchString(id) {
 		return false, false
 	}
 	random, mac := id[len(keyIDPrefix):len(keyIDPrefix)+keyIDRandom], id[keyIDLen-keyIDMAC:]

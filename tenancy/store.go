@@ -39,6 +39,9 @@ func (s *Store) CreateAccount(ctx context.Context, q pg.Querier, name, displayNa
 	if displayName == "" {
 		displayName = name
 	}
+	if err := checkText("a display name", displayName, 200); err != nil {
+		return nil, err
+	}
 	var canonical [32]byte
 	_, _ = rand.Read(canonical[:]) // never fails: crypto/rand ends the process instead
 	a, err := scanAccount(q.QueryRow(ctx, `INSERT INTO accounts (id, name, display_name, canonical_id, status)
@@ -59,10 +62,22 @@ func (s *Store) AccountByName(ctx context.Context, q pg.Querier, name string) (*
 	return scanAccount(q.QueryRow(ctx, `SELECT `+accountColumns+` FROM accounts WHERE name = $1`, name))
 }
 
-// AccountByDomain returns the account of a verified domain.
-func (s *Store) AccountByDomain(ctx context.Context, q pg.Querier, host string) (*Account, error) {
-	return scanAccount(q.QueryRow(ctx, `SELECT `+accountColumns+` FROM accounts
-		WHERE id = (SELECT account_id FROM domains WHERE host = $1 AND verified)`, host))
+// accountID returns the id of the account of that name.
+func (s *Store) accountID(ctx context.Context, q pg.Querier, name string) (ID, error) {
+	return scanAccountID(q.QueryRow(ctx, `SELECT id FROM accounts WHERE name = $1`, name))
+}
+
+// domainAccount returns the id of the account that has proven the host.
+func (s *Store) domainAccount(ctx context.Context, q pg.Querier, host string) (ID, error) {
+	return scanAccountID(q.QueryRow(ctx, `SELECT account_id FROM domains WHERE host = $1 AND verified`, host))
+}
+
+func scanAccountID(row pgx.Row) (id ID, err error) {
+	err = row.Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ID{}, ErrAccountUnknown
+	}
+	return id, err
 }
 
 // ListAccounts returns all accounts by name.
@@ -76,7 +91,31 @@ func (s *Store) ListAccounts(ctx context.Context, q pg.Querier) ([]*Account, err
 
 // SetStatus changes an account's status.
 func (s *Store) SetStatus(ctx context.Context, q pg.Querier, id ID, status Status) error {
+	if _, err := ParseStatus(string(status)); err != nil {
+		return err
+	}
 	return one(q.Exec(ctx, `UPDATE accounts SET status = $2, updated_at = now() WHERE id = $1`, id, status))(ErrAccountUnknown)
+}
+
+// SetAccountBackend says where the account's next buckets go; the zero ID is
+// the default backend.
+func (s *Store) SetAccountBackend(ctx context.Context, q pg.Querier, id, backend ID) error {
+	tag, err := q.Exec(ctx, `UPDATE accounts SET backend_id = nullif($2, $3), updated_at = now() WHERE id = $1`, id, backend, ID{})
+	if isForeign(err) {
+		return ErrBackendUnknown
+	}
+	return one(tag, err)(ErrAccountUnknown)
+}
+
+// AsAccount runs f in a transaction that sees and changes rows of one account
+// only, when the pool's role is the portal's.
+func AsAccount(ctx context.Context, db pg.Beginner, account ID, f func(pgx.Tx) error) error {
+	return pg.InTx(ctx, db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT set_config('primecloud.account_id', $1, true)`, account.String()); err != nil {
+			return err
+		}
+		return f(tx)
+	})
 }
 
 // one turns "no row changed" into the error given.
@@ -92,9 +131,19 @@ func one(tag pgconn.CommandTag, err error) func(none error) error {
 	}
 }
 
-func isUnique(err error) bool {
+// SQLSTATE unique_violation and foreign_key_violation
+// (postgresql.org/docs/current/errcodes-appendix.html).
+func isUnique(err error) bool  { return hasCode(err, "23505") }
+func isForeign(err error) bool { return hasCode(err, "23503") }
+
+func hasConstraint(err error, name string) bool {
 	var e *pgconn.PgError
-	return errors.As(err, &e) && e.Code == "23505"
+	return errors.As(err, &e) && e.ConstraintName == name
+}
+
+func hasCode(err error, code string) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == code
 }
 
 func place(table, column string, id ID) secret.Place {

@@ -2,10 +2,13 @@ package tenancy
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,12 +27,15 @@ func (b *Backend) check() error {
 	}
 	for _, e := range b.Endpoints {
 		u, err := url.Parse(e)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" || u.User != nil {
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 			errs = append(errs, fmt.Errorf("tenancy: endpoint %q is not http(s)://host:port", e))
 		}
 	}
 	if b.AccessKeyID == "" || b.SecretKey == "" {
 		errs = append(errs, errors.New("tenancy: a backend needs an access key id and a secret key"))
+	}
+	if b.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(b.CA)) {
+		errs = append(errs, fmt.Errorf("tenancy: %w", errCA))
 	}
 	return errors.Join(errs...)
 }
@@ -42,12 +48,20 @@ func (s *Store) sealCredential(b *Backend) ([]byte, error) {
 	return s.Keyring.Seal(place("backends", "sealed_credential", b.ID), plain)
 }
 
+func (b *Backend) trimSlashes() {
+	b.Endpoints = slices.Clone(b.Endpoints)
+	for i, e := range b.Endpoints {
+		b.Endpoints[i] = strings.TrimSuffix(e, "/")
+	}
+}
+
 // AddBackend adds a backend. The first one becomes the default, as does any
 // that asks for it.
 func (s *Store) AddBackend(ctx context.Context, q pg.Querier, b Backend) (*Backend, error) {
 	if b.Region == "" {
 		b.Region = "us-east-1"
 	}
+	b.trimSlashes()
 	if err := b.check(); err != nil {
 		return nil, err
 	}
@@ -56,18 +70,27 @@ func (s *Store) AddBackend(ctx context.Context, q pg.Querier, b Backend) (*Backe
 	if err != nil {
 		return nil, err
 	}
-	if b.Default {
-		if _, err := q.Exec(ctx, `UPDATE backends SET is_default = false WHERE is_default`); err != nil {
-			return nil, err
+	err = pg.InTx(ctx, q, func(tx pgx.Tx) error {
+		// One at a time, so that there is one default.
+		if _, err := tx.Exec(ctx, `LOCK TABLE backends IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+			return err
 		}
-	}
-	err = q.QueryRow(ctx, `INSERT INTO backends (id, name, endpoints, region, ca, sealed_credential, is_default)
-		VALUES ($1, $2, $3, $4, $5, $6, $7 OR NOT EXISTS (SELECT FROM backends WHERE is_default)) RETURNING is_default`,
-		b.ID, b.Name, b.Endpoints, b.Region, b.CA, sealed, b.Default).Scan(&b.Default)
+		if b.Default {
+			if _, err := tx.Exec(ctx, `UPDATE backends SET is_default = false WHERE is_default`); err != nil {
+				return err
+			}
+		}
+		return tx.QueryRow(ctx, `INSERT INTO backends (id, name, endpoints, region, ca, sealed_credential, is_default)
+			VALUES ($1, $2, $3, $4, $5, $6, $7 OR NOT EXISTS (SELECT FROM backends WHERE is_default)) RETURNING is_default`,
+			b.ID, b.Name, b.Endpoints, b.Region, b.CA, sealed, b.Default).Scan(&b.Default)
+	})
 	if isUnique(err) {
 		return nil, ErrBackendExists
 	}
-	return &b, wrapf(err, "add backend")
+	if err != nil {
+		return nil, fmt.Errorf("add backend: %w", err)
+	}
+	return &b, nil
 }
 
 // RotateBackend replaces a backend's credential, and its endpoints when some are given.
@@ -82,6 +105,7 @@ func (s *Store) RotateBackend(ctx context.Context, q pg.Querier, name, accessKey
 	}
 	if len(endpoints) > 0 {
 		b.Endpoints = endpoints
+		b.trimSlashes()
 	}
 	if err := b.check(); err != nil {
 		return err

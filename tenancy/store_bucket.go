@@ -27,42 +27,67 @@ const abandoned = `interval '5 minutes'`
 
 // ReserveBucket writes the ownership record of a new bucket in state creating,
 // on the account's backend. A record of that name that is being created or
-// deleted is ErrBucketBusy; one left behind by a dead process is taken over.
+// deleted is ErrBucketBusy; one left behind by a dead process is forgotten.
 func (s *Store) ReserveBucket(ctx context.Context, q pg.Querier, account ID, name string, objectLock bool) (*Bucket, error) {
 	if err := CheckBucketName(name); err != nil {
 		return nil, err
 	}
-	id := NewID()
-	b, err := scanBucket(q.QueryRow(ctx, `INSERT INTO buckets (id, account_id, name, backend_id, backend_name, state, object_lock)
-		SELECT $1, $2, $3, b.id, $4, 'creating', $5 FROM backends b
-		WHERE b.id = coalesce((SELECT backend_id FROM accounts WHERE id = $2), (SELECT id FROM backends WHERE is_default))
-		ON CONFLICT (account_id, name) DO NOTHING RETURNING `+bucketColumns, id, account, name, backendName(id), objectLock))
-	if !errors.Is(err, ErrBucketUnknown) {
-		return b, err
+	for {
+		id := NewID()
+		b, err := scanBucket(q.QueryRow(ctx, `INSERT INTO buckets (id, account_id, name, backend_id, backend_name, state, object_lock)
+			SELECT $1, $2, $3, b.id, $4, 'creating', $5 FROM backends b
+			WHERE b.id = coalesce((SELECT backend_id FROM accounts WHERE id = $2), (SELECT id FROM backends WHERE is_default))
+			ON CONFLICT (account_id, name) DO NOTHING RETURNING `+bucketColumns, id, account, name, backendName(id), objectLock))
+		if isForeign(err) {
+			return nil, ErrAccountUnknown
+		}
+		if !errors.Is(err, ErrBucketUnknown) {
+			return b, err
+		}
+		forgotten, err := s.forgetAbandoned(ctx, q, account, name)
+		if err != nil {
+			return nil, err
+		}
+		if !forgotten {
+			return nil, s.whyNotReserved(ctx, q, account, name)
+		}
 	}
-	// A stale "creating" has a bucket in the backend or not: making it again settles that.
-	b, err = scanBucket(q.QueryRow(ctx, `UPDATE buckets SET updated_at = now()
-		WHERE account_id = $1 AND name = $2 AND state = 'creating' AND updated_at < now() - `+abandoned+`
-		RETURNING `+bucketColumns, account, name))
-	if !errors.Is(err, ErrBucketUnknown) {
-		return b, err
-	}
-	// A stale "deleting" still has its data or not: its owner may delete it again.
-	if _, err := q.Exec(ctx, `UPDATE buckets SET state = 'active', updated_at = now()
-		WHERE account_id = $1 AND name = $2 AND state = 'deleting' AND updated_at < now() - `+abandoned, account, name); err != nil {
-		return nil, err
-	}
-	var state string
-	err = q.QueryRow(ctx, `SELECT state FROM buckets WHERE account_id = $1 AND name = $2`, account, name).Scan(&state)
+}
+
+// forgetAbandoned removes the record of a bucket whose creation was begun by a
+// process that died. The next one gets another id and so another name in the
+// backend: nothing left over is attached to it (S3-RULES.md D10).
+func (s *Store) forgetAbandoned(ctx context.Context, q pg.Querier, account ID, name string) (bool, error) {
+	tag, err := q.Exec(ctx, `DELETE FROM buckets WHERE account_id = $1 AND name = $2
+		AND state = 'creating' AND updated_at < now() - `+abandoned, account, name)
+	return tag.RowsAffected() > 0, err
+}
+
+// whyNotReserved tells what stood in the way of a new bucket.
+func (s *Store) whyNotReserved(ctx context.Context, q pg.Querier, account ID, name string) error {
+	var state *string
+	var backend bool
+	err := q.QueryRow(ctx, `SELECT (SELECT state FROM buckets WHERE account_id = $1 AND name = $2),
+		EXISTS (SELECT FROM accounts WHERE id = $1 AND backend_id IS NOT NULL) OR EXISTS (SELECT FROM backends WHERE is_default)`,
+		account, name).Scan(&state, &backend)
 	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil, ErrNoBackend
 	case err != nil:
-		return nil, err
-	case state == "active":
-		return nil, ErrBucketExists
+		return err
+	case state != nil && *state == "active":
+		return ErrBucketExists
+	case state == nil && !backend:
+		return ErrNoBackend
 	}
-	return nil, ErrBucketBusy
+	return ErrBucketBusy
+}
+
+// RestoreAbandoned makes buckets visible again whose deletion was begun by a
+// process that died: the data is there or not, and the owner may delete the
+// bucket again. It returns how many there were.
+func (s *Store) RestoreAbandoned(ctx context.Context, q pg.Querier) (int64, error) {
+	tag, err := q.Exec(ctx, `UPDATE buckets SET state = 'active', updated_at = now()
+		WHERE state = 'deleting' AND updated_at < now() - `+abandoned)
+	return tag.RowsAffected(), wrapf(err, "restore abandoned buckets")
 }
 
 func (s *Store) moveBucket(ctx context.Context, q pg.Querier, id ID, from, to string) error {
@@ -75,21 +100,19 @@ func (s *Store) dropBucket(ctx context.Context, q pg.Querier, id ID, state strin
 
 // ImportBucket takes over a bucket that exists in the backend. Whether it does
 // is the caller's to check; that nobody owns it yet is checked here.
-func (s *Store) ImportBucket(ctx context.Context, q pg.Querier, account ID, name string, backend ID, backendName string) (*Bucket, error) {
+func (s *Store) ImportBucket(ctx context.Context, q pg.Querier, account ID, name string, backend ID, backendName string, objectLock bool) (*Bucket, error) {
 	if err := CheckBucketName(name); err != nil {
 		return nil, err
 	}
-	var owned bool
-	if err := q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM buckets WHERE backend_id = $1 AND backend_name = $2)`, backend, backendName).Scan(&owned); err != nil {
-		return nil, err
-	}
-	if owned {
+	b, err := scanBucket(q.QueryRow(ctx, `INSERT INTO buckets (id, account_id, name, backend_id, backend_name, state, object_lock)
+		VALUES ($1, $2, $3, $4, $5, 'active', $6) RETURNING `+bucketColumns, NewID(), account, name, backend, backendName, objectLock))
+	switch {
+	case hasConstraint(err, "buckets_backend_id_backend_name_key"):
 		return nil, ErrBucketTaken
-	}
-	b, err := scanBucket(q.QueryRow(ctx, `INSERT INTO buckets (id, account_id, name, backend_id, backend_name, state)
-		VALUES ($1, $2, $3, $4, $5, 'active') RETURNING `+bucketColumns, NewID(), account, name, backend, backendName))
-	if isUnique(err) {
-		return nil, fmt.Errorf("%w, or the backend's bucket was taken at this moment", ErrBucketExists)
+	case isUnique(err):
+		return nil, ErrBucketExists
+	case isForeign(err):
+		return nil, fmt.Errorf("%w, or %w", ErrAccountUnknown, ErrBackendUnknown)
 	}
 	return b, err
 }
@@ -103,8 +126,8 @@ func (s *Store) Bucket(ctx context.Context, q pg.Querier, account ID, name strin
 // beginning with prefix, behind after.
 func (s *Store) ListBuckets(ctx context.Context, q pg.Querier, account ID, prefix, after string, limit int) ([]*Bucket, error) {
 	rows, err := q.Query(ctx, `SELECT `+bucketColumns+` FROM buckets
-		WHERE account_id = $1 AND state = 'active' AND starts_with(name, $2) AND name COLLATE "C" > $3
-		ORDER BY name COLLATE "C" LIMIT $4`, account, prefix, after, limit)
+		WHERE account_id = $1 AND state = 'active' AND starts_with(name, $2) AND name > $3
+		ORDER BY name LIMIT $4`, account, prefix, after, limit)
 	if err != nil {
 		return nil, err
 	}

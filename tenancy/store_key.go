@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,60 +11,12 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 )
 
-// Key is an access key as people manage it. Secret is set only in the answer
-// to its creation.
-type Key struct {
-	ID          ID             `json:"id"`
-	KeyID       string         `json:"access_key_id"`
-	Secret      string         `json:"secret_access_key,omitempty"`
-	AccountID   ID             `json:"account_id"`
-	Kind        Kind           `json:"kind"`
-	UserID      ID             `json:"-"`
-	Description string         `json:"description"`
-	Permissions []string       `json:"permissions"`
-	Buckets     []string       `json:"buckets"` // null: all
-	Prefix      string         `json:"prefix"`
-	CIDRs       []netip.Prefix `json:"cidrs"`
-	ExpiresAt   *time.Time     `json:"expires_at"`
-	RevokedAt   *time.Time     `json:"revoked_at"`
-	CreatedAt   time.Time      `json:"created_at"`
-}
-
-// maxInternal is how long an internal key may live.
-const maxInternal = time.Hour
-
 // CreateKey issues a key: id and secret are made here, unless k brings its own
 // (an import). Kind defaults to a customer's, Permissions to all. Internal
 // keys must expire within the hour.
 func (s *Store) CreateKey(ctx context.Context, q pg.Querier, k Key) (*Key, error) {
-	if k.Kind == "" {
-		k.Kind = KindS3
-	}
-	if len(k.Permissions) == 0 {
-		k.Permissions = AllPermissions.Names()
-	}
-	if _, err := permissionsOf(k.Permissions); err != nil {
+	if err := k.complete(s.Keyring); err != nil {
 		return nil, err
-	}
-	for _, b := range k.Buckets {
-		if err := CheckBucketName(b); err != nil {
-			return nil, err
-		}
-	}
-	if k.Kind != KindS3 && (k.ExpiresAt == nil || time.Until(*k.ExpiresAt) > maxInternal) {
-		return nil, fmt.Errorf("tenancy: a key of kind %s must expire within %s", k.Kind, maxInternal)
-	}
-	switch {
-	case k.KeyID == "":
-		k.KeyID, k.Secret = newKeyID(s.Keyring), newSecret()
-	case len(k.KeyID) < 3 || len(k.KeyID) > 128 || len(k.Secret) < 8:
-		return nil, fmt.Errorf("%w: an imported key needs an id of 3 to 128 and a secret of at least 8 characters", ErrInvalidName)
-	}
-	if form, genuine := issued(s.Keyring, k.KeyID); form && !genuine {
-		return nil, fmt.Errorf("%w: the id has the form of ids issued here, but was not", ErrInvalidName)
-	}
-	if k.CIDRs == nil {
-		k.CIDRs = []netip.Prefix{}
 	}
 	k.ID = NewID()
 	sealed, err := s.Keyring.Seal(place("access_keys", "sealed_secret", k.ID), []byte(k.Secret))
@@ -76,22 +27,27 @@ func (s *Store) CreateKey(ctx context.Context, q pg.Querier, k Key) (*Key, error
 	if k.UserID != (ID{}) {
 		user = &k.UserID
 	}
-	k.CreatedAt = time.Now()
-	_, err = q.Exec(ctx, `INSERT INTO access_keys
-		(id, key_id, account_id, kind, user_id, description, sealed_secret, permissions, buckets, prefix, cidrs, expires_at, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		k.ID, k.KeyID, k.AccountID, k.Kind, user, k.Description, sealed, k.Permissions, k.Buckets, k.Prefix, k.CIDRs, k.ExpiresAt, k.CreatedAt)
-	if isUnique(err) {
+	err = q.QueryRow(ctx, `INSERT INTO access_keys
+		(id, key_id, account_id, kind, user_id, description, sealed_secret, permissions, buckets, prefix, cidrs, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING created_at`,
+		k.ID, k.KeyID, k.AccountID, k.Kind, user, k.Description, sealed, k.Permissions, k.Buckets, k.Prefix, k.CIDRs, k.ExpiresAt).
+		Scan(&k.CreatedAt)
+	switch {
+	case isUnique(err):
 		return nil, ErrKeyExists
+	case isForeign(err):
+		return nil, ErrAccountUnknown
+	case err != nil:
+		return nil, fmt.Errorf("create key: %w", err)
 	}
-	return &k, wrapf(err, "create key")
+	return &k, nil
 }
 
-const keyColumns = `id, key_id, account_id, kind, description, permissions, buckets, prefix, cidrs, expires_at, revoked_at, created_at`
+const keyColumns = `id, key_id, account_id, kind, user_id, description, permissions, buckets, prefix, cidrs, expires_at, revoked_at, created_at`
 
 func scanKey(row pgx.Row) (*Key, error) {
 	k := &Key{}
-	err := row.Scan(&k.ID, &k.KeyID, &k.AccountID, &k.Kind, &k.Description, &k.Permissions, &k.Buckets, &k.Prefix, &k.CIDRs,
+	err := row.Scan(&k.ID, &k.KeyID, &k.AccountID, &k.Kind, &k.UserID, &k.Description, &k.Permissions, &k.Buckets, &k.Prefix, &k.CIDRs,
 		&k.ExpiresAt, &k.RevokedAt, &k.CreatedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrKeyUnknown
@@ -114,26 +70,49 @@ func (s *Store) ListKeys(ctx context.Context, q pg.Querier, account ID) ([]*Key,
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Key, error) { return scanKey(r) })
 }
 
-// RotateKey issues a successor with the same rights and lets the old key live
-// for overlap, so that clients can be changed one by one. Run it in a
-// transaction.
-func (s *Store) RotateKey(ctx context.Context, q pg.Querier, keyID string, overlap time.Duration) (*Key, error) {
-	old, err := s.Key(ctx, q, keyID)
+// RotateKey issues a successor with the same rights and expiry, and lets the
+// old key live for overlap at most, so that clients can be changed one by one.
+// It returns ErrKeyRetired for a key that is no longer good or was rotated.
+func (s *Store) RotateKey(ctx context.Context, q pg.Querier, keyID string, overlap time.Duration) (created *Key, err error) {
+	err = pg.InTx(ctx, q, func(tx pgx.Tx) error {
+		old, successor, err := s.lockKey(ctx, tx, keyID)
+		if err != nil {
+			return err
+		}
+		if successor || old.RevokedAt != nil || old.ExpiresAt != nil && time.Now().After(*old.ExpiresAt) {
+			return ErrKeyRetired
+		}
+		next := *old
+		next.KeyID = ""
+		if created, err = s.CreateKey(ctx, tx, next); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE access_keys SET successor_id = $2, expires_at = least(expires_at, $3) WHERE id = $1`,
+			old.ID, created.ID, time.Now().Add(max(0, overlap)))
+		return err
+	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("rotate key: %w", err)
 	}
-	if old.RevokedAt != nil {
-		return nil, fmt.Errorf("%w: it is revoked", ErrKeyUnknown)
+	return created, nil
+}
+
+// lockKey locks a customer's key and tells whether it has a successor.
+func (s *Store) lockKey(ctx context.Context, tx pgx.Tx, keyID string) (k *Key, successor bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT successor_id IS NOT NULL FROM access_keys WHERE key_id = $1 AND kind = 's3' FOR UPDATE`, keyID).Scan(&successor)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, false, ErrKeyUnknown
 	}
-	next := *old
-	next.KeyID, next.Secret, next.ExpiresAt = "", "", nil
-	created, err := s.CreateKey(ctx, q, next)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	_, err = q.Exec(ctx, `UPDATE access_keys SET successor_id = $2, expires_at = least(expires_at, $3) WHERE id = $1`,
-		old.ID, created.ID, time.Now().Add(overlap))
-	return created, wrapf(err, "rotate key")
+	k, err = s.Key(ctx, tx, keyID)
+	return k, successor, err
+}
+
+// ExpireKey sets when a key ends; nil is never, which internal keys refuse.
+func (s *Store) ExpireKey(ctx context.Context, q pg.Querier, keyID string, at *time.Time) error {
+	return one(q.Exec(ctx, `UPDATE access_keys SET expires_at = $2 WHERE key_id = $1 AND revoked_at IS NULL`, keyID, at))(ErrKeyUnknown)
 }
 
 // RevokeKey ends a key at once; it stays in the list with the time.

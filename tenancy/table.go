@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/dgraph-io/ristretto/v2"
 	"golang.org/x/sync/singleflight"
@@ -24,86 +23,102 @@ const stripes = 1 << 14
 // loaded meanwhile, or sits in ristretto's asynchronous buffers, is dead when
 // it arrives. ristretto may refuse or delay a Set: then a thing is loaded
 // again, which is slower and never wrong.
+//
+// ristretto is keyed by a hash, seeded anew for each table so that nobody can
+// prepare collisions, and an entry holds its whole key: two keys of one hash
+// push each other out and are never taken for each other.
 type table[V any] struct {
-	dir    *Directory
-	absent error // the load's error for "does not exist", cached briefly
-	load   func(ctx context.Context, key string) (V, error)
-	cache  *ristretto.Cache[string, *entry[V]]
-	seed   maphash.Seed
-	gens   [stripes]atomic.Uint64
-	flight singleflight.Group
+	dir       *Directory
+	absent    error                 // the load's error for "does not exist", cached briefly
+	plausible func(key []byte) bool // false: absent, without asking anyone
+	load      func(ctx context.Context, key string) (V, error)
+	cache     *ristretto.Cache[uint64, *entry[V]]
+	seed      maphash.Seed
+	gens      [stripes]atomic.Uint64
+	flight    singleflight.Group
 }
 
 type entry[V any] struct {
+	key   string
 	value V
 	err   error // nil or absent
 	gen   uint64
 	epoch uint64
-	at    time.Time
+	at    time.Time // before its load began
 }
 
-func newTable[V any](d *Directory, size int64, absent error, load func(context.Context, string) (V, error)) (*table[V], error) {
-	cache, err := ristretto.NewCache(&ristretto.Config[string, *entry[V]]{
+func newTable[V any](d *Directory, size int64, absent error, plausible func([]byte) bool, load func(context.Context, string) (V, error)) (*table[V], error) {
+	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *entry[V]]{
 		NumCounters:        10 * size,
 		MaxCost:            size,
 		BufferItems:        64,
 		IgnoreInternalCost: true,
+		KeyToHash:          func(hash uint64) (uint64, uint64) { return hash, 0 },
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &table[V]{dir: d, absent: absent, load: load, cache: cache, seed: maphash.MakeSeed()}, nil
-}
-
-func (t *table[V]) gen(key string) *atomic.Uint64 {
-	return &t.gens[maphash.String(t.seed, key)%stripes]
+	d.closers = append(d.closers, cache.Close)
+	return &table[V]{dir: d, absent: absent, plausible: plausible, load: load, cache: cache, seed: maphash.MakeSeed()}, nil
 }
 
 // get returns the thing of that key. key is read only during the call. A
-// cached hit allocates nothing and takes no lock.
+// cached hit allocates nothing and takes no lock that all share.
 func (t *table[V]) get(ctx context.Context, key []byte) (V, error) {
-	k := unsafe.String(unsafe.SliceData(key), len(key)) // not kept: a miss makes its own copy
-	gen := t.gen(k).Load()
-	e, ok := t.cache.Get(k)
-	if ok && (e.gen != gen || e.err != nil && !t.dir.Connected()) {
-		e, ok = nil, false
-	}
-	if ok && e.epoch == t.dir.epoch.Load() && t.dir.fresh() {
+	hash := maphash.Bytes(t.seed, key)
+	gen := t.gens[hash%stripes].Load()
+	e, ok := t.cache.Get(hash)
+	ok = ok && e.gen == gen && e.key == string(key)
+	if ok && t.dir.holds(e.epoch, e.at, e.err) {
 		t.dir.hits.Add(1)
 		return e.value, e.err
 	}
+	if !ok {
+		e = nil
+	}
+	return t.miss(ctx, key, hash, gen, e)
+}
+
+// miss loads. old is what is in memory but must be asked for again, or nil.
+func (t *table[V]) miss(ctx context.Context, key []byte, hash, gen uint64, old *entry[V]) (V, error) {
+	var zero V
+	if !t.plausible(key) {
+		t.dir.refused.Add(1)
+		return zero, t.absent
+	}
 	t.dir.misses.Add(1)
-	loaded, err := t.reload(ctx, string(key), gen)
+	if old != nil {
+		// There is something to fall back on: do not wait long for a silent database.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.dir.cfg.Deafness)
+		defer cancel()
+	}
+	loaded, err := t.reload(ctx, string(key), hash, gen)
 	switch {
 	case err == nil:
 		return loaded.value, loaded.err
-	case ok && t.gen(k).Load() == e.gen && time.Since(t.dir.lastHeard(e.at)) < t.dir.cfg.MaxStale:
+	case old != nil && old.err == nil && t.gens[hash%stripes].Load() == gen && t.dir.tolerates(old.epoch, old.at):
 		// PostgreSQL is away: what was true a moment ago keeps working.
-		return e.value, e.err
+		return old.value, nil
 	}
-	var zero V
 	return zero, errors.Join(ErrUnavailable, err)
 }
 
-// reload loads once for all who ask at this generation. The load is not the
+// reload loads once for all who ask at this generation and epoch: who asks
+// after a change must not join a load begun before it. The load is not the
 // caller's to cancel: others wait for it.
-func (t *table[V]) reload(ctx context.Context, key string, gen uint64) (*entry[V], error) {
-	ch := t.flight.DoChan(key+"\x00"+strconv.FormatUint(gen, 36), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.dir.cfg.LoadTimeout)
+func (t *table[V]) reload(ctx context.Context, key string, hash, gen uint64) (*entry[V], error) {
+	hearing := t.dir.hearing.Load()
+	flight := key + "\x00" + strconv.FormatUint(gen, 36) + "\x00" + strconv.FormatUint(hearing.epoch, 36)
+	ch := t.flight.DoChan(flight, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.dir.loadTimeout(hearing))
 		defer cancel()
-		e := &entry[V]{gen: gen, epoch: t.dir.epoch.Load(), at: time.Now()}
+		e := &entry[V]{key: key, gen: gen, epoch: hearing.epoch, at: time.Now()}
 		e.value, e.err = t.load(ctx, key)
 		if e.err != nil && !errors.Is(e.err, t.absent) {
 			return nil, e.err
 		}
-		if t.gen(key).Load() != gen {
-			return e, nil // good for those who asked before the change, not to be kept
-		}
-		if e.err != nil {
-			t.cache.SetWithTTL(key, e, 1, t.dir.cfg.NegativeTTL)
-		} else {
-			t.cache.Set(key, e, 1)
-		}
+		t.store(hash, e)
 		return e, nil
 	})
 	select {
@@ -117,7 +132,19 @@ func (t *table[V]) reload(ctx context.Context, key string, gen uint64) (*entry[V
 	}
 }
 
+func (t *table[V]) store(hash uint64, e *entry[V]) {
+	if t.gens[hash%stripes].Load() != e.gen {
+		return // good for those who asked before the change, not to be kept
+	}
+	var ttl time.Duration // zero: none
+	if e.err != nil {
+		ttl = t.dir.cfg.NegativeTTL
+	}
+	t.cache.SetWithTTL(hash, e, 1, ttl)
+}
+
 func (t *table[V]) invalidate(key string) {
-	t.gen(key).Add(1)
-	t.cache.Del(key)
+	hash := maphash.String(t.seed, key)
+	t.gens[hash%stripes].Add(1)
+	t.cache.Del(hash)
 }

@@ -9,6 +9,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -58,6 +60,12 @@ func (id ID) String() string {
 // MarshalText makes JSON show the usual form.
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
+// UnmarshalText reads what MarshalText writes.
+func (id *ID) UnmarshalText(text []byte) (err error) {
+	*id, err = ParseID(string(text))
+	return err
+}
+
 // UUIDValue and ScanUUID make ID a PostgreSQL uuid.
 func (id ID) UUIDValue() (pgtype.UUID, error) { return pgtype.UUID{Bytes: id, Valid: true}, nil }
 
@@ -82,6 +90,16 @@ const (
 	Closed    Status = "closed"
 	Rejected  Status = "rejected"
 )
+
+var statuses = [...]Status{Pending, Active, ReadOnly, Suspended, Closed, Rejected}
+
+// ParseStatus reads a status; a hyphen does for the underscore.
+func ParseStatus(s string) (Status, error) {
+	if i := slices.Index(statuses[:], Status(strings.ReplaceAll(s, "-", "_"))); i >= 0 {
+		return statuses[i], nil
+	}
+	return "", fmt.Errorf("tenancy: unknown status %q; known are %q", s, statuses)
+}
 
 // Account is a customer of the operator.
 type Account struct {

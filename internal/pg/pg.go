@@ -20,11 +20,18 @@ const (
 	RoleWorker  = "primecloud_worker"
 )
 
-// Querier is a pool or a transaction: a store's caller decides which.
+// Querier is a pool or a transaction: a store's caller decides which. Each
+// call on a pool is a transaction of its own.
 type Querier interface {
+	Beginner
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// Beginner begins transactions; within a transaction they are savepoints.
+type Beginner interface {
+	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
 // Open returns a pool for url and checks that the database answers.
@@ -40,7 +47,8 @@ func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// InTx runs f in a transaction, committed when f returns nil.
-func InTx(ctx context.Context, pool *pgxpool.Pool, f func(pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, pool, f)
+// InTx runs f in a transaction, committed when f returns nil and rolled back
+// when it returns an error or panics.
+func InTx(ctx context.Context, db Beginner, f func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, db, f)
 }

@@ -128,7 +128,7 @@ func Parse(text []byte) (*Keyring, error) {
 	if err := lines.Err(); err != nil {
 		return nil, errors.New("secret: keyring: a line is too long")
 	}
-	if len(k.keys) == 0 || len(k.mac) < 16 {
+	if len(k.keys) == 0 || k.mac == nil {
 		return nil, errors.New("secret: the keyring needs a mac line and at least one key; make one with `primecloud secret generate`")
 	}
 	return k, nil
@@ -141,8 +141,14 @@ func (k *Keyring) parseLine(fields []string) error {
 	if err != nil {
 		return errLine
 	}
+	if len(fields) == 3 && (len(fields[1]) > 64 || k.find(fields[1]) != nil) {
+		return errors.New("the id is too long, or used before")
+	}
 	switch {
 	case fields[0] == "mac" && len(fields) == 2:
+		if k.mac != nil || len(raw) < 16 {
+			return errors.New("expected one mac line of at least 16 bytes")
+		}
 		k.mac = raw
 	case fields[0] == "private" && len(fields) == 3:
 		private, err := kem().NewPrivateKey(raw)
@@ -163,10 +169,10 @@ func (k *Keyring) parseLine(fields []string) error {
 }
 
 // String keeps the keys out of logs.
-func (k *Keyring) String() string { return fmt.Sprintf("keyring of %d keys", len(k.keys)) }
+func (k Keyring) String() string { return fmt.Sprintf("keyring of %d keys", len(k.keys)) }
 
 // GoString keeps the keys out of %#v.
-func (k *Keyring) GoString() string { return k.String() }
+func (k Keyring) GoString() string { return k.String() }
 
 // LogValue keeps the keys out of structured logs.
-func (k *Keyring) LogValue() slog.Value { return slog.StringValue(k.String()) }
+func (k Keyring) LogValue() slog.Value { return slog.StringValue(k.String()) }

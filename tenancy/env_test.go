@@ -1,0 +1,138 @@
+package tenancy_test
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// fixture is a database with a backend and two accounts.
+type fixture struct {
+	t       testing.TB
+	db      *testenv.DB
+	keyring *secret.Keyring
+	// store has the public half of the keyring only, as the portal does.
+	store   *tenancy.Store
+	owner   *pgxpool.Pool
+	backend *tenancy.Backend
+	a, b    *tenancy.Account
+}
+
+func newFixture(t testing.TB) *fixture {
+	t.Helper()
+	keyring, err := secret.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, db: testenv.Postgres(t), keyring: keyring, store: &tenancy.Store{Keyring: keyring.Public()}}
+	f.owner = f.db.Pool(t, pg.RoleOwner)
+	f.backend = must(f.store.AddBackend(t.Context(), f.owner, tenancy.Backend{
+		Name: "minio", Endpoints: []string{"http://127.0.0.1:9000"}, AccessKeyID: "root", SecretKey: "rootsecret",
+	}))(t)
+	f.a, f.b = f.account("a"), f.account("b")
+	return f
+}
+
+func (f *fixture) account(name string) *tenancy.Account {
+	f.t.Helper()
+	return must(f.store.CreateAccount(f.t.Context(), f.owner, name, "", tenancy.Active))(f.t)
+}
+
+func (f *fixture) key(account *tenancy.Account) *tenancy.Key {
+	f.t.Helper()
+	return must(f.store.CreateKey(f.t.Context(), f.owner, tenancy.Key{AccountID: account.ID}))(f.t)
+}
+
+func (f *fixture) imported(id string) *tenancy.Key {
+	f.t.Helper()
+	return must(f.store.CreateKey(f.t.Context(), f.owner, tenancy.Key{AccountID: f.a.ID, KeyID: id, Secret: "imported secret"}))(f.t)
+}
+
+func (f *fixture) revoke(keyID string) {
+	f.t.Helper()
+	if err := f.store.RevokeKey(f.t.Context(), f.owner, keyID); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// bucket is an active bucket of the account, without one in the backend.
+func (f *fixture) bucket(account *tenancy.Account, name string) *tenancy.Bucket {
+	f.t.Helper()
+	return must(f.store.ImportBucket(f.t.Context(), f.owner, account.ID, name, f.backend.ID, tenancy.BackendName(tenancy.NewID()), false))(f.t)
+}
+
+func (f *fixture) exec(sql string, args ...any) {
+	f.t.Helper()
+	if _, err := f.owner.Exec(f.t.Context(), sql, args...); err != nil {
+		f.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// directory runs one, as the gateway's role, and waits until it listens.
+// config changes what is not to be the default.
+func (f *fixture) directory(config ...func(*tenancy.DirectoryConfig)) *tenancy.Directory {
+	f.t.Helper()
+	cfg := tenancy.DirectoryConfig{Keyring: f.keyring, Logger: slog.New(slog.NewTextHandler(f.t.Output(), nil))}
+	for _, c := range config {
+		c(&cfg)
+	}
+	if cfg.Pool == nil {
+		cfg.Pool = f.db.Pool(f.t, pg.RoleGateway)
+	}
+	d := must(tenancy.NewDirectory(cfg))(f.t)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := d.Run(ctx); err != nil {
+			f.t.Error(err)
+		}
+	})
+	f.t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		if d.Connected() {
+			f.t.Error("a directory that does not run counts as connected")
+		}
+		d.Close()
+	})
+	select {
+	case <-d.Ready():
+	case <-time.After(20 * time.Second):
+		f.t.Fatal("the directory does not listen")
+	}
+	return d
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// eventually asks again until it is so, and returns how long that took.
+func eventually(t testing.TB, limit time.Duration, what string, so func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		if time.Since(began) > limit {
+			t.Fatalf("not within %s: %s", limit, what)
+		}
+		<-tick.C
+	}
+	return time.Since(began)
+}
