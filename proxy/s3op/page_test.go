@@ -1,0 +1,83 @@
+package s3op_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/primecloudpro/primecloud/proxy/s3op"
+)
+
+var update = flag.Bool("update", false, "write docs/S3-COMPATIBILITY.md")
+
+const pageFile = "../../docs/S3-COMPATIBILITY.md"
+
+// TestCompatibilityPage keeps the page true to the table.
+func TestCompatibilityPage(t *testing.T) {
+	t.Parallel()
+	want := page()
+	if *update {
+		if err := os.WriteFile(pageFile, []byte(want), 0o644); err != nil { //nolint:gosec // a document
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(pageFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Error("docs/S3-COMPATIBILITY.md is not what the table says; run `make docs`")
+	}
+}
+
+func page() string {
+	var b strings.Builder
+	b.WriteString("# S3 compatibility\n\n" +
+		"Made from the operation table (`proxy/s3op/table.go`) by `make docs`; a test keeps it true.\n\n" +
+		"*Forwarded* operations are rebuilt for the backend, *local* ones are answered by the gateway. The class is what billing reads: A writes and\n" +
+		"lists, B reads. The right is what an access key needs; an operation without one works with every key of the account.\n\n")
+	for _, section := range []struct {
+		level s3op.Level
+		title string
+	}{{s3op.Service, "Service"}, {s3op.Bucket, "Buckets"}, {s3op.Object, "Objects"}} {
+		fmt.Fprintf(&b, "## %s\n\n| Operation | Request | Answered | Right | Class | Notes |\n|---|---|---|---|---|---|\n", section.title)
+		for _, o := range s3op.Operations {
+			if o.Level == section.level {
+				fmt.Fprintf(&b, "| %s | `%s` | %s | %s | %s | %s |\n", o.Name, call(o), answered(o), o.Permission, o.Class, o.Note)
+			}
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("## Refused\n\nThese sub-resources answer 501 NotImplemented on every method that has no row above, and so does every query parameter that no row names.\n\n| Sub-resource | What the client is told |\n|---|---|\n")
+	s3op.Refused(func(selector, sentence string) { fmt.Fprintf(&b, "| `?%s` | %s |\n", selector, sentence) })
+	b.WriteString("\nRequest headers that begin with `x-amz-` and that the operation does not take are refused, never dropped; `x-minio-` headers have no effect.\n" +
+		"Signature Version 2, Version 4A and session tokens are refused with a sentence. Customer-provided keys (SSE-C) need TLS on both hops.\n" +
+		"An account that is read-only may read and delete.\n")
+	return b.String()
+}
+
+func call(o *s3op.Operation) string {
+	s := o.Method + " /"
+	if o.Level >= s3op.Bucket {
+		s += "bucket"
+	}
+	if o.Level == s3op.Object {
+		s += "/key"
+	}
+	if o.Selector != "" {
+		s += "?" + o.Selector
+	}
+	if o.CopySource {
+		s += " + x-amz-copy-source"
+	}
+	return s
+}
+
+func answered(o *s3op.Operation) string {
+	if o.Verdict == s3op.Local {
+		return "local"
+	}
+	return "forwarded"
+}
