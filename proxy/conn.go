@@ -39,6 +39,28 @@ type conn struct {
 	pace    pace
 	reading bool // a request body is being read: reads are bounded by progress
 	inPace  pace
+	linger  bool // an answer was sent before the request's body was read
+}
+
+// How long, and for how many bytes, a refused upload is still listened to.
+const (
+	lingerTime  = 3 * time.Second
+	lingerBytes = 32 << 20
+)
+
+// Close ends the connection. After an upload that was refused early it says so
+// and reads on for a moment: closing with bytes unread would send a reset, and
+// the client would see a broken connection in place of the error (RFC 9112
+// section 9.6).
+func (c *conn) Close() error {
+	if c.linger {
+		c.linger = false
+		half, ok := c.Conn.(interface{ CloseWrite() error })
+		if ok && half.CloseWrite() == nil && c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+		}
+	}
+	return c.Conn.Close()
 }
 
 // answer starts the counting of a new answer: the bytes up to the end of its

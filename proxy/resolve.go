@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -31,6 +32,13 @@ func resolve(x *exchange) error {
 		if x.account == nil || !x.op.Anonymous {
 			return errDenied
 		}
+		for i := range x.target.Query {
+			if bytes.HasPrefix(x.target.Query[i].Name, responsePrefix) {
+				// They would let anyone serve the account's bytes as a page of
+				// their own making (S3-RULES.md A14, B22).
+				return refuse("InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests.")
+			}
+		}
 		// The host's entry may be older than the account's status.
 		x.account, err = s.cfg.Directory.Account(ctx, x.account.ID)
 		return err
@@ -48,6 +56,8 @@ func resolve(x *exchange) error {
 	x.identity = identity
 	return nil
 }
+
+var responsePrefix = []byte("response-")
 
 func (x *exchange) resolveHost(ctx context.Context) (err error) {
 	switch {
