@@ -19,10 +19,15 @@ import (
 )
 
 func unknown(d *tenancy.Directory, keyID string) func() bool {
-	return func() bool {
-		_, err := d.Identity(context.Background(), []byte(keyID))
-		return errors.Is(err, tenancy.ErrKeyUnknown)
-	}
+	return func() bool { return errors.Is(lookup(d, keyID), tenancy.ErrKeyUnknown) }
+}
+
+// lookup asks, and waits no longer than a load may take.
+func lookup(d *tenancy.Directory, keyID string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+	defer cancel()
+	_, err := d.Identity(ctx, []byte(keyID))
+	return err
 }
 
 func known(t testing.TB, d *tenancy.Directory, keyID string) *tenancy.Identity {
@@ -123,7 +128,10 @@ func TestDirectory_hearsChanges(t *testing.T) {
 		"account": func() (string, error) { a, err := d.Account(ctx, f.a.ID); return show(a, err) },
 		"name":    func() (string, error) { a, err := d.AccountByName(ctx, []byte("a")); return show(a, err) },
 		"renamed": func() (string, error) { a, err := d.AccountByName(ctx, []byte("renamed")); return show(a, err) },
-		"domain":  func() (string, error) { a, err := d.AccountByDomain(ctx, []byte("files.example.test")); return show(a, err) },
+		"domain": func() (string, error) {
+			a, err := d.AccountByDomain(ctx, []byte("files.example.test"))
+			return show(a, err)
+		},
 		"bucket":  func() (string, error) { b, err := d.Bucket(ctx, f.a.ID, []byte("photos")); return show(b, err) },
 		"backend": func() (string, error) { b, err := d.Backend(ctx, f.backend.ID); return show(b.Region, err) },
 	}
@@ -317,7 +325,7 @@ type gate struct {
 
 func (g *gate) pool(f *fixture) func(*tenancy.DirectoryConfig) {
 	g.release = make(chan struct{})
-	cfg := must(pgxpool.ParseConfig(f.db.URL(pg.RoleGateway)))(f.t)
+	cfg := must(pg.ParseConfig(f.db.URL(pg.RoleGateway)))(f.t)
 	cfg.MaxConns = 8
 	cfg.ConnConfig.Tracer = g
 	pool := must(pgxpool.NewWithConfig(f.t.Context(), cfg))(f.t)

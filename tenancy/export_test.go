@@ -33,7 +33,6 @@ func (d *Directory) Misses() uint64 { return d.misses.Load() }
 // Connects counts the connections made to hear changes.
 func (d *Directory) Connects() uint64 { return d.connects.Load() }
 
-
 // IssueKeyID makes an id that has the right form and MAC.
 func IssueKeyID(k *secret.Keyring) string { return newKeyID(k) }
 

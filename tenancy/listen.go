@@ -30,6 +30,11 @@ func (d *Directory) Run(ctx context.Context) error {
 			break // asked to stop
 		}
 		d.cfg.Logger.Warn("directory disconnected from the database", "error", err)
+		if errors.Is(err, errSilent) {
+			// The pool's connections went silent with this one, and each
+			// would keep a load waiting to find that out.
+			d.cfg.Pool.Reset()
+		}
 		if time.Since(began) > 10*time.Second {
 			wait = firstWait
 		}

@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -76,7 +77,7 @@ func (t *table[V]) get(ctx context.Context, key []byte) (V, error) {
 	if !ok {
 		e = nil
 	}
-	return t.miss(ctx, key, hash, gen, e)
+	return t.miss(ctx, bytes.Clone(key), hash, gen, e) // the copy lets callers keep theirs on the stack
 }
 
 // miss loads. old is what is in memory but must be asked for again, or nil.

@@ -5,6 +5,9 @@ package pg
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -34,9 +37,32 @@ type Beginner interface {
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
+// connectTimeout bounds each attempt to connect, unless the URL says
+// connect_timeout. A pool connects in the background, without the deadline of
+// whoever waits: behind a silent network its places would stay taken.
+const connectTimeout = 3 * time.Second
+
+// ParseConfig reads a URL or a list of keywords and values, as libpq does
+// (postgresql.org/docs/current/libpq-connect.html), with our defaults.
+func ParseConfig(url string) (*pgxpool.Config, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", err)
+	}
+	if !strings.Contains(url, "connect_timeout") && os.Getenv("PGCONNECT_TIMEOUT") == "" {
+		cfg.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	cfg.PingTimeout = connectTimeout // of a connection that was idle: it may have gone silent
+	return cfg, nil
+}
+
 // Open returns a pool for url and checks that the database answers.
 func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
-	pool, err := pgxpool.New(ctx, url)
+	cfg, err := ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}

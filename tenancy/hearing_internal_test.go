@@ -1,0 +1,120 @@
+package tenancy
+
+import (
+	"context"
+	"hash/maphash"
+	"testing"
+	"time"
+)
+
+// An entry is as old as the last heartbeat of its own epoch, not of the
+// present one: what changed between two connections was not heard. The attack:
+// a key revoked during one outage must not live through the next as if the
+// short connection between them had confirmed it.
+func TestHearing_knownUntil(t *testing.T) {
+	t.Parallel()
+	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
+	h := &hearing{epoch: 3, heard: at(100), before: at(40)}
+	for _, c := range []struct {
+		what   string
+		epoch  uint64
+		loaded int
+		want   int
+	}{
+		{"of this epoch", 3, 90, 100},
+		{"of this epoch, loaded while disconnected", 3, 120, 120},
+		{"of the epoch before", 2, 30, 40},
+		{"of the epoch before, loaded between the two", 2, 60, 60},
+		{"of an older epoch", 1, 10, 10},
+	} {
+		if got := h.knownUntil(c.epoch, at(c.loaded)); !got.Equal(at(c.want)) {
+			t.Errorf("%s: %d, want %d", c.what, got.Unix(), c.want)
+		}
+	}
+}
+
+func TestDirectory_holds(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute}}
+	for _, c := range []struct {
+		what    string
+		hearing hearing
+		epoch   uint64
+		loaded  time.Time
+		err     error
+		want    bool
+	}{
+		{"before the first connection", hearing{}, 0, now, nil, false},
+		{"connected", hearing{epoch: 2, connected: true, heard: now}, 2, ago(time.Hour), nil, true},
+		{"connected, absent", hearing{epoch: 2, connected: true, heard: now}, 2, now, ErrKeyUnknown, true},
+		{"connected, of an earlier epoch", hearing{epoch: 2, connected: true, heard: now, before: now}, 1, now, nil, false},
+		{"away for a short time", hearing{epoch: 2, heard: ago(50 * time.Second)}, 2, ago(time.Hour), nil, true},
+		{"away for too long", hearing{epoch: 2, heard: ago(70 * time.Second)}, 2, ago(time.Hour), nil, false},
+		{"away, loaded meanwhile", hearing{epoch: 2, heard: ago(70 * time.Second)}, 2, ago(10 * time.Second), nil, true},
+		{"away, absent: that may have changed", hearing{epoch: 2, heard: now}, 2, now, ErrKeyUnknown, false},
+		{"away again, unconfirmed in between", hearing{epoch: 2, heard: now, before: ago(70 * time.Second)}, 1, ago(time.Hour), nil, false},
+		{"away again soon", hearing{epoch: 2, heard: now, before: ago(20 * time.Second)}, 1, ago(time.Hour), nil, true},
+	} {
+		d.hearing.Store(&c.hearing)
+		if got := d.holds(c.epoch, c.loaded, c.err); got != c.want {
+			t.Errorf("%s: %v", c.what, got)
+		}
+	}
+}
+
+// Keys of one hash push each other out, and are never taken for each other.
+func TestTable_collision(t *testing.T) {
+	t.Parallel()
+	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, LoadTimeout: time.Minute, Deafness: time.Minute}}
+	d.hearing.Store(&hearing{epoch: 1, connected: true})
+	table := newStringTable(t, d)
+	first := get(t, table, "first")
+	table.cache.Wait()
+	e, ok := table.cache.Get(hashOf(table, "first"))
+	if !ok || first != "value of first" {
+		t.Fatalf("not cached: %q", first)
+	}
+	table.cache.Set(hashOf(table, "second"), e, 1)
+	table.cache.Wait()
+	if got := get(t, table, "second"); got != "value of second" {
+		t.Errorf("second got %q", got)
+	}
+}
+
+// ristretto may refuse every Set: each look-up loads then.
+func TestTable_refusedSet(t *testing.T) {
+	t.Parallel()
+	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, LoadTimeout: time.Minute, Deafness: time.Minute}}
+	d.hearing.Store(&hearing{epoch: 1, connected: true})
+	table := newStringTable(t, d)
+	d.Close() // every Set is refused from here on, every Get finds nothing
+	for range 10 {
+		if got := get(t, table, "k"); got != "value of k" {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
+func newStringTable(t *testing.T, d *Directory) *table[string] {
+	t.Helper()
+	table, err := newTable(d, 100, ErrKeyUnknown, func([]byte) bool { return true },
+		func(_ context.Context, key string) (string, error) { return "value of " + key, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return table
+}
+
+func hashOf(t *table[string], key string) uint64 { return maphash.String(t.seed, key) }
+
+func get(t *testing.T, table *table[string], key string) string {
+	t.Helper()
+	v, err := table.get(t.Context(), []byte(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}

@@ -1,0 +1,177 @@
+package tenancy_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// cached waits until the key is answered from memory.
+func cached(t *testing.T, d *tenancy.Directory, keyID string) {
+	t.Helper()
+	eventually(t, 5*time.Second, "the key is cached", func() bool {
+		known(t, d, keyID)
+		d.Settle()
+		before := d.Misses()
+		known(t, d, keyID)
+		return d.Misses() == before
+	})
+}
+
+// DESIGN.md decision 6: the LISTEN connection is cut without a FIN. With the
+// production's intervals, a key revoked unheard is refused once the missing
+// heartbeat was noticed, 2 s, and the new connection has everything validated.
+func TestDirectory_cutWithoutFIN(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var hole *blackhole
+	d := f.directory(f.through(&hole))
+	k := f.key(f.a)
+	cached(t, d, k.KeyID)
+	connects := d.Connects()
+	hole.cut(listening, false)
+	f.revoke(k.KeyID)
+	began := time.Now()
+	if lookup(d, k.KeyID) != nil {
+		t.Error("the revocation was heard of: the connection was not cut")
+	}
+	took := eventually(t, 5*time.Second, "the revoked key is refused", unknown(d, k.KeyID))
+	if d.Connects() == connects {
+		t.Error("refused without a new connection")
+	}
+	t.Logf("cut without FIN: refused %s after the revocation; connected again: %v", took, d.Connected())
+	if bound := 3 * time.Second; time.Since(began) > bound {
+		t.Errorf("later than %s", bound)
+	}
+}
+
+// Everything is cut: what is cached works for MaxStale and no longer, unknown
+// keys are "not now" and never "no", and afterwards everything is validated.
+func TestDirectory_outage(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var hole *blackhole
+	const maxStale = 4 * time.Second
+	d := f.directory(f.through(&hole), func(c *tenancy.DirectoryConfig) {
+		c.MaxStale, c.Heartbeat, c.Deafness = maxStale, 100*time.Millisecond, time.Second
+	})
+	k, revoked, absent := f.key(f.a), f.key(f.a), tenancy.IssueKeyID(f.keyring)
+	cached(t, d, k.KeyID)
+	cached(t, d, revoked.KeyID)
+	if !unknown(d, absent)() {
+		t.Error("an absent key is known")
+	}
+	hole.cut(everything, true)
+	began := time.Now()
+	f.revoke(revoked.KeyID)
+	noticed := eventually(t, 10*time.Second, "the silence is noticed", func() bool { return !d.Connected() })
+	for _, id := range []string{absent, tenancy.IssueKeyID(f.keyring), "AKIAFOREIGN"} {
+		asked := time.Now()
+		if err := lookup(d, id); !errors.Is(err, tenancy.ErrUnavailable) || errors.Is(err, tenancy.ErrKeyUnknown) {
+			t.Errorf("a key that is not cached: %v, want ErrUnavailable", err)
+		}
+		t.Logf("503 after %s", time.Since(asked))
+		if time.Since(began) < maxStale-time.Second {
+			if err := lookup(d, k.KeyID); err != nil {
+				t.Errorf("what is cached, %s into the outage: %v", time.Since(began), err)
+			}
+		}
+	}
+	eventually(t, maxStale+5*time.Second, "what is cached becomes too old", func() bool {
+		err := lookup(d, revoked.KeyID)
+		if errors.Is(err, tenancy.ErrKeyUnknown) {
+			t.Fatal("PostgreSQL is away, and the key is called unknown")
+		}
+		return errors.Is(err, tenancy.ErrUnavailable)
+	})
+	stale := time.Since(began)
+	t.Logf("MaxStale %s: noticed after %s, unavailable after %s", maxStale, noticed, stale)
+	if stale > maxStale+2*time.Second { // the last look-up waited for PostgreSQL, Deafness at most
+		t.Errorf("what is cached worked for %s", stale)
+	}
+	hole.heal()
+	healed := eventually(t, 20*time.Second, "connected again", d.Connected)
+	refused := eventually(t, 20*time.Second, "the revoked key is refused", unknown(d, revoked.KeyID))
+	eventually(t, 20*time.Second, "the good key works", func() bool { return lookup(d, k.KeyID) == nil })
+	if healed+refused > 5*time.Second {
+		t.Error("healing took too long")
+	}
+	t.Logf("healed: connected after %s, the key revoked meanwhile refused %s later", healed, refused)
+}
+
+// A connection closed by the server is noticed at once, and what changed while
+// nobody listened is asked for again.
+func TestDirectory_closedConnection(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	d := f.directory()
+	k := f.key(f.a)
+	super := f.db.Pool(t, "")
+	for range 3 {
+		cached(t, d, k.KeyID)
+		connects := d.Connects()
+		must(super.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE application_name = 'primecloud directory' AND datname = current_database()`))(t)
+		took := eventually(t, 10*time.Second, "reconnected", func() bool { return d.Connects() > connects })
+		t.Logf("listening again after %s", took)
+		must(super.Exec(t.Context(), `ALTER TABLE access_keys DISABLE TRIGGER notify`))(t)
+	}
+	cached(t, d, k.KeyID)
+	must(super.Exec(t.Context(), `UPDATE access_keys SET revoked_at = now()`))(t)
+	if err := lookup(d, k.KeyID); err != nil {
+		t.Errorf("unheard: %v", err)
+	}
+	must(super.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE application_name = 'primecloud directory' AND datname = current_database()`))(t)
+	took := eventually(t, 10*time.Second, "the revoked key is refused", unknown(d, k.KeyID))
+	t.Logf("refused %s after the connection was closed", took)
+}
+
+// A pool that is busy to the last connection does not make the node deaf.
+func TestDirectory_busyPool(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	d := f.directory(func(c *tenancy.DirectoryConfig) {
+		c.Pool = f.db.Pool(f.t, "primecloud_gateway")
+		c.Heartbeat, c.Deafness = 20*time.Millisecond, 500*time.Millisecond
+		for range c.Pool.Config().MaxConns {
+			conn := must(c.Pool.Acquire(context.Background()))(f.t)
+			f.t.Cleanup(conn.Release)
+		}
+	})
+	connects := d.Connects()
+	long := time.After(1500 * time.Millisecond)
+	for waiting := true; waiting; {
+		select {
+		case <-long:
+			waiting = false
+		default:
+		}
+		if !d.Connected() || d.Connects() != connects {
+			t.Fatal("the node went deaf")
+		}
+	}
+}
+
+func TestDirectory_bucketLifeDuringOutage(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var hole *blackhole
+	d := f.directory(f.through(&hole))
+	b := must(d.ReserveBucket(t.Context(), f.a.ID, "photos", false))(t)
+	hole.cut(everything, true)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := d.ActivateBucket(ctx, b); !errors.Is(err, tenancy.ErrUnavailable) {
+		t.Errorf("ActivateBucket: %v", err)
+	}
+	if _, err := d.ListBuckets(ctx, f.a.ID, "", "", 10); !errors.Is(err, tenancy.ErrUnavailable) {
+		t.Errorf("ListBuckets: %v", err)
+	}
+	if _, err := d.ReserveBucket(ctx, f.a.ID, "BAD", false); !errors.Is(err, tenancy.ErrInvalidName) || errors.Is(err, tenancy.ErrUnavailable) {
+		t.Errorf("a bad name: %v", err)
+	}
+}
