@@ -326,33 +326,34 @@ func TestRules_C12_slowClients(t *testing.T) {
 	tn := g.tenant()
 	e := tn.raw()
 	e.do(t, &request{method: "PUT", path: "/slow-test"})
-	ended := func(name string, write string) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, err := net.Dial("tcp", g.addr) //nolint:noctx // loopback
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-			if _, err := io.WriteString(c, write); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := io.ReadAll(c); errors.Is(err, io.ErrNoProgress) || isTimeout(err) {
-				t.Errorf("the gateway holds the connection: %v", err)
-			}
-		})
-	}
-	ended("idle", "")
-	ended("half a head", "GET /slow-test HTTP/1.1\r\nHost: loc")
 	put := e.build(t, &request{method: "PUT", path: "/slow-test/half", body: make([]byte, 100_000)})
 	wire := wireOf(t, put)
-	ended("half a body", wire[:len(wire)-50_000])
-	t.Cleanup(func() {
-		if r := e.do(t, &request{method: "GET", path: "/slow-test/half"}); r.status != 404 {
-			t.Errorf("half an upload became an object: %d", r.status)
+	t.Run("group", func(t *testing.T) { //nolint:tparallel // waits for its parallel parts
+		for name, write := range map[string]string{
+			"idle":        "",
+			"half a head": "GET /slow-test HTTP/1.1\r\nHost: loc",
+			"half a body": wire[:len(wire)-50_000],
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				c, err := net.Dial("tcp", g.addr) //nolint:noctx // loopback
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+				if _, err := io.WriteString(c, write); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.ReadAll(c); isTimeout(err) {
+					t.Errorf("the gateway holds the connection: %v", err)
+				}
+			})
 		}
 	})
+	if r := e.do(t, &request{method: "GET", path: "/slow-test/half"}); r.status != 404 {
+		t.Errorf("half an upload became an object: %d", r.status)
+	}
 }
 
 func isTimeout(err error) bool {
