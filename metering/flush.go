@@ -13,61 +13,54 @@ const batch = 5000 // readings in one statement
 func (m *Meter) Flush(ctx context.Context) error {
 	m.flush.Lock()
 	defer m.flush.Unlock()
-	var dirty []*cell
-	var readings []totals
-	for i := range m.shards {
-		for _, c := range *m.shards[i].cells.Load() {
-			if t := c.read(); t != c.confirmed {
-				dirty, readings = append(dirty, c), append(readings, t)
-			}
-		}
+	err := m.flushAll(ctx)
+	if err != nil {
+		m.metrics.failures.Inc()
+		return fmt.Errorf("flush usage: %w", err)
 	}
+	return nil
+}
+
+func (m *Meter) flushAll(ctx context.Context) error {
+	// The moment before anything is read: what is counted later may be missing.
+	// The hour is moved on first, so that what is counted later is of a later hour.
+	watermark := m.cfg.Now()
+	m.tick()
+	dirty, readings := m.dirty()
 	for from := 0; from < len(dirty); from += batch {
 		to := min(from+batch, len(dirty))
 		if err := m.write(ctx, dirty[from:to], readings[from:to]); err != nil {
-			m.failures.Inc()
-			return fmt.Errorf("flush usage: %w", err)
+			return err
 		}
 		for i := from; i < to; i++ {
 			dirty[i].confirmed = readings[i]
 		}
-		m.flushed.Add(float64(to - from))
+		m.metrics.flushed.Add(float64(to - from))
 	}
-	if err := m.report(ctx); err != nil {
-		m.failures.Inc()
+	if err := m.report(ctx, watermark); err != nil {
 		return err
 	}
+	m.metrics.watermark.Set(float64(watermark.UnixMilli()) / 1000)
 	m.retire()
 	return nil
 }
 
-// retire drops cells that are confirmed and that nobody is in, an hour after
-// theirs ended: by then nobody can still be on the way into one.
-func (m *Meter) retire() {
-	present := m.hour()
+// dirty reads the cells that say more than what is confirmed.
+func (m *Meter) dirty() (cells []*cell, readings []totals) {
 	for i := range m.shards {
-		s := &m.shards[i]
-		s.mu.Lock()
-		old := *s.cells.Load()
-		var gone []cellKey
-		for k, c := range old {
-			// Leaving comes after the last add: a cell without users that reads
-			// as confirmed has nothing more to say.
-			if k.hour+1 < present && c.retire() {
-				if c.read() != c.confirmed {
-					c.users.Add(closedCell)
-					continue
-				}
-				gone = append(gone, k)
+		for n := range m.shards[i].nodes() {
+			if t := n.cell.read(); t != n.cell.confirmed {
+				cells, readings = append(cells, n.cell), append(readings, t)
 			}
 		}
-		if len(gone) > 0 {
-			s.replace(old, func(cells map[cellKey]*cell) {
-				for _, k := range gone {
-					delete(cells, k)
-				}
-			})
-		}
-		s.mu.Unlock()
 	}
+	return cells, readings
+}
+
+func (m *Meter) retire() {
+	present, left := m.hour(), 0
+	for i := range m.shards {
+		left += m.shards[i].retire(present)
+	}
+	m.metrics.cells.Set(float64(left))
 }

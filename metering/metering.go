@@ -27,14 +27,17 @@ const (
 var classNames = [...]string{ClassA: "A", ClassB: "B", ClassFree: "free", ClassUnbilled: "unbilled"}
 
 func (c Class) String() string {
-	if int(c) < len(classNames) && classNames[c] != "" {
+	if c.known() {
 		return classNames[c]
 	}
 	return "-"
 }
 
+func (c Class) known() bool { return c >= ClassA && c <= ClassUnbilled }
+
 // Key names a cell but for its hour. Zero ids are the "-" cell: only resolved
-// ids may be given, so that invented names add nothing.
+// ids may be given, so that invented names add nothing. A Class that does not
+// exist counts as ClassUnbilled.
 type Key struct {
 	Account, Bucket, AccessKey tenancy.ID
 	Class                      Class
@@ -46,6 +49,11 @@ type hour uint32
 func hourOf(t time.Time) hour { return hour(t.Unix() / 3600) } //nolint:gosec // positive and small until the year 491,000
 
 func (h hour) time() time.Time { return time.Unix(int64(h)*3600, 0).UTC() }
+
+type cellKey struct {
+	Key
+	hour hour
+}
 
 // counters of a cell. All only grow.
 type counters struct {
@@ -62,17 +70,17 @@ func (c *counters) read() totals {
 // cell is a row of the meter.
 type cell struct {
 	counters
-	key  Key
-	hour hour
-	// users counts tallies that may still add, plus closed once no more may begin.
+	key cellKey
+	// users counts the tallies that are in and may still add. It is negative
+	// once nobody may come in any more.
 	users     atomic.Int64
 	confirmed totals // of the last flush that PostgreSQL acknowledged; the flusher's only
 }
 
-// closedCell is subtracted from users when the cell is retired: whoever finds
-// it negative looks for another cell.
+// closedCell is subtracted from users when the cell is retired.
 const closedCell = 1 << 40
 
+// enter reports whether the cell is open, and keeps it open until leave.
 func (c *cell) enter() bool {
 	if c.users.Add(1) > 0 {
 		return true
@@ -83,5 +91,16 @@ func (c *cell) enter() bool {
 
 func (c *cell) leave() { c.users.Add(-1) }
 
-// retire closes the cell if nobody is in it. After that nothing can be added.
-func (c *cell) retire() bool { return c.users.CompareAndSwap(0, -closedCell) }
+// retire closes the cell for good when nobody is in it and all it has counted
+// is confirmed. Leaving comes after the last add, so that what is read here
+// after closing is final.
+func (c *cell) retire() bool {
+	if !c.users.CompareAndSwap(0, -closedCell) {
+		return false
+	}
+	if c.read() == c.confirmed {
+		return true
+	}
+	c.users.Add(closedCell)
+	return false
+}

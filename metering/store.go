@@ -14,6 +14,8 @@ import (
 // write upserts readings in one statement. GREATEST makes it idempotent: a
 // reading that comes late or twice changes nothing.
 func (m *Meter) write(ctx context.Context, cells []*cell, readings []totals) error {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout)
+	defer cancel()
 	n := len(cells)
 	accounts, buckets, keys := make([]tenancy.ID, n), make([]tenancy.ID, n), make([]tenancy.ID, n)
 	classes, hours := make([]string, n), make([]time.Time, n)
@@ -21,7 +23,7 @@ func (m *Meter) write(ctx context.Context, cells []*cell, readings []totals) err
 	declaredIn, declaredOut := make([]int64, n), make([]int64, n)
 	for i, c := range cells {
 		accounts[i], buckets[i], keys[i] = c.key.Account, c.key.Bucket, c.key.AccessKey
-		classes[i], hours[i] = c.key.Class.String(), c.hour.time()
+		classes[i], hours[i] = c.key.Class.String(), c.key.hour.time()
 		t := &readings[i]
 		requests[i], ingress[i], egress[i], declaredIn[i], declaredOut[i] = t.requests, t.ingress, t.egress, t.declaredIngress, t.declaredEgress
 	}
@@ -39,10 +41,13 @@ func (m *Meter) write(ctx context.Context, cells []*cell, readings []totals) err
 	return err
 }
 
-// report says how far this node has got.
-func (m *Meter) report(ctx context.Context) error {
+// report says how far this node has got: what it counted before watermark is
+// written.
+func (m *Meter) report(ctx context.Context, watermark time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout)
+	defer cancel()
 	_, err := m.cfg.Pool.Exec(ctx, `INSERT INTO usage_nodes (epoch, node, flushed_at) VALUES ($1, $2, $3)
-		ON CONFLICT (epoch) DO UPDATE SET flushed_at = excluded.flushed_at`, m.epoch, m.cfg.Node, m.cfg.Now())
+		ON CONFLICT (epoch) DO UPDATE SET flushed_at = excluded.flushed_at`, m.epoch, m.cfg.Node, watermark)
 	return err
 }
 
@@ -72,8 +77,8 @@ type Usage struct {
 	DeclaredEgress  int64
 }
 
-// Query selects usage. A zero Account means all; From and To are whole hours,
-// To excluded, zero for no bound.
+// Query selects usage. A zero Account means all. From and To bound the hours
+// by their beginning, To excluded; zero for no bound.
 type Query struct {
 	Account  tenancy.ID
 	From, To time.Time

@@ -100,7 +100,7 @@ func (s *Store) SetStatus(ctx context.Context, q pg.Querier, id ID, status Statu
 // SetAccountBackend says where the account's next buckets go; the zero ID is
 // the default backend.
 func (s *Store) SetAccountBackend(ctx context.Context, q pg.Querier, id, backend ID) error {
-	tag, err := q.Exec(ctx, `UPDATE accounts SET backend_id = nullif($2, $3), updated_at = now() WHERE id = $1`, id, backend, ID{})
+	tag, err := q.Exec(ctx, `UPDATE accounts SET backend_id = nullif($2::uuid, $3::uuid), updated_at = now() WHERE id = $1`, id, backend, ID{})
 	if isForeign(err) {
 		return ErrBackendUnknown
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/testenv"
 )
 
-func exec(t testing.TB, q pg.Querier, sql string, args ...any) {
+func run(t testing.TB, q pg.Querier, sql string, args ...any) {
 	t.Helper()
 	if _, err := q.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
@@ -49,8 +49,8 @@ func TestMigrate_withoutSuperuser(t *testing.T) {
 	db := testenv.EmptyPostgres(t)
 	role := "t_migrator_" + strings.ToLower(rand.Text()[:8])
 	super := db.Pool(t, "")
-	exec(t, super, `CREATE ROLE `+role+` LOGIN CREATEROLE`)
-	exec(t, super, `ALTER DATABASE `+db.Name+` OWNER TO `+role)
+	run(t, super, `CREATE ROLE `+role+` LOGIN CREATEROLE`)
+	run(t, super, `ALTER DATABASE `+db.Name+` OWNER TO `+role)
 	t.Cleanup(func() {
 		ctx := context.Background()
 		if _, err := super.Exec(ctx, `REASSIGN OWNED BY `+role+` TO current_user`); err != nil {
@@ -75,7 +75,7 @@ func TestMigrate_withoutSuperuser(t *testing.T) {
 		t.Errorf("accounts belongs to %q, %v", owner, err)
 	}
 	// Row security applies to it as to the owner: it sees all.
-	exec(t, pool, `INSERT INTO accounts (id, name, display_name, canonical_id, status)
+	run(t, pool, `INSERT INTO accounts (id, name, display_name, canonical_id, status)
 		VALUES (gen_random_uuid(), 'a', 'a', repeat('a', 64), 'active')`)
 	pool.Close()
 }
@@ -90,11 +90,11 @@ func TestCheckVersion(t *testing.T) {
 	if err := pg.CheckVersion(t.Context(), gateway); err != nil {
 		t.Errorf("up to date: %v", err)
 	}
-	exec(t, super, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
+	run(t, super, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
 	if err := pg.CheckVersion(t.Context(), gateway); err != nil {
 		t.Errorf("newer: %v", err)
 	}
-	exec(t, super, `DELETE FROM goose_db_version WHERE version_id > 1`)
+	run(t, super, `DELETE FROM goose_db_version WHERE version_id > 1`)
 	if err := pg.CheckVersion(t.Context(), gateway); !errors.Is(err, pg.ErrSchemaOld) {
 		t.Errorf("older: %v", err)
 	}
@@ -103,7 +103,7 @@ func TestCheckVersion(t *testing.T) {
 func TestInTx(t *testing.T) {
 	t.Parallel()
 	pool := testenv.EmptyPostgres(t).Pool(t, "")
-	exec(t, pool, `CREATE TABLE x (n int)`)
+	run(t, pool, `CREATE TABLE x (n int)`)
 	insert := func(tx pgx.Tx) error {
 		_, err := tx.Exec(t.Context(), `INSERT INTO x VALUES (1)`)
 		return err

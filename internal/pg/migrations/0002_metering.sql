@@ -18,6 +18,7 @@ CREATE TABLE usage_readings (
 );
 CREATE INDEX usage_readings_account ON usage_readings (account_id, hour);
 
+-- How far each epoch has got: what it counted before flushed_at is written.
 CREATE TABLE usage_nodes (
 	epoch      uuid PRIMARY KEY,
 	node       text NOT NULL,
@@ -44,8 +45,11 @@ CREATE POLICY gateway_all ON usage_readings TO primecloud_gateway USING (true) W
 CREATE POLICY portal_own ON usage_readings FOR SELECT TO primecloud_portal USING (account_id = current_account());
 CREATE POLICY worker_reads ON usage_readings FOR SELECT TO primecloud_worker USING (true);
 
--- Readings only grow: nobody but the owner may delete them.
-GRANT SELECT, INSERT, UPDATE ON usage_readings, usage_nodes TO primecloud_gateway;
+-- Readings only grow: nobody but the owner may delete them, or move them to
+-- another cell.
+GRANT SELECT, INSERT, UPDATE (requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes, read_at)
+	ON usage_readings TO primecloud_gateway;
+GRANT SELECT, INSERT, UPDATE (flushed_at) ON usage_nodes TO primecloud_gateway;
 GRANT SELECT ON usage_hourly TO primecloud_gateway, primecloud_portal, primecloud_worker;
 GRANT SELECT ON usage_readings TO primecloud_portal, primecloud_worker;
 GRANT SELECT ON usage_nodes TO primecloud_worker;

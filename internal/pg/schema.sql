@@ -1,0 +1,420 @@
+-- The schema after all migrations, for readers. Generated: go test ./internal/pg -run TestSchema -update
+
+CREATE FUNCTION public.current_account() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ SELECT nullif(current_setting('primecloud.account_id', true), '')::uuid $$;
+
+ALTER FUNCTION public.current_account() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.keep_revoked() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	RAISE EXCEPTION 'a revoked access key stays revoked' USING ERRCODE = 'check_violation';
+END
+$$;
+
+ALTER FUNCTION public.keep_revoked() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.notify_tenancy() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+	r record;
+BEGIN
+	FOR i IN 1..2 LOOP
+		IF i = 1 THEN
+			CONTINUE WHEN TG_OP = 'INSERT';
+			r := OLD;
+		ELSE
+			CONTINUE WHEN TG_OP = 'DELETE';
+			r := NEW;
+		END IF;
+		CASE TG_TABLE_NAME
+			WHEN 'access_keys' THEN PERFORM pg_notify('primecloud', 'key:' || r.key_id);
+			WHEN 'accounts' THEN
+				PERFORM pg_notify('primecloud', 'account:' || r.id);
+				PERFORM pg_notify('primecloud', 'name:' || r.name);
+			WHEN 'buckets' THEN PERFORM pg_notify('primecloud', 'bucket:' || r.account_id || '/' || r.name);
+			WHEN 'backends' THEN PERFORM pg_notify('primecloud', 'backend:' || r.id);
+			WHEN 'domains' THEN PERFORM pg_notify('primecloud', 'domain:' || r.host);
+		END CASE;
+	END LOOP;
+	RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION public.notify_tenancy() OWNER TO primecloud_owner;
+
+CREATE TABLE public.access_keys (
+    id uuid NOT NULL,
+    key_id text NOT NULL,
+    account_id uuid NOT NULL,
+    kind text NOT NULL,
+    user_id uuid,
+    description text DEFAULT ''::text NOT NULL,
+    sealed_secret bytea NOT NULL,
+    permissions text[] NOT NULL,
+    buckets text[],
+    prefix text DEFAULT ''::text NOT NULL,
+    cidrs cidr[] DEFAULT '{}'::cidr[] NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    successor_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT access_keys_check CHECK (((kind = 's3'::text) OR ((expires_at IS NOT NULL) AND (expires_at <= (created_at + '01:01:00'::interval))))),
+    CONSTRAINT access_keys_key_id_check CHECK ((key_id ~ '^[!-~]{3,128}$'::text)),
+    CONSTRAINT access_keys_kind_check CHECK ((kind = ANY (ARRAY['s3'::text, 'portal'::text, 'sftp'::text, 'job'::text])))
+);
+
+ALTER TABLE ONLY public.access_keys FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.access_keys OWNER TO primecloud_owner;
+
+CREATE TABLE public.accounts (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    display_name text NOT NULL,
+    canonical_id text NOT NULL,
+    status text NOT NULL,
+    backend_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT accounts_canonical_id_check CHECK ((canonical_id ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT accounts_name_check CHECK ((name ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text)),
+    CONSTRAINT accounts_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'read_only'::text, 'suspended'::text, 'closed'::text, 'rejected'::text])))
+);
+
+ALTER TABLE ONLY public.accounts FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.accounts OWNER TO primecloud_owner;
+
+CREATE TABLE public.backends (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    endpoints text[] NOT NULL,
+    region text NOT NULL,
+    ca text DEFAULT ''::text NOT NULL,
+    sealed_credential bytea NOT NULL,
+    is_default boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT backends_endpoints_check CHECK ((cardinality(endpoints) > 0)),
+    CONSTRAINT backends_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text))
+);
+
+ALTER TABLE public.backends OWNER TO primecloud_owner;
+
+CREATE TABLE public.buckets (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    backend_id uuid NOT NULL,
+    backend_name text NOT NULL,
+    state text NOT NULL,
+    object_lock boolean DEFAULT false NOT NULL,
+    public_blocked boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT buckets_backend_name_check CHECK (((length(backend_name) >= 3) AND (length(backend_name) <= 63))),
+    CONSTRAINT buckets_name_check CHECK (((length(name) >= 3) AND (length(name) <= 63))),
+    CONSTRAINT buckets_state_check CHECK ((state = ANY (ARRAY['creating'::text, 'active'::text, 'deleting'::text])))
+);
+
+ALTER TABLE ONLY public.buckets FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.buckets OWNER TO primecloud_owner;
+
+CREATE TABLE public.domains (
+    host text NOT NULL,
+    account_id uuid NOT NULL,
+    verified boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT domains_host_check CHECK (((host = lower(host)) AND ((length(host) >= 1) AND (length(host) <= 253))))
+);
+
+ALTER TABLE ONLY public.domains FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.domains OWNER TO primecloud_owner;
+
+CREATE VIEW public.schema_version AS
+ SELECT max(goose_db_version.version_id) AS version
+   FROM public.goose_db_version
+  WHERE goose_db_version.is_applied;
+
+ALTER TABLE public.schema_version OWNER TO primecloud_owner;
+
+CREATE TABLE public.usage_readings (
+    epoch uuid NOT NULL,
+    account_id uuid NOT NULL,
+    bucket_id uuid NOT NULL,
+    key_id uuid NOT NULL,
+    class text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    requests bigint NOT NULL,
+    ingress_bytes bigint NOT NULL,
+    egress_bytes bigint NOT NULL,
+    declared_ingress_bytes bigint NOT NULL,
+    declared_egress_bytes bigint NOT NULL,
+    read_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT usage_readings_class_check CHECK ((class = ANY (ARRAY['A'::text, 'B'::text, 'free'::text, 'unbilled'::text]))),
+    CONSTRAINT usage_readings_declared_egress_bytes_check CHECK ((declared_egress_bytes >= 0)),
+    CONSTRAINT usage_readings_declared_ingress_bytes_check CHECK ((declared_ingress_bytes >= 0)),
+    CONSTRAINT usage_readings_egress_bytes_check CHECK ((egress_bytes >= 0)),
+    CONSTRAINT usage_readings_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text))),
+    CONSTRAINT usage_readings_ingress_bytes_check CHECK ((ingress_bytes >= 0)),
+    CONSTRAINT usage_readings_requests_check CHECK ((requests >= 0))
+);
+
+ALTER TABLE ONLY public.usage_readings FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_readings OWNER TO primecloud_owner;
+
+CREATE VIEW public.usage_hourly WITH (security_invoker='true') AS
+ SELECT usage_readings.account_id,
+    usage_readings.bucket_id,
+    usage_readings.key_id,
+    usage_readings.class,
+    usage_readings.hour,
+    (sum(usage_readings.requests))::bigint AS requests,
+    (sum(usage_readings.ingress_bytes))::bigint AS ingress_bytes,
+    (sum(usage_readings.egress_bytes))::bigint AS egress_bytes,
+    (sum(usage_readings.declared_ingress_bytes))::bigint AS declared_ingress_bytes,
+    (sum(usage_readings.declared_egress_bytes))::bigint AS declared_egress_bytes
+   FROM public.usage_readings
+  GROUP BY usage_readings.account_id, usage_readings.bucket_id, usage_readings.key_id, usage_readings.class, usage_readings.hour;
+
+ALTER TABLE public.usage_hourly OWNER TO primecloud_owner;
+
+CREATE TABLE public.usage_nodes (
+    epoch uuid NOT NULL,
+    node text NOT NULL,
+    flushed_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.usage_nodes OWNER TO primecloud_owner;
+
+ALTER TABLE ONLY public.access_keys
+    ADD CONSTRAINT access_keys_account_id_id_key UNIQUE (account_id, id);
+
+ALTER TABLE ONLY public.access_keys
+    ADD CONSTRAINT access_keys_key_id_key UNIQUE (key_id);
+
+ALTER TABLE ONLY public.access_keys
+    ADD CONSTRAINT access_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_canonical_id_key UNIQUE (canonical_id);
+
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.backends
+    ADD CONSTRAINT backends_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.backends
+    ADD CONSTRAINT backends_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.buckets
+    ADD CONSTRAINT buckets_account_id_name_key UNIQUE (account_id, name);
+
+ALTER TABLE ONLY public.buckets
+    ADD CONSTRAINT buckets_backend_id_backend_name_key UNIQUE (backend_id, backend_name);
+
+ALTER TABLE ONLY public.buckets
+    ADD CONSTRAINT buckets_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.domains
+    ADD CONSTRAINT domains_pkey PRIMARY KEY (host, account_id);
+
+ALTER TABLE ONLY public.usage_nodes
+    ADD CONSTRAINT usage_nodes_pkey PRIMARY KEY (epoch);
+
+ALTER TABLE ONLY public.usage_readings
+    ADD CONSTRAINT usage_readings_pkey PRIMARY KEY (epoch, account_id, bucket_id, key_id, class, hour);
+
+CREATE INDEX access_keys_account ON public.access_keys USING btree (account_id, created_at);
+
+CREATE UNIQUE INDEX backends_one_default ON public.backends USING btree (is_default) WHERE is_default;
+
+CREATE INDEX buckets_unsettled ON public.buckets USING btree (updated_at) WHERE (state <> 'active'::text);
+
+CREATE UNIQUE INDEX domains_verified ON public.domains USING btree (host) WHERE verified;
+
+CREATE INDEX usage_readings_account ON public.usage_readings USING btree (account_id, hour);
+
+CREATE TRIGGER keep_revoked BEFORE UPDATE ON public.access_keys FOR EACH ROW WHEN (((old.revoked_at IS NOT NULL) AND (new.revoked_at IS DISTINCT FROM old.revoked_at))) EXECUTE FUNCTION public.keep_revoked();
+
+CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.access_keys FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
+
+CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
+
+CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.backends FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
+
+CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.buckets FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
+
+CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.domains FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
+
+ALTER TABLE ONLY public.access_keys
+    ADD CONSTRAINT access_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.access_keys
+    ADD CONSTRAINT access_keys_account_id_successor_id_fkey FOREIGN KEY (account_id, successor_id) REFERENCES public.access_keys(account_id, id);
+
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_backend_id_fkey FOREIGN KEY (backend_id) REFERENCES public.backends(id);
+
+ALTER TABLE ONLY public.buckets
+    ADD CONSTRAINT buckets_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.buckets
+    ADD CONSTRAINT buckets_backend_id_fkey FOREIGN KEY (backend_id) REFERENCES public.backends(id);
+
+ALTER TABLE ONLY public.domains
+    ADD CONSTRAINT domains_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE public.access_keys ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.buckets ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.domains ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY gateway_all ON public.buckets TO primecloud_gateway USING (true) WITH CHECK (true);
+
+CREATE POLICY gateway_all ON public.usage_readings TO primecloud_gateway USING (true) WITH CHECK (true);
+
+CREATE POLICY gateway_reads ON public.access_keys FOR SELECT TO primecloud_gateway USING (true);
+
+CREATE POLICY gateway_reads ON public.accounts FOR SELECT TO primecloud_gateway USING (true);
+
+CREATE POLICY gateway_reads ON public.domains FOR SELECT TO primecloud_gateway USING (true);
+
+CREATE POLICY owner_all ON public.access_keys TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.accounts TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.buckets TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.domains TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.usage_readings TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY portal_own ON public.access_keys TO primecloud_portal USING ((account_id = public.current_account())) WITH CHECK ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.accounts FOR SELECT TO primecloud_portal USING ((id = public.current_account()));
+
+CREATE POLICY portal_own ON public.buckets FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.domains TO primecloud_portal USING ((account_id = public.current_account())) WITH CHECK ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.usage_readings FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
+ALTER TABLE public.usage_readings ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY worker_proves ON public.domains FOR UPDATE TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.accounts FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.buckets FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.domains FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.usage_readings FOR SELECT TO primecloud_worker USING (true);
+
+REVOKE USAGE ON SCHEMA public FROM PUBLIC;
+GRANT ALL ON SCHEMA public TO primecloud_owner;
+GRANT USAGE ON SCHEMA public TO primecloud_gateway;
+GRANT USAGE ON SCHEMA public TO primecloud_portal;
+GRANT USAGE ON SCHEMA public TO primecloud_worker;
+
+GRANT SELECT ON TABLE public.access_keys TO primecloud_gateway;
+
+GRANT SELECT(id),INSERT(id) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(key_id),INSERT(key_id) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(account_id),INSERT(account_id) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(kind),INSERT(kind) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(user_id),INSERT(user_id) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(description),INSERT(description),UPDATE(description) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT INSERT(sealed_secret) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(permissions),INSERT(permissions) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(buckets),INSERT(buckets) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(prefix),INSERT(prefix) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(cidrs),INSERT(cidrs) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(expires_at),INSERT(expires_at),UPDATE(expires_at) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(revoked_at),UPDATE(revoked_at) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(successor_id),UPDATE(successor_id) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(created_at) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT ON TABLE public.accounts TO primecloud_gateway;
+GRANT SELECT ON TABLE public.accounts TO primecloud_portal;
+GRANT SELECT ON TABLE public.accounts TO primecloud_worker;
+
+GRANT SELECT ON TABLE public.backends TO primecloud_gateway;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.buckets TO primecloud_gateway;
+GRANT SELECT ON TABLE public.buckets TO primecloud_portal;
+GRANT SELECT ON TABLE public.buckets TO primecloud_worker;
+
+GRANT UPDATE(state) ON TABLE public.buckets TO primecloud_gateway;
+
+GRANT UPDATE(object_lock) ON TABLE public.buckets TO primecloud_gateway;
+
+GRANT UPDATE(updated_at) ON TABLE public.buckets TO primecloud_gateway;
+
+GRANT SELECT ON TABLE public.domains TO primecloud_gateway;
+GRANT SELECT,DELETE ON TABLE public.domains TO primecloud_portal;
+GRANT SELECT ON TABLE public.domains TO primecloud_worker;
+
+GRANT INSERT(host) ON TABLE public.domains TO primecloud_portal;
+
+GRANT INSERT(account_id) ON TABLE public.domains TO primecloud_portal;
+
+GRANT UPDATE(verified) ON TABLE public.domains TO primecloud_worker;
+
+GRANT SELECT ON TABLE public.schema_version TO primecloud_gateway;
+GRANT SELECT ON TABLE public.schema_version TO primecloud_portal;
+GRANT SELECT ON TABLE public.schema_version TO primecloud_worker;
+
+GRANT SELECT,INSERT ON TABLE public.usage_readings TO primecloud_gateway;
+GRANT SELECT ON TABLE public.usage_readings TO primecloud_portal;
+GRANT SELECT ON TABLE public.usage_readings TO primecloud_worker;
+
+GRANT UPDATE(requests) ON TABLE public.usage_readings TO primecloud_gateway;
+
+GRANT UPDATE(ingress_bytes) ON TABLE public.usage_readings TO primecloud_gateway;
+
+GRANT UPDATE(egress_bytes) ON TABLE public.usage_readings TO primecloud_gateway;
+
+GRANT UPDATE(declared_ingress_bytes) ON TABLE public.usage_readings TO primecloud_gateway;
+
+GRANT UPDATE(declared_egress_bytes) ON TABLE public.usage_readings TO primecloud_gateway;
+
+GRANT UPDATE(read_at) ON TABLE public.usage_readings TO primecloud_gateway;
+
+GRANT SELECT ON TABLE public.usage_hourly TO primecloud_gateway;
+GRANT SELECT ON TABLE public.usage_hourly TO primecloud_portal;
+GRANT SELECT ON TABLE public.usage_hourly TO primecloud_worker;
+
+GRANT SELECT,INSERT ON TABLE public.usage_nodes TO primecloud_gateway;
+GRANT SELECT ON TABLE public.usage_nodes TO primecloud_worker;
+
+GRANT UPDATE(flushed_at) ON TABLE public.usage_nodes TO primecloud_gateway;

@@ -1,0 +1,92 @@
+package metering_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// offline is a meter whose database does not exist: nothing connects before
+// the first flush.
+func offline(t testing.TB) *metering.Meter {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), "postgres://nobody@127.0.0.1:1/none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	m, err := metering.New(metering.Config{Pool: pool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func key(n int) metering.Key {
+	k := metering.Key{Account: tenancy.ID{1}, Class: metering.ClassB}
+	binary.BigEndian.PutUint64(k.AccessKey[8:], uint64(n))
+	return k
+}
+
+// One add while a body moves: the reach is 100 ns and no allocation.
+func BenchmarkTally_Egress(b *testing.B) {
+	m := offline(b)
+	var t metering.Tally
+	m.Begin(&t, key(1))
+	b.ReportAllocs()
+	for b.Loop() {
+		t.Egress(1 << 20)
+	}
+}
+
+// All requests of a process on one key.
+func BenchmarkTally_EgressParallel(b *testing.B) {
+	m := offline(b)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		var t metering.Tally
+		m.Begin(&t, key(1))
+		for pb.Next() {
+			t.Egress(1 << 20)
+		}
+		t.End()
+	})
+}
+
+// What a request costs beside its adds, with 10,000 cells present.
+func BenchmarkMeter_Begin(b *testing.B) {
+	m := offline(b)
+	var t metering.Tally
+	for i := range 10_000 {
+		m.Begin(&t, key(i))
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		m.Begin(&t, key(i%10_000))
+		t.Request()
+		t.End()
+	}
+}
+
+// An hour's beginning: every key needs a new cell.
+func BenchmarkMeter_BeginNew(b *testing.B) {
+	for _, n := range []int{1_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				m := offline(b)
+				var t metering.Tally
+				for i := range n {
+					m.Begin(&t, key(i))
+				}
+				t.End()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/cell")
+		})
+	}
+}

@@ -1,0 +1,44 @@
+package metering
+
+import (
+	"context"
+	"time"
+)
+
+// Tick moves the hour on as Run does.
+func (m *Meter) Tick() { m.tick() }
+
+// Hour is the hour that is counted in.
+func (m *Meter) Hour() time.Time { return m.hour().time() }
+
+// Cells is how many cells are in memory.
+func (m *Meter) Cells() (n int) {
+	for i := range m.shards {
+		for range m.shards[i].nodes() {
+			n++
+		}
+	}
+	return n
+}
+
+// WriteUnconfirmed writes readings as a flush whose answer is lost: they are
+// in the database and the meter does not know. again writes the same ones once
+// more, as a network or a doubled process may at any later time.
+func (m *Meter) WriteUnconfirmed(ctx context.Context) (again func(context.Context) error, err error) {
+	m.flush.Lock()
+	defer m.flush.Unlock()
+	cells, readings := m.dirty()
+	again = func(ctx context.Context) error { return m.write(ctx, cells, readings) }
+	return again, again(ctx)
+}
+
+// HeldUp is a tally that found its hour and was then held up on the way to its
+// cell: arrive is the rest of the way, and reports whether a cell was made.
+func (m *Meter) HeldUp(k Key) (arrive func() bool) {
+	ck := cellKey{k, m.hour()}
+	return func() bool {
+		s := &m.shards[0]
+		s.add(0, ck)
+		return s.find(0, ck) != nil
+	}
+}

@@ -1,0 +1,287 @@
+package metering_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// clock is a time that tests move.
+type clock struct{ seconds atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.seconds.Store(time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC).Unix())
+	return c
+}
+
+func (c *clock) now() time.Time          { return time.Unix(c.seconds.Load(), 0).UTC() }
+func (c *clock) advance(d time.Duration) { c.seconds.Add(int64(d.Seconds())) }
+
+func newMeter(t testing.TB, pool *pgxpool.Pool, c *clock) *metering.Meter {
+	t.Helper()
+	m, err := metering.New(metering.Config{Pool: pool, Node: "test", Now: c.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// sums of a cell, in the order of the table's columns.
+type sums [5]int64
+
+type row struct {
+	metering.Key
+	hour time.Time
+}
+
+// stored is what the ledger says.
+func stored(t testing.TB, q pg.Querier) map[row]sums {
+	t.Helper()
+	rows, err := q.Query(t.Context(), `SELECT account_id, bucket_id, key_id, class, hour,
+		requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes FROM usage_hourly`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[row]sums{}
+	var r row
+	var class string
+	var s sums
+	_, err = pgx.ForEachRow(rows, []any{&r.Account, &r.Bucket, &r.AccessKey, &class, &r.hour, &s[0], &s[1], &s[2], &s[3], &s[4]}, func() error {
+		r.Class = map[string]metering.Class{"A": metering.ClassA, "B": metering.ClassB, "free": metering.ClassFree, "unbilled": metering.ClassUnbilled}[class]
+		r.hour = r.hour.UTC()
+		all[r] = s
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func same(t testing.TB, got, want map[row]sums) {
+	t.Helper()
+	for r, w := range want {
+		if got[r] != w {
+			t.Errorf("%v: stored %v, counted %v", r, got[r], w)
+		}
+	}
+	for r, g := range got {
+		if _, ok := want[r]; !ok {
+			t.Errorf("%v: stored %v, never counted", r, g)
+		}
+	}
+}
+
+func randomKey(r *rand.Rand) metering.Key {
+	return metering.Key{
+		Account: tenancy.ID{byte(r.IntN(2))}, Bucket: tenancy.ID{byte(r.IntN(2))}, AccessKey: tenancy.ID{byte(r.IntN(3))},
+		Class: metering.Class(1 + r.IntN(4)), //nolint:gosec // 1 to 4
+	}
+}
+
+func add(tally *metering.Tally, counter int, n int64) {
+	switch counter {
+	case 0:
+		tally.Request()
+	case 1:
+		tally.Ingress(n)
+	case 2:
+		tally.Egress(n)
+	case 3:
+		tally.DeclaredIngress(n)
+	default:
+		tally.DeclaredEgress(n)
+	}
+}
+
+// TestMeter_AnyInterleaving holds the ledger to a plain sum, whatever comes
+// between counting and writing: failed flushes, lost answers, duplicates that
+// come late, hours that pass while tallies are open.
+func TestMeter_AnyInterleaving(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(12) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			interleave(t, rand.New(rand.NewPCG(seed, 0))) //nolint:gosec // a test's choices
+		})
+	}
+}
+
+func interleave(t *testing.T, r *rand.Rand) {
+	db := testenv.Postgres(t)
+	c := newClock()
+	m := newMeter(t, db.Pool(t, pg.RoleGateway), c)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+
+	want := map[row]sums{}
+	var tallies [6]metering.Tally
+	var keys [6]metering.Key
+	var again []func(context.Context) error
+	for range 600 {
+		i := r.IntN(len(tallies))
+		switch op := r.IntN(100); {
+		case op < 15:
+			keys[i] = randomKey(r)
+			m.Begin(&tallies[i], keys[i])
+		case op < 20:
+			keys[i].Class = 0
+			tallies[i].End()
+		case op < 25 && keys[i].Class != 0:
+			keys[i].Class = metering.ClassUnbilled
+			tallies[i].Reclass(metering.ClassUnbilled)
+		case op < 80:
+			counter, n := r.IntN(5), r.Int64N(1<<20)
+			add(&tallies[i], counter, n)
+			if counter == 0 {
+				n = 1
+			}
+			if k := (row{keys[i], m.Hour()}); k.Class != 0 && n > 0 {
+				s := want[k]
+				s[counter] += n
+				want[k] = s
+			}
+		case op < 85:
+			c.advance(time.Duration(r.IntN(90)) * time.Minute)
+			m.Tick()
+		case op < 88:
+			c.advance(-time.Duration(r.IntN(10)) * time.Minute) // a clock that is set back
+			m.Tick()
+		case op < 93:
+			if err := m.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		case op < 96:
+			if err := m.Flush(cancelled); !errors.Is(err, context.Canceled) {
+				t.Fatalf("a flush that cannot be: %v", err)
+			}
+		case op < 98:
+			f, err := m.WriteUnconfirmed(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			again = append(again, f)
+		case len(again) > 0:
+			if err := again[r.IntN(len(again))](t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := m.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range again {
+		if err := f(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same(t, stored(t, db.Pool(t, pg.RoleOwner)), want)
+
+	for i := range tallies {
+		tallies[i].End()
+	}
+	c.advance(24 * time.Hour)
+	if err := m.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := m.Cells(); n != 0 {
+		t.Errorf("%d cells of closed hours are kept", n)
+	}
+}
+
+// TestMeter_Concurrent counts from many goroutines while hours pass and the
+// flusher writes, fails and retires. Run it with -race.
+func TestMeter_Concurrent(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	c := newClock()
+	m := newMeter(t, db.Pool(t, pg.RoleGateway), c)
+	const workers, requests = 8, 2000
+	var counted [3]atomic.Int64 // egress by key
+	var working sync.WaitGroup
+	for w := range workers {
+		working.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(w), 1)) //nolint:gosec // a test's choices
+			var tally metering.Tally
+			for range requests {
+				k := r.IntN(len(counted))
+				m.Begin(&tally, key(k))
+				for range r.IntN(4) {
+					n := r.Int64N(1000)
+					tally.Egress(n)
+					counted[k].Add(n)
+				}
+				if r.IntN(3) > 0 { // else the next Begin ends it
+					tally.End()
+				}
+			}
+			tally.End()
+		})
+	}
+	done := make(chan struct{})
+	go func() { working.Wait(); close(done) }()
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	retired := 0
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		c.advance(30 * time.Minute)
+		m.Tick()
+		_ = m.Flush(cancelled)
+		before := m.Cells()
+		if err := m.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		retired += max(0, before-m.Cells())
+	}
+	if retired == 0 {
+		t.Error("no cell was retired meanwhile: the test shows nothing")
+	}
+	var got [3]int64
+	for r, s := range stored(t, db.Pool(t, pg.RoleOwner)) {
+		got[r.AccessKey[15]] += s[2]
+	}
+	for k := range got {
+		if want := counted[k].Load(); got[k] != want {
+			t.Errorf("key %d: stored %d, counted %d", k, got[k], want)
+		}
+	}
+}
+
+// A goroutine may be held up for hours between finding the hour and reaching
+// its cell (a stopped process, a sleeping machine). It must not begin a second
+// cell of a retired hour: that one would begin at zero.
+func TestMeter_HeldUpBeyondRetirement(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	m := newMeter(t, testenv.Postgres(t).Pool(t, pg.RoleGateway), c)
+	inTime, late := m.HeldUp(key(1)), m.HeldUp(key(2))
+	if !inTime() {
+		t.Error("no cell in the present hour")
+	}
+	c.advance(5 * time.Hour)
+	if err := m.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if late() {
+		t.Error("a cell began in an hour that was retired")
+	}
+}
