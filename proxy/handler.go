@@ -29,6 +29,8 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	x := ctx.Conn().(*conn).pending //nolint:forcetypeassert // every connection comes from listener
 	if x == nil || !x.begun {
 		x = s.begin(ctx)
+	} else {
+		x.conn.answer(x) // 100 Continue was no answer
 	}
 	if x.failed != nil {
 		x.respondError(x.failed)

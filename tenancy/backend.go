@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -41,6 +42,15 @@ func (b *Backend) Client() (*minio.Client, error) {
 		return nil, fmt.Errorf("backend %s: %w", b.Name, err)
 	}
 	return c, nil
+}
+
+// HTTPClient trusts what Client trusts, for checks below the level of S3 clients.
+func (b *Backend) HTTPClient() (*http.Client, error) {
+	t, err := b.transport(true)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Transport: t, Timeout: 30 * time.Second}, nil
 }
 
 func (b *Backend) transport(secure bool) (*http.Transport, error) {

@@ -24,26 +24,36 @@ import (
 // flag, later ones winning. A field whose env tag ends in _URL or is KEYRING
 // is a secret, and can come from a file named by PRIMECLOUD_<NAME>_FILE.
 type Config struct {
-	Roles          []string      `env:"ROLES" toml:"roles" yaml:"roles" help:"what this node does: gateway"`
-	Node           string        `env:"NODE" toml:"node" yaml:"node" help:"a label for this node; the host name"`
-	DatabaseURL    string        `env:"DATABASE_URL" toml:"database_url" yaml:"database_url" help:"PostgreSQL, as the role primecloud_gateway" secret:"true"`
-	Keyring        string        `env:"KEYRING" toml:"keyring" yaml:"keyring" help:"the keyring's text, with private keys" secret:"true"`
-	S3Addr         string        `env:"S3_ADDR" toml:"s3_addr" yaml:"s3_addr" help:"S3 without TLS; empty: none"`
-	TLSAddr        string        `env:"TLS_ADDR" toml:"tls_addr" yaml:"tls_addr" help:"S3 with TLS; empty: none"`
-	TLSCert        string        `env:"TLS_CERT" toml:"tls_cert" yaml:"tls_cert" help:"certificate chain, PEM file"`
-	TLSKey         string        `env:"TLS_KEY" toml:"tls_key" yaml:"tls_key" help:"its private key, PEM file"`
-	AdminAddr      string        `env:"ADMIN_ADDR" toml:"admin_addr" yaml:"admin_addr" help:"metrics, health and pprof; keep it off the network"`
-	Region         string        `env:"REGION" toml:"region" yaml:"region" help:"the one region of this gateway"`
-	Hosts          []string      `env:"HOSTS" toml:"hosts" yaml:"hosts" help:"shared S3 hosts: the account comes from the access key"`
-	TenantDomain   string        `env:"TENANT_DOMAIN" toml:"tenant_domain" yaml:"tenant_domain" help:"<account>.<this domain> names the account"`
-	TrustedProxies []string      `env:"TRUSTED_PROXIES" toml:"trusted_proxies" yaml:"trusted_proxies" help:"networks whose X-Forwarded-For is believed"`
-	LogFormat      string        `env:"LOG_FORMAT" toml:"log_format" yaml:"log_format" help:"text or json"`
-	LogLevel       string        `env:"LOG_LEVEL" toml:"log_level" yaml:"log_level" help:"debug, info, warn or error"`
-	DrainTimeout   time.Duration `env:"DRAIN_TIMEOUT" toml:"drain_timeout" yaml:"drain_timeout" help:"how long requests in flight may take after SIGTERM"`
-	MaxStale       time.Duration `env:"MAX_STALE" toml:"max_stale" yaml:"max_stale" help:"how long cached keys work while PostgreSQL is away"`
-	FlushInterval  time.Duration `env:"FLUSH_INTERVAL" toml:"flush_interval" yaml:"flush_interval" help:"how often usage is written"`
-	MaxConnections int           `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once"`
+	Roles          []string `env:"ROLES" toml:"roles" yaml:"roles" help:"what this node does: gateway"`
+	Node           string   `env:"NODE" toml:"node" yaml:"node" help:"a label for this node; the host name"`
+	DatabaseURL    string   `env:"DATABASE_URL" toml:"database_url" yaml:"database_url" help:"PostgreSQL, as the role primecloud_gateway" secret:"true"`
+	Keyring        string   `env:"KEYRING" toml:"keyring" yaml:"keyring" help:"the keyring's text, with private keys" secret:"true"`
+	S3Addr         string   `env:"S3_ADDR" toml:"s3_addr" yaml:"s3_addr" help:"S3 without TLS; empty: none"`
+	TLSAddr        string   `env:"TLS_ADDR" toml:"tls_addr" yaml:"tls_addr" help:"S3 with TLS; empty: none"`
+	TLSCert        string   `env:"TLS_CERT" toml:"tls_cert" yaml:"tls_cert" help:"certificate chain, PEM file"`
+	TLSKey         string   `env:"TLS_KEY" toml:"tls_key" yaml:"tls_key" help:"its private key, PEM file"`
+	AdminAddr      string   `env:"ADMIN_ADDR" toml:"admin_addr" yaml:"admin_addr" help:"metrics, health and pprof; keep it off the network"`
+	Region         string   `env:"REGION" toml:"region" yaml:"region" help:"the one region of this gateway"`
+	Hosts          []string `env:"HOSTS" toml:"hosts" yaml:"hosts" help:"shared S3 hosts: the account comes from the access key"`
+	TenantDomain   string   `env:"TENANT_DOMAIN" toml:"tenant_domain" yaml:"tenant_domain" help:"<account>.<this domain> names the account"`
+	TrustedProxies []string `env:"TRUSTED_PROXIES" toml:"trusted_proxies" yaml:"trusted_proxies" help:"networks whose X-Forwarded-For is believed"`
+	LogFormat      string   `env:"LOG_FORMAT" toml:"log_format" yaml:"log_format" help:"text or json"`
+	LogLevel       string   `env:"LOG_LEVEL" toml:"log_level" yaml:"log_level" help:"debug, info, warn or error"`
+	DrainTimeout   duration `env:"DRAIN_TIMEOUT" toml:"drain_timeout" yaml:"drain_timeout" help:"how long requests in flight may take after SIGTERM"`
+	MaxStale       duration `env:"MAX_STALE" toml:"max_stale" yaml:"max_stale" help:"how long cached keys work while PostgreSQL is away"`
+	FlushInterval  duration `env:"FLUSH_INTERVAL" toml:"flush_interval" yaml:"flush_interval" help:"how often usage is written"`
+	MaxConnections int      `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once"`
 }
+
+// duration is written as people write it, "5m", in files and variables too.
+type duration struct{ time.Duration }
+
+func (d *duration) UnmarshalText(b []byte) (err error) {
+	d.Duration, err = time.ParseDuration(string(b))
+	return err
+}
+
+func (d duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 func defaultConfig() Config {
 	return Config{
@@ -53,9 +63,9 @@ func defaultConfig() Config {
 		Region:         "us-east-1",
 		LogFormat:      "text",
 		LogLevel:       "info",
-		DrainTimeout:   5 * time.Minute,
-		MaxStale:       time.Minute,
-		FlushInterval:  2 * time.Second,
+		DrainTimeout:   duration{5 * time.Minute},
+		MaxStale:       duration{time.Minute},
+		FlushInterval:  duration{2 * time.Second},
 		MaxConnections: 65536,
 	}
 }
@@ -167,8 +177,8 @@ func (cfg *Config) flags(f *flags) {
 			f.StringVar(p, name, *p, help)
 		case *int:
 			f.IntVar(p, name, *p, help)
-		case *time.Duration:
-			f.DurationVar(p, name, *p, help)
+		case *duration:
+			f.DurationVar(&p.Duration, name, p.Duration, help)
 		case *[]string:
 			f.Func(name, help+", comma-separated", func(s string) error {
 				*p = strings.Split(s, ",")
@@ -215,7 +225,7 @@ func (cfg *Config) validate() error {
 	if _, err := cfg.level(); err != nil {
 		fail("log_level: %w", err)
 	}
-	if cfg.DrainTimeout < 0 || cfg.MaxStale <= 0 || cfg.FlushInterval <= 0 || cfg.MaxConnections <= 0 {
+	if cfg.DrainTimeout.Duration < 0 || cfg.MaxStale.Duration <= 0 || cfg.FlushInterval.Duration <= 0 || cfg.MaxConnections <= 0 {
 		fail("drain_timeout, max_stale, flush_interval and max_connections must be positive")
 	}
 	return errors.Join(errs...)

@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signalContext()
 	defer stop()
 	c := &cli{out: os.Stdout, err: os.Stderr, environ: os.Environ()}
 	err := c.run(ctx, os.Args[1:])
@@ -26,6 +26,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "primecloud:", err)
 		os.Exit(1)
 	}
+}
+
+func signalContext() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 }
 
 // cli is one run of the command. Tests make their own.

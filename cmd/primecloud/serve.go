@@ -100,12 +100,12 @@ func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses
 		return err
 	}
 	if n.directory, err = tenancy.NewDirectory(tenancy.DirectoryConfig{
-		Pool: pool, Keyring: keyring, Logger: n.log, Metrics: n.registry, MaxStale: cfg.MaxStale,
+		Pool: pool, Keyring: keyring, Logger: n.log, Metrics: n.registry, MaxStale: cfg.MaxStale.Duration,
 	}); err != nil {
 		return err
 	}
 	if n.meter, err = metering.New(metering.Config{
-		Pool: pool, Node: cfg.Node, FlushInterval: cfg.FlushInterval, Logger: n.log, Metrics: n.registry,
+		Pool: pool, Node: cfg.Node, FlushInterval: cfg.FlushInterval.Duration, Logger: n.log, Metrics: n.registry,
 	}); err != nil {
 		return err
 	}
@@ -163,9 +163,9 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	n.log.Info("draining", "timeout", n.cfg.DrainTimeout)
+	n.log.Info("draining", "timeout", n.cfg.DrainTimeout.Duration)
 	close(n.draining)
-	draining, done := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.DrainTimeout)
+	draining, done := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.DrainTimeout.Duration)
 	defer done()
 	if serr := n.gateway.Shutdown(draining); serr != nil {
 		n.log.Warn("requests were cut", "error", serr)

@@ -1,0 +1,354 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// installation is a database with a keyring and a backend, as an operator sets
+// it up with the commands.
+type installation struct {
+	t       *testing.T
+	db      *testenv.DB
+	keyring string
+	env     []string
+}
+
+func install(t *testing.T) *installation {
+	t.Helper()
+	in := &installation{t: t, db: testenv.EmptyPostgres(t), keyring: filepath.Join(t.TempDir(), "keyring")}
+	m := testenv.MinIO(t)
+	in.env = []string{"PRIMECLOUD_OWNER_DATABASE_URL=" + in.db.OwnerURL(), "PRIMECLOUD_KEYRING_FILE=" + in.keyring,
+		"BACKEND_ACCESS_KEY=" + m.AccessKey, "BACKEND_SECRET_KEY=" + m.SecretKey}
+	in.must("secret", "generate", in.keyring)
+	in.must("migrate")
+	in.must("backend", "add", "minio", "--endpoints", m.Endpoint)
+	return in
+}
+
+func (in *installation) run(args ...string) (string, error) {
+	var out, errs bytes.Buffer
+	c := &cli{out: &out, err: &errs, environ: in.env}
+	err := c.run(in.t.Context(), args)
+	return out.String(), err
+}
+
+func (in *installation) must(args ...string) string {
+	in.t.Helper()
+	out, err := in.run(args...)
+	if err != nil {
+		in.t.Fatalf("primecloud %s: %v", strings.Join(args, " "), err)
+	}
+	return out
+}
+
+func decode[T any](t *testing.T, text string) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return v
+}
+
+// process is `primecloud serve` as a process of its own.
+type process struct {
+	cmd   *exec.Cmd
+	addrs addresses
+	log   *bytes.Buffer
+}
+
+// serveProcess starts this test binary as `primecloud serve`.
+func (in *installation) serveProcess() *process {
+	in.t.Helper()
+	ready := filepath.Join(in.t.TempDir(), "ready")
+	p := &process{cmd: exec.CommandContext(in.t.Context(), os.Args[0], "-test.run=^$"), log: &bytes.Buffer{}} //nolint:gosec // itself
+	p.cmd.Env = append(os.Environ(), "PRIMECLOUD_CHILD_READY="+ready, "PRIMECLOUD_CHILD_DATABASE_URL="+in.db.URL(pg.RoleGateway), "PRIMECLOUD_CHILD_KEYRING_FILE="+in.keyring)
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		in.t.Fatal(err)
+	}
+	in.t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+	})
+	waitFor(in.t, "the gateway process", func() bool {
+		b, err := os.ReadFile(ready)
+		return err == nil && json.Unmarshal(b, &p.addrs) == nil
+	})
+	return p
+}
+
+// TestMain is the gateway when a test has started this binary as one.
+func TestMain(m *testing.M) {
+	ready := os.Getenv("PRIMECLOUD_CHILD_READY")
+	if ready == "" {
+		os.Exit(m.Run())
+	}
+	cfg, err := loadConfig("", []string{"PRIMECLOUD_DATABASE_URL=" + os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
+		"PRIMECLOUD_KEYRING_FILE=" + os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"), "PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0", "PRIMECLOUD_DRAIN_TIMEOUT=20s"})
+	if err == nil {
+		ctx, stop := signalContext()
+		defer stop()
+		err = serve(ctx, cfg, os.Stderr, func(a addresses) {
+			b, merr := json.Marshal(a)
+			if merr == nil {
+				_ = writeFile(ready, b)
+			}
+		})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-deadline:
+			t.Fatalf("timed out waiting for %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+func client(addr string, k tenancy.Key) *s3.Client {
+	return s3.New(s3.Options{BaseEndpoint: aws.String("http://" + addr), Region: "us-east-1", UsePathStyle: true, Retryer: aws.NopRetryer{},
+		Credentials: credentials.NewStaticCredentialsProvider(k.KeyID, k.Secret, "")})
+}
+
+// TestCommands walks an operator's first day: every command, with JSON.
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	a := decode[tenancy.Account](t, in.must("account", "create", "acme", "--display-name", "Acme", "--json"))
+	if a.Name != "acme" || a.DisplayName != "Acme" || a.Status != tenancy.Active {
+		t.Errorf("account create: %+v", a)
+	}
+	if _, err := in.run("account", "create", "acme"); err == nil {
+		t.Error("a second account of the same name")
+	}
+	if _, err := in.run("account", "create", "Not A Label"); err == nil || !strings.Contains(err.Error(), "lower-case") {
+		t.Errorf("a bad name: %v", err)
+	}
+	k := decode[tenancy.Key](t, in.must("key", "create", "acme", "--json", "--permissions", "read,write,list,manage,delete", "--description", "first"))
+	b := decode[tenancy.Bucket](t, in.must("bucket", "create", "acme", "backups", "--json"))
+	if b.Name != "backups" || b.BackendName == "backups" {
+		t.Errorf("bucket create: %+v", b)
+	}
+	p := in.serveProcess()
+	c := client(p.addrs.S3, k)
+	body := strings.Repeat("x", 100_000)
+	if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("backups"), Key: aws.String("k"), Body: strings.NewReader(body)}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("backups"), Key: aws.String("k")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, out.Body)
+	_ = out.Body.Close()
+	for by, want := range map[string]string{"bucket": "backups", "key": k.KeyID, "class": "A"} {
+		waitFor(t, "usage by "+by, func() bool {
+			for _, row := range decode[[]map[string]any](t, in.must("usage", "show", "--by", by, "--account", "acme", "--json")) {
+				if row[by] == want && row["ingress_bytes"] == float64(len(body)) && (by == "class" || row["egress_bytes"] == float64(len(body))) {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	// Rotation: both work, then the old one ends.
+	next := decode[tenancy.Key](t, in.must("key", "rotate", k.KeyID, "--overlap", "1h", "--json"))
+	for _, one := range []tenancy.Key{k, next} {
+		if _, err := client(p.addrs.S3, one).HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String("backups")}); err != nil {
+			t.Errorf("during the overlap: %v", err)
+		}
+	}
+	in.must("key", "revoke", k.KeyID)
+	if list := decode[[]tenancy.Key](t, in.must("key", "list", "acme", "--json")); len(list) != 2 || list[0].RevokedAt == nil || list[1].RevokedAt != nil {
+		t.Errorf("key list: %+v", list)
+	}
+	if text := in.must("key", "list", "acme") + in.must("backend", "list", "--json") + in.must("account", "show", "acme"); strings.Contains(text, next.Secret) || strings.Contains(text, testenv.MinIO(t).SecretKey) {
+		t.Error("a secret is shown a second time")
+	}
+	// Secrets move to a new key, and everything still works.
+	if moved := decode[map[string]int](t, in.must("secret", "rotate", in.keyring, "--json")); moved["moved"] != 3 {
+		t.Errorf("secret rotate: %v", moved)
+	}
+	p = in.serveProcess()
+	if _, err := client(p.addrs.S3, next).HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String("backups")}); err != nil {
+		t.Errorf("after the keyring's rotation: %v", err)
+	}
+	in.must("account", "suspend", "acme")
+	waitFor(t, "the suspension", func() bool {
+		_, err := client(p.addrs.S3, next).HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String("backups")})
+		return err != nil
+	})
+	in.must("account", "resume", "acme")
+	in.must("account", "close", "acme")
+	if _, err := in.run("account", "resume", "acme"); err == nil {
+		t.Error("a closed account was opened again")
+	}
+	for _, f := range decode[[]finding](t, in.must("doctor", "--json")) {
+		if f.Result == "failure" {
+			t.Errorf("doctor: %+v", f)
+		}
+	}
+}
+
+// TestBucketImport takes over a bucket with objects in it.
+func TestBucketImport(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	m := testenv.MinIO(t)
+	name := "import-" + strings.ToLower(in.db.Name[2:])
+	direct := client(strings.TrimPrefix(m.Endpoint, "http://"), tenancy.Key{KeyID: m.AccessKey, Secret: m.SecretKey})
+	if _, err := direct.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(name)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := direct.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(name), Key: aws.String("old"), Body: strings.NewReader("old data")}); err != nil {
+		t.Fatal(err)
+	}
+	in.must("account", "create", "acme")
+	in.must("account", "create", "other")
+	k := decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))
+	in.must("bucket", "import", "acme", name, "--name", "taken-over")
+	if _, err := in.run("bucket", "import", "other", name); err == nil {
+		t.Error("two accounts own one bucket")
+	}
+	if _, err := in.run("bucket", "import", "acme", "there-is-none"); err == nil {
+		t.Error("a bucket that is not there was imported")
+	}
+	out, err := client(in.serveProcess().addrs.S3, k).GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("taken-over"), Key: aws.String("old")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := io.ReadAll(out.Body); string(b) != "old data" {
+		t.Errorf("got %q", b)
+	}
+}
+
+// TestRevocation measures how long a revoked key still works on a second
+// gateway process. The figure is reported; the test fails only when the key is
+// never refused.
+func TestRevocation(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	in.must("account", "create", "acme")
+	in.must("bucket", "create", "acme", "backups")
+	first, second := in.serveProcess(), in.serveProcess()
+	var times []time.Duration
+	for range 40 {
+		k := decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))
+		for _, p := range []*process{first, second} {
+			if _, err := client(p.addrs.S3, k).HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String("backups")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := client(second.addrs.S3, k)
+		in.must("key", "revoke", k.KeyID)
+		revoked := time.Now()
+		waitFor(t, "the refusal", func() bool {
+			_, err := c.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String("backups")})
+			return err != nil
+		})
+		times = append(times, time.Since(revoked))
+	}
+	slices.Sort(times)
+	t.Logf("from `key revoke` to refusal on a second process, %d keys: p50 %s, p99 %s", len(times), times[len(times)/2], times[len(times)-1])
+}
+
+// TestDrain: SIGTERM lets a download in flight finish, and the node says that
+// it is not ready meanwhile.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	in.must("account", "create", "acme")
+	in.must("bucket", "create", "acme", "backups")
+	k := decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))
+	p := in.serveProcess()
+	c := client(p.addrs.S3, k)
+	body := bytes.Repeat([]byte("0123456789abcdef"), 4<<20)
+	if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("backups"), Key: aws.String("big"), Body: bytes.NewReader(body)}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("backups"), Key: aws.String("big")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := make([]byte, 1<<20)
+	if _, err := io.ReadFull(out.Body, head); err != nil {
+		t.Fatal(err)
+	}
+	if status(t, p, "/readyz") != http.StatusOK {
+		t.Error("not ready before the signal")
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the node to say that it drains", func() bool { return status(t, p, "/readyz") == http.StatusServiceUnavailable })
+	rest, err := io.ReadAll(out.Body)
+	if err != nil || !bytes.Equal(append(head, rest...), body) {
+		t.Fatalf("the download in flight: %d bytes, %v", len(head)+len(rest), err)
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("the process ended with %v: %s", err, p.log)
+	}
+	if sums := decode[[]usageRow](t, in.must("usage", "show", "--json")); len(sums) == 0 || sums[0].Egress != int64(len(body)) {
+		t.Errorf("usage after the drain: %+v", sums)
+	}
+}
+
+func status(t *testing.T, p *process, path string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "http://"+p.addrs.Admin+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
+// TestAdmin looks at what an operator scrapes.
+func TestAdmin(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	p := in.serveProcess()
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/metrics": 200, "/debug/pprof/": 200, "/debug/pprof/heap": 200, "/nothing": 404} {
+		if got := status(t, p, path); got != want {
+			t.Errorf("%s: %d, wanted %d", path, got, want)
+		}
+	}
+}
