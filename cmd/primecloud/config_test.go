@@ -71,7 +71,7 @@ func TestConfig_sources(t *testing.T) {
 func TestConfig_validate(t *testing.T) {
 	t.Parallel()
 	cfg := defaultConfig()
-	cfg.Roles, cfg.S3Addr, cfg.LogFormat, cfg.LogLevel, cfg.TrustedProxies, cfg.MaxStale = []string{"gateway", "portal"}, "", "xml", "loud", []string{"x"}, 0
+	cfg.Roles, cfg.S3Addr, cfg.LogFormat, cfg.LogLevel, cfg.TrustedProxies, cfg.MaxStale = []string{"gateway", "portal"}, "", "xml", "loud", []string{"x"}, duration{}
 	err := cfg.validate()
 	if err == nil {
 		t.Fatal("accepted")
