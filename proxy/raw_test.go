@@ -168,3 +168,5 @@ func contentMD5(body []byte) string {
 	sum := md5.Sum(body) //nolint:gosec // see the import
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }

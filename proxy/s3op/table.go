@@ -82,7 +82,7 @@ var Operations = []*Operation{
 		Params: append([]string{"versionId", "partNumber"}, responseOverrides...)},
 	{Name: "HeadObject", Method: "HEAD", Level: Object, Permission: tenancy.Read, Class: classB, Verdict: Forward, Headers: reads, Idempotent: true, Anonymous: true,
 		Params: append([]string{"versionId", "partNumber"}, responseOverrides...)},
-	{Name: "PutObject", Method: "PUT", Level: Object, Permission: tenancy.Write, Class: classA, Verdict: Forward, Body: Stream, Headers: objects | MD5 | Checksums | WriteConditions},
+	{Name: "PutObject", Method: "PUT", Level: Object, Permission: tenancy.Write, Class: classA, Verdict: Forward, Body: Stream, Headers: objects | MD5 | Checksums | ChecksumChoice | WriteConditions},
 	{Name: "CopyObject", Method: "PUT", Level: Object, CopySource: true, Permission: tenancy.Write, Class: classA, Verdict: Forward, Answer: XML,
 		Headers: objects | CopyFrom | Directives | ChecksumChoice | WriteConditions},
 	{Name: "DeleteObject", Method: "DELETE", Level: Object, Permission: tenancy.Delete, Class: classFree, Verdict: Forward, Headers: Bypass, Params: []string{"versionId"}},
@@ -90,7 +90,7 @@ var Operations = []*Operation{
 		Params: []string{"versionId"}},
 
 	{Name: "CreateMultipartUpload", Method: "POST", Level: Object, Selector: "uploads", Permission: tenancy.Write, Class: classA, Verdict: Forward, Answer: XML, Headers: objects | ChecksumChoice},
-	{Name: "UploadPart", Method: "PUT", Level: Object, Selector: "uploadId", Permission: tenancy.Write, Class: classA, Verdict: Forward, Body: Stream, Headers: MD5 | Checksums | CustomerKey,
+	{Name: "UploadPart", Method: "PUT", Level: Object, Selector: "uploadId", Permission: tenancy.Write, Class: classA, Verdict: Forward, Body: Stream, Headers: MD5 | Checksums | ChecksumChoice | CustomerKey,
 		Params: []string{"partNumber"}},
 	{Name: "UploadPartCopy", Method: "PUT", Level: Object, Selector: "uploadId", CopySource: true, Permission: tenancy.Write, Class: classA, Verdict: Forward, Answer: XML, Headers: CopyFrom | CustomerKey,
 		Params: []string{"partNumber"}},
