@@ -376,8 +376,6 @@ GRANT SELECT ON TABLE public.buckets TO primecloud_worker;
 
 GRANT UPDATE(state) ON TABLE public.buckets TO primecloud_gateway;
 
-GRANT UPDATE(object_lock) ON TABLE public.buckets TO primecloud_gateway;
-
 GRANT UPDATE(updated_at) ON TABLE public.buckets TO primecloud_gateway;
 
 GRANT SELECT ON TABLE public.domains TO primecloud_gateway;

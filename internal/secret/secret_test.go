@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/primecloudpro/primecloud/internal/secret"
@@ -134,9 +136,85 @@ func TestKeyring_textForm(t *testing.T) {
 func TestKeyring_neverPrints(t *testing.T) {
 	t.Parallel()
 	k := newKeyring(t)
-	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		if s := fmt.Sprintf(format, k); s != "keyring of 1 keys" {
-			t.Errorf("%s prints %q", format, s)
+	for _, v := range []any{k, *k} {
+		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+			if s := fmt.Sprintf(format, v); s != "keyring of 1 keys" {
+				t.Errorf("%s of a %T prints %q", format, v, s)
+			}
+		}
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "pointer", k, "value", *k)
+	text, err := k.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Fields(string(text)) {
+		if len(line) > 20 && strings.Contains(log.String(), line) {
+			t.Errorf("the log holds the keyring: %s", log.String())
+		}
+	}
+}
+
+func TestParse_refuses(t *testing.T) {
+	t.Parallel()
+	const secretPart = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U="
+	text, err := newKeyring(t).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n") // a comment, the mac, a key
+	for what, bad := range map[string]string{
+		"nothing":         "",
+		"no mac":          lines[2],
+		"no key":          lines[1],
+		"two macs":        lines[1] + "\n" + lines[1] + "\n" + lines[2],
+		"short mac":       "mac YWJj\n" + lines[2],
+		"an id twice":     lines[1] + "\n" + lines[2] + "\n" + lines[2],
+		"unknown word":    lines[1] + "\n" + lines[2] + "\nmagic x " + secretPart,
+		"no base64":       lines[1] + "\nprivate x !" + secretPart,
+		"key of no point": lines[1] + "\nprivate x " + secretPart[:20],
+		"too many fields": lines[1] + "\n" + lines[2] + " " + secretPart,
+		"a long line":     lines[1] + "\nprivate x " + strings.Repeat("A", 1<<17),
+	} {
+		_, err := secret.Parse([]byte(bad))
+		if err == nil {
+			t.Errorf("%s: parsed", what)
+		} else if strings.Contains(err.Error(), secretPart[:20]) || len(err.Error()) > 200 {
+			t.Errorf("%s: the error shows the contents: %v", what, err)
+		}
+	}
+}
+
+// Whatever the database holds, opening it ends in an error, not in a panic.
+func FuzzOpen(f *testing.F) {
+	k := newKeyring(f)
+	f.Add(seal(f, k))
+	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
+	f.Add([]byte{1, 0, 0})
+	f.Fuzz(func(t *testing.T, sealed []byte) {
+		if _, _, err := k.Rewrap(place, sealed); err != nil && !errors.Is(err, secret.ErrOpen) {
+			t.Errorf("another error than ErrOpen: %v", err)
+		}
+		if _, err := k.Open(place, sealed); err != nil && !errors.Is(err, secret.ErrOpen) {
+			t.Errorf("another error than ErrOpen: %v", err)
+		}
+	})
+}
+
+func BenchmarkSeal(b *testing.B) {
+	k := newKeyring(b).Public()
+	for b.Loop() {
+		seal(b, k)
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	k := newKeyring(b)
+	sealed := seal(b, k)
+	for b.Loop() {
+		if _, err := k.Open(place, sealed); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

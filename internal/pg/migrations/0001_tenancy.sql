@@ -192,7 +192,7 @@ CREATE POLICY gateway_reads ON access_keys FOR SELECT TO primecloud_gateway USIN
 CREATE POLICY gateway_all ON buckets TO primecloud_gateway USING (true) WITH CHECK (true);
 CREATE POLICY gateway_reads ON domains FOR SELECT TO primecloud_gateway USING (true);
 GRANT SELECT ON backends, accounts, access_keys, domains TO primecloud_gateway;
-GRANT SELECT, INSERT, DELETE, UPDATE (state, object_lock, updated_at) ON buckets TO primecloud_gateway;
+GRANT SELECT, INSERT, DELETE, UPDATE (state, updated_at) ON buckets TO primecloud_gateway;
 
 -- The portal sees one account at a time, and no secret.
 CREATE POLICY portal_own ON accounts FOR SELECT TO primecloud_portal USING (id = current_account());
