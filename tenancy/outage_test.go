@@ -12,6 +12,8 @@ import (
 // cached waits until the key is answered from memory.
 func cached(t *testing.T, d *tenancy.Directory, keyID string) {
 	t.Helper()
+	// Its creation is a change too: heard of later, it would empty the place again.
+	eventually(t, 5*time.Second, "the creation was heard of", func() bool { return d.KeyGeneration(keyID) > 0 })
 	eventually(t, 5*time.Second, "the key is cached", func() bool {
 		known(t, d, keyID)
 		d.Settle()
