@@ -89,7 +89,7 @@ func same(t testing.TB, got, want map[row]sums) {
 func randomKey(r *rand.Rand) metering.Key {
 	return metering.Key{
 		Account: tenancy.ID{byte(r.IntN(2))}, Bucket: tenancy.ID{byte(r.IntN(2))}, AccessKey: tenancy.ID{byte(r.IntN(3))},
-		Class: metering.Class(1 + r.IntN(4)), //nolint:gosec // 1 to 4
+		Class: metering.Class(1 + r.IntN(4)),
 	}
 }
 
@@ -116,7 +116,7 @@ func TestMeter_AnyInterleaving(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			interleave(t, rand.New(rand.NewPCG(seed, 0))) //nolint:gosec // a test's choices
+			interleave(t, rand.New(rand.NewPCG(seed, 0)))
 		})
 	}
 }
@@ -215,7 +215,7 @@ func TestMeter_Concurrent(t *testing.T) {
 	var working sync.WaitGroup
 	for w := range workers {
 		working.Go(func() {
-			r := rand.New(rand.NewPCG(uint64(w), 1)) //nolint:gosec // a test's choices
+			r := rand.New(rand.NewPCG(uint64(w), 1))
 			var tally metering.Tally
 			for range requests {
 				k := r.IntN(len(counted))

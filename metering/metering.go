@@ -46,7 +46,7 @@ type Key struct {
 // hour is a count of hours since 1970, UTC.
 type hour uint32
 
-func hourOf(t time.Time) hour { return hour(t.Unix() / 3600) } //nolint:gosec // positive and small until the year 491,000
+func hourOf(t time.Time) hour { return hour(t.Unix() / 3600) }
 
 func (h hour) time() time.Time { return time.Unix(int64(h)*3600, 0).UTC() }
 

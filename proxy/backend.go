@@ -26,8 +26,6 @@ type signer struct {
 	key *sigv4.SigningKey
 }
 
-const amzDay = "20060102"
-
 // signingKey returns the key for the day of now (UTC).
 func (b *backend) signingKey(day []byte) *sigv4.SigningKey {
 	if s := b.key.Load(); s != nil && string(s.day[:]) == string(day) {
@@ -54,7 +52,7 @@ func (bs *backends) get(ctx context.Context, id tenancy.ID) (*backend, error) {
 		return nil, err
 	}
 	if v, ok := bs.byID.Load(id); ok {
-		if b := v.(*backend); b.of == of || sameBackend(b.of, of) { //nolint:forcetypeassert // the map holds nothing else
+		if b := v.(*backend); b.of == of || sameBackend(b.of, of) {
 			return b, nil
 		}
 	}
@@ -65,8 +63,8 @@ func (bs *backends) open(of *tenancy.Backend) (*backend, error) {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
 	old, loaded := bs.byID.Load(of.ID)
-	if loaded && sameBackend(old.(*backend).of, of) { //nolint:forcetypeassert // the map holds nothing else
-		return old.(*backend), nil //nolint:forcetypeassert // the map holds nothing else
+	if loaded && sameBackend(old.(*backend).of, of) {
+		return old.(*backend), nil
 	}
 	pool, err := upstream.New(upstream.Config{
 		Name:          of.Name,
@@ -85,14 +83,14 @@ func (bs *backends) open(of *tenancy.Backend) (*backend, error) {
 	}
 	bs.byID.Store(of.ID, b)
 	if loaded {
-		time.AfterFunc(bs.srv.cfg.Limits.AnswerWait, old.(*backend).pool.Close) //nolint:forcetypeassert // the map holds nothing else
+		time.AfterFunc(bs.srv.cfg.Limits.AnswerWait, old.(*backend).pool.Close)
 	}
 	return b, nil
 }
 
 func (bs *backends) abort() {
 	bs.byID.Range(func(_, v any) bool {
-		v.(*backend).pool.Abort() //nolint:forcetypeassert // the map holds nothing else
+		v.(*backend).pool.Abort()
 		return true
 	})
 }

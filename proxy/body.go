@@ -130,7 +130,7 @@ func (b *requestBody) WriteBody(w io.Writer) error {
 	}
 	b.x.conn.readBody(true)
 	defer b.x.conn.readBody(false)
-	buf := copyBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
 	if b.framed {
 		return b.writeFramed(w, *buf)

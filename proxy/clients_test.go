@@ -265,7 +265,7 @@ func s3fs(t *testing.T, c *clientRun) {
 	unmount := func() {
 		if mounted {
 			mounted = false
-			_ = exec.Command("fusermount3", "-u", "-z", mount).Run() //nolint:noctx // also after the test's context has ended
+			_ = exec.Command("fusermount3", "-u", "-z", mount).Run()
 		}
 	}
 	defer unmount()

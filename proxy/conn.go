@@ -56,7 +56,7 @@ func (c *conn) Close() error {
 	if c.linger {
 		c.linger = false
 		half, ok := c.Conn.(interface{ CloseWrite() error })
-		if ok && half.CloseWrite() == nil && c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		if ok && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
 		}
 	}
@@ -76,7 +76,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	if !c.reading {
 		return c.Conn.Read(p)
 	}
-	if err := c.inPace.step(c.limits, c.Conn.SetReadDeadline); err != nil {
+	if err := c.inPace.step(c.limits, c.SetReadDeadline); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Read(p)
@@ -94,7 +94,7 @@ func (c *conn) readBody(on bool) {
 }
 
 func (c *conn) Write(p []byte) (int, error) {
-	if err := c.pace.step(c.limits, c.Conn.SetWriteDeadline); err != nil {
+	if err := c.pace.step(c.limits, c.SetWriteDeadline); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Write(p)
@@ -107,11 +107,11 @@ func (c *conn) Write(p []byte) (int, error) {
 // the kernel moves it (splice); otherwise through a pooled buffer.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	if c.tcp == nil {
-		buf := copyBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+		buf := copyBuffers.Get().(*[]byte)
 		defer copyBuffers.Put(buf)
 		return io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{r}, *buf)
 	}
-	if err := c.pace.step(c.limits, c.Conn.SetWriteDeadline); err != nil {
+	if err := c.pace.step(c.limits, c.SetWriteDeadline); err != nil {
 		return 0, err
 	}
 	n, err := c.tcp.ReadFrom(r)

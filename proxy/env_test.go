@@ -17,8 +17,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/minio/minio-go/v7"
-	miniocreds "github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
 	"github.com/primecloudpro/primecloud/internal/pg"
@@ -48,10 +46,9 @@ type gateway struct {
 }
 
 type options struct {
-	minio   *devstack.MinIO // default: the shared plain one
-	limits  proxy.Limits
-	tls     bool
-	trusted bool
+	minio  *devstack.MinIO // default: the shared plain one
+	limits proxy.Limits
+	tls    bool
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -140,7 +137,7 @@ func newGateway(t testing.TB, o options) *gateway {
 
 func (g *gateway) listen(running *sync.WaitGroup, config *tls.Config) string {
 	g.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -213,15 +210,6 @@ func awsClient(endpoint, id, secretKey string, opts ...func(*s3.Options)) *s3.Cl
 		Credentials: credentials.NewStaticCredentialsProvider(id, secretKey, ""),
 		Retryer:     aws.NopRetryer{},
 	}, opts...)
-}
-
-func (t *tenant) minioClient() *minio.Client {
-	t.g.t.Helper()
-	c, err := minio.New(t.g.addr, &minio.Options{Creds: miniocreds.NewStaticV4(t.key.KeyID, t.key.Secret, ""), Region: "us-east-1"})
-	if err != nil {
-		t.g.t.Fatal(err)
-	}
-	return c
 }
 
 func caOf(t testing.TB, m *devstack.MinIO) string {

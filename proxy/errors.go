@@ -139,7 +139,6 @@ var (
 	errMissingLength = &s3Error{code: "MissingContentLength"}
 	errTooLarge      = &s3Error{code: "EntityTooLarge"}
 	errIncomplete    = &s3Error{code: "IncompleteBody"}
-	errNoBucket      = &s3Error{code: "NoSuchBucket"}
 	errDenied        = &s3Error{code: "AccessDenied"}
 	errSlow          = errors.New("proxy: client slower than the minimum rate")
 )
@@ -169,7 +168,7 @@ func asS3(err error) *s3Error {
 	var (
 		own     *s3Error
 		signed  *sigv4.Error
-		refusal *s3op.Refusal
+		refusal *s3op.RefusalError
 		doc     *s3xml.DocError
 	)
 	switch {

@@ -93,7 +93,7 @@ var exchanges = sync.Pool{New: func() any {
 }}
 
 func (s *Server) newExchange(ctx *fasthttp.RequestCtx, c *conn) *exchange {
-	x := exchanges.Get().(*exchange) //nolint:forcetypeassert // the pool holds nothing else
+	x := exchanges.Get().(*exchange)
 	x.srv, x.ctx, x.conn = s, ctx, c
 	x.started = s.cfg.now()
 	x.id = s.ids.next()

@@ -41,7 +41,7 @@ func forward(x *exchange) error {
 // specials are the operations that are more than one rebuilt request.
 var specials map[string]func(*exchange) error
 
-func init() { //nolint:gochecknoinits // breaks the initialisation cycle between forward and its parts
+func init() {
 	specials = map[string]func(*exchange) error{
 		"CreateBucket":          createBucket,
 		"DeleteBucket":          deleteBucket,

@@ -26,7 +26,7 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 }
 
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
-	x := ctx.Conn().(*conn).pending //nolint:forcetypeassert // every connection comes from listener
+	x := ctx.Conn().(*conn).pending
 	if x == nil || !x.begun {
 		x = s.begin(ctx)
 	} else {
@@ -45,7 +45,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 }
 
 func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
-	x := s.newExchange(ctx, ctx.Conn().(*conn)) //nolint:forcetypeassert // every connection comes from listener
+	x := s.newExchange(ctx, ctx.Conn().(*conn))
 	x.begun = true
 	for _, run := range before {
 		if err := run(x); err != nil {
@@ -58,6 +58,6 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
 
 // malformed answers what fasthttp could not read as a request.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
-	x := s.newExchange(ctx, ctx.Conn().(*conn)) //nolint:forcetypeassert // every connection comes from listener
+	x := s.newExchange(ctx, ctx.Conn().(*conn))
 	x.respondError(framingError(err))
 }

@@ -124,7 +124,7 @@ func attempts(v *victim, op *s3op.Operation) []request {
 
 // TestIsolation takes every operation of the table to account A's bucket with
 // account B's key.
-func TestIsolation(t *testing.T) {
+func TestIsolation(t *testing.T) { //nolint:tparallel // the steps build on each other
 	t.Parallel()
 	g := newGateway(t, options{})
 	v := newVictim(t, g)

@@ -231,25 +231,25 @@ var ourFault = map[string]bool{
 
 func (x *exchange) documentError(e *s3xml.Error) error {
 	if ourFault[e.Code] {
-		return &s3Error{code: "ServiceUnavailable", cause: &backendFault{e.Code, e.Message}}
+		return &s3Error{code: "ServiceUnavailable", cause: &faultError{e.Code, e.Message}}
 	}
 	code, message, ok := s3xml.MapCode(e.Code)
 	if !ok {
 		code, message = "InternalError", ""
 	}
 	if _, known := codes[code]; !known {
-		return &s3Error{code: "InternalError", cause: &backendFault{e.Code, e.Message}}
+		return &s3Error{code: "InternalError", cause: &faultError{e.Code, e.Message}}
 	}
 	if own := codes[code].message; own != "" && message == "" {
 		message = own
 	}
-	return &s3Error{code: code, message: message, cause: &backendFault{e.Code, e.Message}}
+	return &s3Error{code: code, message: message, cause: &faultError{e.Code, e.Message}}
 }
 
-// backendFault is what the backend said, for the log.
-type backendFault struct{ code, message string }
+// faultError is what the backend said, for the log.
+type faultError struct{ code, message string }
 
-func (e *backendFault) Error() string { return "backend: " + e.code + ": " + e.message }
+func (e *faultError) Error() string { return "backend: " + e.code + ": " + e.message }
 
 // statusError is for answers without a document: HEAD above all.
 func (x *exchange) statusError(status int) error {
@@ -257,7 +257,7 @@ func (x *exchange) statusError(status int) error {
 		304: "NotModified", 400: "InvalidRequest", 404: "NotFound", 405: "MethodNotAllowed", 409: "OperationAborted",
 		412: "PreconditionFailed", 416: "InvalidRange", 429: "SlowDown", 503: "ServiceUnavailable", 501: "NotImplemented",
 	}[status]
-	cause := &backendFault{strconv.Itoa(status), "no document"}
+	cause := &faultError{strconv.Itoa(status), "no document"}
 	switch {
 	case ok:
 		return &s3Error{code: code, cause: cause}

@@ -21,7 +21,7 @@ import (
 
 // TestRules_refused replays what the rules and advisories warn of: signed by a
 // tenant, at its own bucket. After each, nothing has appeared or gone.
-func TestRules_refused(t *testing.T) {
+func TestRules_refused(t *testing.T) { //nolint:tparallel // one bucket, looked at afterwards
 	t.Parallel()
 	g := newGateway(t, options{})
 	tn := g.tenant()
@@ -182,7 +182,7 @@ func TestRules_noEffect(t *testing.T) {
 // ends or the deadline passes.
 func rawSocket(t *testing.T, addr string, pieces ...string) string {
 	t.Helper()
-	c, err := net.Dial("tcp", addr) //nolint:noctx // loopback
+	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestRules_C7_emptyBodyWithExpect(t *testing.T) {
 	g := newGateway(t, options{})
 	e := g.tenant().raw()
 	e.do(t, &request{method: "PUT", path: "/expectant"})
-	c, err := net.Dial("tcp", g.addr) //nolint:noctx // loopback
+	c, err := net.Dial("tcp", g.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestRules_C7_emptyBodyWithExpect(t *testing.T) {
 
 // TestRules_C12_slowClients: no progress ends the connection, in the head, in
 // the body and while reading.
-func TestRules_C12_slowClients(t *testing.T) {
+func TestRules_C12_slowClients(t *testing.T) { //nolint:tparallel // the group waits for its parallel parts
 	t.Parallel()
 	g := newGateway(t, options{limits: proxy.Limits{HeadTimeout: 300 * time.Millisecond, Stall: 300 * time.Millisecond, Grace: 300 * time.Millisecond, Idle: 300 * time.Millisecond}})
 	tn := g.tenant()
@@ -328,7 +328,7 @@ func TestRules_C12_slowClients(t *testing.T) {
 	e.do(t, &request{method: "PUT", path: "/slow-test"})
 	put := e.build(t, &request{method: "PUT", path: "/slow-test/half", body: make([]byte, 100_000)})
 	wire := wireOf(t, put)
-	t.Run("group", func(t *testing.T) { //nolint:tparallel // waits for its parallel parts
+	t.Run("group", func(t *testing.T) {
 		for name, write := range map[string]string{
 			"idle":        "",
 			"half a head": "GET /slow-test HTTP/1.1\r\nHost: loc",
@@ -336,7 +336,7 @@ func TestRules_C12_slowClients(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				c, err := net.Dial("tcp", g.addr) //nolint:noctx // loopback
+				c, err := net.Dial("tcp", g.addr)
 				if err != nil {
 					t.Fatal(err)
 				}

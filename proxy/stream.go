@@ -12,7 +12,6 @@ import (
 type answerStream struct {
 	x     *exchange
 	names *s3xml.Names
-	bytes int64
 }
 
 // SupportsBodyWriteTo makes fasthttp hand over its writer, whose ReadFrom ends

@@ -100,7 +100,7 @@ func TestB20_oneChunk(t *testing.T) {
 
 // TestMinioGo: signed chunks without Content-Encoding over http, unsigned over
 // https, with and without trailing checksums, and parts.
-func TestMinioGo(t *testing.T) {
+func TestMinioGo(t *testing.T) { //nolint:tparallel // uploads of 20 MiB, one after the other
 	t.Parallel()
 	g := newGateway(t, options{tls: true})
 	tn := g.tenant()

@@ -1,7 +1,7 @@
 package sigv4
 
 import (
-	"crypto/sha1" //nolint:gosec // x-amz-checksum-sha1 is what S3 defines
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"hash"

@@ -225,7 +225,7 @@ func (c *ChunkReader) verifyChunk() error {
 	if !c.signed {
 		return nil
 	}
-	w := works.Get().(*work) //nolint:forcetypeassert // the pool holds nothing else
+	w := works.Get().(*work)
 	defer works.Put(w)
 	w.sts = append(w.sts[:0], algorithm+"-PAYLOAD\n"...)
 	w.sts = c.appendChain(w.sts)
@@ -379,7 +379,7 @@ func (c *ChunkReader) verifyTrailer(name, value, signature []byte) error {
 	if signature == nil {
 		return failed(ErrSignatureDoesNotMatch, "The trailer has no x-amz-trailer-signature.")
 	}
-	w := works.Get().(*work) //nolint:forcetypeassert // the pool holds nothing else
+	w := works.Get().(*work)
 	defer works.Put(w)
 	copy(c.current[:], signature)
 	w.canon.buf = append(append(append(append(w.canon.buf[:0], name...), ':'), value...), '\n')

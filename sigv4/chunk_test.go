@@ -41,7 +41,7 @@ func whole(r io.Reader) io.Reader { return r }
 // not none.
 func signedUpload(t testing.TB, data []byte, sum sigv4.Checksum) *upload {
 	t.Helper()
-	r, err := http.NewRequest(http.MethodPut, "http://h.test/b/k", bytes.NewReader(data)) //nolint:noctx // not sent
+	r, err := http.NewRequest(http.MethodPut, "http://h.test/b/k", bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,7 +137,7 @@ func hashOf(body string) string {
 // TestVerify_B30_aws: what AWS's SDK signs, we verify.
 func TestVerify_B30_aws(t *testing.T) {
 	t.Parallel()
-	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable on purpose
+	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range 2000 {
 		r := random(rng)
 		awsSign(t, r, hashOf("body"))
@@ -149,7 +149,7 @@ func TestVerify_B30_aws(t *testing.T) {
 
 func TestVerify_B30_awsPresigned(t *testing.T) {
 	t.Parallel()
-	rng := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // repeatable on purpose
+	rng := rand.New(rand.NewPCG(3, 4))
 	s := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
 	for i := range 1000 {
 		r := random(rng)
@@ -177,7 +177,7 @@ func TestVerify_B30_awsPresigned(t *testing.T) {
 
 func TestVerify_B30_minio(t *testing.T) {
 	t.Parallel()
-	rng := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // repeatable on purpose
+	rng := rand.New(rand.NewPCG(5, 6))
 	for i := range 500 {
 		r := random(rng)
 		r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
@@ -196,7 +196,7 @@ func TestVerify_B30_minio(t *testing.T) {
 // verify, unless the change means the same to AWS's own signer.
 func TestVerify_B30_everyByte(t *testing.T) {
 	t.Parallel()
-	rng := rand.New(rand.NewPCG(7, 8)) //nolint:gosec // repeatable on purpose
+	rng := rand.New(rand.NewPCG(7, 8))
 	for range 25 {
 		r := random(rng)
 		awsSign(t, r, hashOf("body"))
@@ -255,7 +255,7 @@ func sameMeaning(a, b *wire) bool {
 // TestAppendAuthorization signs as for the backend; AWS's signer agrees.
 func TestAppendAuthorization(t *testing.T) {
 	t.Parallel()
-	rng := rand.New(rand.NewPCG(9, 10)) //nolint:gosec // repeatable on purpose
+	rng := rand.New(rand.NewPCG(9, 10))
 	for range 500 {
 		r := random(rng)
 		awsSign(t, r, "UNSIGNED-PAYLOAD")

@@ -228,7 +228,7 @@ func (a *Auth) ParseForm(fields []Field, o Options) error {
 
 // VerifyPolicy checks the form's signature in constant time.
 func (a *Auth) VerifyPolicy(policy string, k *SigningKey) error {
-	w := works.Get().(*work) //nolint:forcetypeassert // the pool holds nothing else
+	w := works.Get().(*work)
 	defer works.Put(w)
 	w.sts = append(w.sts[:0], policy...)
 	if subtle.ConstantTimeCompare(w.sign(w.hex[:0], k, w.sts), a.signature) != 1 {
@@ -239,7 +239,7 @@ func (a *Auth) VerifyPolicy(policy string, k *SigningKey) error {
 
 // SignPolicy returns the x-amz-signature of a policy's base64 text.
 func SignPolicy(policy string, k *SigningKey) string {
-	w := works.Get().(*work) //nolint:forcetypeassert // the pool holds nothing else
+	w := works.Get().(*work)
 	defer works.Put(w)
 	return string(w.sign(nil, k, []byte(policy)))
 }

@@ -11,7 +11,7 @@ import (
 // with host, x-amz-date (of t) and x-amz-content-sha256 (payload); every one
 // of them is signed. It allocates nothing once its buffers have grown.
 func AppendAuthorization(dst []byte, r *Request, accessKeyID string, k *SigningKey, payload []byte, t time.Time) []byte {
-	w := works.Get().(*work) //nolint:forcetypeassert // the pool holds nothing else
+	w := works.Get().(*work)
 	defer works.Put(w)
 	w.signed = sortedNames(w.signed[:0], r.Headers)
 	canonicalRequest := w.canon.request(r, w.signed, "", payload)
@@ -60,7 +60,7 @@ func sortedNames(dst [][]byte, headers []Header) [][]byte {
 // the authentication, the signature last. r.Headers are the headers that the
 // holder of the URL must send, with host.
 func Presign(r *Request, accessKeyID string, k *SigningKey, expires time.Duration, t time.Time) []byte {
-	w := works.Get().(*work) //nolint:forcetypeassert // the pool holds nothing else
+	w := works.Get().(*work)
 	defer works.Put(w)
 	w.signed = sortedNames(w.signed[:0], r.Headers)
 	var credential []byte

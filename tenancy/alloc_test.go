@@ -8,7 +8,7 @@ import (
 )
 
 // Not parallel: AllocsPerRun counts what the whole process allocates.
-func TestDirectory_cachedHitAllocatesNothing(t *testing.T) { //nolint:paralleltest // see above
+func TestDirectory_cachedHitAllocatesNothing(t *testing.T) {
 	f := newFixture(t)
 	d := f.directory()
 	ctx := t.Context()

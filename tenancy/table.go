@@ -127,7 +127,7 @@ func (t *table[V]) reload(ctx context.Context, key string, hash, gen uint64) (*e
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		return r.Val.(*entry[V]), nil //nolint:forcetypeassert // DoChan returns what the function above did
+		return r.Val.(*entry[V]), nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

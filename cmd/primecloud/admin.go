@@ -16,7 +16,7 @@ func (n *node) listenAdmin() error {
 	if n.cfg.AdminAddr == "" {
 		return nil
 	}
-	l, err := net.Listen("tcp", n.cfg.AdminAddr) //nolint:noctx // at start
+	l, err := net.Listen("tcp", n.cfg.AdminAddr)
 	if err != nil {
 		return err
 	}

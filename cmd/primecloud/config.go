@@ -53,7 +53,7 @@ func (d *duration) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-func (d duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+func (d duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil } //nolint:unparam // encoding.TextMarshaler
 
 func defaultConfig() Config {
 	return Config{

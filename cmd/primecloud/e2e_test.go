@@ -82,7 +82,7 @@ type process struct {
 func (in *installation) serveProcess() *process {
 	in.t.Helper()
 	ready := filepath.Join(in.t.TempDir(), "ready")
-	p := &process{cmd: exec.CommandContext(in.t.Context(), os.Args[0], "-test.run=^$"), log: &bytes.Buffer{}} //nolint:gosec // itself
+	p := &process{cmd: exec.CommandContext(in.t.Context(), os.Args[0], "-test.run=^$"), log: &bytes.Buffer{}}
 	p.cmd.Env = append(os.Environ(), "PRIMECLOUD_CHILD_READY="+ready, "PRIMECLOUD_CHILD_DATABASE_URL="+in.db.URL(pg.RoleGateway), "PRIMECLOUD_CHILD_KEYRING_FILE="+in.keyring)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

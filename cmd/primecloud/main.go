@@ -55,7 +55,7 @@ type command struct {
 
 var commands []command
 
-func init() { //nolint:gochecknoinits // the table's entries refer to the table, for help
+func init() {
 	commands = []command{
 		{"dev", "", "run everything on this machine: PostgreSQL, MinIO, gateway, two demo accounts", (*cli).dev},
 		{"serve", "", "run the roles of this node (gateway)", (*cli).serve},

@@ -184,7 +184,7 @@ func (n *node) listen() error {
 		if addr == "" {
 			return nil
 		}
-		l, err := net.Listen("tcp", addr) //nolint:noctx // at start
+		l, err := net.Listen("tcp", addr)
 		if err != nil {
 			return err
 		}

@@ -77,7 +77,7 @@ func (c *child) wait(ctx context.Context, ready func(context.Context) error) err
 		}
 		select {
 		case <-c.done:
-			return fmt.Errorf("%s ended before it was ready (%v): %s", c.name, c.err, c.tail)
+			return fmt.Errorf("%s ended before it was ready (%w): %s", c.name, c.err, c.tail)
 		case <-ctx.Done():
 			c.kill()
 			return fmt.Errorf("%s was not ready in time: %w: %s", c.name, err, c.tail)
@@ -149,5 +149,5 @@ func freePort() (int, error) {
 		return 0, err
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert // a TCP listener's
+	return l.Addr().(*net.TCPAddr).Port, nil
 }

@@ -109,7 +109,7 @@ func TestChildrenDieWithTheirParent(t *testing.T) {
 			continue
 		}
 		waitFor(t, "MinIO to be gone", func() bool {
-			resp, err := http.Get(url) //nolint:noctx // refused at once or answered at once
+			resp, err := http.Get(url)
 			if err == nil {
 				_, _ = io.Copy(io.Discard, resp.Body)
 				_ = resp.Body.Close()

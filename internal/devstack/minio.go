@@ -107,7 +107,7 @@ func StartMinIO(ctx context.Context, cfg MinIOConfig) (*MinIO, error) {
 }
 
 func (m *MinIO) run(ctx context.Context, bin string, cfg *MinIOConfig, s *minioSecrets) error {
-	cmd := exec.Command(bin, "server", "--quiet", "--anonymous", //nolint:gosec,noctx // a fixed program; it is stopped by Stop
+	cmd := exec.Command(bin, "server", "--quiet", "--anonymous",
 		"--address", "127.0.0.1:"+strconv.Itoa(m.Port), "--certs-dir", filepath.Join(cfg.Dir, "certs"), filepath.Join(cfg.Dir, "data"))
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "MINIO_") && !strings.HasPrefix(kv, "AWS_") {

@@ -90,7 +90,7 @@ func runPostgres(ctx context.Context, bin, dir string, cfg *PostgresConfig) (*Po
 	if !cfg.Durable {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 	}
-	cmd := exec.Command(filepath.Join(bin, "postgres"), args...) //nolint:gosec,noctx // a fixed program; it is stopped by Stop
+	cmd := exec.Command(filepath.Join(bin, "postgres"), args...)
 	asUser(cmd)
 	c, err := start("postgres", cmd, syscall.SIGQUIT, cfg.Log)
 	if err != nil {
@@ -114,7 +114,7 @@ func (p *Postgres) answers(ctx context.Context) error {
 	}
 	body := binary.BigEndian.AppendUint32(nil, 3<<16)
 	body = append(body, "user\x00"+superuser+"\x00database\x00postgres\x00\x00"...)
-	if _, err := c.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(body)+4)), body...)); err != nil { //nolint:gosec // short
+	if _, err := c.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(body)+4)), body...)); err != nil {
 		return err
 	}
 	var kind [1]byte
@@ -131,7 +131,7 @@ func initdb(ctx context.Context, bin, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", dir, "-U", superuser, "--auth=trust", //nolint:gosec // a fixed program
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", dir, "-U", superuser, "--auth=trust",
 		"-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
 	asUser(cmd)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -190,7 +190,7 @@ func postgresBin(ctx context.Context, log io.Writer) (string, error) {
 	}
 	progress(log, "installing PostgreSQL (apt-get install postgresql)")
 	for _, args := range [][]string{{"update"}, {"install", "-y", "--no-install-recommends", "postgresql"}} {
-		cmd := exec.CommandContext(ctx, apt, args...) //nolint:gosec // a fixed program
+		cmd := exec.CommandContext(ctx, apt, args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("apt-get %s: %w: %s", strings.Join(args, " "), err, out)
@@ -209,7 +209,7 @@ func findPostgres() string {
 		dirs = append([]string{filepath.Dir(path)}, dirs...)
 	}
 	for _, dir := range dirs {
-		out, err := exec.Command(filepath.Join(dir, "postgres"), "--version").Output() //nolint:gosec,noctx // prints and ends
+		out, err := exec.Command(filepath.Join(dir, "postgres"), "--version").Output()
 		if err != nil {
 			continue
 		}

@@ -47,7 +47,7 @@ func EnsureTool(ctx context.Context, name, module string, log io.Writer) (string
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // programs, readable by all
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
 	bin := filepath.Join(dir, name)
@@ -73,8 +73,8 @@ func EnsureTool(ctx context.Context, name, module string, log io.Writer) (string
 		return "", err
 	}
 	defer os.RemoveAll(stage)
-	cmd := exec.CommandContext(ctx, goTool, "install", module) //nolint:gosec // fixed arguments
-	cmd.Dir = stage                                            // outside any module
+	cmd := exec.CommandContext(ctx, goTool, "install", module)
+	cmd.Dir = stage // outside any module
 	cmd.Env = append(os.Environ(), "GOBIN="+stage, "GOFLAGS=-buildvcs=false", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go install %s: %w: %s", module, err, out)
@@ -89,7 +89,7 @@ func lockFile(path string) (unlock func(), err error) {
 		return nil, err
 	}
 	for {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX) //nolint:gosec // a descriptor fits
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
 		if !errors.Is(err, syscall.EINTR) {
 			break
 		}

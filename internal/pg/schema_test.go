@@ -26,7 +26,7 @@ func TestSchema(t *testing.T) {
 	t.Parallel()
 	got := dump(t, testenv.Postgres(t).OwnerURL())
 	if *update {
-		if err := os.WriteFile("schema.sql", got, 0o644); err != nil { //nolint:gosec // it is source
+		if err := os.WriteFile("schema.sql", got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -43,7 +43,7 @@ func TestSchema(t *testing.T) {
 // database's name: comments, settings, \restrict, goose's own table.
 func dump(t *testing.T, url string) []byte {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), pgDump(t), "--schema-only", "--exclude-table=goose_db_version*", "--dbname="+url).Output() //nolint:gosec // our own database
+	out, err := exec.CommandContext(t.Context(), pgDump(t), "--schema-only", "--exclude-table=goose_db_version*", "--dbname="+url).Output()
 	if err != nil {
 		var failed *exec.ExitError
 		if errors.As(err, &failed) {

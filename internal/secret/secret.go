@@ -140,7 +140,7 @@ func cut(b []byte) (field, rest []byte, ok bool) {
 	if size <= 0 || n > uint64(len(b)-size) {
 		return nil, nil, false
 	}
-	return b[size : size+int(n)], b[size+int(n):], true //nolint:gosec // n is at most len(b)
+	return b[size : size+int(n)], b[size+int(n):], true
 }
 
 func newGCM(key []byte) (cipher.AEAD, error) {

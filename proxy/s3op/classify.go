@@ -6,21 +6,21 @@ import (
 	"github.com/primecloudpro/primecloud/sigv4"
 )
 
-// Refusal is why a request is no operation of the table. Code is S3's error
+// RefusalError is why a request is no operation of the table. Code is S3's error
 // code. Refusals made here are shared values: do not change them.
-type Refusal struct {
+type RefusalError struct {
 	Code    string
 	Message string
 }
 
-func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
+func (r *RefusalError) Error() string { return r.Code + ": " + r.Message }
 
 var (
-	errMethod = &Refusal{"MethodNotAllowed", "The specified method is not allowed against this resource."}
-	errTwo    = &Refusal{"InvalidArgument", "The request names more than one sub-resource; send one at a time."}
-	errQuery  = &Refusal{"NotImplemented", "The request has a query parameter that this operation does not take."}
-	errList   = &Refusal{"InvalidArgument", "list-type must be 2."}
-	errPart   = &Refusal{"InvalidArgument", "partNumber and uploadId must both be given."}
+	errMethod = &RefusalError{"MethodNotAllowed", "The specified method is not allowed against this resource."}
+	errTwo    = &RefusalError{"InvalidArgument", "The request names more than one sub-resource; send one at a time."}
+	errQuery  = &RefusalError{"NotImplemented", "The request has a query parameter that this operation does not take."}
+	errList   = &RefusalError{"InvalidArgument", "list-type must be 2."}
+	errPart   = &RefusalError{"InvalidArgument", "partNumber and uploadId must both be given."}
 )
 
 type row struct {
@@ -31,7 +31,7 @@ type row struct {
 
 var (
 	rows       [Object + 1]map[string]*row
-	refusals   = map[string]*Refusal{}
+	refusals   = map[string]*RefusalError{}
 	selectors  = map[string]struct{}{} // every name that selects a row for some method
 	byName     = map[string]*Operation{}
 	authParams = map[string]struct{}{
@@ -40,7 +40,7 @@ var (
 	}
 )
 
-func init() { //nolint:gochecknoinits // an index over an immutable table, not state
+func init() {
 	for level := range rows {
 		rows[level] = map[string]*row{}
 	}
@@ -66,7 +66,7 @@ func init() { //nolint:gochecknoinits // an index over an immutable table, not s
 		}
 	}
 	for _, r := range refused {
-		refusals[r.selector] = &Refusal{"NotImplemented", r.sentence}
+		refusals[r.selector] = &RefusalError{"NotImplemented", r.sentence}
 		selectors[r.selector] = struct{}{}
 	}
 }
@@ -105,7 +105,7 @@ func Hoisted(name []byte) bool { return hasFoldPrefix(name, prefixAmz) && !AuthP
 //
 // Exactly one sub-resource may be named (D13: MinIO takes the first route that
 // matches), and every other parameter must be one the operation takes.
-func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) (*Operation, *Refusal) {
+func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) (*Operation, *RefusalError) {
 	m := rows[level][string(method)]
 	if m == nil {
 		return nil, unknownMethod(query)
@@ -161,7 +161,7 @@ func version2(name []byte) bool {
 	return string(name) == "AWSAccessKeyId" || string(name) == "Signature" || string(name) == "Expires"
 }
 
-func unknownMethod(query []sigv4.Param) *Refusal {
+func unknownMethod(query []sigv4.Param) *RefusalError {
 	for i := range query {
 		if r := refusals[string(query[i].Name)]; r != nil {
 			return r
@@ -170,7 +170,7 @@ func unknownMethod(query []sigv4.Param) *Refusal {
 	return errMethod
 }
 
-func refusalOf(selector []byte) *Refusal {
+func refusalOf(selector []byte) *RefusalError {
 	if r := refusals[string(selector)]; r != nil {
 		return r
 	}

@@ -19,7 +19,7 @@ func TestCompatibilityPage(t *testing.T) {
 	t.Parallel()
 	want := page()
 	if *update {
-		if err := os.WriteFile(pageFile, []byte(want), 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(pageFile, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -85,7 +85,7 @@ type exchange struct {
 var heads = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
 func (x *exchange) exchangeHead(req *Request, resp *Response) error {
-	head := heads.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	head := heads.Get().(*[]byte)
 	defer heads.Put(head)
 	*head = req.Head((*head)[:0], x.conn.endpoint)
 	if err := x.conn.write(*head); err != nil {
@@ -96,7 +96,7 @@ func (x *exchange) exchangeHead(req *Request, resp *Response) error {
 }
 
 func (x *exchange) exchangeBody(req *Request, resp *Response) error {
-	head := heads.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	head := heads.Get().(*[]byte)
 	defer heads.Put(head)
 	*head = req.Head((*head)[:0], x.conn.endpoint)
 	w := &bodyWriter{x: x, head: *head}

@@ -144,10 +144,10 @@ func (r *Response) frame(noBody bool) error {
 		switch {
 		case equalFold(name, "content-length"):
 			n, err := strconv.ParseUint(string(value), 10, 62)
-			if err != nil || value[0] == '+' || length >= 0 && int64(n) != length { //nolint:gosec // 62 bits
+			if err != nil || value[0] == '+' || length >= 0 && int64(n) != length {
 				return fmt.Errorf("%w: content-length", errHead)
 			}
-			length = int64(n) //nolint:gosec // 62 bits
+			length = int64(n)
 		case equalFold(name, "transfer-encoding"):
 			if !bytes.EqualFold(value, []byte("chunked")) || r.chunked {
 				return fmt.Errorf("%w: transfer-encoding", errHead)
@@ -248,7 +248,7 @@ func (r *Response) SpliceTo(w io.Writer, step int64) (total int64, err error) {
 }
 
 func (r *Response) copyTo(w io.Writer) (total int64, err error) {
-	buf := copyBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
 	for {
 		n, err := r.Read(*buf)
