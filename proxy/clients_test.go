@@ -16,7 +16,7 @@ import (
 // client is a stock S3 client, run with nothing but endpoint and keys.
 type client struct {
 	name string
-	need string // its program
+	need string // a command that succeeds where it is installed
 	run  func(t *testing.T, c *clientRun)
 }
 
@@ -47,13 +47,13 @@ func (c *clientRun) must(t *testing.T, name string, args ...string) string {
 }
 
 var clients = []client{
-	{"awscli", "/usr/bin/aws", awscli},
-	{"boto3", "/usr/bin/python3", func(t *testing.T, c *clientRun) { c.must(t, "/usr/bin/python3", abs(t, "testdata/boto.py")) }},
-	{"rclone", "rclone", rclone},
-	{"s3cmd", "s3cmd", s3cmd},
-	{"restic", "restic", restic},
-	{"s3fs", "s3fs", s3fs},
-	{"aws-sdk-js", "node", func(t *testing.T, c *clientRun) { c.must(t, "node", abs(t, "testdata/js/client.mjs")) }},
+	{"awscli", "/usr/bin/aws --version", awscli},
+	{"boto3", "/usr/bin/python3 testdata/boto.py --installed", func(t *testing.T, c *clientRun) { c.must(t, "/usr/bin/python3", abs(t, "testdata/boto.py")) }},
+	{"rclone", "rclone version", rclone},
+	{"s3cmd", "s3cmd --version", s3cmd},
+	{"restic", "restic version", restic},
+	{"s3fs", "s3fs --version", s3fs},
+	{"aws-sdk-js", "node testdata/js/client.mjs --installed", func(t *testing.T, c *clientRun) { c.must(t, "node", abs(t, "testdata/js/client.mjs")) }},
 }
 
 // TestClients runs each client over http and https: SDKs frame uploads
@@ -65,11 +65,12 @@ func TestClients(t *testing.T) {
 		for _, scheme := range []string{"http", "https"} {
 			t.Run(cl.name+"/"+scheme, func(t *testing.T) {
 				t.Parallel()
-				if _, err := exec.LookPath(cl.need); err != nil {
+				need := strings.Fields(cl.need)
+				if err := exec.CommandContext(t.Context(), need[0], need[1:]...).Run(); err != nil {
 					if os.Getenv("PRIMECLOUD_TEST_STRICT") == "1" {
-						t.Fatal(err)
+						t.Fatalf("%s: %v", cl.need, err)
 					}
-					t.Skip(err)
+					t.Skipf("%s: %v", cl.need, err)
 				}
 				tn := g.tenant()
 				t.Cleanup(func() {

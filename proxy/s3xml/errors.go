@@ -42,7 +42,10 @@ func ParseError(doc []byte) (*Error, error) {
 
 // AppendError appends an error document.
 func AppendError(dst []byte, e *Error) []byte {
-	dst = append(dst, xml.Header...)
+	return appendErrorElement(append(dst, xml.Header...), e)
+}
+
+func appendErrorElement(dst []byte, e *Error) []byte {
 	dst = append(dst, "<Error>"...)
 	for _, f := range [...]struct{ name, value string }{
 		{"Code", e.Code},

@@ -1,10 +1,9 @@
 package s3xml
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"io"
+	"sync"
 )
 
 // Names are what the names in a backend's answer become.
@@ -19,8 +18,8 @@ type Names struct {
 // Result is what passed.
 type Result struct {
 	Root  string // the document's root element
-	Error *Error // an error document, whatever the status was (E8, F7)
-	Bytes int64
+	Error *Error // an error document as the backend wrote it, whatever the status was (E8, F7)
+	Bytes int64  // written to dst
 }
 
 // ErrDocument means that an answer is not well-formed XML, or deeper or wider
@@ -28,276 +27,232 @@ type Result struct {
 var ErrDocument = errors.New("s3xml: the answer is not a well-formed S3 document")
 
 const (
-	maxDepth = 32
-	maxTag   = 64 << 10
-	maxError = 64 << 10
+	windowSize = 32 << 10
+	maxDepth   = 32
+	maxError   = 64 << 10
+	keptOutput = 256 << 10 // a larger buffer is not kept for the next answer
+	emptyReads = 100       // in a row, as bufio allows
 )
 
 // Rewrite copies an answer and replaces the text of the elements that hold
-// names; every other byte stays as it is, keys above all. It works on a window
-// and flushes before it waits, so that white space which the backend sends
-// while it works reaches the client.
+// names; every other byte stays as it is, keys above all. An error document is
+// built anew instead: the backend's code goes through MapCode, and its text
+// stays behind.
+//
+// Memory is a window, whatever the answer's size. What one Read of src gave is
+// one Write to dst before the next Read, so that white space which the backend
+// sends while it works keeps flowing (E8). dst must not keep the slice. When the
+// answer breaks off or is malformed, what came before has been written.
 func Rewrite(dst io.Writer, src io.Reader, n *Names) (Result, error) {
-	out := bufio.NewWriterSize(dst, 32<<10)
-	w := &rewriter{names: n, out: out, in: bufio.NewReaderSize(&flushingReader{src, out}, 32<<10)}
-	err := w.run()
-	if ferr := out.Flush(); err == nil {
-		err = ferr
-	}
-	if w.result.Root == "Error" && err == nil {
-		w.result.Error, err = ParseError(w.errorDoc)
-	}
+	w := rewriters.Get().(*rewriter)
+	defer w.release()
+	w.names = n
+	err := w.copy(dst, src)
 	return w.result, err
 }
 
-type flushingReader struct {
-	src io.Reader
-	out *bufio.Writer
-}
+var rewriters = sync.Pool{New: func() any { return &rewriter{window: make([]byte, windowSize)} }}
 
-func (f *flushingReader) Read(p []byte) (int, error) {
-	if f.out.Buffered() > 0 {
-		if err := f.out.Flush(); err != nil {
-			return 0, err
-		}
-	}
-	return f.src.Read(p)
-}
-
+// rewriter is the state between two pieces of an answer.
 type rewriter struct {
 	names    *Names
-	in       *bufio.Reader
-	out      *bufio.Writer
-	path     []string
-	skip     bool // text is replaced: drop the original
+	window   []byte // what was read
+	out      []byte // what becomes of it
+	mark     markup
+	path     path
+	skip     bool   // text is replaced: drop the original
+	failed   bool   // inside an error document: collect, do not copy
+	errorDoc []byte // the error document as it came
 	result   Result
-	errorDoc []byte
-	tag      []byte
 }
 
-func (w *rewriter) run() error {
-	for {
-		done, err := w.text()
-		if err != nil {
-			return err
-		}
-		if done {
-			if len(w.path) > 0 || w.result.Root == "" {
-				return ErrDocument
+func (w *rewriter) release() {
+	if cap(w.out) > keptOutput {
+		w.out = nil
+	}
+	*w = rewriter{
+		window: w.window, out: w.out[:0], errorDoc: w.errorDoc[:0],
+		mark: markup{b: w.mark.b[:0]}, path: w.path.reset(),
+	}
+	rewriters.Put(w)
+}
+
+func (w *rewriter) copy(dst io.Writer, src io.Reader) error {
+	for empty := 0; empty < emptyReads; empty++ {
+		n, rerr := src.Read(w.window)
+		if n > 0 {
+			empty = -1
+			ferr := w.feed(w.window[:n])
+			if err := w.flush(dst); err != nil {
+				return err
 			}
-			return nil
+			if ferr != nil {
+				return ferr
+			}
 		}
-		if err := w.markup(); err != nil {
-			return err
+		switch {
+		case errors.Is(rerr, io.EOF):
+			return w.end()
+		case rerr != nil:
+			return rerr
 		}
 	}
+	return io.ErrNoProgress
 }
 
-func (w *rewriter) write(b []byte) error {
-	n, err := w.out.Write(b)
+func (w *rewriter) flush(dst io.Writer) error {
+	if len(w.out) == 0 {
+		return nil
+	}
+	n, err := dst.Write(w.out)
 	w.result.Bytes += int64(n)
+	w.out = w.out[:0]
 	return err
 }
 
-// original records the document as it was, for an error document.
-func (w *rewriter) original(b []byte) error {
-	if w.result.Root == "Error" || w.result.Root == "" {
-		if len(w.errorDoc)+len(b) > maxError {
-			if w.result.Root == "Error" {
-				return ErrDocument
-			}
-			return nil
-		}
-		w.errorDoc = append(w.errorDoc, b...)
+func (w *rewriter) end() error {
+	if w.mark.open() || w.path.depth() > 0 || w.result.Root == "" {
+		return ErrDocument
 	}
 	return nil
 }
 
-// text copies character data up to the next markup; done at the end.
-func (w *rewriter) text() (done bool, err error) {
-	for {
-		b, err := w.in.ReadSlice('<')
-		full := errors.Is(err, bufio.ErrBufferFull)
-		if err != nil && !full && !errors.Is(err, io.EOF) {
-			return false, err
-		}
-		end := err == nil
-		if end {
-			b = b[:len(b)-1]
-		}
-		if err := w.original(b); err != nil {
-			return false, err
-		}
-		if !w.skip {
-			if err := w.write(b); err != nil {
-				return false, err
+// feed takes the next piece of the answer, cut anywhere.
+func (w *rewriter) feed(p []byte) error {
+	for len(p) > 0 {
+		if !w.mark.open() {
+			n := textLen(p)
+			if err := w.text(p[:n]); err != nil {
+				return err
+			}
+			if p = p[n:]; len(p) == 0 {
+				return nil
 			}
 		}
-		if !full {
-			return !end, nil
-		}
-	}
-}
-
-// markup reads one tag, comment, CDATA section or declaration whole.
-func (w *rewriter) markup() error {
-	w.tag = append(w.tag[:0], '<')
-	quote := byte(0)
-	for {
-		c, err := w.in.ReadByte()
+		n, done, err := w.mark.feed(p)
 		if err != nil {
-			if errors.Is(err, io.EOF) {
-				return ErrDocument
-			}
 			return err
 		}
-		w.tag = append(w.tag, c)
-		if len(w.tag) > maxTag {
-			return ErrDocument
-		}
-		switch {
-		case special(w.tag):
-			if !specialEnded(w.tag) {
-				continue
+		p = p[n:]
+		if done {
+			if err := w.markup(); err != nil {
+				return err
 			}
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-			continue
-		case c == '"' || c == '\'':
-			quote = c
-			continue
-		case c != '>':
-			continue
+			w.mark.reset()
 		}
-		break
 	}
-	if err := w.original(w.tag); err != nil {
-		return err
-	}
-	switch {
-	case special(w.tag):
-		if w.skip {
-			return nil
-		}
-		return w.write(w.tag)
-	case w.tag[1] == '/':
-		return w.endTag()
-	}
-	return w.startTag()
+	return nil
 }
 
-func special(tag []byte) bool { return len(tag) > 1 && (tag[1] == '!' || tag[1] == '?') }
-
-func specialEnded(tag []byte) bool {
-	switch {
-	case bytes.HasPrefix(tag, []byte("<!--")):
-		return len(tag) >= 7 && bytes.HasSuffix(tag, []byte("-->"))
-	case bytes.HasPrefix(tag, []byte("<![CDATA[")):
-		return bytes.HasSuffix(tag, []byte("]]>"))
-	case len(tag) < 9 && (bytes.HasPrefix([]byte("<!--"), tag) || bytes.HasPrefix([]byte("<![CDATA["), tag)):
-		return false
-	case tag[1] == '?':
-		return bytes.HasSuffix(tag, []byte("?>"))
+func (w *rewriter) emit(b []byte) error {
+	if !w.failed {
+		w.out = append(w.out, b...)
+		return nil
 	}
-	return tag[len(tag)-1] == '>'
+	if len(w.errorDoc)+len(b) > maxError {
+		return ErrDocument
+	}
+	w.errorDoc = append(w.errorDoc, b...)
+	return nil
+}
+
+func (w *rewriter) text(b []byte) error {
+	switch {
+	case w.path.depth() == 0 && !white(b):
+		return ErrDocument
+	case w.skip:
+		return nil
+	}
+	return w.emit(b)
+}
+
+func (w *rewriter) markup() error {
+	switch {
+	case w.mark.kind == kindStart:
+		return w.startTag()
+	case w.mark.kind == kindEnd:
+		return w.endTag()
+	case w.skip:
+		return nil
+	case w.mark.kind == kindCDATA && w.path.depth() == 0:
+		return ErrDocument
+	}
+	return w.emit(w.mark.b)
 }
 
 func (w *rewriter) startTag() error {
-	if w.skip {
+	name := w.mark.name()
+	if w.skip || len(name) == 0 {
 		return ErrDocument // an element inside one that holds a name
 	}
-	name := tagName(w.tag[1 : len(w.tag)-1])
-	if len(w.path) == 0 {
+	root := w.path.depth() == 0
+	if root {
 		if w.result.Root != "" {
 			return ErrDocument
 		}
-		w.result.Root = name
-		if name != "Error" {
-			w.errorDoc = nil
-		}
+		w.result.Root = string(local(name))
+		w.failed = w.result.Root == "Error"
 	}
-	if err := w.write(w.tag); err != nil {
+	if err := w.emit(w.mark.b); err != nil {
 		return err
 	}
-	if bytes.HasSuffix(w.tag, []byte("/>")) {
+	if w.mark.selfClosing() {
+		if root && w.failed {
+			return w.errorEnd()
+		}
 		return nil
 	}
-	if len(w.path) >= maxDepth {
+	if w.path.depth() >= maxDepth {
 		return ErrDocument
 	}
-	w.path = append(w.path, name)
-	if value, ok := w.replacement(); ok {
+	w.path.push(name)
+	if value, ok := w.replacement(); ok && !w.failed {
 		w.skip = true
-		return w.write(appendText(nil, value))
+		w.out = appendText(w.out, value)
 	}
 	return nil
 }
 
 func (w *rewriter) endTag() error {
-	n := len(w.path)
-	if n == 0 || tagName(w.tag[2:len(w.tag)-1]) != w.path[n-1] {
+	if w.path.depth() == 0 || string(w.mark.name()) != string(w.path.top()) {
 		return ErrDocument
 	}
-	w.path = w.path[:n-1]
+	w.path.pop()
 	w.skip = false
-	return w.write(w.tag)
+	if err := w.emit(w.mark.b); err != nil {
+		return err
+	}
+	if w.failed && w.path.depth() == 0 {
+		return w.errorEnd()
+	}
+	return nil
 }
 
-func tagName(b []byte) string {
-	if i := bytes.IndexAny(b, " \t\r\n/"); i >= 0 {
-		b = b[:i]
+// errorEnd puts the gateway's error document in the place of the backend's.
+func (w *rewriter) errorEnd() error {
+	e, err := ParseError(w.errorDoc)
+	if err != nil {
+		return ErrDocument
 	}
-	if i := bytes.IndexByte(b, ':'); i >= 0 {
-		b = b[i+1:]
-	}
-	return string(b)
+	w.result.Error = e
+	w.failed = false
+	w.out = appendErrorElement(w.out, e.forClient(w.names))
+	return nil
 }
 
-// replacement decides by the element's path in the known documents (F1).
-func (w *rewriter) replacement() (string, bool) {
-	n := len(w.path)
-	if n < 2 {
-		return "", false
+// forClient is the error with the client's names and nothing of the backend's
+// text, which may name buckets, paths or hosts (F1, F4).
+func (e *Error) forClient(n *Names) *Error {
+	code, message, ok := MapCode(e.Code)
+	if !ok {
+		code = "InternalError"
 	}
-	root, parent, name := w.path[0], w.path[n-2], w.path[n-1]
-	if parent == "Owner" || parent == "Initiator" {
-		switch name {
-		case "ID":
-			return w.names.Owner, true
-		case "DisplayName":
-			return w.names.OwnerName, true
-		}
-		return "", false
+	if message == "" {
+		message = "The request could not be completed."
 	}
-	if n != 2 {
-		return "", false
+	out := &Error{Code: code, Message: message, Key: e.Key, Resource: n.Resource, RequestID: n.RequestID, HostID: n.HostID}
+	if e.BucketName != "" {
+		out.BucketName = n.Bucket
 	}
-	switch root {
-	case "ListBucketResult", "ListVersionsResult":
-		return w.names.Bucket, name == "Name"
-	case "ListMultipartUploadsResult", "ListPartsResult", "InitiateMultipartUploadResult":
-		return w.names.Bucket, name == "Bucket"
-	case "CompleteMultipartUploadResult":
-		if name == "Location" {
-			return w.names.Location, true
-		}
-		return w.names.Bucket, name == "Bucket"
-	case "Error":
-		switch name {
-		case "BucketName":
-			return w.names.Bucket, true
-		case "Resource":
-			return w.names.Resource, true
-		case "RequestId":
-			return w.names.RequestID, true
-		case "HostId":
-			return w.names.HostID, true
-		case "Message":
-			// The backend's text may name buckets, paths or hosts.
-			return "The request could not be completed.", true
-		}
-	}
-	return "", false
+	return out
 }

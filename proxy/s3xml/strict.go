@@ -89,4 +89,7 @@ func encode(v any, seen map[string]int) ([]byte, error) {
 	return out, nil
 }
 
-func rootOf(doc []byte) string { return tagName(doc[1 : bytes.IndexByte(doc, '>')+0]) }
+func rootOf(doc []byte) string {
+	name, _, _ := bytes.Cut(doc[1:bytes.IndexByte(doc, '>')], []byte(" "))
+	return string(name)
+}

@@ -1,11 +1,15 @@
 """boto3, stock: what it moves must come back, presigned and by form too."""
 import io
 import os
+import sys
 import urllib.request
 
 import boto3
 from botocore.client import Config
 from botocore.exceptions import ClientError
+
+if "--installed" in sys.argv:
+    sys.exit()
 
 bucket, path = os.environ["BUCKET"], os.environ["FILE"]
 s3 = boto3.client("s3", endpoint_url=os.environ["ENDPOINT"], verify=os.environ.get("AWS_CA_BUNDLE"))

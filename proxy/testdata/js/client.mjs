@@ -5,6 +5,8 @@ import { Readable } from "node:stream";
 import * as s3 from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
 
+if (process.argv.includes("--installed")) process.exit();
+
 const { ENDPOINT, BUCKET: Bucket, FILE } = process.env;
 const client = new s3.S3Client({ endpoint: ENDPOINT, region: "us-east-1", forcePathStyle: true });
 const data = readFileSync(FILE);
