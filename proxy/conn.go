@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,7 +40,7 @@ type conn struct {
 	pace    pace
 	reading bool // a request body is being read: reads are bounded by progress
 	inPace  pace
-	linger  bool // an answer was sent before the request's body was read
+	linger  atomic.Bool // an answer was sent before the request's body was read; fasthttp closes idle connections from elsewhere
 }
 
 // How long, and for how many bytes, a refused upload is still listened to.
@@ -53,8 +54,7 @@ const (
 // the client would see a broken connection in place of the error (RFC 9112
 // section 9.6).
 func (c *conn) Close() error {
-	if c.linger {
-		c.linger = false
+	if c.linger.Swap(false) {
 		half, ok := c.Conn.(interface{ CloseWrite() error })
 		if ok && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)

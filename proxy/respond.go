@@ -48,7 +48,7 @@ func (x *exchange) respondError(err error) {
 		// Where the next request would begin is not known.
 		x.ctx.SetConnectionClose()
 	}
-	x.conn.linger = x.framing.length > 0 || x.framing.chunked
+	x.conn.linger.Store(x.framing.length > 0 || x.framing.chunked)
 	for i, v := range x.errorHeaders {
 		if len(v) > 0 {
 			x.ctx.Response.Header.AddBytesV(passed[errorHeaders[i]], v)

@@ -106,7 +106,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.cancel()
 	s.mu.Lock()
 	for c := range s.conns {
-		_ = c.Close()
+		_ = c.Conn.Close()
 	}
 	s.mu.Unlock()
 	s.backends.abort()
