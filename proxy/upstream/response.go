@@ -85,7 +85,7 @@ func (r *Response) takeHead(c *Conn) error {
 	searched := 0
 	for {
 		from := max(0, searched-3)
-		if i := bytes.Index(c.buf[c.r+from:c.w], []byte("\r\n\r\n")); i >= 0 {
+		if i := bytes.Index(c.buf[c.r+from:c.w], []byte("\r\n\r\n")); i >= 0 && from+i <= maxHead {
 			end := c.r + from + i + 4
 			r.head = append(r.head[:0], c.buf[c.r:end]...)
 			c.r = end
@@ -109,7 +109,7 @@ func (r *Response) parseHead() error {
 	r.fields = r.fields[:0]
 	line, rest, _ := bytes.Cut(r.head, []byte("\r\n"))
 	// HTTP-version SP status-code SP [reason] (RFC 9112 section 4).
-	if len(line) < 12 || !bytes.HasPrefix(line, []byte("HTTP/1.")) || line[7] != '0' && line[7] != '1' || line[8] != ' ' ||
+	if len(line) < 12 || bytes.ContainsAny(line, "\r\n") || !bytes.HasPrefix(line, []byte("HTTP/1.")) || line[7] != '0' && line[7] != '1' || line[8] != ' ' ||
 		len(line) > 12 && line[12] != ' ' {
 		return errHead
 	}
