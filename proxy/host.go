@@ -88,19 +88,12 @@ func (n *hostNames) match(h *host) error {
 	return nil
 }
 
-// isAddress avoids the parser for names: an address ends in a digit or a bracket.
+// isAddress tells an address from a domain without parsing it: no top-level
+// domain is all digits (RFC 3696 section 2), and only an IPv6 address has
+// brackets.
 func isAddress(name []byte) bool {
-	if len(name) == 0 {
-		return false
-	}
-	last := name[len(name)-1]
-	if last == ']' {
-		name = bytes.Trim(name, "[]")
-	} else if last < '0' || last > '9' {
-		return false
-	}
-	_, err := netip.ParseAddr(string(name))
-	return err == nil
+	last := name[bytes.LastIndexByte(name, '.')+1:]
+	return bytes.HasSuffix(name, []byte{']'}) || len(last) > 0 && len(bytes.Trim(last, "0123456789")) == 0
 }
 
 // clientAddr is the client's address: the connection's, or what a trusted

@@ -1,0 +1,102 @@
+package proxy_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/primecloudpro/primecloud/proxy"
+)
+
+// admissions are requests whose way to admit is measured, by name.
+func admissions(t testing.TB) map[string]*proxy.Admission {
+	t.Helper()
+	g := newGateway(t, options{})
+	tn := g.tenant()
+	if res := tn.raw().do(t, &request{method: "PUT", path: "/photos"}); res.status != http.StatusOK {
+		t.Fatal(res.status, string(res.body))
+	}
+	client, accepted := tcpPair(t)
+	_ = client
+	out := map[string]*proxy.Admission{}
+	for name, q := range map[string]*request{
+		"GetObject":            {method: "GET", path: "/photos/2026/a b.jpg"},
+		"GetObject by address": {method: "GET", path: "/photos/k", host: "127.0.0.1:9000"},
+		"GetObject presigned":  {method: "GET", path: "/photos/k", presign: true},
+		"virtual host":         {method: "GET", path: "/k", host: "photos.s3.example.test"},
+		"tenant host":          {method: "GET", path: "/photos/k", host: tn.account.Name + ".tenants.example.test"},
+		"PutObject":            {method: "PUT", path: "/photos/k", body: []byte("hello"), header: http.Header{"Content-Type": {"text/plain"}, "X-Amz-Meta-A": {"b"}}},
+		"ListObjectsV2":        {method: "GET", path: "/photos", query: url.Values{"list-type": {"2"}, "prefix": {"2026/"}, "max-keys": {"10"}}},
+	} {
+		if q.host == "" {
+			q.host = "s3.example.test"
+		}
+		var wire bytes.Buffer
+		r := tn.raw().build(t, q)
+		if err := r.Write(&wire); err != nil {
+			t.Fatal(err)
+		}
+		a, err := g.server.NewAdmission(accepted, func(req *fasthttp.Request) error {
+			return req.Read(bufio.NewReader(&wire))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, name+" is admitted", func() bool { return a.Run() == nil })
+		out[name] = a
+	}
+	return out
+}
+
+func tcpPair(t testing.TB) (client, accepted net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if accepted, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = client.Close(), accepted.Close() })
+	return client, accepted
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			t.Fatal(fmt.Sprintf("never: %s", what))
+		case <-tick.C:
+		}
+	}
+}
+
+// BenchmarkAdmission is what the gateway's own thinking costs a request: parse,
+// resolve, verify, authorize and admit, with everything cached.
+func BenchmarkAdmission(b *testing.B) {
+	for name, a := range admissions(b) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := a.Run(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
