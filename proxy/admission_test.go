@@ -3,12 +3,10 @@ package proxy_test
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"testing"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -49,7 +47,7 @@ func admissions(t testing.TB) map[string]*proxy.Admission {
 		if err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, name+" is admitted", func() bool { return a.Run() == nil })
+		waitFor(t, name+" to be admitted", func() bool { return a.Run() == nil })
 		out[name] = a
 	}
 	return out
@@ -70,20 +68,6 @@ func tcpPair(t testing.TB) (client, accepted net.Conn) {
 	}
 	t.Cleanup(func() { _, _ = client.Close(), accepted.Close() })
 	return client, accepted
-}
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatal(fmt.Sprintf("never: %s", what))
-		case <-tick.C:
-		}
-	}
 }
 
 // BenchmarkAdmission is what the gateway's own thinking costs a request: parse,

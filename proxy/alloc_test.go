@@ -9,7 +9,7 @@ import "testing"
 // time; what still allocates after that is tried until the deadline.
 func TestAdmission_allocatesNothing(t *testing.T) {
 	for name, a := range admissions(t) {
-		eventually(t, name+" allocates nothing from parse to admit", func() bool {
+		waitFor(t, name+" to allocate nothing from parse to admit", func() bool {
 			n := testing.AllocsPerRun(1000, func() {
 				if err := a.Run(); err != nil {
 					t.Fatal(name, err)

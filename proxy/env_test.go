@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
 	"github.com/primecloudpro/primecloud/internal/pg"
@@ -43,6 +44,7 @@ type gateway struct {
 	minio   *devstack.MinIO
 	backend *tenancy.Backend
 	log     *logBuffer
+	metrics *prometheus.Registry
 }
 
 type options struct {
@@ -82,7 +84,7 @@ func (l *logBuffer) of(account string) string {
 
 func newGateway(t testing.TB, o options) *gateway {
 	t.Helper()
-	g := &gateway{t: t, minio: o.minio, db: testenv.Postgres(t), log: &logBuffer{}}
+	g := &gateway{t: t, minio: o.minio, db: testenv.Postgres(t), log: &logBuffer{}, metrics: prometheus.NewRegistry()}
 	if g.minio == nil {
 		g.minio = testenv.MinIO(t)
 	}
@@ -96,7 +98,7 @@ func newGateway(t testing.TB, o options) *gateway {
 	ctx, cancel := context.WithCancel(context.Background())
 	pool := g.db.Pool(t, pg.RoleGateway)
 	logger := slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	if g.dir, err = tenancy.NewDirectory(tenancy.DirectoryConfig{Pool: pool, Keyring: keyring, Logger: logger}); err != nil {
+	if g.dir, err = tenancy.NewDirectory(tenancy.DirectoryConfig{Pool: pool, Keyring: keyring, Logger: logger, Metrics: g.metrics}); err != nil {
 		t.Fatal(err)
 	}
 	if g.meter, err = metering.New(metering.Config{Pool: pool, Node: t.Name()}); err != nil {
@@ -147,6 +149,23 @@ func (g *gateway) listen(running *sync.WaitGroup, config *tls.Config) string {
 	}
 	running.Go(func() { _ = g.server.Serve(l) })
 	return addr
+}
+
+// metric is the sum of a counter or gauge over its labels.
+func (g *gateway) metric(t testing.TB, name string) (sum float64) {
+	t.Helper()
+	families, err := g.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
 }
 
 func (g *gateway) addBackend(name string, m *devstack.MinIO) *tenancy.Backend {

@@ -35,15 +35,17 @@ const attempts = 3
 func (p *Pool) Do(ctx context.Context, req *Request, resp *Response) error {
 	start := p.next.Add(1)
 	var last error
+	var e *Endpoint
+	var tried [attempts]*Endpoint
 	fresh := false
-	for try := 0; try < attempts; try++ {
+	for try := range attempts {
 		if try > 0 {
 			p.metrics.retries.Inc()
 		}
-		e := p.pick(start, try)
-		if fresh {
-			e = p.pick(start, try-1) // the connection was old, not the endpoint bad
+		if !fresh { // else the connection was old, not the endpoint bad
+			e = p.pick(start, tried[:try])
 		}
+		tried[try] = e
 		c, err := e.get(ctx, fresh)
 		if err != nil {
 			e.failed(err)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -178,27 +179,20 @@ func (p *Pool) Healthy() int {
 }
 
 // pick chooses the endpoint of a try: round robin over the healthy ones, then
-// over the others, since an endpoint that is avoided may be back.
-func (p *Pool) pick(start uint32, try int) *Endpoint {
+// over the others, since an endpoint that is avoided may be back. Those that
+// this request has tried come last, whatever became of them meanwhile.
+func (p *Pool) pick(start uint32, tried []*Endpoint) *Endpoint {
 	n := len(p.endpoints)
-	if n == 1 {
-		return p.endpoints[0]
-	}
 	now := time.Now().UnixNano()
-	seen := 0
 	for _, healthy := range [...]bool{true, false} {
 		for i := range n {
 			e := p.endpoints[(int(start)+i)%n]
-			if (e.avoidUntil.Load() <= now) != healthy {
-				continue
-			}
-			if seen == try {
+			if (e.avoidUntil.Load() <= now) == healthy && !slices.Contains(tried, e) {
 				return e
 			}
-			seen++
 		}
 	}
-	return p.endpoints[(int(start)+try)%n]
+	return p.endpoints[(int(start)+len(tried))%n]
 }
 
 // failed avoids the endpoint for a while, longer with each failure in a row.

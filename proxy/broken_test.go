@@ -1,0 +1,277 @@
+package proxy_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/metering"
+)
+
+// put stores size bytes under /broken/key, making the bucket when it is not there.
+func (tn *tenant) put(t testing.TB, key string, size int) []byte {
+	t.Helper()
+	data := make([]byte, size)
+	_, _ = rand.Read(data)
+	tn.raw().do(t, &request{method: "PUT", path: "/broken"})
+	if res := tn.raw().do(t, &request{method: "PUT", path: "/broken/" + key, body: data, payload: "UNSIGNED-PAYLOAD"}); res.status != http.StatusOK {
+		t.Fatal(res.status, string(res.body))
+	}
+	return data
+}
+
+// download sends a signed GET on a connection of its own and returns it with
+// the answer's head read.
+func (e *endpoint) download(t testing.TB, path string) (net.Conn, *http.Response) {
+	t.Helper()
+	nc, err := net.Dial("tcp", e.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nc.Close() })
+	r := e.build(t, &request{method: "GET", path: path})
+	if err := r.Write(nc); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(nc), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nc, resp
+}
+
+// S3-RULES.md C14: a client that leaves in the middle of a download ends the
+// backend's work too, and pays for what its socket took.
+func TestC14_clientGone(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	tn := g.tenant()
+	const size, received = 64 << 20, 8 << 20
+	tn.put(t, "k", size)
+	nc, resp := tn.raw().download(t, "/broken/k")
+	if _, err := io.CopyN(io.Discard, resp.Body, received); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the end of the request", func() bool { return usage(t, g, tn, metering.ByClass)["B"].Requests == 1 })
+	if egress := usage(t, g, tn, metering.ByClass)["B"].Egress; egress < received || egress >= size {
+		t.Errorf("%d bytes were counted, the client took %d and left", egress, received)
+	}
+	if line := g.log.of(tn.account.Name); !regexp.MustCompile(`operation=GetObject.* cause=`).MatchString(line) {
+		t.Errorf("the log has no cause: %s", line)
+	}
+}
+
+// S3-RULES.md C14: a client that leaves in the middle of an upload leaves no object.
+func TestC14_uploaderGone(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	tn := g.tenant()
+	tn.put(t, "other", 1)
+	before := usage(t, g, tn, metering.ByClass)["A"]
+	const size, sent = 64 << 20, 8 << 20
+	nc, err := net.Dial("tcp", g.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := tn.raw().build(t, &request{method: "PUT", path: "/broken/half", payload: "UNSIGNED-PAYLOAD", body: make([]byte, size)})
+	r.Body = io.NopCloser(io.LimitReader(r.Body, sent))
+	_ = r.Write(nc) // complains that the body is short
+	_ = nc.Close()
+	waitFor(t, "the end of the request", func() bool { return usage(t, g, tn, metering.ByClass)["A"].Requests == before.Requests+1 })
+	if in := usage(t, g, tn, metering.ByClass)["A"].Ingress - before.Ingress; in > sent {
+		t.Errorf("%d bytes were counted of %d", in, sent)
+	}
+	if res := tn.raw().do(t, &request{method: "GET", path: "/broken/half"}); res.status != http.StatusNotFound {
+		t.Errorf("half an upload is there: %d", res.status)
+	}
+}
+
+// S3-RULES.md C14 and C13: a backend that dies in the middle of a download
+// must not look like the object's end; while it is away clients are told to
+// come back, and afterwards all is well.
+func TestC14_backendGone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	m := testenv.OwnMinIO(t, dir)
+	g := newGateway(t, options{minio: m})
+	tn := g.tenant()
+	const size = 64 << 20
+	tn.put(t, "k", size)
+
+	_, resp := tn.raw().download(t, "/broken/k")
+	if _, err := io.CopyN(io.Discard, resp.Body, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	uploading, uploaded := io.Pipe()
+	put := make(chan string, 1)
+	go func() {
+		r := tn.raw().build(t, &request{method: "PUT", path: "/broken/half", payload: "UNSIGNED-PAYLOAD", body: make([]byte, size)})
+		r.Body = uploading
+		answer, err := rawClient.Do(r)
+		if err != nil {
+			put <- "connection ended"
+			return
+		}
+		body, _ := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		put <- (&reply{answer.StatusCode, answer.Header, body}).code()
+	}()
+	if _, err := uploaded.Write(make([]byte, 8<<20)); err != nil {
+		t.Fatal(err)
+	}
+	m.Kill()
+	if n, err := io.Copy(io.Discard, resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) && err == nil {
+		t.Errorf("the download ended cleanly after %d bytes more", n)
+	}
+	_, _ = uploaded.Write(make([]byte, size-8<<20))
+	_ = uploaded.Close()
+	if code := <-put; code != "ServiceUnavailable" && code != "connection ended" {
+		t.Errorf("the upload's answer is %q", code)
+	}
+	res := tn.raw().do(t, &request{method: "GET", path: "/broken/k"})
+	if res.status != http.StatusServiceUnavailable || res.code() != "ServiceUnavailable" || strings.Contains(string(res.body), m.Endpoint) {
+		t.Errorf("without a backend: %d %s", res.status, res.body)
+	}
+	again := testenv.OwnMinIO(t, dir)
+	if err := g.store.RotateBackend(t.Context(), g.owner, g.backend.Name, again.AccessKey, again.SecretKey, []string{again.Endpoint}); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the backend's return", func() bool {
+		return tn.raw().do(t, &request{method: "HEAD", path: "/broken/k"}).status == http.StatusOK
+	})
+	if res := tn.raw().do(t, &request{method: "GET", path: "/broken/half"}); res.status != http.StatusNotFound {
+		t.Errorf("half an upload is there: %d", res.status)
+	}
+}
+
+// One of a backend's two endpoints is dead: nobody notices.
+func TestUpstream_oneEndpointDead(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := "http://" + l.Addr().String()
+	_ = l.Close()
+	if err := g.store.RotateBackend(t.Context(), g.owner, g.backend.Name, g.minio.AccessKey, g.minio.SecretKey, []string{dead, g.minio.Endpoint}); err != nil {
+		t.Fatal(err)
+	}
+	tn := g.tenant()
+	tn.put(t, "k", 1000)
+	for i := range 50 {
+		for _, q := range []*request{{method: "GET", path: "/broken/k"}, {method: "PUT", path: "/broken/p", body: []byte("x")}} {
+			if res := tn.raw().do(t, q); res.status != http.StatusOK {
+				t.Fatalf("%d: %s answers %d %s", i, q.method, res.status, res.body)
+			}
+		}
+	}
+}
+
+// DESIGN.md decision 6: without PostgreSQL what is cached keeps working, and
+// what is not known is 503, never 403.
+func TestDirectoryAway(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	tn, late := g.tenant(), g.tenant()
+	data := tn.put(t, "k", 1000)
+	get := func(tn *tenant) *reply { return tn.raw().do(t, &request{method: "GET", path: "/broken/k"}) }
+	waitFor(t, "the cache to be warm", func() bool {
+		before := g.metric(t, "primecloud_tenancy_directory_misses_total")
+		return get(tn).status == http.StatusOK && g.metric(t, "primecloud_tenancy_directory_misses_total") == before
+	})
+	superuser := testenv.EmptyPostgres(t).Pool(t, "") // a database cannot be shut from within
+	if _, err := superuser.Exec(t.Context(), `ALTER DATABASE `+g.db.Name+` ALLOW_CONNECTIONS false`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := superuser.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()`, g.db.Name); err != nil {
+		t.Fatal(err)
+	}
+	if res := get(late); res.status != http.StatusServiceUnavailable {
+		t.Errorf("a key that is not cached: %d %s", res.status, res.body)
+	}
+	if res := get(tn); res.status != http.StatusOK || !bytes.Equal(res.body, data) {
+		t.Errorf("a cached key: %d %s", res.status, res.code())
+	}
+	if _, err := superuser.Exec(t.Context(), `ALTER DATABASE `+g.db.Name+` ALLOW_CONNECTIONS true`); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "PostgreSQL's return", func() bool { return get(late).code() == "NoSuchBucket" })
+}
+
+// written is what the process's write calls moved; splice is not among them.
+func written(t *testing.T) int64 {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`wchar: (\d+)`).FindSubmatch(text)
+	n, err := strconv.ParseInt(string(m[1]), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A plain download goes from socket to socket in the kernel, and no transfer
+// holds an object in memory. Not parallel: both are measured for the process.
+func TestTransfer_kernelPathAndMemory(t *testing.T) { //nolint:paralleltest // measures the whole process
+	g := newGateway(t, options{})
+	tn := g.tenant()
+	const size = 256 << 20
+	tn.raw().do(t, &request{method: "PUT", path: "/broken"})
+
+	allocated := func(what string, run func()) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		run()
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
+			t.Errorf("%s of %d MiB allocated %d KiB", what, size>>20, n>>10)
+		}
+	}
+	allocated("PUT", func() {
+		r := tn.raw().build(t, &request{method: "PUT", path: "/broken/k", payload: "UNSIGNED-PAYLOAD"})
+		r.Body, r.ContentLength = io.NopCloser(io.LimitReader(zeros{}, size)), size
+		resp, err := rawClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Fatal(resp.StatusCode)
+		}
+	})
+	before := written(t)
+	allocated("GET", func() {
+		_, resp := tn.raw().download(t, "/broken/k")
+		if n, err := io.Copy(io.Discard, resp.Body); n != size || err != nil {
+			t.Fatal(n, err)
+		}
+	})
+	if n := written(t) - before; n > size/16 {
+		t.Errorf("%d of %d bytes passed through user space", n, size)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
