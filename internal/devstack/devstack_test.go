@@ -89,6 +89,40 @@ func TestStartMinIO(t *testing.T) {
 	}
 }
 
+// TestPlainUser runs the tests above once more as a user without rights, when
+// this one is root: PostgreSQL is started in another way then.
+func TestPlainUser(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		return // the tests above have shown it
+	}
+	const nobody = 65534
+	home, err := os.MkdirTemp("", "primecloud-plain-user-") // t.TempDir is root's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(home) })
+	tools, err := devstack.ToolsDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := devstack.EnsureServers(t.Context(), io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range [][]string{{"cp", "-r", tools, home + "/tools"}, {"cp", os.Args[0], home + "/test"}, {"chown", "-R", strconv.Itoa(nobody), home}} {
+		if out, err := exec.CommandContext(t.Context(), step[0], step[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), home+"/test", "-test.v", "-test.run=^(TestStartPostgres|TestStartMinIO)$")
+	cmd.Dir = home
+	cmd.Env = append(os.Environ(), "HOME="+home, "TMPDIR="+home, "XDG_CACHE_HOME=", "PRIMECLOUD_TOOLS="+home+"/tools")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, Pdeathsig: syscall.SIGKILL}
+	if out, err := cmd.CombinedOutput(); err != nil || strings.Count(string(out), "--- PASS") < 2 {
+		t.Errorf("as a plain user: %v: %s", err, out)
+	}
+}
+
 // TestChildrenDieWithTheirParent kills a process that has started servers, as
 // a crash would, and waits until they are gone.
 func TestChildrenDieWithTheirParent(t *testing.T) {
