@@ -48,6 +48,10 @@ $(LINT):
 	mkdir -p $(TOOLS)
 	GOBIN=$(TOOLS) go install -modfile=tools.mod github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
+KILLS ?= 100
+crash: tools ## kill a loaded gateway KILLS times; the ledger against what its clients counted
+	CRASH_KILLS=$(KILLS) go test -count=1 -timeout 30m -v -run '^TestCrash$$' ./cmd/primecloud
+
 FUZZTIME ?= 20s
 fuzz: ## each fuzz target for FUZZTIME
 	@set -e; for pkg in $$(go list ./...); do \

@@ -15,16 +15,21 @@ import (
 // the first flush.
 func offline(t testing.TB) *metering.Meter {
 	t.Helper()
+	m, err := metering.New(metering.Config{Pool: offlinePool(t), Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func offlinePool(t testing.TB) *pgxpool.Pool {
+	t.Helper()
 	pool, err := pgxpool.New(t.Context(), "postgres://nobody@127.0.0.1:1/none")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	m, err := metering.New(metering.Config{Pool: pool})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return pool
 }
 
 func key(n int) metering.Key {

@@ -4,14 +4,14 @@ import "testing"
 
 func TestCell_Retire(t *testing.T) {
 	t.Parallel()
-	c := &cell{}
+	c := &cell{counters: &counters{}}
 	if !c.enter() {
 		t.Fatal("a new cell is closed")
 	}
 	if c.retire() {
 		t.Error("retired with a tally in it")
 	}
-	c.egress.Add(1)
+	c.egress.add(1)
 	c.leave()
 	if c.retire() {
 		t.Error("retired with something unconfirmed")

@@ -19,7 +19,7 @@ func ExampleMeter_Begin() {
 		return
 	}
 	defer pool.Close()
-	meter, err := metering.New(metering.Config{Pool: pool, Node: "gateway-1"})
+	meter, err := metering.New(metering.Config{Pool: pool, Dir: "/var/lib/primecloud/metering", Node: "gateway-1"})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -2,6 +2,7 @@ package metering
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -27,8 +28,8 @@ func (m *Meter) Cells() (n int) {
 func (m *Meter) WriteUnconfirmed(ctx context.Context) (again func(context.Context) error, err error) {
 	m.flush.Lock()
 	defer m.flush.Unlock()
-	cells, readings := m.dirty()
-	again = func(ctx context.Context) error { return m.write(ctx, cells, readings) }
+	_, readings := m.dirty()
+	again = func(ctx context.Context) error { return m.write(ctx, m.journal.epoch, readings) }
 	return again, again(ctx)
 }
 
@@ -38,7 +39,20 @@ func (m *Meter) HeldUp(k Key) (arrive func() bool) {
 	ck := cellKey{k, m.hour()}
 	return func() bool {
 		s := &m.shards[0]
-		s.add(0, ck)
+		s.add(0, ck, m.journal)
 		return s.find(0, ck) != nil
 	}
+}
+
+// Believed is the egress that a journal is believed to have, by cell.
+func Believed(path string) (map[string]int64, error) {
+	l, err := readJournal(path)
+	if err != nil {
+		return nil, err
+	}
+	m := map[string]int64{}
+	for _, r := range l.readings {
+		m[fmt.Sprint(r.key)] = r.totals.egress
+	}
+	return m, l.damage
 }

@@ -3,6 +3,9 @@ package metering
 import (
 	"context"
 	"fmt"
+	"time"
+
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 const batch = 5000 // readings in one statement
@@ -26,31 +29,72 @@ func (m *Meter) flushAll(ctx context.Context) error {
 	// The hour is moved on first, so that what is counted later is of a later hour.
 	watermark := m.cfg.Now()
 	m.tick()
+	if err := m.takeOver(ctx); err != nil {
+		return err
+	}
 	dirty, readings := m.dirty()
 	for from := 0; from < len(dirty); from += batch {
 		to := min(from+batch, len(dirty))
-		if err := m.write(ctx, dirty[from:to], readings[from:to]); err != nil {
+		if err := m.write(ctx, m.journal.epoch, readings[from:to]); err != nil {
 			return err
 		}
 		for i := from; i < to; i++ {
-			dirty[i].confirmed = readings[i]
+			dirty[i].confirmed = readings[i].totals
 		}
 		m.metrics.flushed.Add(float64(to - from))
 	}
-	if err := m.report(ctx, watermark); err != nil {
+	m.retire()
+	if n := m.journal.degraded.Load(); n > 0 {
+		// What a kill now would lose is on no disk: nothing is said to be final.
+		m.cfg.Logger.Error("the usage journal has no room; usage is kept in memory and no period becomes final", "cells", n, "error", m.journal.reason())
+		watermark = time.Time{}
+	}
+	if err := m.report(ctx, m.journal.epoch, watermark, false); err != nil {
 		return err
 	}
-	m.metrics.watermark.Set(float64(watermark.UnixMilli()) / 1000)
-	m.retire()
+	if !watermark.IsZero() {
+		m.metrics.watermark.Set(float64(watermark.UnixMilli()) / 1000)
+	}
+	return nil
+}
+
+// write is one statement, bounded in time.
+func (m *Meter) write(ctx context.Context, epoch tenancy.ID, readings []reading) error {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout)
+	defer cancel()
+	return write(ctx, m.cfg.Pool, epoch, readings)
+}
+
+func (m *Meter) report(ctx context.Context, epoch tenancy.ID, watermark time.Time, over bool) error {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout)
+	defer cancel()
+	return report(ctx, m.cfg.Pool, epoch, m.cfg.Node, watermark, over)
+}
+
+// takeOver writes what earlier processes counted and ends their journals.
+func (m *Meter) takeOver(ctx context.Context) error {
+	for len(m.left) > 0 {
+		l := m.left[0]
+		ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout*time.Duration(2+len(l.readings)/batch))
+		err := l.account(ctx, m.cfg.Pool, m.cfg.Node)
+		cancel()
+		if err != nil {
+			return err
+		}
+		if err := l.end(); err != nil {
+			return err
+		}
+		m.left = m.left[1:]
+	}
 	return nil
 }
 
 // dirty reads the cells that say more than what is confirmed.
-func (m *Meter) dirty() (cells []*cell, readings []totals) {
+func (m *Meter) dirty() (cells []*cell, readings []reading) {
 	for i := range m.shards {
 		for n := range m.shards[i].nodes() {
 			if t := n.cell.read(); t != n.cell.confirmed {
-				cells, readings = append(cells, n.cell), append(readings, t)
+				cells, readings = append(cells, n.cell), append(readings, reading{n.cell.key, t})
 			}
 		}
 	}
@@ -60,7 +104,7 @@ func (m *Meter) dirty() (cells []*cell, readings []totals) {
 func (m *Meter) retire() {
 	present, left := m.hour(), 0
 	for i := range m.shards {
-		left += m.shards[i].retire(present)
+		left += m.shards[i].retire(present, m.journal)
 	}
 	m.metrics.cells.Set(float64(left))
 }

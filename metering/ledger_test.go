@@ -33,7 +33,7 @@ func (c *clock) advance(d time.Duration) { c.seconds.Add(int64(d.Seconds())) }
 
 func newMeter(t testing.TB, pool *pgxpool.Pool, c *clock) *metering.Meter {
 	t.Helper()
-	m, err := metering.New(metering.Config{Pool: pool, Node: "test", Now: c.now})
+	m, err := metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), Node: "test", Now: c.now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,42 +11,51 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// Config configures a Meter. Pool is required.
+// Config configures a Meter. Pool and Dir are required.
 type Config struct {
 	Pool          *pgxpool.Pool // as primecloud_gateway
+	Dir           string        // of the journal; one process at a time, on a disk of this machine
 	Node          string        // a label for people; the epoch is what is unique
 	FlushInterval time.Duration // 2 s
+	SyncInterval  time.Duration // what a lost machine may lose; 1 s
 	FlushTimeout  time.Duration // of one statement, so that a silent network cannot hold the ledger up; 10 s
 	Logger        *slog.Logger
 	Metrics       prometheus.Registerer
 	Now           func() time.Time // time.Now
 }
 
-// Meter holds the cells of this process and writes their readings. In this
-// first form the cells are in memory: a killed process loses what was not
-// flushed, at most FlushInterval.
+// Meter holds the cells of this process, in a journal that outlives it, and
+// writes their readings. What an earlier process left is written first.
 type Meter struct {
-	cfg    Config
-	epoch  tenancy.ID // unique for each process: readings are cumulative within it
-	shards [64]shard
-	seed   maphash.Seed
-	coarse atomic.Uint32 // the present hour, kept by Run and Flush
-	flush  sync.Mutex    // one flush at a time
+	cfg     Config
+	journal *journal // its epoch is unique: readings are cumulative within it
+	shards  [64]shard
+	seed    maphash.Seed
+	coarse  atomic.Uint32 // the present hour, kept by Run and Flush
+
+	flush  sync.Mutex // one flush at a time
+	left   []*left    // journals of earlier processes
+	closed bool
 
 	metrics metrics
 }
 
-// New makes a meter. Run writes its readings.
+// New locks the journal folder (ErrLocked when another process has it), reads
+// what earlier processes left there and begins a journal. Run writes readings.
 func New(cfg Config) (*Meter, error) {
 	if cfg.Pool == nil {
 		return nil, errors.New("metering: Pool is required")
 	}
-	if cfg.FlushInterval < 0 || cfg.FlushTimeout < 0 {
-		return nil, errors.New("metering: FlushInterval and FlushTimeout may not be negative")
+	if cfg.Dir == "" {
+		return nil, errors.New("metering: Dir is required")
+	}
+	if cfg.FlushInterval < 0 || cfg.FlushTimeout < 0 || cfg.SyncInterval < 0 {
+		return nil, errors.New("metering: FlushInterval, FlushTimeout and SyncInterval may not be negative")
+	}
+	if cfg.SyncInterval == 0 {
+		cfg.SyncInterval = time.Second
 	}
 	if cfg.FlushInterval == 0 {
 		cfg.FlushInterval = 2 * time.Second
@@ -60,9 +69,45 @@ func New(cfg Config) (*Meter, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	m := &Meter{cfg: cfg, epoch: tenancy.NewID(), seed: maphash.MakeSeed(), metrics: newMetrics(cfg.Metrics)}
+	j, err := openJournal(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	m := &Meter{cfg: cfg, journal: j, seed: maphash.MakeSeed(), metrics: newMetrics(cfg.Metrics, &j.degraded)}
+	if m.left, err = j.leftovers(); err != nil {
+		return nil, errors.Join(err, j.close(true))
+	}
+	for _, l := range m.left {
+		cfg.Logger.Info("usage of an earlier process is taken over", "journal", l.path, "readings", len(l.readings))
+		if l.damage != nil {
+			m.metrics.damaged.Inc()
+			cfg.Logger.Error("a journal is damaged; its intact readings are written, and the file is kept aside", "error", l.damage)
+		}
+	}
 	m.tick()
 	return m, nil
+}
+
+// Close ends the journal: when all of it is in PostgreSQL it is deleted, else
+// the next process takes it over. Run does it; call it where Run is not used.
+func (m *Meter) Close() error {
+	m.flush.Lock()
+	defer m.flush.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	confirmed := true
+	for i := range m.shards {
+		for n := range m.shards[i].nodes() {
+			confirmed = confirmed && n.cell.users.Load() == 0 && n.cell.read() == n.cell.confirmed
+		}
+	}
+	if !confirmed {
+		return m.journal.close(false)
+	}
+	err := m.report(context.Background(), m.journal.epoch, time.Time{}, true)
+	return errors.Join(err, m.journal.close(err == nil))
 }
 
 // tick moves the present hour on, never back: a cell of an hour that was
@@ -90,25 +135,46 @@ func (m *Meter) enter(k Key) *cell {
 		if c := s.find(hash, ck); c != nil && c.enter() {
 			return c
 		}
-		s.add(hash, ck)
+		s.add(hash, ck, m.journal)
 	}
 }
 
-// Run keeps the hour and flushes until ctx ends, then flushes a last time: end
-// it only when nothing is counted any more. The error is the last flush's.
+// Run keeps the hour, syncs the journal and flushes until ctx ends, then
+// flushes a last time and closes: end it only when nothing is counted any
+// more. The error is that of the last flush.
 func (m *Meter) Run(ctx context.Context) error {
 	var ticking sync.WaitGroup
 	defer ticking.Wait()
 	ticking.Go(func() { m.keepHour(ctx) })
+	ticking.Go(func() { m.keepSynced(ctx) })
 	flushes := time.NewTicker(m.cfg.FlushInterval)
 	defer flushes.Stop()
 	for {
+		// The first one makes this node known: what it counts belongs to no
+		// final figure before it has said so.
+		if err := m.Flush(ctx); err != nil && ctx.Err() == nil {
+			m.cfg.Logger.Warn("usage not written; it is kept and written again", "error", err)
+		}
 		select {
 		case <-ctx.Done():
-			return m.Flush(context.WithoutCancel(ctx))
+			return errors.Join(m.Flush(context.WithoutCancel(ctx)), m.Close())
 		case <-flushes.C:
-			if err := m.Flush(ctx); err != nil && ctx.Err() == nil {
-				m.cfg.Logger.Warn("usage not written; it is kept and written again", "error", err)
+		}
+	}
+}
+
+// keepSynced bounds what a lost machine can lose.
+func (m *Meter) keepSynced(ctx context.Context) {
+	t := time.NewTicker(m.cfg.SyncInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if err := m.journal.sync(); err != nil {
+				m.metrics.failures.Inc()
+				m.cfg.Logger.Error("usage is not on the disk", "error", err)
 			}
 		}
 	}

@@ -56,21 +56,41 @@ type cellKey struct {
 }
 
 // counters of a cell. All only grow.
-type counters struct {
-	requests, ingress, egress, declaredIngress, declaredEgress atomic.Int64
-}
+type counters struct{ requests, ingress, egress, declaredIngress, declaredEgress counter }
 
 // totals are counters at one moment.
 type totals struct{ requests, ingress, egress, declaredIngress, declaredEgress int64 }
 
 func (c *counters) read() totals {
-	return totals{c.requests.Load(), c.ingress.Load(), c.egress.Load(), c.declaredIngress.Load(), c.declaredEgress.Load()}
+	return totals{c.requests.value.Load(), c.ingress.value.Load(), c.egress.value.Load(), c.declaredIngress.value.Load(), c.declaredEgress.value.Load()}
+}
+
+func (c *counters) reset() {
+	for _, n := range c.all() {
+		n.reset()
+	}
+}
+
+func (c *counters) all() [5]*counter {
+	return [...]*counter{&c.requests, &c.ingress, &c.egress, &c.declaredIngress, &c.declaredEgress}
+}
+
+// believed is read for counters that may be damaged.
+func (c *counters) believed() (t totals, ok bool) {
+	most := [...]int64{ahead, ahead, ahead, declaredAhead, declaredAhead}
+	for i, to := range [...]*int64{&t.requests, &t.ingress, &t.egress, &t.declaredIngress, &t.declaredEgress} {
+		if *to, ok = c.all()[i].believed(most[i]); !ok {
+			return totals{}, false
+		}
+	}
+	return t, true
 }
 
 // cell is a row of the meter.
 type cell struct {
-	counters
-	key cellKey
+	*counters         // in the journal, or in memory when that has no room
+	record    *record // nil: in memory
+	key       cellKey
 	// users counts the tallies that are in and may still add. It is negative
 	// once nobody may come in any more.
 	users     atomic.Int64

@@ -1,21 +1,29 @@
 package metering
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 type metrics struct {
 	flushed   prometheus.Counter
 	failures  prometheus.Counter
+	damaged   prometheus.Counter
 	cells     prometheus.Gauge
 	watermark prometheus.Gauge
 }
 
-func newMetrics(r prometheus.Registerer) metrics {
+func newMetrics(r prometheus.Registerer, degraded *atomic.Int64) metrics {
 	m := metrics{
 		flushed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "primecloud_metering_readings_total", Help: "Readings that PostgreSQL has acknowledged.",
 		}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "primecloud_metering_flush_failures_total", Help: "Flushes that failed and will be repeated.",
+		}),
+		damaged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "primecloud_metering_damaged_journals_total", Help: "Journals found damaged and put aside: somebody has to look.",
 		}),
 		cells: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "primecloud_metering_cells", Help: "Cells in memory.",
@@ -25,7 +33,9 @@ func newMetrics(r prometheus.Registerer) metrics {
 		}),
 	}
 	if r != nil {
-		r.MustRegister(m.flushed, m.failures, m.cells, m.watermark)
+		r.MustRegister(m.flushed, m.failures, m.damaged, m.cells, m.watermark, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "primecloud_metering_journal_degraded_cells", Help: "Cells that found no room in the journal: a kill would lose them.",
+		}, func() float64 { return float64(degraded.Load()) }))
 	}
 	return m
 }

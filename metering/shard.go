@@ -40,7 +40,7 @@ func (s *shard) find(hash uint64, k cellKey) *cell {
 }
 
 // add makes a cell unless it is there, or its hour is over and retired.
-func (s *shard) add(hash uint64, k cellKey) {
+func (s *shard) add(hash uint64, k cellKey, j *journal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k.hour < s.floor || s.find(hash, k) != nil {
@@ -50,7 +50,7 @@ func (s *shard) add(hash uint64, k cellKey) {
 	if table == nil || s.cells >= len(*table) {
 		table = s.rebuild(max(firstTable, 2*s.cells), func(*cell) bool { return true })
 	}
-	put(*table, hash, &cell{key: k})
+	put(*table, hash, j.cell(k))
 	s.cells++
 }
 
@@ -75,7 +75,7 @@ func (s *shard) rebuild(size int, keep func(*cell) bool) *[]atomic.Pointer[node]
 
 // retire forgets the cells of hours before present that have nothing more to
 // say, and returns how many are left.
-func (s *shard) retire(present hour) int {
+func (s *shard) retire(present hour, j *journal) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.floor = max(s.floor, present)
@@ -91,6 +91,9 @@ func (s *shard) retire(present hour) int {
 			size *= 2
 		}
 		s.rebuild(size, func(c *cell) bool { return !gone[c] })
+		for c := range gone {
+			j.release(c)
+		}
 	}
 	return s.cells
 }

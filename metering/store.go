@@ -13,21 +13,19 @@ import (
 
 // write upserts readings in one statement. GREATEST makes it idempotent: a
 // reading that comes late or twice changes nothing.
-func (m *Meter) write(ctx context.Context, cells []*cell, readings []totals) error {
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout)
-	defer cancel()
-	n := len(cells)
+func write(ctx context.Context, q pg.Querier, epoch tenancy.ID, readings []reading) error {
+	n := len(readings)
 	accounts, buckets, keys := make([]tenancy.ID, n), make([]tenancy.ID, n), make([]tenancy.ID, n)
 	classes, hours := make([]string, n), make([]time.Time, n)
 	requests, ingress, egress := make([]int64, n), make([]int64, n), make([]int64, n)
 	declaredIn, declaredOut := make([]int64, n), make([]int64, n)
-	for i, c := range cells {
-		accounts[i], buckets[i], keys[i] = c.key.Account, c.key.Bucket, c.key.AccessKey
-		classes[i], hours[i] = c.key.Class.String(), c.key.hour.time()
-		t := &readings[i]
+	for i := range readings {
+		k, t := &readings[i].key, &readings[i].totals
+		accounts[i], buckets[i], keys[i] = k.Account, k.Bucket, k.AccessKey
+		classes[i], hours[i] = k.Class.String(), k.hour.time()
 		requests[i], ingress[i], egress[i], declaredIn[i], declaredOut[i] = t.requests, t.ingress, t.egress, t.declaredIngress, t.declaredEgress
 	}
-	_, err := m.cfg.Pool.Exec(ctx, `INSERT INTO usage_readings AS r
+	_, err := q.Exec(ctx, `INSERT INTO usage_readings AS r
 		(epoch, account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes)
 		SELECT $1, * FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
 		ON CONFLICT (epoch, account_id, bucket_id, key_id, class, hour) DO UPDATE SET
@@ -37,18 +35,36 @@ func (m *Meter) write(ctx context.Context, cells []*cell, readings []totals) err
 			declared_ingress_bytes = greatest(r.declared_ingress_bytes, excluded.declared_ingress_bytes),
 			declared_egress_bytes = greatest(r.declared_egress_bytes, excluded.declared_egress_bytes),
 			read_at = now()`,
-		m.epoch, accounts, buckets, keys, classes, hours, requests, ingress, egress, declaredIn, declaredOut)
+		epoch, accounts, buckets, keys, classes, hours, requests, ingress, egress, declaredIn, declaredOut)
 	return err
 }
 
-// report says how far this node has got: what it counted before watermark is
-// written.
-func (m *Meter) report(ctx context.Context, watermark time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout)
-	defer cancel()
-	_, err := m.cfg.Pool.Exec(ctx, `INSERT INTO usage_nodes (epoch, node, flushed_at) VALUES ($1, $2, $3)
-		ON CONFLICT (epoch) DO UPDATE SET flushed_at = excluded.flushed_at`, m.epoch, m.cfg.Node, watermark)
+// report says how far an epoch has got: what it counted before watermark is
+// written. The zero time says nothing but that the epoch exists; over, that it
+// will count nothing more.
+func report(ctx context.Context, q pg.Querier, epoch tenancy.ID, node string, watermark time.Time, over bool) error {
+	_, err := q.Exec(ctx, `INSERT INTO usage_nodes AS n (epoch, node, flushed_at, closed_at)
+		VALUES ($1, $2, $3, CASE WHEN $4 THEN now() END)
+		ON CONFLICT (epoch) DO UPDATE SET flushed_at = greatest(n.flushed_at, excluded.flushed_at), closed_at = coalesce(n.closed_at, excluded.closed_at)`,
+		epoch, node, watermark, over)
 	return err
+}
+
+// Final returns the moment before which every figure is final: each node has
+// written what it counted until then, or its journal is accounted for. ok is
+// false when no node has ever reported.
+func Final(ctx context.Context, q pg.Querier) (moment time.Time, ok bool, err error) {
+	var open, last *time.Time
+	err = q.QueryRow(ctx, `SELECT min(flushed_at) FILTER (WHERE closed_at IS NULL), max(greatest(flushed_at, closed_at)) FROM usage_nodes`).Scan(&open, &last)
+	switch {
+	case err != nil:
+		return time.Time{}, false, err
+	case open != nil:
+		return *open, true, nil
+	case last != nil:
+		return *last, true, nil
+	}
+	return time.Time{}, false, nil
 }
 
 // Group is what usage is summed by.

@@ -180,7 +180,7 @@ func TestMeter_SilentNetwork(t *testing.T) {
 	}
 	t.Cleanup(pool.Close)
 	registry := prometheus.NewRegistry()
-	m, err := metering.New(metering.Config{Pool: pool, FlushTimeout: 50 * time.Millisecond, Metrics: registry})
+	m, err := metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), FlushTimeout: 50 * time.Millisecond, Metrics: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func metric(t *testing.T, g prometheus.Gatherer, name string) float64 {
 func TestMeter_Run(t *testing.T) {
 	t.Parallel()
 	db := testenv.Postgres(t)
-	m, err := metering.New(metering.Config{Pool: db.Pool(t, pg.RoleGateway), Node: "node-1", FlushInterval: 10 * time.Millisecond})
+	m, err := metering.New(metering.Config{Pool: db.Pool(t, pg.RoleGateway), Dir: t.TempDir(), Node: "node-1", FlushInterval: 10 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +313,7 @@ func TestNew_Refuses(t *testing.T) {
 	if _, err := metering.New(metering.Config{}); err == nil {
 		t.Error("a meter without a pool")
 	}
-	if _, err := metering.New(metering.Config{Pool: &pgxpool.Pool{}, FlushInterval: -1}); err == nil {
+	if _, err := metering.New(metering.Config{Pool: &pgxpool.Pool{}, Dir: t.TempDir(), FlushInterval: -1}); err == nil {
 		t.Error("a negative interval")
 	}
 }

@@ -44,13 +44,13 @@ func (t *Tally) now() *counters {
 		t.cell.leave()
 		t.cell = t.meter.enter(t.key)
 	}
-	return &t.cell.counters
+	return t.cell.counters
 }
 
 // Request counts one request.
 func (t *Tally) Request() {
 	if t.cell != nil {
-		t.now().requests.Add(1)
+		t.now().requests.add(1)
 	}
 }
 
@@ -58,28 +58,28 @@ func (t *Tally) Request() {
 // here and below, an n that is not positive counts nothing.
 func (t *Tally) Ingress(n int64) {
 	if n > 0 && t.cell != nil {
-		t.now().ingress.Add(n)
+		t.now().ingress.add(n)
 	}
 }
 
 // Egress counts n body bytes that the client's socket took.
 func (t *Tally) Egress(n int64) {
 	if n > 0 && t.cell != nil {
-		t.now().egress.Add(n)
+		t.now().egress.add(n)
 	}
 }
 
 // DeclaredIngress counts the body length that the client announced.
 func (t *Tally) DeclaredIngress(n int64) {
 	if n > 0 && t.cell != nil {
-		t.now().declaredIngress.Add(n)
+		t.now().declaredIngress.add(n)
 	}
 }
 
 // DeclaredEgress counts the body length that the answer announced.
 func (t *Tally) DeclaredEgress(n int64) {
 	if n > 0 && t.cell != nil {
-		t.now().declaredEgress.Add(n)
+		t.now().declaredEgress.add(n)
 	}
 }
 

@@ -101,7 +101,7 @@ func newGateway(t testing.TB, o options) *gateway {
 	if g.dir, err = tenancy.NewDirectory(tenancy.DirectoryConfig{Pool: pool, Keyring: keyring, Logger: logger, Metrics: g.metrics}); err != nil {
 		t.Fatal(err)
 	}
-	if g.meter, err = metering.New(metering.Config{Pool: pool, Node: t.Name()}); err != nil {
+	if g.meter, err = metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), Node: t.Name()}); err != nil {
 		t.Fatal(err)
 	}
 	g.server, err = proxy.New(proxy.Config{

@@ -42,6 +42,8 @@ type Config struct {
 	DrainTimeout   duration `env:"DRAIN_TIMEOUT" toml:"drain_timeout" yaml:"drain_timeout" help:"how long requests in flight may take after SIGTERM"`
 	MaxStale       duration `env:"MAX_STALE" toml:"max_stale" yaml:"max_stale" help:"how long cached keys work while PostgreSQL is away"`
 	FlushInterval  duration `env:"FLUSH_INTERVAL" toml:"flush_interval" yaml:"flush_interval" help:"how often usage is written"`
+	JournalDir     string   `env:"JOURNAL_DIR" toml:"journal_dir" yaml:"journal_dir" help:"folder of the usage journal, on a disk of this machine; one process at a time"`
+	SyncInterval   duration `env:"SYNC_INTERVAL" toml:"sync_interval" yaml:"sync_interval" help:"how much usage a lost machine may lose"`
 	MaxConnections int      `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once"`
 }
 
@@ -66,6 +68,8 @@ func defaultConfig() Config {
 		DrainTimeout:   duration{5 * time.Minute},
 		MaxStale:       duration{time.Minute},
 		FlushInterval:  duration{2 * time.Second},
+		JournalDir:     "/var/lib/primecloud/journal",
+		SyncInterval:   duration{time.Second},
 		MaxConnections: 65536,
 	}
 }
@@ -225,8 +229,8 @@ func (cfg *Config) validate() error {
 	if _, err := cfg.level(); err != nil {
 		fail("log_level: %w", err)
 	}
-	if cfg.DrainTimeout.Duration < 0 || cfg.MaxStale.Duration <= 0 || cfg.FlushInterval.Duration <= 0 || cfg.MaxConnections <= 0 {
-		fail("drain_timeout, max_stale, flush_interval and max_connections must be positive")
+	if cfg.DrainTimeout.Duration < 0 || cfg.MaxStale.Duration <= 0 || cfg.FlushInterval.Duration <= 0 || cfg.SyncInterval.Duration <= 0 || cfg.MaxConnections <= 0 {
+		fail("drain_timeout, max_stale, flush_interval, sync_interval and max_connections must be positive")
 	}
 	return errors.Join(errs...)
 }

@@ -79,11 +79,15 @@ type process struct {
 }
 
 // serveProcess starts this test binary as `primecloud serve`.
-func (in *installation) serveProcess() *process {
+func (in *installation) serveProcess() *process { return in.serveOn(in.t.TempDir()) }
+
+// serveOn starts one on a journal folder.
+func (in *installation) serveOn(journal string) *process {
 	in.t.Helper()
 	ready := filepath.Join(in.t.TempDir(), "ready")
 	p := &process{cmd: exec.CommandContext(in.t.Context(), os.Args[0], "-test.run=^$"), log: &bytes.Buffer{}}
-	p.cmd.Env = append(os.Environ(), "PRIMECLOUD_CHILD_READY="+ready, "PRIMECLOUD_CHILD_DATABASE_URL="+in.db.URL(pg.RoleGateway), "PRIMECLOUD_CHILD_KEYRING_FILE="+in.keyring)
+	p.cmd.Env = append(os.Environ(), "PRIMECLOUD_CHILD_READY="+ready, "PRIMECLOUD_CHILD_DATABASE_URL="+in.db.URL(pg.RoleGateway), "PRIMECLOUD_CHILD_KEYRING_FILE="+in.keyring,
+		"PRIMECLOUD_CHILD_JOURNAL="+journal)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
@@ -107,7 +111,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	cfg, err := loadConfig("", []string{"PRIMECLOUD_DATABASE_URL=" + os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
-		"PRIMECLOUD_KEYRING_FILE=" + os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"), "PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0", "PRIMECLOUD_DRAIN_TIMEOUT=20s"})
+		"PRIMECLOUD_KEYRING_FILE=" + os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"), "PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0",
+		"PRIMECLOUD_JOURNAL_DIR=" + os.Getenv("PRIMECLOUD_CHILD_JOURNAL"), "PRIMECLOUD_DRAIN_TIMEOUT=20s"})
 	if err == nil {
 		ctx, stop := signalContext()
 		defer stop()

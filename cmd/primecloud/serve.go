@@ -105,7 +105,8 @@ func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses
 		return err
 	}
 	if n.meter, err = metering.New(metering.Config{
-		Pool: pool, Node: cfg.Node, FlushInterval: cfg.FlushInterval.Duration, Logger: n.log, Metrics: n.registry,
+		Pool: pool, Dir: cfg.JournalDir, Node: cfg.Node,
+		FlushInterval: cfg.FlushInterval.Duration, SyncInterval: cfg.SyncInterval.Duration, Logger: n.log, Metrics: n.registry,
 	}); err != nil {
 		return err
 	}

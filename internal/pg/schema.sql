@@ -189,7 +189,8 @@ ALTER TABLE public.usage_hourly OWNER TO primecloud_owner;
 CREATE TABLE public.usage_nodes (
     epoch uuid NOT NULL,
     node text NOT NULL,
-    flushed_at timestamp with time zone NOT NULL
+    flushed_at timestamp with time zone NOT NULL,
+    closed_at timestamp with time zone
 );
 
 ALTER TABLE public.usage_nodes OWNER TO primecloud_owner;
@@ -416,3 +417,5 @@ GRANT SELECT,INSERT ON TABLE public.usage_nodes TO primecloud_gateway;
 GRANT SELECT ON TABLE public.usage_nodes TO primecloud_worker;
 
 GRANT UPDATE(flushed_at) ON TABLE public.usage_nodes TO primecloud_gateway;
+
+GRANT UPDATE(closed_at) ON TABLE public.usage_nodes TO primecloud_gateway;

@@ -1,0 +1,410 @@
+package metering
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// A journal is a file of cells that the process maps into its memory: what was
+// added is in the page cache at once, and outlives a killed process.
+//
+// The file is a row of segments, each allocated on the disk before it is
+// mapped (a sparse map dies of SIGBUS on a full disk). The first record of the
+// file is its header; every other one is a cell or free. Integers are in the
+// machine's order: a journal is read where it was written.
+const (
+	recordSize  = 256 // divides a disk's sector: a record is never half of two writes
+	segmentSize = 1 << 20
+	perSegment  = segmentSize / recordSize
+
+	journalMagic   = "PCMETER\n"
+	journalVersion = 1
+	journalSuffix  = ".journal"
+	damagedSuffix  = ".damaged"
+	lockName       = "lock"
+)
+
+// The states of a record; one that was never used is all zeros.
+const (
+	recordFree uint32 = 0x65657246
+	recordUsed uint32 = 0x64657355
+)
+
+var neverUsed [recordSize]byte
+
+// fileHeader is the first record of a journal.
+type fileHeader struct {
+	magic   [8]byte
+	version uint32
+	sum     uint32 // CRC-32C of what follows
+	epoch   tenancy.ID
+	size    uint32 // recordSize
+}
+
+// record is a cell on its disk. The sum covers the key, so that a torn record
+// is found.
+type record struct {
+	state   uint32
+	sum     uint32
+	account tenancy.ID
+	bucket  tenancy.ID
+	key     tenancy.ID
+	class   uint32
+	hour    uint32
+	counters
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+const keyFrom, keyTo = unsafe.Offsetof(record{}.account), unsafe.Offsetof(record{}.counters)
+
+func (r *record) keySum() uint32 {
+	b := unsafe.Slice((*byte)(unsafe.Pointer(r)), recordSize)
+	return crc32.Checksum(b[keyFrom:keyTo], castagnoli)
+}
+
+func (h *fileHeader) sumOf() uint32 {
+	b := unsafe.Slice((*byte)(unsafe.Pointer(h)), recordSize)
+	return crc32.Checksum(b[unsafe.Offsetof(h.epoch):], castagnoli)
+}
+
+// journal is the file of this process.
+type journal struct {
+	dir   string
+	file  *os.File
+	lock  *os.File
+	epoch tenancy.ID
+
+	mu       sync.Mutex
+	segments [][]byte
+	free     []*record
+	degraded atomic.Int64 // cells that found no room on the disk
+	sick     error        // why
+}
+
+// ErrLocked means that another process writes the journals of a folder.
+var ErrLocked = errors.New("metering: another process uses this journal folder")
+
+// openJournal locks the folder and begins a journal of a new epoch.
+func openJournal(dir string) (*journal, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
+	}
+	j := &journal{dir: dir, lock: lock, epoch: tenancy.NewID()}
+	if err := j.create(); err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("metering: journal: %w", err)
+	}
+	return j, nil
+}
+
+// create makes the file under a name that recovery does not look at, and gives
+// it its own when the header is on the disk.
+func (j *journal) create() error {
+	temporary := filepath.Join(j.dir, j.epoch.String()+".new")
+	var err error
+	if j.file, err = os.OpenFile(temporary, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
+		return err
+	}
+	if err = j.extend(); err == nil {
+		h := (*fileHeader)(unsafe.Pointer(&j.segments[0][0]))
+		copy(h.magic[:], journalMagic)
+		h.version, h.epoch, h.size = journalVersion, j.epoch, recordSize
+		h.sum = h.sumOf()
+		if err = unix.Msync(j.segments[0], unix.MS_SYNC); err == nil {
+			err = os.Rename(temporary, j.path())
+		}
+	}
+	if err == nil {
+		err = syncDir(j.dir)
+	}
+	if err != nil {
+		_ = j.file.Close()
+		_ = os.Remove(temporary)
+	}
+	return err
+}
+
+func (j *journal) path() string { return filepath.Join(j.dir, j.epoch.String()+journalSuffix) }
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// extend adds a segment.
+func (j *journal) extend() error {
+	at := int64(len(j.segments)) * segmentSize
+	if err := unix.Fallocate(int(j.file.Fd()), 0, at, segmentSize); err != nil {
+		return fmt.Errorf("allocate: %w", err)
+	}
+	segment, err := unix.Mmap(int(j.file.Fd()), at, segmentSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("map: %w", err)
+	}
+	j.segments = append(j.segments, segment)
+	for i := perSegment - 1; i >= 0; i-- {
+		if at == 0 && i == 0 {
+			break // the header
+		}
+		j.free = append(j.free, (*record)(unsafe.Pointer(&segment[i*recordSize])))
+	}
+	return nil
+}
+
+// cell makes the cell of k. Without room on the disk it is in memory only.
+func (j *journal) cell(k cellKey) *cell {
+	c := &cell{key: k}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.free) == 0 {
+		if err := j.extend(); err != nil {
+			j.sick = err
+			j.degraded.Add(1)
+			c.counters = &counters{}
+			c.reset()
+			return c
+		}
+	}
+	r := j.free[len(j.free)-1]
+	j.free = j.free[:len(j.free)-1]
+	r.account, r.bucket, r.key, r.class, r.hour = k.Account, k.Bucket, k.AccessKey, uint32(k.Class), uint32(k.hour)
+	r.reset()
+	r.sum = r.keySum()
+	atomic.StoreUint32(&r.state, recordUsed)
+	c.counters, c.record = &r.counters, r
+	return c
+}
+
+// release gives the place of a retired cell to others. A late reader may still
+// hold the cell, and finds it closed.
+func (j *journal) release(c *cell) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if c.record == nil {
+		j.degraded.Add(-1)
+		return
+	}
+	atomic.StoreUint32(&c.record.state, recordFree)
+	j.free = append(j.free, c.record)
+}
+
+// reason is why cells are in memory.
+func (j *journal) reason() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.sick
+}
+
+// sync writes what is mapped to the disk.
+func (j *journal) sync() error {
+	j.mu.Lock()
+	segments := j.segments[:len(j.segments):len(j.segments)]
+	j.mu.Unlock()
+	for _, s := range segments {
+		if err := unix.Msync(s, unix.MS_SYNC); err != nil {
+			return fmt.Errorf("metering: sync the journal: %w", err)
+		}
+	}
+	return nil
+}
+
+// close lets go of the folder; with remove, everything in the journal is
+// confirmed and it is deleted. The mapping stays: a tally may hold a cell.
+func (j *journal) close(remove bool) error {
+	var err error
+	if remove {
+		if err = os.Remove(j.path()); err == nil {
+			err = syncDir(j.dir)
+		}
+	} else {
+		err = j.sync()
+	}
+	return errors.Join(err, j.file.Close(), j.lock.Close())
+}
+
+// reading is what a journal says of one cell.
+type reading struct {
+	key    cellKey
+	totals totals
+}
+
+// left is a journal that was read and not accounted for yet.
+type left struct {
+	path     string
+	epoch    tenancy.ID
+	readings []reading
+	damage   error // what could not be believed; the readings are intact ones
+}
+
+// account writes what the journal says and that its epoch is over. That of a
+// damaged one stays open: no period becomes final until somebody has decided
+// about what could not be believed.
+func (l *left) account(ctx context.Context, q pg.Querier, node string) error {
+	if l.epoch == (tenancy.ID{}) {
+		return nil // not even its name can be believed
+	}
+	for readings := range slices.Chunk(l.readings, batch) {
+		if err := write(ctx, q, l.epoch, readings); err != nil {
+			return err
+		}
+	}
+	return report(ctx, q, l.epoch, node, time.Time{}, l.damage == nil)
+}
+
+// end deletes the journal, or puts a damaged one aside.
+func (l *left) end() error {
+	if l.damage != nil {
+		return errors.Join(os.Rename(l.path, l.path+damagedSuffix), syncDir(filepath.Dir(l.path)))
+	}
+	return errors.Join(os.Remove(l.path), syncDir(filepath.Dir(l.path)))
+}
+
+// Imported is what ImportJournal found in a file.
+type Imported struct {
+	Epoch tenancy.ID
+	Cells int
+}
+
+// ImportJournal writes what the journal of a node that never comes back has
+// counted, and says that its epoch is over. The file is left as it is; doing
+// it twice changes nothing. Of a damaged one the intact part is written, its
+// epoch stays open, and the error says what could not be believed. A journal
+// in a folder that a process uses is refused with ErrLocked.
+func ImportJournal(ctx context.Context, q pg.Querier, path string) (Imported, error) {
+	if lock, err := os.Open(filepath.Join(filepath.Dir(path), lockName)); err == nil {
+		defer lock.Close()
+		if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+			return Imported{}, fmt.Errorf("%w: %s", ErrLocked, filepath.Dir(path))
+		}
+	}
+	l, err := readJournal(path)
+	if err != nil {
+		return Imported{}, err
+	}
+	done := Imported{l.epoch, len(l.readings)}
+	if err := l.account(ctx, q, "imported"); err != nil {
+		return Imported{}, err
+	}
+	return done, l.damage
+}
+
+// errDamaged is what damage wraps.
+var errDamaged = errors.New("metering: damaged journal")
+
+// readJournal reads a journal whole. It believes a record when its key's sum
+// is right and the copies of each counter agree.
+func readJournal(path string) (*left, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	l := &left{path: path}
+	if len(data) < recordSize || len(data)%recordSize != 0 {
+		l.damage = fmt.Errorf("%w: %s has %d bytes", errDamaged, path, len(data))
+		return l, nil
+	}
+	h := (*fileHeader)(unsafe.Pointer(&data[0]))
+	if !bytes.Equal(h.magic[:], []byte(journalMagic)) || h.version != journalVersion || h.size != recordSize || h.sum != h.sumOf() {
+		l.damage = fmt.Errorf("%w: %s has no valid header", errDamaged, path)
+		return l, nil
+	}
+	l.epoch = h.epoch
+	for at := recordSize; at < len(data); at += recordSize {
+		r := (*record)(unsafe.Pointer(&data[at]))
+		if r.state == recordFree || bytes.Equal(data[at:at+recordSize], neverUsed[:]) {
+			continue
+		}
+		t, ok := r.believed()
+		if r.state != recordUsed || r.sum != r.keySum() || !Class(r.class).known() || !ok {
+			l.damage = errors.Join(l.damage, fmt.Errorf("%w: %s at byte %d: account %s, bucket %s, key %s, hour %s", errDamaged, path, at,
+				r.account, r.bucket, r.key, hour(r.hour).time().Format("2006-01-02T15")))
+			continue
+		}
+		if t != (totals{}) {
+			l.readings = append(l.readings, reading{cellKey{Key{r.account, r.bucket, r.key, Class(r.class)}, hour(r.hour)}, t})
+		}
+	}
+	return l, nil
+}
+
+// leftovers are the journals of a folder that no process writes any more.
+func (j *journal) leftovers() ([]*left, error) {
+	paths, err := filepath.Glob(filepath.Join(j.dir, "*"+journalSuffix))
+	if err != nil {
+		return nil, err
+	}
+	var all []*left
+	for _, path := range paths {
+		if path == j.path() {
+			continue
+		}
+		l, err := readJournal(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+// counter is a number on the disk three times: its value, the complement of it
+// and its value once more, added to in this order. Two that agree are right,
+// whatever happened to the third.
+type counter struct{ value, complement, again atomic.Int64 }
+
+func (c *counter) add(n int64) {
+	c.value.Add(n)
+	c.complement.Add(-n)
+	c.again.Add(n)
+}
+
+func (c *counter) reset() {
+	c.value.Store(0)
+	c.complement.Store(^0)
+	c.again.Store(0)
+}
+
+// ahead is how far the first may be before the last: additions that a kill has
+// cut, one of each thread that was in them. Declared lengths are added whole.
+const ahead, declaredAhead = 1 << 30, 1 << 40
+
+// believed returns the number, or false when only damage explains what is
+// there. A kill leaves first ≥ second ≥ third, and nearly always two that are
+// equal: then the addition it cut is not counted.
+func (c *counter) believed(most int64) (int64, bool) {
+	first, second, third := c.value.Load(), ^c.complement.Load(), c.again.Load()
+	if third < 0 || first < second || second < third || first-third > most {
+		return 0, false
+	}
+	return second, true
+}
+
+var _ = [1]struct{}{}[unsafe.Sizeof(record{})/(recordSize+1)] // a record fits its place

@@ -1,0 +1,253 @@
+package metering_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/metering"
+)
+
+// TestMain counts until it is killed when a test has started this binary so.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("METERING_CRASH_DIR"); dir != "" {
+		countForEver(dir)
+	}
+	os.Exit(m.Run())
+}
+
+const crashStep = 1 << 20 // bytes of one addition, the largest there is
+
+// countForEver says how much it has counted after each addition.
+func countForEver(dir string) {
+	pool, err := pgxpool.New(context.Background(), "postgres://nobody@127.0.0.1:1/none")
+	if err == nil {
+		var meter *metering.Meter
+		if meter, err = metering.New(metering.Config{Pool: pool, Dir: dir}); err == nil {
+			var adding sync.WaitGroup
+			for worker := range crashWorkers {
+				adding.Go(func() {
+					var t metering.Tally
+					meter.Begin(&t, key(worker))
+					for n := int64(1); ; n++ {
+						t.Egress(crashStep)
+						fmt.Printf("%d %d\n", worker, n*crashStep)
+					}
+				})
+			}
+			adding.Wait()
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+const crashWorkers = 4
+
+// A process that counts is killed at random moments: what it said it had
+// counted is there, and at most the one addition that each thread was in is
+// there beyond it.
+func TestJournal_kill(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	owner, dir := db.Pool(t, pg.RoleOwner), t.TempDir()
+	said := map[string]int64{}
+	const kills = 20
+	for range kills {
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = append(os.Environ(), "METERING_CRASH_DIR="+dir)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		r, last := bufio.NewReader(out), map[string]int64{}
+		read := func() error {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				return err // the last line may be cut
+			}
+			var worker int
+			var n int64
+			if _, err := fmt.Sscan(line, &worker, &n); err != nil {
+				return err
+			}
+			last[key(worker).AccessKey.String()] = n
+			return nil
+		}
+		for range 1 + rand.IntN(2000) {
+			if err := read(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = cmd.Process.Kill()
+		for err = nil; err == nil; err = read() { //nolint:revive // until the end
+		}
+		if !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		for id, n := range last {
+			said[id] += n
+		}
+	}
+	m, err := metering.New(metering.Config{Pool: db.Pool(t, pg.RoleGateway), Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // twice: what was taken over is not taken over again
+		if err := m.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, err := metering.Sum(t.Context(), owner, metering.Query{By: metering.ByKey})
+	if err != nil || len(rows) != crashWorkers {
+		t.Fatal(rows, err)
+	}
+	for _, u := range rows {
+		if over := u.Egress - said[u.Value]; over < 0 || over > kills*crashStep {
+			t.Errorf("key %s: %d counted, %d said, %d kills", u.Value, u.Egress, said[u.Value], kills)
+		}
+		t.Logf("%d bytes said, %d in the ledger: %d of %d kills fell between an addition and its line", said[u.Value], u.Egress, (u.Egress-said[u.Value])/crashStep, kills)
+	}
+	if left := journals(t, dir, ".journal"); len(left) != 1 {
+		t.Errorf("journals left: %v", left)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	if left := journals(t, dir, ".journal"); len(left) != 0 {
+		t.Errorf("journals left after a clean end: %v", left)
+	}
+	if _, ok, err := metering.Final(t.Context(), owner); !ok || err != nil {
+		t.Errorf("no figure is final: %v", err)
+	}
+}
+
+func journals(t *testing.T, dir, suffix string) []string {
+	t.Helper()
+	list, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// Two processes on one folder would count into one epoch.
+func TestJournal_locked(t *testing.T) {
+	t.Parallel()
+	pool, dir := testenv.Postgres(t).Pool(t, pg.RoleGateway), t.TempDir()
+	m, err := metering.New(metering.Config{Pool: pool, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := metering.New(metering.Config{Pool: pool, Dir: dir}); !errors.Is(err, metering.ErrLocked) {
+		t.Errorf("the second: %v", err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := metering.New(metering.Config{Pool: pool, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Every single changed byte of a journal either changes nothing that is
+// believed or is found: then the file is put aside, what is intact is written,
+// and no period becomes final.
+func TestJournal_damage(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	pool, dir := db.Pool(t, pg.RoleGateway), t.TempDir()
+	m, err := metering.New(metering.Config{Pool: offlinePool(t), Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 2 {
+		var tally metering.Tally
+		m.Begin(&tally, key(n))
+		tally.Request()
+		tally.Egress(int64(1000 + n))
+		tally.End()
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := journals(t, dir, ".journal")[0]
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sound, err := metering.Believed(file)
+	if err != nil || len(sound) != 2 {
+		t.Fatal(sound, err)
+	}
+	const records = 3 * 256 // header and two cells
+	for at := range records {
+		for _, flip := range []byte{1, 0x80} {
+			bad := append([]byte(nil), good...)
+			bad[at] ^= flip
+			if err := os.WriteFile(file, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := metering.Believed(file)
+			if err != nil {
+				continue
+			}
+			for k, v := range got {
+				if sound[k] != v {
+					t.Errorf("byte %d ^ %#x: %s is believed to be %d, it was %d", at, flip, k, v, sound[k])
+				}
+			}
+			if len(got) != len(sound) {
+				t.Errorf("byte %d ^ %#x: %d cells without a word", at, flip, len(got))
+			}
+		}
+	}
+	bad := append([]byte(nil), good...)
+	bad[256+8] ^= 1 // of the first cell's account
+	if err := os.WriteFile(file, bad, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again, err := metering.New(metering.Config{Pool: pool, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if aside := journals(t, dir, ".damaged"); len(aside) != 1 || !strings.HasPrefix(filepath.Base(aside[0]), filepath.Base(file)) {
+		t.Errorf("put aside: %v", aside)
+	}
+	rows, err := metering.Sum(t.Context(), db.Pool(t, pg.RoleOwner), metering.Query{By: metering.ByBucket})
+	if err != nil || len(rows) != 1 {
+		t.Errorf("the intact cell alone should be written: %v, %v", rows, err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+	if moment, ok, err := metering.Final(t.Context(), db.Pool(t, pg.RoleOwner)); err != nil || ok && moment.Year() > 1 {
+		t.Errorf("figures are final until %v with a damaged journal, %v", moment, err)
+	}
+}
