@@ -3,6 +3,7 @@ package metering_test
 import (
 	"encoding/binary"
 	"fmt"
+	"path/filepath"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -94,4 +95,33 @@ func BenchmarkMeter_BeginNew(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/cell")
 		})
 	}
+}
+
+// BenchmarkRecovery reads a journal of a million cells.
+func BenchmarkRecovery(b *testing.B) {
+	const cells = 1_000_000
+	dir := b.TempDir()
+	m, err := metering.New(metering.Config{Pool: offlinePool(b), Dir: dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for n := range cells {
+		var t metering.Tally
+		m.Begin(&t, key(n))
+		t.Request()
+		t.End()
+	}
+	if err := m.Close(); err != nil {
+		b.Fatal(err)
+	}
+	file, err := filepath.Glob(filepath.Join(dir, "*.journal"))
+	if err != nil || len(file) != 1 {
+		b.Fatal(file, err)
+	}
+	for b.Loop() {
+		if n, err := metering.Recover(file[0]); err != nil || n != cells {
+			b.Fatal(n, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/cells, "ns/cell")
 }

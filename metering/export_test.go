@@ -56,3 +56,12 @@ func Believed(path string) (map[string]int64, error) {
 	}
 	return m, l.damage
 }
+
+// Recover reads a journal and returns how many cells it has.
+func Recover(path string) (int, error) {
+	l, err := readJournal(path)
+	if err != nil {
+		return 0, err
+	}
+	return len(l.readings), l.damage
+}
