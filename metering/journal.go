@@ -32,11 +32,12 @@ const (
 	segmentSize = 1 << 20
 	perSegment  = segmentSize / recordSize
 
-	journalMagic   = "PCMETER\n"
-	journalVersion = 1
-	journalSuffix  = ".journal"
-	damagedSuffix  = ".damaged"
-	lockName       = "lock"
+	journalMagic     = "PCMETER\n"
+	journalVersion   = 1
+	journalSuffix    = ".journal"
+	damagedSuffix    = ".damaged"
+	unfinishedSuffix = ".new"
+	lockName         = "lock"
 )
 
 // The states of a record; one that was never used is all zeros.
@@ -103,15 +104,19 @@ var ErrLocked = errors.New("metering: another process uses this journal folder")
 // openJournal locks the folder and begins a journal of a new epoch.
 func openJournal(dir string) (*journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("metering: journal folder: %w", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("metering: journal folder: %w", err)
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
+	}
+	unfinished, _ := filepath.Glob(filepath.Join(dir, "*"+unfinishedSuffix)) // the pattern is ours
+	for _, path := range unfinished {
+		_ = os.Remove(path) // of a process that died while it began one: nothing was counted in it
 	}
 	j := &journal{dir: dir, lock: lock, epoch: tenancy.NewID()}
 	if err := j.create(); err != nil {
@@ -124,7 +129,7 @@ func openJournal(dir string) (*journal, error) {
 // create makes the file under a name that recovery does not look at, and gives
 // it its own when the header is on the disk.
 func (j *journal) create() error {
-	temporary := filepath.Join(j.dir, j.epoch.String()+".new")
+	temporary := filepath.Join(j.dir, j.epoch.String()+unfinishedSuffix)
 	var err error
 	if j.file, err = os.OpenFile(temporary, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
 		return err

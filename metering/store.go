@@ -79,7 +79,7 @@ const (
 )
 
 var groupColumns = map[Group]string{
-	ByBucket: "bucket_id::text", ByKey: "key_id::text", ByClass: "class", ByHour: `to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:00"Z"')`,
+	ByBucket: "bucket_id::text", ByKey: "key_id::text", ByClass: "class", ByHour: `to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:00:00"Z"')`,
 }
 
 // Usage is a sum. Value is the bucket's or key's row id, the class or the hour.

@@ -68,7 +68,7 @@ func TestSum(t *testing.T) {
 		{"by bucket", metering.Query{Account: alpha, By: metering.ByBucket}, []line{{bucket1.String(), 2, 100, 800}, {bucket2.String(), 1, 0, 200}}},
 		{"by key", metering.Query{Account: alpha, By: metering.ByKey}, []line{{tenancy.ID{7}.String(), 2, 100, 200}, {tenancy.ID{9}.String(), 1, 0, 800}}},
 		{"by class", metering.Query{Account: alpha, By: metering.ByClass}, []line{{"A", 1, 100, 0}, {"B", 2, 0, 1000}}},
-		{"by hour", metering.Query{Account: alpha, By: metering.ByHour}, []line{{"2026-03-01T10:00Z", 2, 100, 200}, {"2026-03-01T11:00Z", 1, 0, 800}}},
+		{"by hour", metering.Query{Account: alpha, By: metering.ByHour}, []line{{"2026-03-01T10:00:00Z", 2, 100, 200}, {"2026-03-01T11:00:00Z", 1, 0, 800}}},
 		{"every account", metering.Query{By: metering.ByClass}, []line{{"A", 1, 100, 0}, {"B", 2, 0, 1000}, {"B", 1, 0, 400}}},
 		{"to is excluded", metering.Query{Account: alpha, By: metering.ByClass, From: hour, To: hour.Add(time.Hour)}, []line{{"A", 1, 100, 0}, {"B", 1, 0, 200}}},
 		{"from is included", metering.Query{Account: alpha, By: metering.ByClass, From: hour.Add(time.Hour)}, []line{{"B", 1, 0, 800}}},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,7 +24,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -49,14 +53,16 @@ type account struct {
 
 // transfer is one request as its client saw it.
 type transfer struct {
-	of       *account
+	of       *account // nil: refused before it was known whose it is
+	node     int
 	in       bool
 	complete bool
 	bytes    int64
 	ended    time.Time
 }
 
-// TestCrash kills a loaded gateway at random moments and compares what its
+// TestCrash loads two gateways that share a database, kills one or the other at
+// random moments, takes PostgreSQL away in every third round, and compares what
 // clients counted with the ledger. CRASH_KILLS says how often (make crash: 100).
 func TestCrash(t *testing.T) {
 	t.Parallel()
@@ -74,10 +80,11 @@ func TestCrash(t *testing.T) {
 	for i, name := range []string{"GET", "PUT", "abort"} {
 		accounts[i] = &account{name: name, key: decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))}
 	}
-	journal := t.TempDir()
+	journals := []string{t.TempDir(), t.TempDir()}
 	objects := []int{0, 1000, 300_000, 5 << 20, 40 << 20}
-	p := in.serveOn(journal)
-	setup := client(p.addrs.S3, decode[tenancy.Key](t, in.must("key", "create", "acme", "--json")))
+	nodes := []*process{in.serveOn(journals[0]), in.serveOn(journals[1])}
+	superuser := testenv.EmptyPostgres(t).Pool(t, "")
+	setup := client(nodes[0].addrs.S3, decode[tenancy.Key](t, in.must("key", "create", "acme", "--json")))
 	for _, size := range objects {
 		data := make([]byte, size)
 		_, _ = rand.Read(data)
@@ -90,19 +97,20 @@ func TestCrash(t *testing.T) {
 		var all []transfer
 		stop := make(chan struct{})
 		var working sync.WaitGroup
-		for w := range 6 {
+		for w := range 2 * len(accounts) {
 			working.Go(func() {
-				a := accounts[w%3]
+				a, node := accounts[w%3], w/3
 				for {
 					select {
 					case <-stop:
 						return
 					default:
 					}
-					tr, ok := a.once(t, p.addrs.S3, objects)
+					tr, ok := a.once(t, nodes[node].addrs.S3, objects)
 					if !ok {
 						return
 					}
+					tr.node = node
 					mu.Lock()
 					all = append(all, tr)
 					mu.Unlock()
@@ -110,24 +118,39 @@ func TestCrash(t *testing.T) {
 			})
 		}
 		<-time.After(time.Duration(100+mrand.IntN(500)) * time.Millisecond) // of load, to a random moment
-		killed := time.Now()
-		_ = p.cmd.Process.Kill()
+		away := round%3 == 2
+		if away {
+			in.database(superuser, false)
+			<-time.After(time.Duration(mrand.IntN(300)) * time.Millisecond) // of load without it
+		}
+		killed, victim := time.Now(), mrand.IntN(len(nodes))
+		_ = nodes[victim].cmd.Process.Kill()
 		close(stop)
 		working.Wait()
-		_ = p.cmd.Wait()
+		_ = nodes[victim].cmd.Wait()
+		if away {
+			in.database(superuser, true)
+		}
 		if len(all) == 0 {
 			t.Errorf("round %d: no transfer", round)
 		}
 		for _, tr := range all {
-			tr.of.add(tr, killed)
+			if tr.of != nil {
+				tr.of.add(tr, tr.node == victim, killed)
+			}
 		}
-		p = in.serveOn(journal)
+		nodes[victim] = in.serveOn(journals[victim])
 	}
-	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
+	for _, p := range nodes {
+		if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.cmd.Wait(); err != nil {
+			t.Errorf("the last process: %v: %s", err, p.log)
+		}
 	}
-	if err := p.cmd.Wait(); err != nil {
-		t.Errorf("the last process: %v: %s", err, p.log)
+	if open := decode[[]nodeRow](t, in.must("node", "list", "--json")); len(open) != 0 {
+		t.Errorf("nodes that hold figures open: %+v", open)
 	}
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -156,8 +179,20 @@ func TestCrash(t *testing.T) {
 	t.Logf("%d kills:%s", kills, table.String())
 }
 
+// database takes the installation's database away, or brings it back.
+func (in *installation) database(superuser *pgxpool.Pool, there bool) {
+	in.t.Helper()
+	_, err := superuser.Exec(in.t.Context(), fmt.Sprintf(`ALTER DATABASE %s ALLOW_CONNECTIONS %v`, in.db.Name, there))
+	if err == nil && !there {
+		_, err = superuser.Exec(in.t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, in.db.Name)
+	}
+	if err != nil {
+		in.t.Error(err)
+	}
+}
+
 // add takes a transfer into what the ledger must and may have.
-func (a *account) add(tr transfer, killed time.Time) {
+func (a *account) add(tr transfer, hit bool, killed time.Time) {
 	step := int64(stepOut)
 	if tr.in {
 		step = stepIn
@@ -173,7 +208,7 @@ func (a *account) add(tr transfer, killed time.Time) {
 		} else {
 			a.low += max(0, tr.bytes-step)
 		}
-	case tr.complete && killed.Sub(tr.ended) > settled:
+	case tr.complete && (!hit || killed.Sub(tr.ended) > settled):
 		a.requests++
 		a.exact += tr.bytes
 		a.low, a.high = a.low+tr.bytes, a.high+tr.bytes
@@ -228,7 +263,11 @@ func (a *account) once(t *testing.T, addr string, objects []int) (transfer, bool
 		return tr, true
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusServiceUnavailable: // PostgreSQL is away and the key not in memory
+		return transfer{}, true
+	default:
 		t.Errorf("%s answers %d", a.name, resp.StatusCode)
 	}
 	switch a.name {
@@ -289,6 +328,14 @@ func TestNode(t *testing.T) {
 	}
 	if _, err := in.run("node", "retire", nodes[0].Epoch.String()); !errors.Is(err, metering.ErrNodeUnknown) {
 		t.Errorf("retiring what is over: %v", err)
+	}
+	// An hour that every node has passed is final, the present one is not.
+	if _, err := in.db.Pool(t, "").Exec(t.Context(), `INSERT INTO usage_readings SELECT epoch, account_id, bucket_id, key_id, class, '2026-01-02T03:00Z', 1, 2, 3, 2, 3 FROM usage_readings`); err != nil {
+		t.Fatal(err)
+	}
+	hours, err := csv.NewReader(strings.NewReader(in.must("usage", "show", "--by", "hour", "--csv"))).ReadAll()
+	if err != nil || len(hours) != 3 || !slices.Equal(hours[1], []string{"acme", "2026-01-02T03:00:00Z", "1", "2", "3", "true"}) || hours[2][5] != "false" {
+		t.Errorf("hours: %q, %v", hours, err)
 	}
 	lost := in.serveOn(t.TempDir())
 	waitFor(t, "the second node", func() bool { return len(decode[[]nodeRow](t, in.must("node", "list", "--json"))) == 1 })

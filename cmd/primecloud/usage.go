@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/csv"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/primecloudpro/primecloud/metering"
@@ -21,6 +23,13 @@ type usageRow struct {
 	Egress          int64  `json:"egress_bytes"`
 	DeclaredIngress int64  `json:"declared_ingress_bytes"`
 	DeclaredEgress  int64  `json:"declared_egress_bytes"`
+	Final           bool   `json:"final"` // every node has written all it counted for these hours
+}
+
+var usageColumns = []string{"REQUESTS", "INGRESS_BYTES", "EGRESS_BYTES", "FINAL"}
+
+func (r *usageRow) columns(value string) []string {
+	return []string{r.Account, value, fmt.Sprint(r.Requests), fmt.Sprint(r.Ingress), fmt.Sprint(r.Egress), fmt.Sprint(r.Final)}
 }
 
 func (c *cli) usageShow(ctx context.Context, args []string) error {
@@ -29,6 +38,7 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 	account := f.String("account", "", "only this one")
 	from := f.String("from", "", "first hour, 2006-01-02T15:00:00Z")
 	to := f.String("to", "", "the hour behind the last")
+	asCSV := f.Bool("csv", false, "print CSV")
 	if _, err := f.parse(args, 0); err != nil {
 		return err
 	}
@@ -61,6 +71,10 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	final, _, err := metering.Final(ctx, o.pool)
+	if err != nil {
+		return err
+	}
 	named, err := o.names(ctx, q.By)
 	if err != nil {
 		return err
@@ -75,10 +89,24 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 		*map[metering.Group]*string{
 			metering.ByBucket: &row.Bucket, metering.ByKey: &row.Key, metering.ByClass: &row.Class, metering.ByHour: &row.Hour,
 		}[q.By] = value
+		until := q.To
+		if q.By == metering.ByHour {
+			hour, err := time.Parse(time.RFC3339, s.Value)
+			if err != nil {
+				return err
+			}
+			until = hour.Add(time.Hour)
+		}
+		row.Final = !until.IsZero() && !until.After(final)
 		data = append(data, row)
-		rows = append(rows, []string{row.Account, value, fmt.Sprint(s.Requests), fmt.Sprint(s.Ingress), fmt.Sprint(s.Egress)})
+		rows = append(rows, row.columns(value))
 	}
-	return c.print(f.json, data, "ACCOUNT "+string(q.By)+" REQUESTS INGRESS_BYTES EGRESS_BYTES", rows)
+	header := append([]string{"ACCOUNT", strings.ToUpper(string(q.By))}, usageColumns...)
+	if *asCSV {
+		w := csv.NewWriter(c.out)
+		return w.WriteAll(append([][]string{header}, rows...))
+	}
+	return c.print(f.json, data, strings.Join(header, " "), rows)
 }
 
 // names turns row ids into what people call them. What is gone keeps its id;
