@@ -65,3 +65,12 @@ func Recover(path string) (int, error) {
 	}
 	return len(l.readings), l.damage
 }
+
+// EpochOf is the epoch that a journal, however damaged, is accounted under.
+func EpochOf(path string) (string, error) {
+	l, err := readJournal(path)
+	if err != nil {
+		return "", err
+	}
+	return l.epoch.String(), nil
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -274,7 +275,7 @@ type left struct {
 // about what could not be believed.
 func (l *left) account(ctx context.Context, q pg.Querier, node string) error {
 	if l.epoch == (tenancy.ID{}) {
-		return nil // not even its name can be believed
+		return nil // neither header nor name: there is nothing to hold open
 	}
 	for readings := range slices.Chunk(l.readings, batch) {
 		if err := write(ctx, q, l.epoch, readings); err != nil {
@@ -332,6 +333,11 @@ func readJournal(path string) (*left, error) {
 		return nil, err
 	}
 	l := &left{path: path}
+	// The file's name, for a journal whose header cannot be believed.
+	name, _, _ := strings.Cut(filepath.Base(path), ".")
+	if epoch, err := tenancy.ParseID(name); err == nil {
+		l.epoch = epoch
+	}
 	if len(data) < recordSize || len(data)%recordSize != 0 {
 		l.damage = fmt.Errorf("%w: %s has %d bytes", errDamaged, path, len(data))
 		return l, nil
@@ -381,8 +387,7 @@ func (j *journal) leftovers() ([]*left, error) {
 }
 
 // counter is a number on the disk three times: its value, the complement of it
-// and its value once more, added to in this order. Two that agree are right,
-// whatever happened to the third.
+// and its value once more, added to in this order.
 type counter struct{ value, complement, again atomic.Int64 }
 
 func (c *counter) add(n int64) {

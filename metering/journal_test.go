@@ -294,6 +294,12 @@ func TestJournal_damage(t *testing.T) {
 			}
 		}
 	}
+	if err := os.WriteFile(file, make([]byte, len(good)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if epoch, err := metering.EpochOf(file); err != nil || epoch+".journal" != filepath.Base(file) {
+		t.Errorf("a journal without a header is of epoch %s, %v", epoch, err)
+	}
 	bad := append([]byte(nil), good...)
 	bad[256+8] ^= 1 // of the first cell's account
 	if err := os.WriteFile(file, bad, 0o600); err != nil {

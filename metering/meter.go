@@ -145,8 +145,9 @@ func (m *Meter) enter(k Key) *cell {
 func (m *Meter) Run(ctx context.Context) error {
 	var ticking sync.WaitGroup
 	defer ticking.Wait()
-	ticking.Go(func() { m.keepHour(ctx) })
-	ticking.Go(func() { m.keepSynced(ctx) })
+	// Ten times a second, so that adding need not ask for the time.
+	ticking.Go(func() { every(ctx, 100*time.Millisecond, m.tick) })
+	ticking.Go(func() { every(ctx, m.cfg.SyncInterval, m.sync) })
 	flushes := time.NewTicker(m.cfg.FlushInterval)
 	defer flushes.Stop()
 	for {
@@ -163,33 +164,23 @@ func (m *Meter) Run(ctx context.Context) error {
 	}
 }
 
-// keepSynced bounds what a lost machine can lose.
-func (m *Meter) keepSynced(ctx context.Context) {
-	t := time.NewTicker(m.cfg.SyncInterval)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			if err := m.journal.sync(); err != nil {
-				m.metrics.failures.Inc()
-				m.cfg.Logger.Error("usage is not on the disk", "error", err)
-			}
-		}
+// sync bounds what a lost machine can lose.
+func (m *Meter) sync() {
+	if err := m.journal.sync(); err != nil {
+		m.metrics.failures.Inc()
+		m.cfg.Logger.Error("usage is not on the disk", "error", err)
 	}
 }
 
-// keepHour asks for the time ten times a second, so that adding need not.
-func (m *Meter) keepHour(ctx context.Context) {
-	t := time.NewTicker(100 * time.Millisecond)
+func every(ctx context.Context, d time.Duration, do func()) {
+	t := time.NewTicker(d)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			m.tick()
+			do()
 		}
 	}
 }

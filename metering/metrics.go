@@ -20,7 +20,7 @@ func newMetrics(r prometheus.Registerer, degraded *atomic.Int64) metrics {
 			Name: "primecloud_metering_readings_total", Help: "Readings that PostgreSQL has acknowledged.",
 		}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "primecloud_metering_flush_failures_total", Help: "Flushes that failed and will be repeated.",
+			Name: "primecloud_metering_flush_failures_total", Help: "Flushes to PostgreSQL and syncs to the disk that failed and will be repeated.",
 		}),
 		damaged: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "primecloud_metering_damaged_journals_total", Help: "Journals found damaged and put aside: somebody has to look.",

@@ -10,6 +10,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/proxy"
 )
 
@@ -21,8 +22,7 @@ func admissions(t testing.TB) map[string]*proxy.Admission {
 	if res := tn.raw().do(t, &request{method: "PUT", path: "/photos"}); res.status != http.StatusOK {
 		t.Fatal(res.status, string(res.body))
 	}
-	client, accepted := tcpPair(t)
-	_ = client
+	accepted := accepted(t)
 	out := map[string]*proxy.Admission{}
 	for name, q := range map[string]*request{
 		"GetObject":            {method: "GET", path: "/photos/2026/a b.jpg"},
@@ -47,27 +47,30 @@ func admissions(t testing.TB) map[string]*proxy.Admission {
 		if err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, name+" to be admitted", func() bool { return a.Run() == nil })
+		testenv.WaitFor(t, name+" to be admitted", func() bool { return a.Run() == nil })
 		out[name] = a
 	}
 	return out
 }
 
-func tcpPair(t testing.TB) (client, accepted net.Conn) {
+// accepted is a server's end of a connection.
+func accepted(t testing.TB) net.Conn {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if accepted, err = l.Accept(); err != nil {
+	server, err := l.Accept()
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = client.Close(), accepted.Close() })
-	return client, accepted
+	t.Cleanup(func() { _, _ = client.Close(), server.Close() })
+	return server
 }
 
 // BenchmarkAdmission is what the gateway's own thinking costs a request: parse,

@@ -2,14 +2,18 @@
 
 package proxy_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/primecloudpro/primecloud/internal/testenv"
+)
 
 // Not parallel: AllocsPerRun counts what the whole process allocates. The first
 // runs fill the directory's cache, which takes what it is given in its own
 // time; what still allocates after that is tried until the deadline.
 func TestAdmission_allocatesNothing(t *testing.T) {
 	for name, a := range admissions(t) {
-		waitFor(t, name+" to allocate nothing from parse to admit", func() bool {
+		testenv.WaitFor(t, name+" to allocate nothing from parse to admit", func() bool {
 			n := testing.AllocsPerRun(1000, func() {
 				if err := a.Run(); err != nil {
 					t.Fatal(name, err)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/rand"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -66,7 +65,7 @@ func TestC14_clientGone(t *testing.T) {
 	if err := nc.Close(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the end of the request", func() bool { return usage(t, g, tn, metering.ByClass)["B"].Requests == 1 })
+	testenv.WaitFor(t, "the end of the request", func() bool { return usage(t, g, tn, metering.ByClass)["B"].Requests == 1 })
 	if egress := usage(t, g, tn, metering.ByClass)["B"].Egress; egress < received || egress >= size {
 		t.Errorf("%d bytes were counted, the client took %d and left", egress, received)
 	}
@@ -91,7 +90,7 @@ func TestC14_uploaderGone(t *testing.T) {
 	r.Body = io.NopCloser(io.LimitReader(r.Body, sent))
 	_ = r.Write(nc) // complains that the body is short
 	_ = nc.Close()
-	waitFor(t, "the end of the request", func() bool { return usage(t, g, tn, metering.ByClass)["A"].Requests == before.Requests+1 })
+	testenv.WaitFor(t, "the end of the request", func() bool { return usage(t, g, tn, metering.ByClass)["A"].Requests == before.Requests+1 })
 	if in := usage(t, g, tn, metering.ByClass)["A"].Ingress - before.Ingress; in > sent {
 		t.Errorf("%d bytes were counted of %d", in, sent)
 	}
@@ -118,9 +117,9 @@ func TestC14_backendGone(t *testing.T) {
 	}
 	uploading, uploaded := io.Pipe()
 	put := make(chan string, 1)
+	r := tn.raw().build(t, &request{method: "PUT", path: "/broken/half", payload: "UNSIGNED-PAYLOAD", body: make([]byte, size)})
+	r.Body = uploading
 	go func() {
-		r := tn.raw().build(t, &request{method: "PUT", path: "/broken/half", payload: "UNSIGNED-PAYLOAD", body: make([]byte, size)})
-		r.Body = uploading
 		answer, err := rawClient.Do(r)
 		if err != nil {
 			put <- "connection ended"
@@ -134,7 +133,7 @@ func TestC14_backendGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Kill()
-	if n, err := io.Copy(io.Discard, resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) && err == nil {
+	if n, err := io.Copy(io.Discard, resp.Body); err == nil {
 		t.Errorf("the download ended cleanly after %d bytes more", n)
 	}
 	_, _ = uploaded.Write(make([]byte, size-8<<20))
@@ -150,7 +149,7 @@ func TestC14_backendGone(t *testing.T) {
 	if err := g.store.RotateBackend(t.Context(), g.owner, g.backend.Name, again.AccessKey, again.SecretKey, []string{again.Endpoint}); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the backend's return", func() bool {
+	testenv.WaitFor(t, "the backend's return", func() bool {
 		return tn.raw().do(t, &request{method: "HEAD", path: "/broken/k"}).status == http.StatusOK
 	})
 	if res := tn.raw().do(t, &request{method: "GET", path: "/broken/half"}); res.status != http.StatusNotFound {
@@ -190,7 +189,7 @@ func TestDirectoryAway(t *testing.T) {
 	tn, late := g.tenant(), g.tenant()
 	data := tn.put(t, "k", 1000)
 	get := func(tn *tenant) *reply { return tn.raw().do(t, &request{method: "GET", path: "/broken/k"}) }
-	waitFor(t, "the cache to be warm", func() bool {
+	testenv.WaitFor(t, "the cache to be warm", func() bool {
 		before := g.metric(t, "primecloud_tenancy_directory_misses_total")
 		return get(tn).status == http.StatusOK && g.metric(t, "primecloud_tenancy_directory_misses_total") == before
 	})
@@ -210,7 +209,7 @@ func TestDirectoryAway(t *testing.T) {
 	if _, err := superuser.Exec(t.Context(), `ALTER DATABASE `+g.db.Name+` ALLOW_CONNECTIONS true`); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "PostgreSQL's return", func() bool { return get(late).code() == "NoSuchBucket" })
+	testenv.WaitFor(t, "PostgreSQL's return", func() bool { return get(late).code() == "NoSuchBucket" })
 }
 
 // written is what the process's write calls moved; splice is not among them.

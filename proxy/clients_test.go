@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/primecloudpro/primecloud/internal/testenv"
 )
 
 // client is a stock S3 client, run with nothing but endpoint and keys.
@@ -261,7 +263,7 @@ func s3fs(t *testing.T, c *clientRun) {
 		opts += ",no_check_certificate" // Debian's s3fs trusts the system's CAs only
 	}
 	c.must(t, "s3fs", c.bucket, mount, "-o", opts)
-	waitFor(t, "the mount", func() bool { return exec.CommandContext(t.Context(), "mountpoint", "-q", mount).Run() == nil })
+	testenv.WaitFor(t, "the mount", func() bool { return exec.CommandContext(t.Context(), "mountpoint", "-q", mount).Run() == nil })
 	mounted := true
 	unmount := func() {
 		if mounted {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -498,7 +499,7 @@ func TestRules_status(t *testing.T) {
 		if err := g.store.SetStatus(t.Context(), g.owner, tn.account.ID, c.status); err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, "the status "+string(c.status), func() bool {
+		testenv.WaitFor(t, "the status "+string(c.status), func() bool {
 			return e.do(t, &request{method: "GET", path: "/status-test/k"}).status == c.read && e.do(t, &request{method: "PUT", path: "/status-test/w", body: []byte("x")}).status == c.write
 		})
 		if r := e.do(t, &request{method: "DELETE", path: "/status-test/w"}); r.status != c.deleteMany {

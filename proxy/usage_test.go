@@ -2,25 +2,10 @@ package proxy_test
 
 import (
 	"testing"
-	"time"
 
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
 )
-
-// waitFor asks done until it says yes.
-func waitFor(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-deadline:
-			t.Fatalf("timed out waiting for %s", what)
-		case <-tick.C:
-		}
-	}
-}
 
 // usage flushes and returns the sums of an account.
 func usage(t testing.TB, g *gateway, tn *tenant, by metering.Group) map[string]metering.Usage {
@@ -42,7 +27,7 @@ func usage(t testing.TB, g *gateway, tn *tenant, by metering.Group) map[string]m
 // waitForUsage waits until PostgreSQL has what the tenant moved.
 func waitForUsage(t testing.TB, g *gateway, tn *tenant) {
 	t.Helper()
-	waitFor(t, "the tenant's usage in PostgreSQL", func() bool {
+	testenv.WaitFor(t, "the tenant's usage in PostgreSQL", func() bool {
 		var in, out int64
 		for _, u := range usage(t, g, tn, metering.ByBucket) {
 			in, out = in+u.Ingress, out+u.Egress

@@ -296,7 +296,7 @@ func TestNode(t *testing.T) {
 	k := decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))
 	journal := t.TempDir()
 	p := in.serveOn(journal)
-	waitFor(t, "the node to be known", func() bool { return len(decode[[]nodeRow](t, in.must("node", "list", "--json"))) == 1 })
+	testenv.WaitFor(t, "the node to be known", func() bool { return len(decode[[]nodeRow](t, in.must("node", "list", "--json"))) == 1 })
 	const size = 12345
 	if _, err := client(p.addrs.S3, k).PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("backups"), Key: aws.String("k"), Body: bytes.NewReader(make([]byte, size))}); err != nil {
 		t.Fatal(err)
@@ -338,7 +338,7 @@ func TestNode(t *testing.T) {
 		t.Errorf("hours: %q, %v", hours, err)
 	}
 	lost := in.serveOn(t.TempDir())
-	waitFor(t, "the second node", func() bool { return len(decode[[]nodeRow](t, in.must("node", "list", "--json"))) == 1 })
+	testenv.WaitFor(t, "the second node", func() bool { return len(decode[[]nodeRow](t, in.must("node", "list", "--json"))) == 1 })
 	_ = lost.cmd.Process.Kill()
 	in.must("node", "retire", decode[[]nodeRow](t, in.must("node", "list", "--json"))[0].Epoch.String())
 	if nodes := decode[[]nodeRow](t, in.must("node", "list", "--json")); len(nodes) != 0 {

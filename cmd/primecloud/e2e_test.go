@@ -97,7 +97,7 @@ func (in *installation) serveOn(journal string) *process {
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
 	})
-	waitFor(in.t, "the gateway process", func() bool {
+	testenv.WaitFor(in.t, "the gateway process", func() bool {
 		b, err := os.ReadFile(ready)
 		return err == nil && json.Unmarshal(b, &p.addrs) == nil
 	})
@@ -128,20 +128,6 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Exit(0)
-}
-
-func waitFor(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-deadline:
-			t.Fatalf("timed out waiting for %s", what)
-		case <-tick.C:
-		}
-	}
 }
 
 func client(addr string, k tenancy.Key) *s3.Client {
@@ -181,7 +167,7 @@ func TestCommands(t *testing.T) {
 	_, _ = io.Copy(io.Discard, out.Body)
 	_ = out.Body.Close()
 	for by, want := range map[string]string{"bucket": "backups", "key": k.KeyID, "class": "A"} {
-		waitFor(t, "usage by "+by, func() bool {
+		testenv.WaitFor(t, "usage by "+by, func() bool {
 			for _, row := range decode[[]map[string]any](t, in.must("usage", "show", "--by", by, "--account", "acme", "--json")) {
 				if row[by] == want && row["ingress_bytes"] == float64(len(body)) && (by == "class" || row["egress_bytes"] == float64(len(body))) {
 					return true
@@ -213,7 +199,7 @@ func TestCommands(t *testing.T) {
 		t.Errorf("after the keyring's rotation: %v", err)
 	}
 	in.must("account", "suspend", "acme")
-	waitFor(t, "the suspension", func() bool {
+	testenv.WaitFor(t, "the suspension", func() bool {
 		_, err := client(p.addrs.S3, next).HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String("backups")})
 		return err != nil
 	})
@@ -281,7 +267,7 @@ func TestRevocation(t *testing.T) {
 		c := client(second.addrs.S3, k)
 		in.must("key", "revoke", k.KeyID)
 		revoked := time.Now()
-		waitFor(t, "the refusal", func() bool {
+		testenv.WaitFor(t, "the refusal", func() bool {
 			_, err := c.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String("backups")})
 			return err != nil
 		})
@@ -319,7 +305,7 @@ func TestDrain(t *testing.T) {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the node to say that it drains", func() bool { return status(t, p, "/readyz") == http.StatusServiceUnavailable })
+	testenv.WaitFor(t, "the node to say that it drains", func() bool { return status(t, p, "/readyz") == http.StatusServiceUnavailable })
 	rest, err := io.ReadAll(out.Body)
 	if err != nil || !bytes.Equal(append(head, rest...), body) {
 		t.Fatalf("the download in flight: %d bytes, %v", len(head)+len(rest), err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/primecloudpro/primecloud/metering"
@@ -62,23 +61,4 @@ func (c *cli) nodeRetire(ctx context.Context, args []string) error {
 		return err
 	}
 	return c.print(f.json, map[string]string{"retired": epoch.String()}, "RETIRED", [][]string{{epoch.String()}})
-}
-
-func (c *cli) usageImportJournal(ctx context.Context, args []string) error {
-	f := c.flags("usage import-journal", "FILE")
-	rest, err := f.parse(args, 1)
-	if err != nil {
-		return err
-	}
-	pool, err := c.ownerPool(ctx)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	done, err := metering.ImportJournal(ctx, pool, rest[0])
-	if err != nil {
-		return err
-	}
-	return c.print(f.json, map[string]any{"epoch": done.Epoch, "cells": done.Cells}, "EPOCH CELLS",
-		[][]string{{done.Epoch.String(), fmt.Sprint(done.Cells)}})
 }

@@ -109,6 +109,25 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 	return c.print(f.json, data, strings.Join(header, " "), rows)
 }
 
+func (c *cli) usageImportJournal(ctx context.Context, args []string) error {
+	f := c.flags("usage import-journal", "FILE")
+	rest, err := f.parse(args, 1)
+	if err != nil {
+		return err
+	}
+	pool, err := c.ownerPool(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	done, err := metering.ImportJournal(ctx, pool, rest[0])
+	if err != nil {
+		return err
+	}
+	return c.print(f.json, map[string]any{"epoch": done.Epoch, "cells": done.Cells}, "EPOCH CELLS",
+		[][]string{{done.Epoch.String(), fmt.Sprint(done.Cells)}})
+}
+
 // names turns row ids into what people call them. What is gone keeps its id;
 // the zero id, which stands for unresolved names, is "-".
 func (o *operator) names(ctx context.Context, by metering.Group) (func(string) string, error) {

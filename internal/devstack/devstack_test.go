@@ -12,9 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
+	"github.com/primecloudpro/primecloud/internal/testenv"
 )
 
 // private returns a folder below one that only its owner may enter.
@@ -142,7 +142,7 @@ func TestChildrenDieWithTheirParent(t *testing.T) {
 		if !ok {
 			continue
 		}
-		waitFor(t, "MinIO to be gone", func() bool {
+		testenv.WaitFor(t, "MinIO to be gone", func() bool {
 			resp, err := http.Get(url)
 			if err == nil {
 				_, _ = io.Copy(io.Discard, resp.Body)
@@ -153,7 +153,7 @@ func TestChildrenDieWithTheirParent(t *testing.T) {
 	}
 	for _, line := range strings.Split(string(out), "\n") {
 		if port, ok := strings.CutPrefix(line, "postgres "); ok {
-			waitFor(t, "PostgreSQL to be gone", func() bool {
+			testenv.WaitFor(t, "PostgreSQL to be gone", func() bool {
 				err := exec.CommandContext(t.Context(), "psql", "-XAtq", "-d", "postgres://postgres@127.0.0.1:"+port+"/postgres", "-c", "SELECT 1").Run()
 				return err != nil
 			})
@@ -176,18 +176,4 @@ func crash(t *testing.T, dir string) {
 	fmt.Println("\npostgres " + strconv.Itoa(p.Port))
 	fmt.Println("minio " + m.Endpoint)
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-}
-
-func waitFor(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-deadline:
-			t.Fatalf("timed out waiting for %s", what)
-		case <-tick.C:
-		}
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 )
 
@@ -397,7 +398,7 @@ func TestPool_endpoints(t *testing.T) {
 	}
 
 	_ = b.l.Close()
-	waitFor(t, func() bool { return p.Healthy() == 1 })
+	testenv.WaitFor(t, "the dead endpoint to be avoided", func() bool { return p.Healthy() == 1 })
 	for range 20 {
 		if _, _, err := do(t, p, put(2, bytesBody([]byte("xx")))); err != nil {
 			t.Fatal("an upload went to the endpoint that is down:", err)
@@ -405,10 +406,12 @@ func TestPool_endpoints(t *testing.T) {
 	}
 
 	addr := strings.TrimPrefix(b.url, "http://")
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Skip("the port was taken meanwhile:", err)
-	}
+	var l net.Listener
+	testenv.WaitFor(t, "the endpoint's port, which an outgoing connection may have got", func() (free bool) {
+		var err error
+		l, err = net.Listen("tcp", addr)
+		return err == nil
+	})
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
@@ -419,7 +422,7 @@ func TestPool_endpoints(t *testing.T) {
 			go func() { defer c.Close(); answer("b")(&peer{c, bufio.NewReader(c)}, 0) }()
 		}
 	}()
-	waitFor(t, func() bool { return p.Healthy() == 2 })
+	testenv.WaitFor(t, "the endpoint's return", func() bool { return p.Healthy() == 2 })
 }
 
 // No endpoint answers: the error says so, for the client's 503.
@@ -501,23 +504,12 @@ func (s *steps) Write(p []byte) (int, error) { return s.got.Write(p) }
 
 func (s *steps) ReadFrom(r io.Reader) (int64, error) {
 	l, isLimited := r.(*io.LimitedReader)
-	if _, isTCP := l.R.(*net.TCPConn); !isLimited || !isTCP {
+	if !isLimited {
+		return 0, errors.New("what bounds a step is not there")
+	}
+	if _, isTCP := l.R.(*net.TCPConn); !isTCP {
 		return 0, errors.New("what the kernel needs is not there")
 	}
 	s.socket, s.largest = s.socket+1, max(s.largest, l.N)
 	return s.got.ReadFrom(r)
-}
-
-func waitFor(t *testing.T, ok func() bool) {
-	t.Helper()
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatal("it does not come")
-		case <-tick.C:
-		}
-	}
 }
