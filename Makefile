@@ -8,7 +8,7 @@ JSCLIENT := proxy/testdata/js/node_modules/.package-lock.json
 GOFLAGS := -buildvcs=false
 export GOFLAGS
 
-.PHONY: help build run test test-strict check race fuzz bench docs schema tools
+.PHONY: help build run test test-strict check race crash fuzz bench-quick bench-go bin/bench docs schema tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,8 +59,14 @@ fuzz: ## each fuzz target for FUZZTIME
 			echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; done
 
+bin/bench: build
+	go build -o bin/bench ./bench
+
+bench-quick: bin/bench ## the goals and the main table, side by side with the peers; under 3 minutes
+	bin/bench quick
+
 BENCHCOUNT ?= 10
-bench: ## the hot path's benchmarks, for benchstat
+bench-go: ## the hot path's Go benchmarks, for benchstat
 	go test -run '^$$' -bench . -benchmem -count=$(BENCHCOUNT) ./sigv4 ./tenancy ./metering ./proxy/...
 
 docs: ## write docs/S3-COMPATIBILITY.md from the operation table

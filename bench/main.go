@@ -1,0 +1,74 @@
+// Command bench measures PrimeCloud side by side with its peers, on this
+// machine, in one run: see bench/README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/primecloudpro/primecloud/bench/nullbackend"
+	"github.com/primecloudpro/primecloud/bench/peer"
+)
+
+// commands by name, with the longest that each may take.
+var commands = map[string]struct {
+	run   func(context.Context, *settings) error
+	bound time.Duration
+}{
+	"quick": {quick, 6 * time.Minute},
+}
+
+// settings are the harness's own flags.
+type settings struct {
+	command string
+	binary  string // of PrimeCloud
+	results string // folder
+	only    string // contests whose name contains it
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	if len(os.Args) == 3 && os.Args[1] == peer.NullCommand {
+		s, err := nullbackend.Listen(os.Args[2], runtime.GOMAXPROCS(0))
+		if err != nil {
+			return err
+		}
+		return s.Serve()
+	}
+	var s settings
+	flag.StringVar(&s.binary, "primecloud", "bin/primecloud", "what is measured")
+	flag.StringVar(&s.results, "results", "bench/results", "where figures are written")
+	flag.StringVar(&s.only, "only", "", "only loads whose name contains this, and no goals")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [flags] quick|full|growth|guard|render")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	c, ok := commands[flag.Arg(0)]
+	if !ok || flag.NArg() != 1 {
+		flag.Usage()
+		return flag.ErrHelp
+	}
+	s.command = flag.Arg(0)
+	if err := s.absolute(); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, c.bound, errors.New("it took longer than it may"))
+	defer cancel()
+	return c.run(ctx, &s)
+}
