@@ -23,5 +23,9 @@ func (s *settings) finish(ctx context.Context, r *report.Report, p *probes) (err
 	if err := os.MkdirAll(s.results, 0o755); err != nil {
 		return err
 	}
-	return errors.Join(r.Write(filepath.Join(s.results, s.command+".json")), os.WriteFile(filepath.Join(s.results, "README.md"), r.Markdown(nil), 0o644))
+	charts, err := s.charts(r)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.Write(filepath.Join(s.results, s.command+".json")), os.WriteFile(filepath.Join(s.results, "README.md"), r.Markdown(charts), 0o644))
 }

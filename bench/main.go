@@ -22,7 +22,11 @@ var commands = map[string]struct {
 	run   func(context.Context, *settings) error
 	bound time.Duration
 }{
-	"quick": {quick, 6 * time.Minute},
+	"quick":   {quick, 8 * time.Minute},
+	"full":    {full, 60 * time.Minute},
+	"growth":  {growth, 30 * time.Minute},
+	"guard":   {guard, 5 * time.Minute},
+	"profile": {profile, 5 * time.Minute},
 }
 
 // settings are the harness's own flags.
@@ -31,6 +35,7 @@ type settings struct {
 	binary  string // of PrimeCloud
 	results string // folder
 	only    string // contests whose name contains it
+	update  bool   // guard: write the baseline
 }
 
 func main() {
@@ -52,8 +57,9 @@ func run() error {
 	flag.StringVar(&s.binary, "primecloud", "bin/primecloud", "what is measured")
 	flag.StringVar(&s.results, "results", "bench/results", "where figures are written")
 	flag.StringVar(&s.only, "only", "", "only loads whose name contains this, and no goals")
+	flag.BoolVar(&s.update, "update", false, "guard: take what is measured as the baseline")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [flags] quick|full|growth|guard|render")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [flags] quick|full|growth|guard|profile")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -66,9 +72,26 @@ func run() error {
 	if err := s.absolute(); err != nil {
 		return err
 	}
+	moreFiles()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeoutCause(ctx, c.bound, errors.New("it took longer than it may"))
 	defer cancel()
 	return c.run(ctx, &s)
+}
+
+// moreFiles lets the harness and its children have ten thousand connections,
+// each with two ends; where that is not allowed, what needs it will say so.
+func moreFiles() {
+	var r syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
+		return
+	}
+	const enough = 65536
+	r.Cur, r.Max = max(r.Max, enough), max(r.Max, enough)
+	if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
+		_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r)
+		r.Cur = r.Max
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &r)
+	}
 }

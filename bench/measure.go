@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/primecloudpro/primecloud/bench/load"
@@ -72,7 +74,7 @@ func (st *stage) run(ctx context.Context, c contest) ([]report.Row, error) {
 	var rows []*collected
 	for _, s := range st.servers {
 		name := st.label(s)
-		if len(c.peers) > 0 && !contains(c.peers, name) || c.tls && s.TLSAddr == "" {
+		if len(c.peers) > 0 && !slices.Contains(c.peers, name) || c.tls && s.TLSAddr == "" {
 			continue
 		}
 		rows = append(rows, &collected{server: s, row: report.Row{
@@ -99,21 +101,12 @@ func (st *stage) run(ctx context.Context, c contest) ([]report.Row, error) {
 		out = append(out, r.sum())
 		fmt.Fprintf(st.out, "%-9s %-28s %4d%s %-17s %s\n", st.name, c.work.name, c.connections, map[bool]string{true: " TLS", false: ""}[c.tls], r.row.Peer, out[len(out)-1].Brief())
 	}
-	for name, why := range st.missing {
-		if len(c.peers) == 0 || contains(c.peers, name) {
-			out = append(out, report.Row{Backend: st.name, Load: c.work.name, Connections: c.connections, TLS: c.tls, Rate: c.rate, Peer: name, Note: why})
+	for _, name := range slices.Sorted(maps.Keys(st.missing)) {
+		if len(c.peers) == 0 || slices.Contains(c.peers, name) {
+			out = append(out, report.Row{Backend: st.name, Load: c.work.name, Connections: c.connections, TLS: c.tls, Rate: c.rate, Peer: name, Note: st.missing[name]})
 		}
 	}
 	return out, nil
-}
-
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
 }
 
 // collected gathers the repetitions of a row.
@@ -162,7 +155,7 @@ func (st *stage) measure(c *collected, k *contest, duration time.Duration) error
 		resident = m.back
 	}
 	var frontBefore, backBefore, front, back time.Duration
-	p := load.Plan{Target: st.lab.Target(s, k.tls), Op: op, Connections: k.connections, Rate: k.rate, Warmup: st.warmup, Duration: duration}
+	p := load.Plan{Targets: []load.Target{st.lab.Target(s, k.tls)}, Op: op, Connections: k.connections, Rate: k.rate, Warmup: st.warmup, Duration: duration}
 	o, err := p.Run(func() (err error) {
 		if err := resident.ResetPeak(); err != nil {
 			return err

@@ -25,7 +25,7 @@ var (
 	quickMinIO = []contest{
 		{work: get(kib), connections: 16, peers: []string{direct, "HAProxy", "versitygw", gateway}},
 		{work: get(mib), connections: 16, peers: []string{direct, gateway}},
-		{work: get(kib), connections: 1, rate: 200, peers: []string{direct, gateway}, duration: 1500 * time.Millisecond},
+		{work: get(kib), connections: 1, rate: latencyRate, peers: []string{direct, gateway}, duration: 1500 * time.Millisecond},
 	}
 )
 
@@ -77,7 +77,7 @@ func (p *probes) try(name string, f func() error) {
 
 // half runs the contests of one backend, and then what more there is to do there.
 func (s *settings) half(ctx context.Context, r *report.Report, set func(*stage), backend string, contests []contest, sizes []int64, then func(context.Context, *stage) error) (err error) {
-	st, err := s.open(ctx, backend, sizes)
+	st, err := s.open(ctx, backend, sizes, peers)
 	if err != nil {
 		return err
 	}

@@ -26,9 +26,12 @@ const (
 	minioName = "MinIO"
 )
 
-// open starts a backend and everything in front of it; sizes are of the
+// peers are what can stand in front of a backend, in the order of the tables.
+var peers = []string{"nginx unbuffered", "nginx buffered", "HAProxy", "versitygw", gateway}
+
+// open starts a backend and some of the peers in front of it; sizes are of the
 // objects that a real backend is filled with.
-func (s *settings) open(ctx context.Context, backend string, sizes []int64) (st *stage, err error) {
+func (s *settings) open(ctx context.Context, backend string, sizes []int64, front []string) (st *stage, err error) {
 	lab, err := peer.NewLab(s.binary)
 	if err != nil {
 		return nil, err
@@ -54,29 +57,34 @@ func (s *settings) open(ctx context.Context, backend string, sizes []int64) (st 
 		return nil, err
 	}
 	st.servers = []*peer.Server{st.backend}
-	for _, p := range []struct {
-		name  string
-		start func() (*peer.Server, error)
-	}{
-		{"nginx unbuffered", func() (*peer.Server, error) { return lab.Nginx(ctx, st.backend, false) }},
-		{"nginx buffered", func() (*peer.Server, error) { return lab.Nginx(ctx, st.backend, true) }},
-		{"HAProxy", func() (*peer.Server, error) { return lab.HAProxy(ctx, st.backend) }},
-		{"versitygw", func() (*peer.Server, error) { return lab.Versity(ctx, st.backend) }},
-		{gateway, func() (*peer.Server, error) { return st.inst.Node(ctx) }},
-	} {
-		one, serr := p.start()
+	for _, name := range front {
+		one, serr := st.start(ctx, name)
 		switch {
 		case serr == nil:
 			st.servers = append(st.servers, one)
-		case p.name == gateway || ctx.Err() != nil:
+		case name == gateway || ctx.Err() != nil:
 			err = serr
 			return nil, err
 		default:
 			fmt.Fprintln(st.out, "bench:", serr)
-			st.missing[p.name] = fmt.Sprintf("did not start: %.100v", serr)
+			st.missing[name] = fmt.Sprintf("did not start: %.100v", serr)
 		}
 	}
 	return st, nil
+}
+
+func (st *stage) start(ctx context.Context, name string) (*peer.Server, error) {
+	switch name {
+	case "nginx unbuffered":
+		return st.lab.Nginx(ctx, st.backend, false)
+	case "nginx buffered":
+		return st.lab.Nginx(ctx, st.backend, true)
+	case "HAProxy":
+		return st.lab.HAProxy(ctx, st.backend)
+	case "versitygw":
+		return st.lab.Versity(ctx, st.backend)
+	}
+	return st.inst.Node(ctx)
 }
 
 func fill(s *peer.Server, sizes []int64) error {

@@ -69,7 +69,7 @@ func head() work {
 // listKeys is how many keys a list has.
 const listKeys = 1000
 
-func list() work {
+func list1000() work {
 	return work{"LIST 1,000", func(s *load.Signer) (load.Op, error) {
 		return replay(1, func(int) (*load.Request, error) { return s.Read("GET", listTarget, 200, -1) })
 	}}

@@ -32,12 +32,13 @@ func Replay(list []*Request) Op {
 
 // Plan is a load. A plan with a Rate is an open loop.
 type Plan struct {
-	Target      Target
+	Targets     []Target // connections take turns at them
 	Op          Op
 	Connections int
 	Rate        float64       // units of work per second; 0: closed loop
-	Warmup      time.Duration // before the measurement, at least one unit on each connection
+	Warmup      time.Duration // before the measurement, at least one unit on each connection; 0: none
 	Duration    time.Duration // of the measurement: nothing new begins after it
+	Units       int64         // of work at most, in a closed loop; 0: no bound
 }
 
 // Outcome is what a load came to. Elapsed goes from the first request to the
@@ -64,11 +65,11 @@ func (p *Plan) Run(begin, end func() error) (*Outcome, error) {
 	var failed atomic.Pointer[error]
 	gate := make(chan struct{}, 64) // a listener's backlog is short
 	for i := range conns {
-		conns[i] = &worker{plan: p}
+		conns[i] = &worker{target: p.Targets[i%len(p.Targets)], op: p.Op}
 		dialled.Go(func() {
 			gate <- struct{}{}
 			defer func() { <-gate }()
-			c, err := Dial(p.Target)
+			c, err := Dial(conns[i].target)
 			if err != nil {
 				failed.Store(&err)
 				return
@@ -81,7 +82,9 @@ func (p *Plan) Run(begin, end func() error) (*Outcome, error) {
 		return nil, *err
 	}
 	var n atomic.Int64
-	phase(conns, &n, p.Warmup, 0)
+	if p.Warmup > 0 {
+		phase(conns, &n, &Plan{Duration: p.Warmup})
+	}
 	for _, w := range conns {
 		if w.Errors > 0 {
 			return nil, fmt.Errorf("warming up: %s", w.FirstError)
@@ -92,7 +95,7 @@ func (p *Plan) Run(begin, end func() error) (*Outcome, error) {
 		return nil, err
 	}
 	start := time.Now()
-	phase(conns, &n, p.Duration, p.Rate)
+	phase(conns, &n, p)
 	total := &Outcome{Elapsed: time.Since(start)}
 	if err := end(); err != nil {
 		return nil, err
@@ -109,14 +112,14 @@ func (p *Plan) Run(begin, end func() error) (*Outcome, error) {
 	return total, nil
 }
 
-// phase lets every connection work until d has passed and waits for the last answers.
-func phase(conns []*worker, n *atomic.Int64, d time.Duration, rate float64) {
+// phase lets every connection work until p's time has passed and waits for the last answers.
+func phase(conns []*worker, n *atomic.Int64, p *Plan) {
 	var due chan time.Time
-	until := time.Now().Add(d)
-	if rate > 0 {
+	until := time.Now().Add(p.Duration)
+	if p.Rate > 0 {
 		// Room for all of them: the one who sets the pace never waits.
-		due = make(chan time.Time, int(rate*d.Seconds())+1)
-		go pace(due, rate, until)
+		due = make(chan time.Time, int(p.Rate*p.Duration.Seconds())+1)
+		go pace(due, p.Rate, until)
 	}
 	var running sync.WaitGroup
 	for _, w := range conns {
@@ -128,9 +131,11 @@ func phase(conns []*worker, n *atomic.Int64, d time.Duration, rate float64) {
 				return
 			}
 			for first := true; first || time.Now().Before(until); first = false {
-				if w.work(n.Add(1)-1, time.Now()); w.Errors > 10 {
+				i := n.Add(1) - 1
+				if p.Units > 0 && i >= p.Units || w.Errors > 10 {
 					return
 				}
+				w.work(i, time.Now())
 			}
 		})
 	}
@@ -161,8 +166,9 @@ func pace(due chan<- time.Time, rate float64, until time.Time) {
 
 // worker is a connection and what it has done.
 type worker struct {
-	plan *Plan
-	conn *Conn
+	target Target
+	op     Op
+	conn   *Conn
 	Outcome
 }
 
@@ -171,14 +177,14 @@ func (w *worker) work(n int64, due time.Time) {
 		if w.conn != nil {
 			_ = w.conn.Close()
 		}
-		c, err := Dial(w.plan.Target)
+		c, err := Dial(w.target)
 		if err != nil {
 			w.fail(err)
 			return
 		}
 		w.conn = c
 	}
-	m, err := w.plan.Op(w.conn, n)
+	m, err := w.op(w.conn, n)
 	if err != nil {
 		w.fail(err)
 		_ = w.conn.Close()

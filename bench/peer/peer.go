@@ -39,7 +39,8 @@ type Server struct {
 	// what the backend wants.
 	Host, AccessKey, SecretKey string
 
-	pid int
+	pid  int
+	stop func() error
 }
 
 // Signer signs for this server. TLS changes the port and so the host, unless
@@ -47,6 +48,9 @@ type Server struct {
 func (s *Server) Signer() *load.Signer {
 	return load.NewSigner(s.Host, s.AccessKey, s.SecretKey, Region)
 }
+
+// Stop ends it before the lab is closed.
+func (s *Server) Stop() error { return s.stop() }
 
 // Group is the server's processes, for measurements.
 func (s *Server) Group() procstat.Group { return procstat.Of(s.pid) }
@@ -113,10 +117,8 @@ func (l *Lab) start(ctx context.Context, s *Server, cmd *exec.Cmd) error {
 		return fmt.Errorf("%w: %s", err, l.Tail(s))
 	}
 	s.pid = p.Pid()
-	l.stop = append(l.stop, func() error {
-		err := p.Stop(10 * time.Second)
-		return err
-	})
+	s.stop = func() error { return p.Stop(10 * time.Second) }
+	l.stop = append(l.stop, s.stop)
 	return nil
 }
 

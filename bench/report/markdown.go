@@ -116,3 +116,12 @@ func number(v float64) string {
 	}
 	return s
 }
+
+// Numbers writes a list of numbers with two decimals.
+func Numbers(list []float64) string {
+	words := make([]string, len(list))
+	for i, v := range list {
+		words[i] = fmt.Sprintf("%.2f", v)
+	}
+	return strings.Join(words, ", ")
+}

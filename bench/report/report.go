@@ -92,6 +92,7 @@ type Goal struct {
 // Curve is something that grows, and what grows with it.
 type Curve struct {
 	Name   string   `json:"name"`
+	File   string   `json:"file"` // of its chart, without the ending
 	X      string   `json:"x"`
 	Points []Point  `json:"points"`
 	Series []string `json:"series"` // names of Point.Y
@@ -102,6 +103,18 @@ type Curve struct {
 type Point struct {
 	X float64   `json:"x"`
 	Y []float64 `json:"y"`
+}
+
+// Lines are the series over x.
+func (c *Curve) Lines() []Line {
+	lines := make([]Line, len(c.Series))
+	for i, name := range c.Series {
+		lines[i].Name = name
+		for _, p := range c.Points {
+			lines[i].Points = append(lines[i].Points, [2]float64{p.X, p.Y[i]})
+		}
+	}
+	return lines
 }
 
 // Write keeps the report as JSON.
@@ -123,11 +136,12 @@ func Read(file string) (*Report, error) {
 	return r, json.Unmarshal(b, r)
 }
 
-// Find returns the row of that load on that peer, nil when there is none.
-func (r *Report) Find(backend, load string, connections int, tls bool, peer string) *Row {
+// Find returns the row of that load on that peer, nil when there is none; rate
+// is 0 for a closed loop.
+func (r *Report) Find(backend, load string, connections int, tls bool, peer string, rate float64) *Row {
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		if row.Backend == backend && row.Load == load && row.Connections == connections && row.TLS == tls && row.Peer == peer {
+		if row.Backend == backend && row.Load == load && row.Connections == connections && row.TLS == tls && row.Peer == peer && row.Rate == rate {
 			return row
 		}
 	}
