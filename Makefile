@@ -8,10 +8,10 @@ JSCLIENT := proxy/testdata/js/node_modules/.package-lock.json
 GOFLAGS := -buildvcs=false
 export GOFLAGS
 
-.PHONY: help build run test test-strict check race crash fuzz bench-quick bench-go bin/bench docs schema tools
+.PHONY: help build run test test-strict check race crash fuzz bench bench-quick bench-growth bench-guard bench-profile bench-go bin/bench docs schema tools
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 build: ## bin/primecloud
 	go build -ldflags "-X main.versionText=$(VERSION)" -o bin/primecloud ./cmd/primecloud
@@ -62,8 +62,20 @@ fuzz: ## each fuzz target for FUZZTIME
 bin/bench: build
 	go build -o bin/bench ./bench
 
-bench-quick: bin/bench ## the goals and the main table, side by side with the peers; under 3 minutes
+bench: bin/bench ## every load, side by side with the peers, about 25 minutes (bench/README.md)
+	bin/bench full
+
+bench-quick: bin/bench ## the goals and the main table of it, under 3 minutes
 	bin/bench quick
+
+bench-growth: bin/bench ## curves: connections, objects, processes, buckets, keys; about 8 minutes
+	bin/bench growth
+
+bench-guard: bin/bench ## no allocations, and no more CPU against HAProxy than bench/baseline/guard.json says; GUARD=-update writes it
+	bin/bench $(GUARD) guard
+
+bench-profile: bin/bench ## CPU profiles of a node under load
+	bin/bench profile
 
 BENCHCOUNT ?= 10
 bench-go: ## the hot path's Go benchmarks, for benchstat

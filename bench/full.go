@@ -73,5 +73,8 @@ func full(ctx context.Context, s *settings) error {
 	if err := s.half(ctx, r, set, minioName, fullMinIO(), []int64{kib, 64 * kib, mib, 10 * mib, gib}, nil); err != nil {
 		return err
 	}
-	return s.finish(ctx, r, p)
+	if err := s.finish(ctx, r, p); err != nil || s.only != "" {
+		return err
+	}
+	return s.capacity()
 }

@@ -233,7 +233,7 @@ func (st *stage) use(ctx context.Context, n int, op func(*peer.Server, int) load
 const cacheBound = 100_000
 
 // keysUsed is more than the cache holds.
-const keysUsed = 150_000
+const keysUsed = 120_000
 
 // growKeys: keys in the database, all of them in use as far as they go.
 func growKeys(ctx context.Context, st *stage) (*report.Curve, error) {

@@ -41,17 +41,16 @@ func guard(ctx context.Context, s *settings) error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(filepath.Dir(s.results), "baseline", "guard.json")
 	if s.update {
-		return writeBaseline(file, ratios)
+		return writeBaseline(s.baselineFile, ratios)
 	}
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(s.baselineFile)
 	if err != nil {
 		return err
 	}
 	base := baseline{}
 	if err := json.Unmarshal(text, &base); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+		return fmt.Errorf("%s: %w", s.baselineFile, err)
 	}
 	lines, err := judge(base, ratios)
 	fmt.Print(strings.Join(lines, ""))

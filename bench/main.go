@@ -36,6 +36,8 @@ type settings struct {
 	results string // folder
 	only    string // contests whose name contains it
 	update  bool   // guard: write the baseline
+
+	baselineFile, capacityFile string
 }
 
 func main() {
@@ -58,6 +60,8 @@ func run() error {
 	flag.StringVar(&s.results, "results", "bench/results", "where figures are written")
 	flag.StringVar(&s.only, "only", "", "only loads whose name contains this, and no goals")
 	flag.BoolVar(&s.update, "update", false, "guard: take what is measured as the baseline")
+	flag.StringVar(&s.baselineFile, "baseline", "bench/baseline/guard.json", "guard: the ratios that are compared with")
+	flag.StringVar(&s.capacityFile, "capacity", "docs/CAPACITY.md", "full and growth: the page on capacity")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [flags] quick|full|growth|guard|profile")
 		flag.PrintDefaults()

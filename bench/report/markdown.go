@@ -96,17 +96,17 @@ func (c *Curve) markdown(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "| %s | %s |\n|%s\n", c.X, strings.Join(c.Series, " | "), strings.Repeat("---|", len(c.Series)+1))
 	for _, p := range c.Points {
-		fmt.Fprintf(b, "| %s", number(p.X))
+		fmt.Fprintf(b, "| %s", Number(p.X))
 		for _, y := range p.Y {
-			fmt.Fprintf(b, " | %s", number(y))
+			fmt.Fprintf(b, " | %s", Number(y))
 		}
 		b.WriteString(" |\n")
 	}
 }
 
-// number writes whole numbers with their thousands apart, others with three
+// Number writes whole numbers with their thousands apart, others with three
 // significant digits.
-func number(v float64) string {
+func Number(v float64) string {
 	if v != float64(int64(v)) && v < 1000 {
 		return fmt.Sprintf("%.3g", v)
 	}
