@@ -180,7 +180,7 @@ func TestMeter_SilentNetwork(t *testing.T) {
 	}
 	t.Cleanup(pool.Close)
 	registry := prometheus.NewRegistry()
-	m, err := metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), FlushTimeout: 50 * time.Millisecond, Metrics: registry})
+	m, err := metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), FlushTimeout: 500 * time.Millisecond, Metrics: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
