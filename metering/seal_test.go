@@ -141,6 +141,32 @@ func TestSealFinal(t *testing.T) {
 	}
 }
 
+func TestSealer(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	registry := prometheus.NewRegistry()
+	s := metering.NewSealer(l.worker, l.keys, registry)
+	count(l.meter, key(1), 1)
+	l.clock.advance(2 * time.Hour)
+	l.flush()
+	if err := s.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]float64{
+		"primecloud_metering_sealed_hours_total": 2, "primecloud_metering_seal_failures_total": 0,
+		"primecloud_metering_sealed_until_timestamp_seconds": float64(hourAt(2).Unix()),
+	} {
+		if got := metric(t, registry, name); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Seal(cancelled); err == nil || metric(t, registry, "primecloud_metering_seal_failures_total") != 1 {
+		t.Errorf("a failure is not counted: %v", err)
+	}
+}
+
 // What is sealed changes for nobody.
 func TestSealed_refuses(t *testing.T) {
 	t.Parallel()
@@ -428,6 +454,17 @@ func TestLateUsage(t *testing.T) {
 	}
 	if none, err := metering.Adjustments(t.Context(), l.worker, tenancy.ID{2}, time.Time{}, time.Time{}); err != nil || len(none) != 0 {
 		t.Errorf("another account's adjustments: %v, %v", none, err)
+	}
+	for account, want := range map[tenancy.ID]int{{1}: 2, {2}: 0} {
+		if err := tenancy.AsAccount(t.Context(), l.db.Pool(t, pg.RolePortal), account, func(tx pgx.Tx) error {
+			got, err := metering.Adjustments(t.Context(), tx, tenancy.ID{}, time.Time{}, time.Time{})
+			if len(got) != want {
+				t.Errorf("the portal of account %s sees %v", account, got)
+			}
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
 	}
 	if v := l.verify(metering.VerifyQuery{}); v.Difference != nil || v.Adjustments != 2 || v.Hours != 4 {
 		t.Errorf("%+v, %+v", v, v.Difference)
