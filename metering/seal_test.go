@@ -348,6 +348,9 @@ func TestVerify_known(t *testing.T) {
 	if v := l.verify(metering.VerifyQuery{Known: known}); v.Difference != nil {
 		t.Errorf("nothing has changed: %+v", v.Difference)
 	}
+	if _, err := metering.Verify(t.Context(), l.owner, l.keys, metering.VerifyQuery{To: v.Head.Hour, Known: known}); err == nil {
+		t.Error("a copy is handed in for hours that are not verified, and nobody says so")
+	}
 	if _, err := l.db.Pool(t, "").Exec(t.Context(), `ALTER TABLE usage_seals DISABLE TRIGGER ALL; DELETE FROM usage_seals WHERE hour > '2026-03-01T11:00Z'; ALTER TABLE usage_seals ENABLE TRIGGER ALL`); err != nil {
 		t.Fatal(err)
 	}

@@ -3,13 +3,15 @@ package metering
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 )
 
 // VerifyQuery is what to verify: the hours from From until before To, zero for
-// no bound. Known is the hash that a seal had when a copy of it was taken.
+// no bound. Known is the hash that a seal had when a copy of it was taken, by
+// its hour, which must be one of these.
 type VerifyQuery struct {
 	From, To time.Time
 	Known    map[time.Time]Digest
@@ -55,16 +57,15 @@ func Verify(ctx context.Context, q pg.Querier, keys Keys, query VerifyQuery) (v 
 		return v, err
 	}
 	for hour := range query.Known {
-		if hour.After(v.Head.Hour) {
-			v.Difference = &Difference{hour, "missing", "a copy of its seal is known, and the newest seal is older"}
-			return v, nil
+		if hour.Before(query.From) || !hour.Before(to) {
+			return v, fmt.Errorf("metering: the seal of %s is known and is not to be verified", hour.Format(time.RFC3339))
 		}
 	}
-	if len(all) == 0 {
-		return v, nil
-	}
 	before := Seal{}
-	if first := all[0]; first.Hour.Before(query.From) {
+	if len(all) == 0 {
+		v.Difference = missing(query.Known, all)
+		return v, nil
+	} else if first := all[0]; first.Hour.Before(query.From) {
 		before, all = first, all[1:]
 	} else if v.Difference, err = beginning(ctx, q, first); err != nil || v.Difference != nil {
 		return v, err
@@ -76,7 +77,18 @@ func Verify(ctx context.Context, q pg.Querier, keys Keys, query VerifyQuery) (v 
 		v.Hours, v.Rows, v.Adjustments = v.Hours+1, v.Rows+s.Rows, v.Adjustments+s.Adjustments
 		before = s
 	}
+	v.Difference = missing(query.Known, all)
 	return v, nil
+}
+
+// missing is a seal that is known and not there.
+func missing(known map[time.Time]Digest, there []Seal) *Difference {
+	for hour := range known {
+		if !slices.ContainsFunc(there, func(s Seal) bool { return s.Hour.Equal(hour) }) {
+			return &Difference{hour, "missing", "a copy of its seal is known, and it is not there"}
+		}
+	}
+	return nil
 }
 
 // beginning checks that the first seal is the first of the chain, and that
