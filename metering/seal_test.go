@@ -153,7 +153,7 @@ func TestSealer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]float64{
-		"primecloud_metering_sealed_hours_total": 2, "primecloud_metering_seal_failures_total": 0,
+		"primecloud_metering_seals_total": 2, "primecloud_metering_seal_failures_total": 0,
 		"primecloud_metering_sealed_until_timestamp_seconds": float64(hourAt(2).Unix()),
 	} {
 		if got := metric(t, registry, name); got != want {
@@ -222,24 +222,20 @@ func TestSealed_refuses(t *testing.T) {
 	}
 	// A table of the session's own does not hide the seals, nor does an old snapshot.
 	gateway := l.db.Pool(t, pg.RoleGateway)
-	for what, f := range map[string]func(tx pgx.Tx) error{
-		"a temporary table": func(tx pgx.Tx) error {
-			_, err := tx.Exec(t.Context(), `CREATE TEMPORARY TABLE usage_seals (hour timestamptz)`)
-			return err
-		},
-		"an old snapshot": func(tx pgx.Tx) error {
-			_, err := tx.Exec(t.Context(), `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`)
-			return err
-		},
+	for before, code := range map[string]string{
+		`CREATE TEMPORARY TABLE usage_seals (hour timestamptz)`: "23514",
+		`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`:       "25000", // invalid_transaction_state
 	} {
-		if err := pgx.BeginFunc(t.Context(), gateway, func(tx pgx.Tx) error {
-			if err := f(tx); err != nil {
+		err := pgx.BeginFunc(t.Context(), gateway, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(t.Context(), before); err != nil {
 				t.Fatal(err)
 			}
 			_, err := tx.Exec(t.Context(), writes[0])
 			return err
-		}); err == nil {
-			t.Errorf("%s: a sealed hour was written", what)
+		})
+		var refused *pgconn.PgError
+		if !errors.As(err, &refused) || refused.Code != code {
+			t.Errorf("after %s: %v", before, err)
 		}
 	}
 	// What is not sealed still changes.

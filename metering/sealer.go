@@ -26,7 +26,7 @@ func NewSealer(q pg.Querier, keys Keys, r prometheus.Registerer) *Sealer {
 	s := &Sealer{
 		q: q, keys: keys,
 		sealed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "primecloud_metering_sealed_hours_total", Help: "Hours that this process has sealed.",
+			Name: "primecloud_metering_seals_total", Help: "Hours that this process has sealed.",
 		}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "primecloud_metering_seal_failures_total", Help: "Attempts to seal that failed and will be repeated.",
