@@ -6,6 +6,7 @@
 package metering
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,9 @@ func (c Class) String() string {
 	}
 	return "-"
 }
+
+// classOf is the class of that name, or 0.
+func classOf(name string) Class { return Class(max(0, slices.Index(classNames[:], name))) }
 
 func (c Class) known() bool { return c >= ClassA && c <= ClassUnbilled }
 

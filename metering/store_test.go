@@ -121,6 +121,18 @@ func TestRoles(t *testing.T) {
 		}
 		refused(t, pg.RoleGateway, `UPDATE usage_readings SET account_id = gen_random_uuid()`)
 		refused(t, pg.RolePortal, `SELECT node FROM usage_nodes`)
+		refused(t, pg.RolePortal, `SELECT hash FROM usage_seals`)
+		for _, role := range []string{pg.RoleGateway, pg.RolePortal, pg.RoleWorker} {
+			refused(t, role, `DELETE FROM usage_adjustments`)
+			refused(t, role, `UPDATE usage_adjustments SET seal_hour = now()`)
+			refused(t, role, `UPDATE usage_seals SET rows = 0`)
+			if role != pg.RoleWorker {
+				refused(t, role, `INSERT INTO usage_seals (hour) VALUES (now())`)
+			}
+			if role != pg.RoleGateway {
+				refused(t, role, `INSERT INTO usage_adjustments (epoch) VALUES (gen_random_uuid())`)
+			}
+		}
 	})
 	t.Run("the portal sees one account", func(t *testing.T) {
 		t.Parallel()
@@ -180,7 +192,7 @@ func TestMeter_SilentNetwork(t *testing.T) {
 	}
 	t.Cleanup(pool.Close)
 	registry := prometheus.NewRegistry()
-	m, err := metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), FlushTimeout: 50 * time.Millisecond, Metrics: registry})
+	m, err := metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), FlushTimeout: 500 * time.Millisecond, Metrics: registry})
 	if err != nil {
 		t.Fatal(err)
 	}

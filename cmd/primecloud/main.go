@@ -78,6 +78,8 @@ func init() {
 		{"bucket list", "ACCOUNT", "list an account's buckets", (*cli).bucketList},
 		{"bucket import", "ACCOUNT BACKEND_BUCKET", "take over a bucket that exists in the backend", (*cli).bucketImport},
 		{"usage show", "", "show what the ledger has counted", (*cli).usageShow},
+		{"usage verify", "", "check that the sealed hours are what was sealed; exit code 1 when not", (*cli).usageVerify},
+		{"usage adjustments", "", "show what came after its hour was sealed", (*cli).usageAdjustments},
 		{"usage import-journal", "FILE", "hand in the journal of a node that never comes back", (*cli).usageImportJournal},
 		{"node list", "", "list the gateway nodes whose usage is not final yet", (*cli).nodeList},
 		{"node retire", "EPOCH", "give up what a lost node has not written", (*cli).nodeRetire},

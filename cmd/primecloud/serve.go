@@ -158,8 +158,11 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 
 // periodic is the background work of the fleet; pool is for the role
 // primecloud_worker. Every node with that role knows all of it.
-func (n *node) periodic(_ *pgxpool.Pool, _ *secret.Keyring) []jobs.Periodic {
-	return nil
+func (n *node) periodic(pool *pgxpool.Pool, keyring *secret.Keyring) []jobs.Periodic {
+	sealer := metering.NewSealer(pool, keyring, n.registry)
+	return []jobs.Periodic{
+		{Kind: "usage_seal", Every: time.Minute, Timeout: 10 * time.Minute, Work: sealer.Seal},
+	}
 }
 
 func (n *node) run(ctx context.Context, ready func(addresses)) error {
