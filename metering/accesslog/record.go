@@ -38,6 +38,7 @@ type Record struct {
 
 	Operation string `json:"operation"` // a name of the operation table; "-" none
 	Method    Text   `json:"method,omitempty"`
+	Protocol  Text   `json:"protocol,omitempty"`
 	Status    int    `json:"status"`
 	ErrorCode string `json:"error,omitempty"` // S3's
 
