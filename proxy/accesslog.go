@@ -172,8 +172,12 @@ func (x *exchange) logLine(elapsed time.Duration) {
 	log.Add(r)
 }
 
+// authName is "-" for a credential that nobody came to look at.
 func (x *exchange) authName() string {
+	_, sent := x.header("authorization")
 	switch {
+	case x.anonymous() && sent:
+		return "-"
 	case x.anonymous():
 		return "anonymous"
 	case x.op != nil && x.op.Body == s3op.Form:
@@ -199,6 +203,7 @@ func (x *exchange) sizeOfObject() int64 {
 func (x *exchange) forgetLine() {
 	x.line = accesslog.Record{}
 	x.asked, x.objectSize, x.proven = time.Time{}, -1, false
+	x.auth.Mechanism = sigv4.Anonymous
 }
 
 // prove takes the account for the requester's: the signature was good.

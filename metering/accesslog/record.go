@@ -62,7 +62,7 @@ type Record struct {
 	Requester string `json:"requester,omitempty"`  // the account's canonical id
 	AccessKey string `json:"access_key,omitempty"` // the public id
 
-	Auth      string `json:"auth"` // header, query, form or anonymous
+	Auth      string `json:"auth"` // header, query, form or anonymous; "-" for a credential that nobody came to look at
 	Target    Text   `json:"target,omitempty"`
 	Host      Text   `json:"host,omitempty"`
 	Referer   Text   `json:"referer,omitempty"`

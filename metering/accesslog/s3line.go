@@ -103,10 +103,11 @@ func appendEncoded[T Text | string](dst []byte, s T, bare bool) []byte {
 }
 
 func signatureVersion(auth string) string {
-	if auth == "anonymous" {
-		return "-"
+	switch auth {
+	case "header", "query", "form":
+		return "SigV4"
 	}
-	return "SigV4"
+	return "-"
 }
 
 // authType has no word of S3's for a form: its fields are neither.
