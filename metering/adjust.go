@@ -2,6 +2,7 @@ package metering
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -70,7 +71,7 @@ func Adjustments(ctx context.Context, q pg.Querier, account tenancy.ID, from, to
 		var class string
 		err = r.Scan(&a.Account, &a.Bucket, &a.AccessKey, &class, &a.Hour, &a.SealHour, &a.Recorded,
 			&a.Requests, &a.Ingress, &a.Egress, &a.DeclaredIngress, &a.DeclaredEgress)
-		a.Class, a.Hour, a.SealHour = classOf(class), a.Hour.UTC(), a.SealHour.UTC()
-		return a, err
+		a.Hour, a.SealHour = a.Hour.UTC(), a.SealHour.UTC()
+		return a, errors.Join(err, a.Class.UnmarshalText([]byte(class)))
 	})
 }

@@ -92,6 +92,9 @@ func New(cfg Config) (*Meter, error) {
 	return m, nil
 }
 
+// Epoch is what this process's readings are written under.
+func (m *Meter) Epoch() tenancy.ID { return m.journal.epoch }
+
 // Close ends the journal: when all of it is in PostgreSQL it is deleted, else
 // the next process takes it over. Run does it; call it where Run is not used.
 func (m *Meter) Close() error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -19,12 +18,10 @@ func (x *exchange) settle() {
 	}
 	x.finish()
 	x.meter()
-	if unbilled(x.status) {
-		x.tally.Reclass(metering.ClassUnbilled)
-	}
 	x.tally.Request()
 	elapsed := x.srv.cfg.now().Sub(x.started)
 	x.srv.metrics.observe(x, elapsed)
+	x.logLine(elapsed)
 
 	// What went well is in the access log; here it would cost as much as the
 	// rest of a small request's way.

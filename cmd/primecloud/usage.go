@@ -125,7 +125,10 @@ func (o *operator) accountID(ctx context.Context, name string) (tenancy.ID, erro
 		return tenancy.ID{}, nil
 	}
 	a, err := o.store.AccountByName(ctx, o.pool, name)
-	return a.ID, err
+	if err != nil {
+		return tenancy.ID{}, err
+	}
+	return a.ID, nil
 }
 
 // names turns row ids into what people call them. What is gone keeps its id;
