@@ -46,6 +46,19 @@ $$;
 
 ALTER FUNCTION public.notify_tenancy() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.remember_deleted_bucket() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+	INSERT INTO public.deleted_buckets (id, account_id, name, created_at)
+		VALUES (OLD.id, OLD.account_id, OLD.name, OLD.created_at);
+	RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION public.remember_deleted_bucket() OWNER TO primecloud_owner;
+
 CREATE TABLE public.access_keys (
     id uuid NOT NULL,
     key_id text NOT NULL,
@@ -125,6 +138,18 @@ ALTER TABLE ONLY public.buckets FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.buckets OWNER TO primecloud_owner;
 
+CREATE TABLE public.deleted_buckets (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    deleted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.deleted_buckets FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.deleted_buckets OWNER TO primecloud_owner;
+
 CREATE TABLE public.domains (
     host text NOT NULL,
     account_id uuid NOT NULL,
@@ -143,6 +168,73 @@ CREATE VIEW public.schema_version AS
   WHERE goose_db_version.is_applied;
 
 ALTER TABLE public.schema_version OWNER TO primecloud_owner;
+
+CREATE TABLE public.storage_gaps (
+    bucket_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    account_id uuid NOT NULL,
+    error text NOT NULL,
+    failed_at timestamp with time zone NOT NULL,
+    CONSTRAINT storage_gaps_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text)))
+);
+
+ALTER TABLE ONLY public.storage_gaps FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.storage_gaps OWNER TO primecloud_owner;
+
+CREATE TABLE public.storage_listings (
+    bucket_id uuid NOT NULL,
+    holder uuid NOT NULL,
+    held_until timestamp with time zone NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    hours timestamp with time zone[] NOT NULL,
+    marker bytea NOT NULL,
+    current_bytes bigint NOT NULL,
+    noncurrent_bytes bigint NOT NULL,
+    objects bigint NOT NULL,
+    noncurrent_versions bigint NOT NULL,
+    delete_markers bigint NOT NULL
+);
+
+ALTER TABLE public.storage_listings OWNER TO primecloud_owner;
+
+CREATE TABLE public.storage_samples (
+    bucket_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    account_id uuid NOT NULL,
+    current_bytes bigint NOT NULL,
+    noncurrent_bytes bigint NOT NULL,
+    incomplete_bytes bigint NOT NULL,
+    objects bigint NOT NULL,
+    noncurrent_versions bigint NOT NULL,
+    delete_markers bigint NOT NULL,
+    uploads bigint NOT NULL,
+    source text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    measured_at timestamp with time zone NOT NULL,
+    CONSTRAINT storage_samples_check CHECK ((measured_at >= started_at)),
+    CONSTRAINT storage_samples_current_bytes_check CHECK ((current_bytes >= 0)),
+    CONSTRAINT storage_samples_delete_markers_check CHECK ((delete_markers >= 0)),
+    CONSTRAINT storage_samples_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text))),
+    CONSTRAINT storage_samples_incomplete_bytes_check CHECK ((incomplete_bytes >= 0)),
+    CONSTRAINT storage_samples_noncurrent_bytes_check CHECK ((noncurrent_bytes >= 0)),
+    CONSTRAINT storage_samples_noncurrent_versions_check CHECK ((noncurrent_versions >= 0)),
+    CONSTRAINT storage_samples_objects_check CHECK ((objects >= 0)),
+    CONSTRAINT storage_samples_source_check CHECK ((source = ANY (ARRAY['listing'::text, 'metrics'::text]))),
+    CONSTRAINT storage_samples_uploads_check CHECK ((uploads >= 0))
+);
+
+ALTER TABLE ONLY public.storage_samples FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.storage_samples OWNER TO primecloud_owner;
+
+CREATE TABLE public.storage_uploads (
+    bucket_id uuid NOT NULL,
+    upload_id text NOT NULL COLLATE pg_catalog."C",
+    key bytea NOT NULL
+);
+
+ALTER TABLE public.storage_uploads OWNER TO primecloud_owner;
 
 CREATE TABLE public.usage_readings (
     epoch uuid NOT NULL,
@@ -228,8 +320,23 @@ ALTER TABLE ONLY public.buckets
 ALTER TABLE ONLY public.buckets
     ADD CONSTRAINT buckets_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.deleted_buckets
+    ADD CONSTRAINT deleted_buckets_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.domains
     ADD CONSTRAINT domains_pkey PRIMARY KEY (host, account_id);
+
+ALTER TABLE ONLY public.storage_gaps
+    ADD CONSTRAINT storage_gaps_pkey PRIMARY KEY (bucket_id, hour);
+
+ALTER TABLE ONLY public.storage_listings
+    ADD CONSTRAINT storage_listings_pkey PRIMARY KEY (bucket_id);
+
+ALTER TABLE ONLY public.storage_samples
+    ADD CONSTRAINT storage_samples_pkey PRIMARY KEY (bucket_id, hour);
+
+ALTER TABLE ONLY public.storage_uploads
+    ADD CONSTRAINT storage_uploads_pkey PRIMARY KEY (bucket_id, upload_id);
 
 ALTER TABLE ONLY public.usage_nodes
     ADD CONSTRAINT usage_nodes_pkey PRIMARY KEY (epoch);
@@ -243,7 +350,11 @@ CREATE UNIQUE INDEX backends_one_default ON public.backends USING btree (is_defa
 
 CREATE INDEX buckets_unsettled ON public.buckets USING btree (updated_at) WHERE (state <> 'active'::text);
 
+CREATE INDEX deleted_buckets_account ON public.deleted_buckets USING btree (account_id);
+
 CREATE UNIQUE INDEX domains_verified ON public.domains USING btree (host) WHERE verified;
+
+CREATE INDEX storage_samples_account ON public.storage_samples USING btree (account_id, hour);
 
 CREATE INDEX usage_readings_account ON public.usage_readings USING btree (account_id, hour);
 
@@ -258,6 +369,8 @@ CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.backends FOR EA
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.buckets FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.domains FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
+
+CREATE TRIGGER remember_deleted AFTER DELETE ON public.buckets FOR EACH ROW WHEN ((old.state <> 'creating'::text)) EXECUTE FUNCTION public.remember_deleted_bucket();
 
 ALTER TABLE ONLY public.access_keys
     ADD CONSTRAINT access_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
@@ -277,21 +390,35 @@ ALTER TABLE ONLY public.buckets
 ALTER TABLE ONLY public.domains
     ADD CONSTRAINT domains_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.storage_listings
+    ADD CONSTRAINT storage_listings_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.storage_uploads
+    ADD CONSTRAINT storage_uploads_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
+
 ALTER TABLE public.access_keys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.buckets ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.deleted_buckets ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.domains ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY gateway_all ON public.buckets TO primecloud_gateway USING (true) WITH CHECK (true);
+
+CREATE POLICY gateway_all ON public.storage_gaps TO primecloud_gateway USING (true) WITH CHECK (true);
+
+CREATE POLICY gateway_all ON public.storage_samples TO primecloud_gateway USING (true) WITH CHECK (true);
 
 CREATE POLICY gateway_all ON public.usage_readings TO primecloud_gateway USING (true) WITH CHECK (true);
 
 CREATE POLICY gateway_reads ON public.access_keys FOR SELECT TO primecloud_gateway USING (true);
 
 CREATE POLICY gateway_reads ON public.accounts FOR SELECT TO primecloud_gateway USING (true);
+
+CREATE POLICY gateway_reads ON public.deleted_buckets FOR SELECT TO primecloud_gateway USING (true);
 
 CREATE POLICY gateway_reads ON public.domains FOR SELECT TO primecloud_gateway USING (true);
 
@@ -301,7 +428,13 @@ CREATE POLICY owner_all ON public.accounts TO primecloud_owner USING (true) WITH
 
 CREATE POLICY owner_all ON public.buckets TO primecloud_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner_all ON public.deleted_buckets TO primecloud_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner_all ON public.domains TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.storage_gaps TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.storage_samples TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.usage_readings TO primecloud_owner USING (true) WITH CHECK (true);
 
@@ -311,9 +444,19 @@ CREATE POLICY portal_own ON public.accounts FOR SELECT TO primecloud_portal USIN
 
 CREATE POLICY portal_own ON public.buckets FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
+CREATE POLICY portal_own ON public.deleted_buckets FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
 CREATE POLICY portal_own ON public.domains TO primecloud_portal USING ((account_id = public.current_account())) WITH CHECK ((account_id = public.current_account()));
 
+CREATE POLICY portal_own ON public.storage_gaps FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.storage_samples FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
 CREATE POLICY portal_own ON public.usage_readings FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
+ALTER TABLE public.storage_gaps ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.storage_samples ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_readings ENABLE ROW LEVEL SECURITY;
 
@@ -323,7 +466,13 @@ CREATE POLICY worker_reads ON public.accounts FOR SELECT TO primecloud_worker US
 
 CREATE POLICY worker_reads ON public.buckets FOR SELECT TO primecloud_worker USING (true);
 
+CREATE POLICY worker_reads ON public.deleted_buckets FOR SELECT TO primecloud_worker USING (true);
+
 CREATE POLICY worker_reads ON public.domains FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.storage_gaps FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.storage_samples FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.usage_readings FOR SELECT TO primecloud_worker USING (true);
 
@@ -332,6 +481,8 @@ GRANT ALL ON SCHEMA public TO primecloud_owner;
 GRANT USAGE ON SCHEMA public TO primecloud_gateway;
 GRANT USAGE ON SCHEMA public TO primecloud_portal;
 GRANT USAGE ON SCHEMA public TO primecloud_worker;
+
+REVOKE ALL ON FUNCTION public.remember_deleted_bucket() FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.access_keys TO primecloud_gateway;
 
@@ -379,6 +530,10 @@ GRANT UPDATE(state) ON TABLE public.buckets TO primecloud_gateway;
 
 GRANT UPDATE(updated_at) ON TABLE public.buckets TO primecloud_gateway;
 
+GRANT SELECT ON TABLE public.deleted_buckets TO primecloud_gateway;
+GRANT SELECT ON TABLE public.deleted_buckets TO primecloud_portal;
+GRANT SELECT ON TABLE public.deleted_buckets TO primecloud_worker;
+
 GRANT SELECT ON TABLE public.domains TO primecloud_gateway;
 GRANT SELECT,DELETE ON TABLE public.domains TO primecloud_portal;
 GRANT SELECT ON TABLE public.domains TO primecloud_worker;
@@ -392,6 +547,49 @@ GRANT UPDATE(verified) ON TABLE public.domains TO primecloud_worker;
 GRANT SELECT ON TABLE public.schema_version TO primecloud_gateway;
 GRANT SELECT ON TABLE public.schema_version TO primecloud_portal;
 GRANT SELECT ON TABLE public.schema_version TO primecloud_worker;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.storage_gaps TO primecloud_gateway;
+GRANT SELECT ON TABLE public.storage_gaps TO primecloud_worker;
+
+GRANT SELECT(bucket_id) ON TABLE public.storage_gaps TO primecloud_portal;
+
+GRANT SELECT(hour) ON TABLE public.storage_gaps TO primecloud_portal;
+
+GRANT SELECT(account_id) ON TABLE public.storage_gaps TO primecloud_portal;
+
+GRANT UPDATE(error) ON TABLE public.storage_gaps TO primecloud_gateway;
+
+GRANT UPDATE(failed_at) ON TABLE public.storage_gaps TO primecloud_gateway;
+GRANT SELECT(failed_at) ON TABLE public.storage_gaps TO primecloud_portal;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.storage_listings TO primecloud_gateway;
+GRANT SELECT ON TABLE public.storage_listings TO primecloud_worker;
+
+GRANT SELECT,INSERT ON TABLE public.storage_samples TO primecloud_gateway;
+GRANT SELECT ON TABLE public.storage_samples TO primecloud_portal;
+GRANT SELECT ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(current_bytes) ON TABLE public.storage_samples TO primecloud_gateway;
+
+GRANT UPDATE(noncurrent_bytes) ON TABLE public.storage_samples TO primecloud_gateway;
+
+GRANT UPDATE(incomplete_bytes) ON TABLE public.storage_samples TO primecloud_gateway;
+
+GRANT UPDATE(objects) ON TABLE public.storage_samples TO primecloud_gateway;
+
+GRANT UPDATE(noncurrent_versions) ON TABLE public.storage_samples TO primecloud_gateway;
+
+GRANT UPDATE(delete_markers) ON TABLE public.storage_samples TO primecloud_gateway;
+
+GRANT UPDATE(uploads) ON TABLE public.storage_samples TO primecloud_gateway;
+
+GRANT UPDATE(source) ON TABLE public.storage_samples TO primecloud_gateway;
+
+GRANT UPDATE(started_at) ON TABLE public.storage_samples TO primecloud_gateway;
+
+GRANT UPDATE(measured_at) ON TABLE public.storage_samples TO primecloud_gateway;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.storage_uploads TO primecloud_gateway;
 
 GRANT SELECT,INSERT ON TABLE public.usage_readings TO primecloud_gateway;
 GRANT SELECT ON TABLE public.usage_readings TO primecloud_portal;
