@@ -22,7 +22,7 @@ import (
 // InventoryConfig says how stored bytes are measured. Zero values work, but
 // for Pool and Store.
 type InventoryConfig struct {
-	// Pool is of the role gateway or owner: the ones that may write samples.
+	// Pool is of the role worker or owner: the ones that may write samples.
 	Pool pg.Querier
 	// Store opens the backends' credentials: its keyring has private keys.
 	Store *tenancy.Store

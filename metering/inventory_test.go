@@ -54,7 +54,7 @@ func newStock(t *testing.T, m *devstack.MinIO, config ...func(*metering.Inventor
 func (s *stock) inventory(config ...func(*metering.InventoryConfig)) *metering.Inventory {
 	s.t.Helper()
 	cfg := metering.InventoryConfig{
-		Pool: s.db.Pool(s.t, pg.RoleGateway), Store: s.store, Rate: 10_000, Logger: slog.New(slog.NewTextHandler(s.t.Output(), nil)),
+		Pool: s.db.Pool(s.t, pg.RoleWorker), Store: s.store, Rate: 10_000, Logger: slog.New(slog.NewTextHandler(s.t.Output(), nil)),
 		Now: func() time.Time { return s.now }, // no hour ends in the middle of a test
 	}
 	for _, c := range config {

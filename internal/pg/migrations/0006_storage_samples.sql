@@ -96,24 +96,19 @@ CREATE POLICY owner_all ON storage_samples TO primecloud_owner USING (true) WITH
 CREATE POLICY owner_all ON storage_gaps TO primecloud_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner_all ON deleted_buckets TO primecloud_owner USING (true) WITH CHECK (true);
 
--- The gateway's role measures: it alone may open a backend's credential. A
--- sample of the present hour may be replaced by a later one.
-CREATE POLICY gateway_all ON storage_samples TO primecloud_gateway USING (true) WITH CHECK (true);
-CREATE POLICY gateway_all ON storage_gaps TO primecloud_gateway USING (true) WITH CHECK (true);
-CREATE POLICY gateway_reads ON deleted_buckets FOR SELECT TO primecloud_gateway USING (true);
+-- The worker measures: it opens the backends' credentials, and no customer's.
+-- A sample of the present hour may be replaced by a later one.
+CREATE POLICY worker_all ON storage_samples TO primecloud_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker_all ON storage_gaps TO primecloud_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker_reads ON deleted_buckets FOR SELECT TO primecloud_worker USING (true);
+GRANT SELECT ON backends, deleted_buckets TO primecloud_worker;
 GRANT SELECT, INSERT, UPDATE (current_bytes, noncurrent_bytes, incomplete_bytes, objects, noncurrent_versions, delete_markers, uploads, source, started_at, measured_at)
-	ON storage_samples TO primecloud_gateway;
-GRANT SELECT, INSERT, DELETE, UPDATE (error, failed_at) ON storage_gaps TO primecloud_gateway;
-GRANT SELECT, INSERT, UPDATE, DELETE ON storage_listings, storage_uploads TO primecloud_gateway;
-GRANT SELECT ON deleted_buckets TO primecloud_gateway;
+	ON storage_samples TO primecloud_worker;
+GRANT SELECT, INSERT, DELETE, UPDATE (error, failed_at) ON storage_gaps TO primecloud_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON storage_listings, storage_uploads TO primecloud_worker;
 
 CREATE POLICY portal_own ON storage_samples FOR SELECT TO primecloud_portal USING (account_id = current_account());
 CREATE POLICY portal_own ON storage_gaps FOR SELECT TO primecloud_portal USING (account_id = current_account());
 CREATE POLICY portal_own ON deleted_buckets FOR SELECT TO primecloud_portal USING (account_id = current_account());
 GRANT SELECT ON storage_samples, deleted_buckets TO primecloud_portal;
 GRANT SELECT (bucket_id, hour, account_id, failed_at) ON storage_gaps TO primecloud_portal;
-
-CREATE POLICY worker_reads ON storage_samples FOR SELECT TO primecloud_worker USING (true);
-CREATE POLICY worker_reads ON storage_gaps FOR SELECT TO primecloud_worker USING (true);
-CREATE POLICY worker_reads ON deleted_buckets FOR SELECT TO primecloud_worker USING (true);
-GRANT SELECT ON storage_samples, storage_gaps, storage_listings, deleted_buckets TO primecloud_worker;
