@@ -69,6 +69,14 @@ type Stored struct {
 // Bytes is all of it.
 func (s Stored) Bytes() int64 { return s.CurrentBytes + s.NoncurrentBytes + s.IncompleteBytes }
 
+// Minus is what s holds more than t.
+func (s Stored) Minus(t Stored) Stored {
+	return Stored{
+		s.CurrentBytes - t.CurrentBytes, s.NoncurrentBytes - t.NoncurrentBytes, s.IncompleteBytes - t.IncompleteBytes,
+		s.Objects - t.Objects, s.NoncurrentVersions - t.NoncurrentVersions, s.DeleteMarkers - t.DeleteMarkers, s.Uploads - t.Uploads,
+	}
+}
+
 // Sample is what a bucket held in an hour: each key as it was at some moment
 // between StartedAt and MeasuredAt.
 type Sample struct {

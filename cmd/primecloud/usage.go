@@ -39,21 +39,13 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 	from := f.String("from", "", "first hour, 2006-01-02T15:00:00Z")
 	to := f.String("to", "", "the hour behind the last")
 	asCSV := f.Bool("csv", false, "print CSV")
+	storage := f.Bool("storage", false, "what was stored instead of what moved, by bucket or hour")
 	if _, err := f.parse(args, 0); err != nil {
 		return err
 	}
 	q := metering.Query{By: metering.Group(*by)}
-	for _, bound := range []struct {
-		text string
-		t    *time.Time
-	}{{*from, &q.From}, {*to, &q.To}} {
-		if bound.text != "" {
-			t, err := time.Parse(time.RFC3339, bound.text)
-			if err != nil {
-				return err
-			}
-			*bound.t = t
-		}
+	if err := between(&q, *from, *to); err != nil {
+		return err
 	}
 	o, err := c.operator(ctx)
 	if err != nil {
@@ -66,6 +58,9 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 			return err
 		}
 		q.Account = a.ID
+	}
+	if *storage {
+		return c.storageShow(ctx, o, q, f.json, *asCSV)
 	}
 	sums, err := metering.Sum(ctx, o.pool, q)
 	if err != nil {
@@ -102,11 +97,31 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 		rows = append(rows, row.columns(value))
 	}
 	header := append([]string{"ACCOUNT", strings.ToUpper(string(q.By))}, usageColumns...)
-	if *asCSV {
-		w := csv.NewWriter(c.out)
-		return w.WriteAll(append([][]string{header}, rows...))
+	return c.printUsage(f.json, *asCSV, data, header, rows)
+}
+
+func (c *cli) printUsage(asJSON, asCSV bool, data any, header []string, rows [][]string) error {
+	if asCSV {
+		return csv.NewWriter(c.out).WriteAll(append([][]string{header}, rows...))
 	}
-	return c.print(f.json, data, strings.Join(header, " "), rows)
+	return c.print(asJSON, data, strings.Join(header, " "), rows)
+}
+
+// between reads the bounds of a query; an empty one is none.
+func between(q *metering.Query, from, to string) error {
+	for _, bound := range []struct {
+		text string
+		t    *time.Time
+	}{{from, &q.From}, {to, &q.To}} {
+		if bound.text != "" {
+			t, err := time.Parse(time.RFC3339, bound.text)
+			if err != nil {
+				return err
+			}
+			*bound.t = t
+		}
+	}
+	return nil
 }
 
 func (c *cli) usageImportJournal(ctx context.Context, args []string) error {
