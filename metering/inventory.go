@@ -143,57 +143,63 @@ func NewInventory(cfg InventoryConfig) (*Inventory, error) {
 type Run struct {
 	Measured int `json:"measured"`
 	Failed   int `json:"failed"`  // each leaves a gap
-	Skipped  int `json:"skipped"` // being measured by another process, or just deleted
+	Skipped  int `json:"skipped"` // being measured by another process, just deleted, or cut off by the end of the run
 }
 
-// SampleDue measures every bucket that has no sample in the present hour. One
-// that fails leaves a gap and does not stop the others; the next run of the
-// hour tries it again.
+// SampleDue measures every bucket that has no sample in the present hour; those
+// that an earlier run has begun come last, so that a huge one holds up nobody.
+// One that fails leaves a gap and does not stop the others; the next run of
+// the hour tries it again. When ctx ends, what was read is kept.
 func (v *Inventory) SampleDue(ctx context.Context) (Run, error) {
 	var run Run
-	backends := v.backends()
-	for after := (tenancy.ID{}); ; {
-		page, err := v.cfg.Store.AllBuckets(ctx, v.cfg.Pool, tenancy.ID{}, after, 1000)
-		if err != nil {
-			return run, err
-		}
-		if len(page) == 0 {
-			return run, nil
-		}
-		after = page[len(page)-1].ID
-		due, err := withoutSample(ctx, v.cfg.Pool, page, hourOf(v.cfg.Now()).time())
-		if err != nil {
-			return run, err
-		}
-		results, err := v.sampleAll(ctx, backends, due)
-		if err != nil {
-			return run, err
-		}
-		for _, err := range results {
-			switch {
-			case err == nil:
-				run.Measured++
-			case errors.Is(err, ErrListed), errors.Is(err, tenancy.ErrBucketUnknown):
-				run.Skipped++
-			default:
-				run.Failed++
-			}
-		}
-	}
-}
-
-// sampleAll measures some at once. It fails only when ctx ends.
-func (v *Inventory) sampleAll(ctx context.Context, backends *backends, due []*tenancy.Bucket) ([]error, error) {
-	results := make([]error, len(due))
+	var counting sync.Mutex
 	var g errgroup.Group
 	g.SetLimit(v.cfg.Buckets)
-	for i, b := range due {
-		g.Go(func() error {
-			_, results[i] = v.sample(ctx, backends, b)
-			return ctx.Err()
-		})
+	backends := v.backends()
+	begin := func(some []*tenancy.Bucket) {
+		for _, b := range some {
+			g.Go(func() error {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				_, err := v.sample(ctx, backends, b)
+				counting.Lock()
+				defer counting.Unlock()
+				run.count(ctx, err)
+				return ctx.Err()
+			})
+		}
 	}
-	return results, g.Wait()
+	var begun []*tenancy.Bucket
+	for after := (tenancy.ID{}); ctx.Err() == nil; {
+		page, err := v.cfg.Store.AllBuckets(ctx, v.cfg.Pool, tenancy.ID{}, after, 1000)
+		if err == nil && len(page) == 0 {
+			break
+		}
+		var fresh, more []*tenancy.Bucket
+		if err == nil {
+			after = page[len(page)-1].ID
+			fresh, more, err = withoutSample(ctx, v.cfg.Pool, page, hourOf(v.cfg.Now()).time())
+		}
+		if err != nil {
+			return run, errors.Join(err, g.Wait())
+		}
+		begin(fresh)
+		begun = append(begun, more...)
+	}
+	begin(begun)
+	return run, g.Wait()
+}
+
+func (r *Run) count(ctx context.Context, err error) {
+	switch {
+	case err == nil:
+		r.Measured++
+	case errors.Is(err, ErrListed), errors.Is(err, tenancy.ErrBucketUnknown), ctx.Err() != nil:
+		r.Skipped++
+	default:
+		r.Failed++
+	}
 }
 
 // Sample measures a bucket now and keeps the result as its hour's sample. It

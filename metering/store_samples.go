@@ -12,22 +12,29 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// withoutSample returns those of the buckets that have no sample in the hour.
-func withoutSample(ctx context.Context, q pg.Querier, page []*tenancy.Bucket, hour time.Time) ([]*tenancy.Bucket, error) {
+// withoutSample returns those of the buckets that have no sample in the hour,
+// apart those of which a part was read before.
+func withoutSample(ctx context.Context, q pg.Querier, page []*tenancy.Bucket, hour time.Time) (fresh, begun []*tenancy.Bucket, err error) {
 	ids, byID := make([]tenancy.ID, len(page)), map[tenancy.ID]*tenancy.Bucket{}
 	for i, b := range page {
 		ids[i], byID[b.ID] = b.ID, b
 	}
-	rows, err := q.Query(ctx, `SELECT id FROM unnest($1::uuid[]) AS b (id)
+	rows, err := q.Query(ctx, `SELECT id, EXISTS (SELECT FROM storage_listings l WHERE l.bucket_id = b.id AND l.marker <> '') FROM unnest($1::uuid[]) AS b (id)
 		WHERE NOT EXISTS (SELECT FROM storage_samples s WHERE s.bucket_id = b.id AND s.hour = $2) ORDER BY id`, ids, hour)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*tenancy.Bucket, error) {
-		var id tenancy.ID
-		err := r.Scan(&id)
-		return byID[id], err
+	var id tenancy.ID
+	var partly bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &partly}, func() error {
+		if partly {
+			begun = append(begun, byID[id])
+		} else {
+			fresh = append(fresh, byID[id])
+		}
+		return nil
 	})
+	return fresh, begun, err
 }
 
 // takeListing fills l with the place where an earlier holder put the listing

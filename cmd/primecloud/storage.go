@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"strings"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/jobs"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -15,16 +17,16 @@ import (
 // storageRow is what was stored over some hours. Byte-hours can pass 2^63:
 // they are JSON numbers of any length.
 type storageRow struct {
-	Account    string       `json:"account"`
-	Bucket     string       `json:"bucket,omitempty"`
-	Hour       string       `json:"hour,omitempty"`
-	Current    fmt.Stringer `json:"current_byte_hours"`
-	Noncurrent fmt.Stringer `json:"noncurrent_byte_hours"`
-	Incomplete fmt.Stringer `json:"incomplete_byte_hours"`
-	Measured   int64        `json:"measured_hours"` // of every bucket
-	Missing    int64        `json:"missing_hours"`  // in which a bucket was there and nobody measured it
-	Gaps       []gapRow     `json:"gaps,omitempty"`
-	Final      bool         `json:"final"` // no sample is added or changed any more
+	Account    string   `json:"account"`
+	Bucket     string   `json:"bucket,omitempty"`
+	Hour       string   `json:"hour,omitempty"`
+	Current    *big.Int `json:"current_byte_hours"`
+	Noncurrent *big.Int `json:"noncurrent_byte_hours"`
+	Incomplete *big.Int `json:"incomplete_byte_hours"`
+	Measured   int64    `json:"measured_hours"` // of every bucket
+	Missing    int64    `json:"missing_hours"`  // in which a bucket was there and nobody measured it
+	Gaps       []gapRow `json:"gaps,omitempty"`
+	Final      bool     `json:"final"` // no sample is added or changed any more
 }
 
 // gapRow is a run of hours without a sample.
@@ -237,4 +239,26 @@ func (c *cli) bucketStat(ctx context.Context, args []string) error {
 		}
 		return c.print(f.json, s, "WHEN "+strings.Join(storedColumns, " "), rows)
 	})
+}
+
+// How long a run of sampling may take, and how much longer its job: a job whose
+// process died is taken up after that, within the same hour.
+const (
+	sampleEvery = 10 * time.Minute
+	sampleRun   = 24 * time.Minute
+	sampleJob   = 25 * time.Minute
+)
+
+// sampleStorage measures once an hour. It is due more often, so that buckets
+// that are new or failed get their sample within the hour.
+func sampleStorage(inventory *metering.Inventory) jobs.Periodic {
+	return jobs.Periodic{Kind: "sample_storage", Every: sampleEvery, Timeout: sampleJob, Work: func(ctx context.Context) error {
+		run, cancel := context.WithTimeout(ctx, sampleRun)
+		defer cancel()
+		_, err := inventory.SampleDue(run)
+		if ctx.Err() == nil && run.Err() != nil {
+			return nil // the next run goes on
+		}
+		return err
+	}}
 }
