@@ -253,13 +253,20 @@ func (v *Inventory) finish(ctx context.Context, backends *backends, l *listing) 
 
 // Measure lists a bucket now and keeps no sample.
 func (v *Inventory) Measure(ctx context.Context, b *tenancy.Bucket) (Stored, error) {
+	stored, _, err := v.MeasureWindow(ctx, b, time.Time{}, time.Time{})
+	return stored, err
+}
+
+// MeasureWindow is Measure, and the bytes of what is there that was stored
+// from from on and before to: objects, versions, and parts of unfinished uploads.
+func (v *Inventory) MeasureWindow(ctx context.Context, b *tenancy.Bucket, from, to time.Time) (stored Stored, created int64, err error) {
 	clients, err := v.backends().clients(ctx, b.BackendID)
 	if err != nil {
-		return Stored{}, err
+		return Stored{}, 0, err
 	}
-	l := &listing{inventory: v, bucket: b}
+	l := &listing{inventory: v, bucket: b, from: from, to: to}
 	err = l.read(ctx, clients)
-	return l.done, err
+	return l.done, l.created, err
 }
 
 // backends holds the clients of the backends for the length of a run, and

@@ -34,14 +34,6 @@ type lives struct {
 	first, last   []time.Time // last is excluded
 }
 
-func (q Query) bounds() (from, to time.Time) {
-	to = q.To
-	if to.IsZero() {
-		to = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
-	}
-	return q.From, to
-}
-
 // whole returns the hours that a bucket was there for and that are over.
 func (q Query) whole(l tenancy.Life, now time.Time) (first, last time.Time) {
 	from, to := q.bounds()

@@ -3,6 +3,7 @@ package metering
 import (
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -101,6 +102,14 @@ type Query struct {
 	By       Group
 }
 
+func (q Query) bounds() (from, to time.Time) {
+	to = q.To
+	if to.IsZero() {
+		to = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	return q.From, to
+}
+
 // Sum returns usage by account and group. Figures of the present hour are
 // provisional: up to FlushInterval old.
 func Sum(ctx context.Context, q pg.Querier, query Query) ([]Usage, error) {
@@ -108,14 +117,11 @@ func Sum(ctx context.Context, q pg.Querier, query Query) ([]Usage, error) {
 	if !ok {
 		return nil, fmt.Errorf("metering: usage cannot be summed by %q; use bucket, key, class or hour", query.By)
 	}
-	to := query.To
-	if to.IsZero() {
-		to = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
-	}
+	from, to := query.bounds()
 	rows, err := q.Query(ctx, `SELECT account_id, `+column+`, sum(requests)::bigint, sum(ingress_bytes)::bigint, sum(egress_bytes)::bigint,
 			sum(declared_ingress_bytes)::bigint, sum(declared_egress_bytes)::bigint
 		FROM usage_hourly WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND hour >= $2 AND hour < $3
-		GROUP BY 1, 2 ORDER BY 1, 2`, query.Account, query.From, to)
+		GROUP BY 1, 2 ORDER BY 1, 2`, query.Account, from, to)
 	if err != nil {
 		return nil, err
 	}
@@ -124,4 +130,39 @@ func Sum(ctx context.Context, q pg.Querier, query Query) ([]Usage, error) {
 		err := r.Scan(&u.Account, &u.Value, &u.Requests, &u.Ingress, &u.Egress, &u.DeclaredIngress, &u.DeclaredEgress)
 		return u, err
 	})
+}
+
+// Cell is a row of the ledger.
+type Cell struct {
+	Account, Bucket, AccessKey tenancy.ID
+	Counted
+}
+
+// Cells yields the rows that a query selects, whatever its By, in no order.
+func Cells(ctx context.Context, q pg.Querier, query Query) iter.Seq2[Cell, error] {
+	return func(yield func(Cell, error) bool) {
+		from, to := query.bounds()
+		rows, err := q.Query(ctx, `SELECT account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes
+			FROM usage_hourly WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND hour >= $2 AND hour < $3`, query.Account, from, to)
+		if err != nil {
+			yield(Cell{}, err)
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var c Cell
+			var class string
+			err := rows.Scan(&c.Account, &c.Bucket, &c.AccessKey, &class, &c.Hour, &c.Requests, &c.Ingress, &c.Egress, &c.DeclaredIngress, &c.DeclaredEgress)
+			if err == nil {
+				err = c.Class.UnmarshalText([]byte(class))
+			}
+			c.Hour = c.Hour.UTC()
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(Cell{}, err)
+		}
+	}
 }

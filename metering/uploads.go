@@ -84,8 +84,9 @@ func (l *listing) measure(ctx context.Context, clients []*minio.Client, page []u
 }
 
 func (l *listing) parts(ctx context.Context, clients []*minio.Client, u upload) (bytes int64, err error) {
+	var created int64
 	err = eachUntil(clients, func(c *minio.Client) error {
-		bytes = 0
+		bytes, created = 0, 0
 		for marker := 0; ; {
 			page, err := ask(ctx, l.inventory, func(ctx context.Context) (minio.ListObjectPartsResult, error) {
 				return minio.Core{Client: c}.ListObjectParts(ctx, l.bucket.BackendName, u.key, u.id, marker, pageSize)
@@ -95,6 +96,7 @@ func (l *listing) parts(ctx context.Context, clients []*minio.Client, u upload) 
 			}
 			for i := range page.ObjectParts {
 				bytes += page.ObjectParts[i].Size
+				created += l.within(page.ObjectParts[i].LastModified, page.ObjectParts[i].Size)
 			}
 			if !page.IsTruncated || page.NextPartNumberMarker <= marker {
 				return nil
@@ -102,5 +104,6 @@ func (l *listing) parts(ctx context.Context, clients []*minio.Client, u upload) 
 			marker = page.NextPartNumberMarker
 		}
 	})
+	l.created += created
 	return bytes, err
 }

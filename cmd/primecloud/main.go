@@ -81,6 +81,7 @@ func init() {
 		{"bucket sync", "", "compare the buckets of the backends with their owners' records", (*cli).bucketSync},
 		{"usage show", "", "show what the ledger has counted", (*cli).usageShow},
 		{"usage sample", "", "measure what is stored, now", (*cli).usageSample},
+		{"usage reconcile", "", "compare ledger, access log and backends, and say what differs", (*cli).usageReconcile},
 		{"usage import-journal", "FILE", "hand in the journal of a node that never comes back", (*cli).usageImportJournal},
 		{"node list", "", "list the gateway nodes whose usage is not final yet", (*cli).nodeList},
 		{"node retire", "EPOCH", "give up what a lost node has not written", (*cli).nodeRetire},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -145,7 +146,7 @@ func (c *cli) usageImportJournal(ctx context.Context, args []string) error {
 
 // names turns row ids into what people call them. What is gone keeps its id;
 // the zero id, which stands for unresolved names, is "-".
-func (o *operator) names(ctx context.Context, by metering.Group) (func(string) string, error) {
+func (o *operator) names(ctx context.Context, by ...metering.Group) (func(string) string, error) {
 	all := map[string]string{tenancy.ID{}.String(): "-"}
 	add := func(m map[tenancy.ID]string, err error) error {
 		for id, name := range m {
@@ -156,12 +157,12 @@ func (o *operator) names(ctx context.Context, by metering.Group) (func(string) s
 	if err := add(o.store.AccountNames(ctx, o.pool)); err != nil {
 		return nil, err
 	}
-	switch by {
-	case metering.ByBucket:
+	if slices.Contains(by, metering.ByBucket) {
 		if err := add(o.store.BucketNames(ctx, o.pool)); err != nil {
 			return nil, err
 		}
-	case metering.ByKey:
+	}
+	if slices.Contains(by, metering.ByKey) {
 		if err := add(o.store.KeyIDs(ctx, o.pool)); err != nil {
 			return nil, err
 		}
