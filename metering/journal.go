@@ -99,21 +99,31 @@ type journal struct {
 	sick     error        // why
 }
 
-// ErrLocked means that another process writes the journals of a folder.
-var ErrLocked = errors.New("metering: another process uses this journal folder")
+// ErrLocked means that another process writes the files of a folder.
+var ErrLocked = errors.New("metering: another process uses this folder")
 
-// openJournal locks the folder and begins a journal of a new epoch.
-func openJournal(dir string) (*journal, error) {
+// LockFolder makes a folder if need be and keeps other processes out of it, as
+// long as the file is open: ErrLocked when one has it.
+func LockFolder(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("metering: journal folder: %w", err)
+		return nil, fmt.Errorf("metering: folder: %w", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("metering: journal folder: %w", err)
+		return nil, fmt.Errorf("metering: folder: %w", err)
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
+	}
+	return lock, nil
+}
+
+// openJournal locks the folder and begins a journal of a new epoch.
+func openJournal(dir string) (*journal, error) {
+	lock, err := LockFolder(dir)
+	if err != nil {
+		return nil, err
 	}
 	unfinished, _ := filepath.Glob(filepath.Join(dir, "*"+unfinishedSuffix)) // the pattern is ours
 	for _, path := range unfinished {

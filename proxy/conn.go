@@ -33,6 +33,8 @@ type conn struct {
 	limits *Limits
 	tls    bool
 
+	tlsVersion, tlsCipher string // names, once they are asked for
+
 	// Only the serving goroutine touches these.
 	pending *exchange // begun and not settled
 	head    headEnd

@@ -30,3 +30,12 @@ func (a *Admission) Run() error {
 	x.release()
 	return err
 }
+
+// Settle does the same and then what ends a request that was answered.
+func (a *Admission) Settle() error {
+	x := a.srv.begin(&a.ctx)
+	err := x.failed
+	x.setStatus(200)
+	a.c.settle()
+	return err
+}

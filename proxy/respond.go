@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
 
@@ -11,6 +12,10 @@ func (x *exchange) setCommonHeaders() {
 
 func (x *exchange) setStatus(status int) {
 	x.status = status
+	if unbilled(status) {
+		// Before the answer moves: the bytes of a refusal are not billed either.
+		x.tally.Reclass(metering.ClassUnbilled)
+	}
 	x.ctx.Response.SetStatusCode(status)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -18,12 +17,10 @@ func (x *exchange) settle() {
 	}
 	x.finish()
 	x.meter()
-	if unbilled(x.status) {
-		x.tally.Reclass(metering.ClassUnbilled)
-	}
 	x.tally.Request()
 	elapsed := x.srv.cfg.now().Sub(x.started)
 	x.srv.metrics.observe(x, elapsed)
+	x.logLine(elapsed)
 
 	level := slog.LevelInfo
 	if x.status >= 500 {

@@ -10,11 +10,12 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 )
 
-const bucketColumns = `id, account_id, name, backend_id, backend_name, public_blocked, object_lock, created_at`
+const bucketColumns = `id, account_id, name, backend_id, backend_name, public_blocked, object_lock, created_at,
+	(SELECT jsonb_build_object('target', target_name, 'prefix', target_prefix, 'format', key_format) FROM bucket_logging WHERE bucket_id = buckets.id)`
 
 func scanBucket(row pgx.Row) (*Bucket, error) {
 	b := &Bucket{}
-	err := row.Scan(&b.ID, &b.AccountID, &b.Name, &b.BackendID, &b.BackendName, &b.PublicBlocked, &b.ObjectLock, &b.CreatedAt)
+	err := row.Scan(&b.ID, &b.AccountID, &b.Name, &b.BackendID, &b.BackendName, &b.PublicBlocked, &b.ObjectLock, &b.CreatedAt, &b.Logging)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrBucketUnknown
 	}

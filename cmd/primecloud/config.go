@@ -46,6 +46,13 @@ type Config struct {
 	JournalDir        string   `env:"JOURNAL_DIR" toml:"journal_dir" yaml:"journal_dir" help:"folder of the usage journal, on a disk of this machine; one process at a time"`
 	SyncInterval      duration `env:"SYNC_INTERVAL" toml:"sync_interval" yaml:"sync_interval" help:"how much usage a lost machine may lose"`
 	MaxConnections    int      `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once"`
+
+	AccessLogDir       string   `env:"ACCESS_LOG_DIR" toml:"access_log_dir" yaml:"access_log_dir" help:"folder of the access log, one process at a time; empty: none, and accounts cannot have theirs delivered"`
+	AccessLogRotateMiB int      `env:"ACCESS_LOG_ROTATE_MIB" toml:"access_log_rotate_mib" yaml:"access_log_rotate_mib" help:"size of one file; each hour begins a new one too"`
+	AccessLogKeep      duration `env:"ACCESS_LOG_KEEP" toml:"access_log_keep" yaml:"access_log_keep" help:"how long files are kept"`
+	AccessLogKeepMiB   int      `env:"ACCESS_LOG_KEEP_MIB" toml:"access_log_keep_mib" yaml:"access_log_keep_mib" help:"size of all files, beyond which the oldest go when they are delivered"`
+	AccessLogMaxMiB    int      `env:"ACCESS_LOG_MAX_MIB" toml:"access_log_max_mib" yaml:"access_log_max_mib" help:"size of all files, beyond which the oldest go in any case"`
+	AccessLogDelivery  duration `env:"ACCESS_LOG_DELIVERY" toml:"access_log_delivery" yaml:"access_log_delivery" help:"how often lines are delivered to the buckets that accounts have named"`
 }
 
 // duration is written as people write it, "5m", in files and variables too.
@@ -72,6 +79,12 @@ func defaultConfig() Config {
 		JournalDir:     "/var/lib/primecloud/journal",
 		SyncInterval:   duration{time.Second},
 		MaxConnections: 65536,
+
+		AccessLogRotateMiB: 64,
+		AccessLogKeep:      duration{7 * 24 * time.Hour},
+		AccessLogKeepMiB:   8 << 10,
+		AccessLogMaxMiB:    16 << 10,
+		AccessLogDelivery:  duration{5 * time.Minute},
 	}
 }
 
@@ -246,6 +259,12 @@ func (cfg *Config) validate() error {
 	}
 	if cfg.DrainTimeout.Duration < 0 || cfg.MaxStale.Duration <= 0 || cfg.FlushInterval.Duration <= 0 || cfg.SyncInterval.Duration <= 0 || cfg.MaxConnections <= 0 {
 		fail("drain_timeout, max_stale, flush_interval, sync_interval and max_connections must be positive")
+	}
+	if cfg.AccessLogRotateMiB <= 0 || cfg.AccessLogKeep.Duration <= 0 || cfg.AccessLogDelivery.Duration <= 0 {
+		fail("access_log_rotate_mib, access_log_keep and access_log_delivery must be positive")
+	}
+	if cfg.AccessLogKeepMiB < cfg.AccessLogRotateMiB || cfg.AccessLogMaxMiB < cfg.AccessLogKeepMiB {
+		fail("access_log_rotate_mib may not be above access_log_keep_mib, nor that above access_log_max_mib")
 	}
 	return errors.Join(errs...)
 }

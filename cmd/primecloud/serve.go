@@ -20,6 +20,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -71,6 +72,8 @@ type node struct {
 	registry  *prometheus.Registry
 	directory *tenancy.Directory
 	meter     *metering.Meter
+	accessLog *accesslog.Log // nil: none
+	delivery  *accesslog.Delivery
 	gateway   *proxy.Server
 	jobs      *jobs.Runner
 	admin     *http.Server
@@ -148,15 +151,22 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 	}); err != nil {
 		return err
 	}
+	if err := n.openAccessLog(); err != nil {
+		return err
+	}
 	proxies, err := cfg.proxies()
 	if err != nil {
 		return err
 	}
-	n.gateway, err = proxy.New(proxy.Config{
-		Directory: n.directory, Meter: n.meter, Logger: n.log, Metrics: n.registry, Region: cfg.Region,
+	gateway := proxy.Config{
+		Directory: n.directory, Meter: n.meter, Logger: n.log, Metrics: n.registry, Region: cfg.Region, Node: cfg.Node,
 		Hosts: cfg.Hosts, TenantDomain: cfg.TenantDomain, TrustedProxies: proxies,
 		Limits: proxy.Limits{Connections: cfg.MaxConnections},
-	})
+	}
+	if n.accessLog != nil {
+		gateway.AccessLog = n.accessLog
+	}
+	n.gateway, err = proxy.New(gateway)
 	return err
 }
 
@@ -188,6 +198,10 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 	if n.gateway != nil {
 		launch("directory", func() error { return n.directory.Run(background) })
 		launch("metering", func() error { return n.meter.Run(background) })
+	}
+	if n.accessLog != nil {
+		launch("access log", func() error { return n.accessLog.Run(background) })
+		launch("access log delivery", func() error { return n.delivery.Run(background) })
 	}
 	if n.jobs != nil {
 		launch("jobs", func() error { return n.jobs.Run(ctx) }) // no new ones while the gateway drains
@@ -231,8 +245,38 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 		_ = n.admin.Close()
 	}
 	running.Wait()
+	n.deliverLast(ctx)
 	n.log.Info("stopped")
 	return err
+}
+
+func (n *node) openAccessLog() (err error) {
+	cfg := &n.cfg
+	if cfg.AccessLogDir == "" {
+		return nil
+	}
+	if n.accessLog, err = accesslog.Open(accesslog.Config{
+		Dir: cfg.AccessLogDir, Node: cfg.Node, Epoch: n.meter.Epoch(), RotateSize: int64(cfg.AccessLogRotateMiB) << 20,
+		KeepAge: cfg.AccessLogKeep.Duration, KeepSize: int64(cfg.AccessLogKeepMiB) << 20, MaxSize: int64(cfg.AccessLogMaxMiB) << 20,
+		Logger: n.log, Metrics: n.registry,
+	}); err != nil {
+		return err
+	}
+	n.delivery = accesslog.NewDelivery(accesslog.DeliveryConfig{Log: n.accessLog, Directory: n.directory, Region: cfg.Region, Interval: cfg.AccessLogDelivery.Duration})
+	return nil
+}
+
+// deliverLast delivers what the node has logged until its end. What does not
+// get through is delivered when it starts again.
+func (n *node) deliverLast(ctx context.Context) {
+	if n.delivery == nil {
+		return
+	}
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer done()
+	if err := n.delivery.Deliver(ctx); err != nil {
+		n.log.Warn("access logs not delivered; they are when this node starts again", "error", err)
+	}
 }
 
 func (n *node) listen() error {

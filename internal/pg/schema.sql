@@ -29,6 +29,18 @@ $$;
 
 ALTER FUNCTION public.keep_revoked() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.notify_bucket_logging() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	PERFORM pg_notify('primecloud', 'bucket:' || account_id || '/' || name) FROM buckets
+		WHERE id = CASE TG_OP WHEN 'DELETE' THEN OLD.bucket_id ELSE NEW.bucket_id END;
+	RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION public.notify_bucket_logging() OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.notify_tenancy() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -148,6 +160,21 @@ CREATE TABLE public.backends (
 );
 
 ALTER TABLE public.backends OWNER TO primecloud_owner;
+
+CREATE TABLE public.bucket_logging (
+    bucket_id uuid NOT NULL,
+    target_name text NOT NULL,
+    target_prefix text NOT NULL,
+    key_format text NOT NULL,
+    enabled_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT bucket_logging_key_format_check CHECK ((key_format = ANY (ARRAY[''::text, 'simple'::text, 'event-time'::text, 'delivery-time'::text]))),
+    CONSTRAINT bucket_logging_target_name_check CHECK (((length(target_name) >= 3) AND (length(target_name) <= 63))),
+    CONSTRAINT bucket_logging_target_prefix_check CHECK ((octet_length(target_prefix) <= 512))
+);
+
+ALTER TABLE ONLY public.bucket_logging FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.bucket_logging OWNER TO primecloud_owner;
 
 CREATE TABLE public.buckets (
     id uuid NOT NULL,
@@ -437,6 +464,9 @@ ALTER TABLE ONLY public.backends
 ALTER TABLE ONLY public.backends
     ADD CONSTRAINT backends_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.bucket_logging
+    ADD CONSTRAINT bucket_logging_pkey PRIMARY KEY (bucket_id);
+
 ALTER TABLE ONLY public.buckets
     ADD CONSTRAINT buckets_account_id_name_key UNIQUE (account_id, name);
 
@@ -523,6 +553,8 @@ CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.accounts FOR EA
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.backends FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
+CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.bucket_logging FOR EACH ROW EXECUTE FUNCTION public.notify_bucket_logging();
+
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.buckets FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.domains FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
@@ -537,6 +569,9 @@ ALTER TABLE ONLY public.access_keys
 
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_backend_id_fkey FOREIGN KEY (backend_id) REFERENCES public.backends(id);
+
+ALTER TABLE ONLY public.bucket_logging
+    ADD CONSTRAINT bucket_logging_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.buckets
     ADD CONSTRAINT buckets_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
@@ -557,11 +592,15 @@ ALTER TABLE public.access_keys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.bucket_logging ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.buckets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.deleted_buckets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.domains ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY gateway_all ON public.bucket_logging TO primecloud_gateway USING (true) WITH CHECK (true);
 
 CREATE POLICY gateway_all ON public.buckets TO primecloud_gateway USING (true) WITH CHECK (true);
 
@@ -576,6 +615,8 @@ CREATE POLICY gateway_reads ON public.domains FOR SELECT TO primecloud_gateway U
 CREATE POLICY owner_all ON public.access_keys TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.accounts TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.bucket_logging TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.buckets TO primecloud_owner USING (true) WITH CHECK (true);
 
@@ -592,6 +633,10 @@ CREATE POLICY owner_all ON public.usage_readings TO primecloud_owner USING (true
 CREATE POLICY portal_own ON public.access_keys TO primecloud_portal USING ((account_id = public.current_account())) WITH CHECK ((account_id = public.current_account()));
 
 CREATE POLICY portal_own ON public.accounts FOR SELECT TO primecloud_portal USING ((id = public.current_account()));
+
+CREATE POLICY portal_own ON public.bucket_logging FOR SELECT TO primecloud_portal USING ((EXISTS ( SELECT
+   FROM public.buckets
+  WHERE (buckets.id = bucket_logging.bucket_id))));
 
 CREATE POLICY portal_own ON public.buckets FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
@@ -618,6 +663,8 @@ CREATE POLICY worker_all ON public.storage_samples TO primecloud_worker USING (t
 CREATE POLICY worker_proves ON public.domains FOR UPDATE TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.accounts FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.bucket_logging FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.buckets FOR SELECT TO primecloud_worker USING (true);
 
@@ -673,6 +720,16 @@ GRANT SELECT ON TABLE public.accounts TO primecloud_worker;
 
 GRANT SELECT ON TABLE public.backends TO primecloud_gateway;
 GRANT SELECT ON TABLE public.backends TO primecloud_worker;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.bucket_logging TO primecloud_gateway;
+GRANT SELECT ON TABLE public.bucket_logging TO primecloud_portal;
+GRANT SELECT ON TABLE public.bucket_logging TO primecloud_worker;
+
+GRANT UPDATE(target_name) ON TABLE public.bucket_logging TO primecloud_gateway;
+
+GRANT UPDATE(target_prefix) ON TABLE public.bucket_logging TO primecloud_gateway;
+
+GRANT UPDATE(key_format) ON TABLE public.bucket_logging TO primecloud_gateway;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.buckets TO primecloud_gateway;
 GRANT SELECT ON TABLE public.buckets TO primecloud_portal;

@@ -23,6 +23,7 @@ func (r *Record) AppendLine(dst []byte) []byte {
 	}
 	dst = appendText(append(dst, `","operation":`...), r.Operation)
 	dst = appendOptional(dst, `,"method":`, r.Method)
+	dst = appendOptional(dst, `,"protocol":`, r.Protocol)
 	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(r.Status), 10)
 	dst = appendOptional(dst, `,"error":`, r.ErrorCode)
 	dst = appendID(append(dst, `,"account_id":`...), r.AccountID)

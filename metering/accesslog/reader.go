@@ -27,9 +27,9 @@ var ErrTorn = errors.New("accesslog: the last line is torn")
 
 // DamageError is a line that cannot be read. Reading goes on behind it.
 type DamageError struct {
-	File   string
-	Offset int64
-	Err    error // ErrTorn, or why it is no line
+	File        string
+	Offset, End int64
+	Err         error // ErrTorn, or why it is no line
 }
 
 func (e *DamageError) Error() string {
@@ -125,7 +125,7 @@ func ReadFrom(file string, offset int64) iter.Seq2[*Entry, error] {
 				return
 			}
 			if damage != nil {
-				e, damage = nil, &DamageError{File: file, Offset: offset, Err: damage}
+				e, damage = nil, &DamageError{File: file, Offset: offset, End: offset + n, Err: damage}
 			}
 			if !yield(e, damage) || errors.Is(err, io.EOF) {
 				return

@@ -38,6 +38,7 @@ type Record struct {
 
 	Operation string `json:"operation"` // a name of the operation table; "-" none
 	Method    Text   `json:"method,omitempty"`
+	Protocol  Text   `json:"protocol,omitempty"`
 	Status    int    `json:"status"`
 	ErrorCode string `json:"error,omitempty"` // S3's
 
@@ -61,7 +62,7 @@ type Record struct {
 	Requester string `json:"requester,omitempty"`  // the account's canonical id
 	AccessKey string `json:"access_key,omitempty"` // the public id
 
-	Auth      string `json:"auth"` // header, query, form or anonymous
+	Auth      string `json:"auth"` // header, query, form or anonymous; "-" for a credential that nobody came to look at
 	Target    Text   `json:"target,omitempty"`
 	Host      Text   `json:"host,omitempty"`
 	Referer   Text   `json:"referer,omitempty"`

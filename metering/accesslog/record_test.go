@@ -19,7 +19,7 @@ func typical() *accesslog.Record {
 	at := time.Date(2026, 2, 6, 0, 0, 38, 123456000, time.UTC)
 	r := &accesslog.Record{
 		Time: at, RequestID: accesslog.Text("3E57427F3EEXAMPLE"), Node: "gateway-1", HostID: "s9lzHYrFp76ZVxRcpX9+5cjAnEH2ROuN",
-		Remote: netip.MustParseAddr("192.0.2.3"), Operation: "GetObject", Method: accesslog.Text("GET"), Status: 200,
+		Remote: netip.MustParseAddr("192.0.2.3"), Operation: "GetObject", Method: accesslog.Text("GET"), Protocol: accesslog.Text("HTTP/1.1"), Status: 200,
 		OwnerID: tenancy.ID{1}, Owner: "acme", Bucket: accesslog.Text("photos"), Key: accesslog.Text("2026/02/a b.jpg"),
 		Requester: "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be", AccessKey: "PC7Q2EXAMPLE", Auth: "header",
 		Target: accesslog.Text("/photos/2026/02/a%20b.jpg"), Host: accesslog.Text("s3.example.test"), UserAgent: accesslog.Text("aws-sdk-go-v2/1.30.3 os/linux lang/go#1.26"),
