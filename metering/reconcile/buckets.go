@@ -38,10 +38,29 @@ type Comparison struct {
 
 // uploads is what the log says of a bucket's window.
 type uploads struct {
-	stored    int64 // bytes of uploads that succeeded
-	copies    int64 // that succeeded, and completed multipart uploads: of these the log has no sizes
-	completed int64
-	removed   int64 // requests that take something away
+	stored  int64 // bytes of uploads that succeeded
+	copies  int64 // that succeeded: of these the log has no sizes
+	removed int64 // requests that take something away
+	// begun has, by key, multipart uploads that were begun in the window less
+	// those that were completed in it, where these are not equal.
+	begun map[string]int
+}
+
+// older counts the multipart uploads that were completed in the window and
+// begun before it: parts of theirs are of before it.
+func (u *uploads) older() (n int) {
+	for _, begun := range u.begun {
+		n += max(0, -begun)
+	}
+	return n
+}
+
+func newUploads() *uploads { return &uploads{begun: map[string]int{}} }
+
+func (u *uploads) multipart(key string, n int) {
+	if u.begun[key] += n; u.begun[key] == 0 {
+		delete(u.begun, key)
+	}
 }
 
 func (u *uploads) add(r *accesslog.Record) {
@@ -55,8 +74,10 @@ func (u *uploads) add(r *accesslog.Record) {
 		}
 	case "CopyObject", "UploadPartCopy":
 		u.copies++
+	case "CreateMultipartUpload":
+		u.multipart(string(r.Key), 1)
 	case "CompleteMultipartUpload":
-		u.completed++
+		u.multipart(string(r.Key), -1)
 	case "DeleteObject", "DeleteObjects", "AbortMultipartUpload":
 		u.removed++
 	}
@@ -157,7 +178,7 @@ func (b *Bucket) compareContent(l *ledger, log *requestLog) {
 	var u *uploads
 	if log != nil {
 		if u = log.buckets[b.Bucket.ID]; u == nil {
-			u = &uploads{}
+			u = newUploads()
 		}
 		b.Uploaded = u.stored
 	}
@@ -175,8 +196,8 @@ func (b *Bucket) compareContent(l *ledger, log *requestLog) {
 		c.Verdict, c.Cause = Possible, "copies on the server, or parts of before the window (the access log would tell)"
 	case u != nil && u.copies > 0:
 		c.Verdict, c.Cause = Possible, "copies on the server: no client sent these bytes"
-	case u != nil && u.completed > 0:
-		c.Verdict, c.Cause = Possible, "multipart uploads completed in the window, of parts of before it"
+	case u != nil && u.older() > 0:
+		c.Verdict, c.Cause = Possible, "multipart uploads that were begun before the window and completed in it"
 	default:
 		c.Verdict, c.Cause = Unexplained, "stored without an upload: somebody writes to the backend past the gateway, or the record of the upload is missing"
 	}

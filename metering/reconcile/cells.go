@@ -171,7 +171,7 @@ func (l *requestLog) add(cfg *Config, r *accesslog.Record, since time.Time) {
 	if inside {
 		u := l.buckets[r.BucketID]
 		if u == nil {
-			u = &uploads{}
+			u = newUploads()
 			l.buckets[r.BucketID] = u
 		}
 		u.add(r)

@@ -274,7 +274,7 @@ func TestRun_Buckets(t *testing.T) {
 	// counted is what the gateway would have written of a request.
 	counted := func(w *world, operation string, class metering.Class, ingress int64) {
 		t.Helper()
-		r := accesslog.Record{Time: time.Now(), Status: 200, Operation: operation}
+		r := accesslog.Record{Time: time.Now(), Status: 200, Operation: operation, Key: accesslog.Text("key")}
 		c := metering.Counted{Class: class, Hour: hour, Requests: 1, Ingress: ingress}
 		r.SetCounted(metering.Key{Account: w.bucket.AccountID, Bucket: w.bucket.ID, Class: class}, []metering.Counted{c})
 		w.append(string(r.AppendLine(nil)))
@@ -317,6 +317,17 @@ func TestRun_Buckets(t *testing.T) {
 			counted(w, "CopyObject", metering.ClassA, 0)
 			w.sample()
 		}, false, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Difference: 10, Verdict: reconcile.Possible, Cause: "copies on the server"}},
+		{"a multipart upload of the window", func(w *world) {
+			counted(w, "CompleteMultipartUpload", metering.ClassA, 300) // of another node's log
+			counted(w, "CreateMultipartUpload", metering.ClassA, 0)
+			w.sample()
+			put(w, "smuggled", 10)
+		}, false, reconcile.Comparison{Difference: 10, Verdict: reconcile.Possible, Cause: "requests since"}, reconcile.Comparison{Difference: 10, Verdict: reconcile.Unexplained, Cause: "without an upload"}},
+		{"a multipart upload of before the window", func(w *world) {
+			counted(w, "CompleteMultipartUpload", metering.ClassA, 300)
+			put(w, "key", 10)
+			w.sample()
+		}, false, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Difference: 10, Verdict: reconcile.Possible, Cause: "begun before the window"}},
 		{"deleted", func(w *world) {
 			counted(w, "PutObject", metering.ClassA, 10)
 			counted(w, "DeleteObject", metering.ClassFree, 0)
