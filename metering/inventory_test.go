@@ -25,7 +25,7 @@ import (
 
 // stock is an account with a backend, and an inventory of it.
 type stock struct {
-	t       *testing.T
+	t       testing.TB
 	db      *testenv.DB
 	owner   *pgxpool.Pool
 	store   *tenancy.Store
@@ -36,7 +36,7 @@ type stock struct {
 	*metering.Inventory
 }
 
-func newStock(t *testing.T, m *devstack.MinIO, config ...func(*metering.InventoryConfig)) *stock {
+func newStock(t testing.TB, m *devstack.MinIO, config ...func(*metering.InventoryConfig)) *stock {
 	t.Helper()
 	keyring := must(secret.Generate())(t)
 	s := &stock{t: t, db: testenv.Postgres(t), store: &tenancy.Store{Keyring: keyring}, now: time.Now().UTC()}
@@ -451,4 +451,19 @@ func TestNewInventory_Refuses(t *testing.T) {
 			t.Errorf("%s was accepted", name)
 		}
 	}
+}
+
+// BenchmarkInventory_Sample is the listing of 10,000 small objects, and what a
+// sample costs beside it.
+func BenchmarkInventory_Sample(b *testing.B) {
+	s := newStock(b, testenv.MinIO(b))
+	bucket := s.bucket("bench")
+	const keys = 10_000
+	s.putMany(bucket, keys, 1)
+	for b.Loop() {
+		if got, err := s.Sample(b.Context(), bucket); err != nil || got.Objects != keys {
+			b.Fatal(got, err)
+		}
+	}
+	b.ReportMetric(float64(b.N*keys)/b.Elapsed().Seconds(), "keys/s")
 }
