@@ -3,6 +3,7 @@ package metering
 import (
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -159,6 +160,8 @@ type Query struct {
 	By       Group
 }
 
+func (q Query) bounds() (from, to time.Time) { return q.From, until(q.To) }
+
 // until is the end of a range of hours; the zero time is none.
 func until(to time.Time) time.Time {
 	if to.IsZero() {
@@ -188,4 +191,39 @@ func Sum(ctx context.Context, q pg.Querier, query Query) ([]Usage, error) {
 			&u.AdjustedRequests, &u.AdjustedIngress, &u.AdjustedEgress)
 		return u, err
 	})
+}
+
+// Cell is a row of the ledger.
+type Cell struct {
+	Account, Bucket, AccessKey tenancy.ID
+	Counted
+}
+
+// Cells yields the rows that a query selects, whatever its By, in no order.
+func Cells(ctx context.Context, q pg.Querier, query Query) iter.Seq2[Cell, error] {
+	return func(yield func(Cell, error) bool) {
+		from, to := query.bounds()
+		rows, err := q.Query(ctx, `SELECT account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes
+			FROM usage_hourly WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND hour >= $2 AND hour < $3`, query.Account, from, to)
+		if err != nil {
+			yield(Cell{}, err)
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var c Cell
+			var class string
+			err := rows.Scan(&c.Account, &c.Bucket, &c.AccessKey, &class, &c.Hour, &c.Requests, &c.Ingress, &c.Egress, &c.DeclaredIngress, &c.DeclaredEgress)
+			if err == nil {
+				err = c.Class.UnmarshalText([]byte(class))
+			}
+			c.Hour = c.Hour.UTC()
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(Cell{}, err)
+		}
+	}
 }

@@ -135,9 +135,10 @@ func (s *Store) ListBuckets(ctx context.Context, q pg.Querier, account ID, prefi
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Bucket, error) { return scanBucket(r) })
 }
 
-// BucketNames returns the names of all buckets by id, for reports.
+// BucketNames returns the names of all buckets by id, for reports; of those
+// that are gone too.
 func (s *Store) BucketNames(ctx context.Context, q pg.Querier) (map[ID]string, error) {
-	return names(ctx, q, `SELECT id, name FROM buckets`)
+	return names(ctx, q, `SELECT id, name FROM buckets UNION ALL SELECT id, name FROM deleted_buckets`)
 }
 
 // AccountNames returns the names of all accounts by id, for reports.

@@ -104,6 +104,9 @@ func (in *installation) serveOn(journal string) *process {
 	return p
 }
 
+// accessLogOf is where the process with that journal folder writes its log.
+func accessLogOf(journal string) string { return journal + "-access-log" }
+
 // TestMain is the gateway, or any command, when a test has started this binary
 // as one.
 func TestMain(m *testing.M) {
@@ -118,7 +121,7 @@ func TestMain(m *testing.M) {
 	}
 	cfg, err := loadConfig("", []string{"PRIMECLOUD_DATABASE_URL=" + os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"), "PRIMECLOUD_WORKER_DATABASE_URL=" + os.Getenv("PRIMECLOUD_CHILD_WORKER_DATABASE_URL"),
 		"PRIMECLOUD_KEYRING_FILE=" + os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"), "PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0",
-		"PRIMECLOUD_JOURNAL_DIR=" + os.Getenv("PRIMECLOUD_CHILD_JOURNAL"), "PRIMECLOUD_DRAIN_TIMEOUT=20s"})
+		"PRIMECLOUD_JOURNAL_DIR=" + os.Getenv("PRIMECLOUD_CHILD_JOURNAL"), "PRIMECLOUD_ACCESS_LOG_DIR=" + accessLogOf(os.Getenv("PRIMECLOUD_CHILD_JOURNAL")), "PRIMECLOUD_DRAIN_TIMEOUT=20s"})
 	if err == nil {
 		ctx, stop := signalContext()
 		defer stop()

@@ -113,7 +113,11 @@ func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses
 			return err
 		}
 		defer pool.Close()
-		if n.jobs, err = jobs.New(jobs.Config{Pool: pool, Periodic: n.periodic(pool, keyring), Logger: n.log, Metrics: n.registry}); err != nil {
+		periodic, err := n.periodic(pool, keyring)
+		if err != nil {
+			return err
+		}
+		if n.jobs, err = jobs.New(jobs.Config{Pool: pool, Periodic: periodic, Logger: n.log, Metrics: n.registry}); err != nil {
 			return err
 		}
 	}
@@ -168,11 +172,16 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 
 // periodic is the background work of the fleet; pool is for the role
 // primecloud_worker. Every node with that role knows all of it.
-func (n *node) periodic(pool *pgxpool.Pool, keyring *secret.Keyring) []jobs.Periodic {
+func (n *node) periodic(pool *pgxpool.Pool, keyring *secret.Keyring) ([]jobs.Periodic, error) {
+	inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: pool, Store: &tenancy.Store{Keyring: keyring}, Logger: n.log, Metrics: n.registry})
+	if err != nil {
+		return nil, err
+	}
 	sealer := metering.NewSealer(pool, keyring, n.registry)
 	return []jobs.Periodic{
+		sampleStorage(inventory),
 		{Kind: "usage_seal", Every: time.Minute, Timeout: 10 * time.Minute, Work: sealer.Seal},
-	}
+	}, nil
 }
 
 func (n *node) run(ctx context.Context, ready func(addresses)) error {

@@ -45,6 +45,7 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 	q := metering.Query{}
 	f.hours(&q.From, &q.To)
 	asCSV := f.Bool("csv", false, "print CSV")
+	storage := f.Bool("storage", false, "what was stored instead of what moved, by bucket or hour")
 	if _, err := f.parse(args, 0); err != nil {
 		return err
 	}
@@ -56,6 +57,9 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 	defer o.close()
 	if q.Account, err = o.accountID(ctx, *account); err != nil {
 		return err
+	}
+	if *storage {
+		return c.storageShow(ctx, o, q, f.json, *asCSV)
 	}
 	sums, err := metering.Sum(ctx, o.pool, q)
 	if err != nil {
@@ -93,11 +97,14 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 		rows = append(rows, row.columns(value))
 	}
 	header := append([]string{"ACCOUNT", strings.ToUpper(string(q.By))}, usageColumns...)
-	if *asCSV {
-		w := csv.NewWriter(c.out)
-		return w.WriteAll(append([][]string{header}, rows...))
+	return c.printUsage(f.json, *asCSV, data, header, rows)
+}
+
+func (c *cli) printUsage(asJSON, asCSV bool, data any, header []string, rows [][]string) error {
+	if asCSV {
+		return csv.NewWriter(c.out).WriteAll(append([][]string{header}, rows...))
 	}
-	return c.print(f.json, data, strings.Join(header, " "), rows)
+	return c.print(asJSON, data, strings.Join(header, " "), rows)
 }
 
 func (c *cli) usageImportJournal(ctx context.Context, args []string) error {

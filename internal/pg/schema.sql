@@ -145,6 +145,19 @@ $$;
 
 ALTER FUNCTION public.notify_tenancy() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.remember_deleted_bucket() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+	INSERT INTO public.deleted_buckets (id, account_id, name, created_at)
+		VALUES (OLD.id, OLD.account_id, OLD.name, OLD.created_at);
+	RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION public.remember_deleted_bucket() OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -272,6 +285,18 @@ ALTER TABLE ONLY public.buckets FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.buckets OWNER TO primecloud_owner;
 
+CREATE TABLE public.deleted_buckets (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    deleted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.deleted_buckets FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.deleted_buckets OWNER TO primecloud_owner;
+
 CREATE TABLE public.domains (
     host text NOT NULL,
     account_id uuid NOT NULL,
@@ -381,6 +406,73 @@ CREATE VIEW public.schema_version AS
   WHERE goose_db_version.is_applied;
 
 ALTER TABLE public.schema_version OWNER TO primecloud_owner;
+
+CREATE TABLE public.storage_gaps (
+    bucket_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    account_id uuid NOT NULL,
+    error text NOT NULL,
+    failed_at timestamp with time zone NOT NULL,
+    CONSTRAINT storage_gaps_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text)))
+);
+
+ALTER TABLE ONLY public.storage_gaps FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.storage_gaps OWNER TO primecloud_owner;
+
+CREATE TABLE public.storage_listings (
+    bucket_id uuid NOT NULL,
+    holder uuid NOT NULL,
+    held_until timestamp with time zone NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    hours timestamp with time zone[] NOT NULL,
+    marker bytea NOT NULL,
+    current_bytes bigint NOT NULL,
+    noncurrent_bytes bigint NOT NULL,
+    objects bigint NOT NULL,
+    noncurrent_versions bigint NOT NULL,
+    delete_markers bigint NOT NULL
+);
+
+ALTER TABLE public.storage_listings OWNER TO primecloud_owner;
+
+CREATE TABLE public.storage_samples (
+    bucket_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    account_id uuid NOT NULL,
+    current_bytes bigint NOT NULL,
+    noncurrent_bytes bigint NOT NULL,
+    incomplete_bytes bigint NOT NULL,
+    objects bigint NOT NULL,
+    noncurrent_versions bigint NOT NULL,
+    delete_markers bigint NOT NULL,
+    uploads bigint NOT NULL,
+    source text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    measured_at timestamp with time zone NOT NULL,
+    CONSTRAINT storage_samples_check CHECK ((measured_at >= started_at)),
+    CONSTRAINT storage_samples_current_bytes_check CHECK ((current_bytes >= 0)),
+    CONSTRAINT storage_samples_delete_markers_check CHECK ((delete_markers >= 0)),
+    CONSTRAINT storage_samples_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text))),
+    CONSTRAINT storage_samples_incomplete_bytes_check CHECK ((incomplete_bytes >= 0)),
+    CONSTRAINT storage_samples_noncurrent_bytes_check CHECK ((noncurrent_bytes >= 0)),
+    CONSTRAINT storage_samples_noncurrent_versions_check CHECK ((noncurrent_versions >= 0)),
+    CONSTRAINT storage_samples_objects_check CHECK ((objects >= 0)),
+    CONSTRAINT storage_samples_source_check CHECK ((source = ANY (ARRAY['listing'::text, 'metrics'::text]))),
+    CONSTRAINT storage_samples_uploads_check CHECK ((uploads >= 0))
+);
+
+ALTER TABLE ONLY public.storage_samples FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.storage_samples OWNER TO primecloud_owner;
+
+CREATE TABLE public.storage_uploads (
+    bucket_id uuid NOT NULL,
+    upload_id text NOT NULL COLLATE pg_catalog."C",
+    key bytea NOT NULL
+);
+
+ALTER TABLE public.storage_uploads OWNER TO primecloud_owner;
 
 CREATE TABLE public.usage_adjustments (
     epoch uuid NOT NULL,
@@ -548,6 +640,9 @@ ALTER TABLE ONLY public.buckets
 ALTER TABLE ONLY public.buckets
     ADD CONSTRAINT buckets_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.deleted_buckets
+    ADD CONSTRAINT deleted_buckets_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.domains
     ADD CONSTRAINT domains_pkey PRIMARY KEY (host, account_id);
 
@@ -565,6 +660,18 @@ ALTER TABLE ONLY public.river_notification
 
 ALTER TABLE ONLY public.river_queue
     ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.storage_gaps
+    ADD CONSTRAINT storage_gaps_pkey PRIMARY KEY (bucket_id, hour);
+
+ALTER TABLE ONLY public.storage_listings
+    ADD CONSTRAINT storage_listings_pkey PRIMARY KEY (bucket_id);
+
+ALTER TABLE ONLY public.storage_samples
+    ADD CONSTRAINT storage_samples_pkey PRIMARY KEY (bucket_id, hour);
+
+ALTER TABLE ONLY public.storage_uploads
+    ADD CONSTRAINT storage_uploads_pkey PRIMARY KEY (bucket_id, upload_id);
 
 ALTER TABLE ONLY public.usage_adjustments
     ADD CONSTRAINT usage_adjustments_pkey PRIMARY KEY (epoch, account_id, bucket_id, key_id, class, hour, seal_hour);
@@ -590,6 +697,8 @@ CREATE UNIQUE INDEX backends_one_default ON public.backends USING btree (is_defa
 
 CREATE INDEX buckets_unsettled ON public.buckets USING btree (updated_at) WHERE (state <> 'active'::text);
 
+CREATE INDEX deleted_buckets_account ON public.deleted_buckets USING btree (account_id);
+
 CREATE UNIQUE INDEX domains_verified ON public.domains USING btree (host) WHERE verified;
 
 CREATE INDEX river_job_args_index ON public.river_job USING gin (args);
@@ -607,6 +716,8 @@ CREATE UNIQUE INDEX river_job_unique_idx ON public.river_job USING btree (unique
 CREATE INDEX river_notification_created_at_idx ON public.river_notification USING btree (created_at);
 
 CREATE INDEX river_notification_topic_id_idx ON public.river_notification USING btree (topic, id);
+
+CREATE INDEX storage_samples_account ON public.storage_samples USING btree (account_id, hour);
 
 CREATE INDEX usage_adjustments_account ON public.usage_adjustments USING btree (account_id, hour);
 
@@ -650,6 +761,8 @@ CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.buckets FOR EAC
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.domains FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
+CREATE TRIGGER remember_deleted AFTER DELETE ON public.buckets FOR EACH ROW WHEN ((old.state <> 'creating'::text)) EXECUTE FUNCTION public.remember_deleted_bucket();
+
 ALTER TABLE ONLY public.access_keys
     ADD CONSTRAINT access_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -671,6 +784,12 @@ ALTER TABLE ONLY public.buckets
 ALTER TABLE ONLY public.domains
     ADD CONSTRAINT domains_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.storage_listings
+    ADD CONSTRAINT storage_listings_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.storage_uploads
+    ADD CONSTRAINT storage_uploads_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
+
 ALTER TABLE public.access_keys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
@@ -678,6 +797,8 @@ ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.bucket_logging ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.buckets ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.deleted_buckets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.domains ENABLE ROW LEVEL SECURITY;
 
@@ -703,7 +824,13 @@ CREATE POLICY owner_all ON public.bucket_logging TO primecloud_owner USING (true
 
 CREATE POLICY owner_all ON public.buckets TO primecloud_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner_all ON public.deleted_buckets TO primecloud_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner_all ON public.domains TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.storage_gaps TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.storage_samples TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.usage_adjustments TO primecloud_owner USING (true) WITH CHECK (true);
 
@@ -719,15 +846,29 @@ CREATE POLICY portal_own ON public.bucket_logging FOR SELECT TO primecloud_porta
 
 CREATE POLICY portal_own ON public.buckets FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
+CREATE POLICY portal_own ON public.deleted_buckets FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
 CREATE POLICY portal_own ON public.domains TO primecloud_portal USING ((account_id = public.current_account())) WITH CHECK ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.storage_gaps FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.storage_samples FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
 CREATE POLICY portal_own ON public.usage_adjustments FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
 CREATE POLICY portal_own ON public.usage_readings FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
+ALTER TABLE public.storage_gaps ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.storage_samples ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.usage_adjustments ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_readings ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY worker_all ON public.storage_gaps TO primecloud_worker USING (true) WITH CHECK (true);
+
+CREATE POLICY worker_all ON public.storage_samples TO primecloud_worker USING (true) WITH CHECK (true);
 
 CREATE POLICY worker_proves ON public.domains FOR UPDATE TO primecloud_worker USING (true);
 
@@ -736,6 +877,8 @@ CREATE POLICY worker_reads ON public.accounts FOR SELECT TO primecloud_worker US
 CREATE POLICY worker_reads ON public.bucket_logging FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.buckets FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.deleted_buckets FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.domains FOR SELECT TO primecloud_worker USING (true);
 
@@ -748,6 +891,8 @@ GRANT ALL ON SCHEMA public TO primecloud_owner;
 GRANT USAGE ON SCHEMA public TO primecloud_gateway;
 GRANT USAGE ON SCHEMA public TO primecloud_portal;
 GRANT USAGE ON SCHEMA public TO primecloud_worker;
+
+REVOKE ALL ON FUNCTION public.remember_deleted_bucket() FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.access_keys TO primecloud_gateway;
 
@@ -786,6 +931,7 @@ GRANT SELECT ON TABLE public.accounts TO primecloud_portal;
 GRANT SELECT ON TABLE public.accounts TO primecloud_worker;
 
 GRANT SELECT ON TABLE public.backends TO primecloud_gateway;
+GRANT SELECT ON TABLE public.backends TO primecloud_worker;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.bucket_logging TO primecloud_gateway;
 GRANT SELECT ON TABLE public.bucket_logging TO primecloud_portal;
@@ -804,6 +950,9 @@ GRANT SELECT ON TABLE public.buckets TO primecloud_worker;
 GRANT UPDATE(state) ON TABLE public.buckets TO primecloud_gateway;
 
 GRANT UPDATE(updated_at) ON TABLE public.buckets TO primecloud_gateway;
+
+GRANT SELECT ON TABLE public.deleted_buckets TO primecloud_worker;
+GRANT SELECT ON TABLE public.deleted_buckets TO primecloud_portal;
 
 GRANT SELECT ON TABLE public.domains TO primecloud_gateway;
 GRANT SELECT,DELETE ON TABLE public.domains TO primecloud_portal;
@@ -830,6 +979,46 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_queue TO primecloud_work
 GRANT SELECT ON TABLE public.schema_version TO primecloud_gateway;
 GRANT SELECT ON TABLE public.schema_version TO primecloud_portal;
 GRANT SELECT ON TABLE public.schema_version TO primecloud_worker;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.storage_gaps TO primecloud_worker;
+
+GRANT SELECT(bucket_id) ON TABLE public.storage_gaps TO primecloud_portal;
+
+GRANT SELECT(hour) ON TABLE public.storage_gaps TO primecloud_portal;
+
+GRANT SELECT(account_id) ON TABLE public.storage_gaps TO primecloud_portal;
+
+GRANT UPDATE(error) ON TABLE public.storage_gaps TO primecloud_worker;
+
+GRANT UPDATE(failed_at) ON TABLE public.storage_gaps TO primecloud_worker;
+GRANT SELECT(failed_at) ON TABLE public.storage_gaps TO primecloud_portal;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.storage_listings TO primecloud_worker;
+
+GRANT SELECT,INSERT ON TABLE public.storage_samples TO primecloud_worker;
+GRANT SELECT ON TABLE public.storage_samples TO primecloud_portal;
+
+GRANT UPDATE(current_bytes) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(noncurrent_bytes) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(incomplete_bytes) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(objects) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(noncurrent_versions) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(delete_markers) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(uploads) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(source) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(started_at) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(measured_at) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.storage_uploads TO primecloud_worker;
 
 GRANT SELECT,INSERT ON TABLE public.usage_adjustments TO primecloud_gateway;
 GRANT SELECT ON TABLE public.usage_adjustments TO primecloud_portal;
