@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // Config configures a Meter. Pool and Dir are required.
@@ -87,6 +89,9 @@ func New(cfg Config) (*Meter, error) {
 	m.tick()
 	return m, nil
 }
+
+// Epoch is what this process's readings are written under.
+func (m *Meter) Epoch() tenancy.ID { return m.journal.epoch }
 
 // Close ends the journal: when all of it is in PostgreSQL it is deleted, else
 // the next process takes it over. Run does it; call it where Run is not used.

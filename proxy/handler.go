@@ -7,10 +7,11 @@ type stage func(x *exchange) error
 
 // The stages run in this order for every request; none can be skipped by a
 // flag. Those of before run ahead of the body, inside the Expect handler when
-// the client waits for permission to send it.
+// the client waits for permission to send it; the last of after comes before the
+// first byte of the answer.
 var (
 	before = [...]stage{parse, resolve, verify, authorize, admit}
-	after  = [...]stage{forward, rewrite}
+	after  = [...]stage{forward, rewrite, reserve}
 )
 
 // expect runs the stages before the body for a request with

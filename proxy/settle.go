@@ -22,6 +22,7 @@ func (x *exchange) settle() {
 		x.tally.Reclass(metering.ClassUnbilled)
 	}
 	x.tally.Request()
+	x.settleLimits()
 	elapsed := x.srv.cfg.now().Sub(x.started)
 	x.srv.metrics.observe(x, elapsed)
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -69,6 +70,7 @@ type node struct {
 	registry  *prometheus.Registry
 	directory *tenancy.Directory
 	meter     *metering.Meter
+	limiter   *limits.Limiter
 	gateway   *proxy.Server
 	admin     *http.Server
 	listeners []net.Listener
@@ -110,12 +112,17 @@ func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses
 	}); err != nil {
 		return err
 	}
+	if n.limiter, err = limits.New(limits.Config{
+		Pool: pool, Epoch: n.meter.Epoch(), Logger: n.log, Metrics: n.registry,
+	}); err != nil {
+		return err
+	}
 	proxies, err := cfg.proxies()
 	if err != nil {
 		return err
 	}
 	if n.gateway, err = proxy.New(proxy.Config{
-		Directory: n.directory, Meter: n.meter, Logger: n.log, Metrics: n.registry, Region: cfg.Region,
+		Directory: n.directory, Meter: n.meter, Limiter: n.limiter, Logger: n.log, Metrics: n.registry, Region: cfg.Region,
 		Hosts: cfg.Hosts, TenantDomain: cfg.TenantDomain, TrustedProxies: proxies,
 		Limits: proxy.Limits{Connections: cfg.MaxConnections},
 	}); err != nil {
@@ -140,6 +147,10 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 		return err
 	}
 	launch("directory", func() error { return n.directory.Run(background) })
+	limiterContext, stopLimiter := context.WithCancel(background)
+	defer stopLimiter()
+	var limiting sync.WaitGroup
+	limiting.Go(func() { _ = n.limiter.Run(limiterContext) })
 	launch("metering", func() error { return n.meter.Run(background) })
 	for _, l := range n.listeners {
 		launch("gateway", func() error { return n.gateway.Serve(l) })
@@ -171,6 +182,8 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 	if serr := n.gateway.Shutdown(draining); serr != nil {
 		n.log.Warn("requests were cut", "error", serr)
 	}
+	stopLimiter() // other nodes may use what is given back, before this one's figures are final
+	limiting.Wait()
 	stopBackground() // the meter flushes a last time
 	if n.admin != nil {
 		_ = n.admin.Close()
