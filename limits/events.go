@@ -34,7 +34,7 @@ func (s *scope) used(b tenancy.Budget) (sum int64) {
 	}
 	for i := range s.rows {
 		switch r := &s.rows[i]; {
-		case r.budget != b:
+		case r.budget != b || !s.present(r):
 		case b == tenancy.Storage:
 			sum += r.used
 		default:
@@ -50,8 +50,8 @@ func (s *scope) taken(b tenancy.Budget) (sum int64) {
 		return s.used(b)
 	}
 	for i := range s.rows {
-		if s.rows[i].budget == b {
-			sum += s.rows[i].spent()
+		if r := &s.rows[i]; r.budget == b && s.present(r) {
+			sum += r.spent()
 		}
 	}
 	return sum

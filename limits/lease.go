@@ -16,6 +16,7 @@ type lease struct {
 	start, end time.Time
 
 	avail atomic.Int64 // may be taken; negative when more was used than held
+	held  atomic.Int64 // what a renewal changes only
 	low   atomic.Int64 // below it, more is asked for ahead of need
 	asked atomic.Bool  // for that
 
@@ -24,7 +25,6 @@ type lease struct {
 	outcome atomic.Pointer[outcome]
 
 	// Of the one renewal that runs at a time.
-	held   int64
 	fresh  bool
 	target int64 // how much of avail to keep
 	idle   int   // renewals since it was used
@@ -216,7 +216,7 @@ func (h *holder) due() bool {
 
 func (le *lease) due() bool {
 	o := le.outcome.Load()
-	return o == nil || o.err != nil || le.reported.Load() < 0 || le.avail.Load() != 0
+	return o == nil || o.err != nil || le.avail.Load() != 0 || le.reported.Load() != le.held.Load()
 }
 
 // renewOnce gives back what is not needed, says what was used, and asks for more.
@@ -282,41 +282,47 @@ func (h *holder) forgetPast(leases []*lease, settled []bool) {
 	h.past = kept
 }
 
-// ask gives back what is more than the target and says what is held and used.
-// What is given back cannot be taken any more when PostgreSQL hears of it.
-func (le *lease) ask(now time.Time, retiring bool) ask {
-	past := !now.Before(le.end) || retiring
-	keep := le.target
-	if past || le.idle >= idleAfter {
-		keep = 0
-	}
+// shrink gives up what is more than the target and what requests wait for. It
+// cannot be taken any more, here, before PostgreSQL hears of it.
+func (le *lease) shrink() {
+	keep := max(le.target, le.pending.Load())
 	for {
 		was := le.avail.Load()
-		back := was - keep
-		if back <= 0 || keep == 0 && was <= 0 {
-			break
+		if was <= keep {
+			return
 		}
 		if le.avail.CompareAndSwap(was, keep) {
-			le.held -= back
-			break
+			le.held.Add(keep - was)
+			return
 		}
 	}
+}
+
+// ask says what is held and used, after giving back what is not needed.
+func (le *lease) ask(now time.Time, retiring bool) ask {
+	past := !now.Before(le.end) || retiring
+	if past || le.idle >= idleAfter {
+		le.target = 0
+	}
+	le.shrink()
 	avail := le.avail.Load()
 	return ask{
-		budget: le.budget, period: le.start, held: le.held, used: le.held - avail,
+		budget: le.budget, period: le.start, held: le.held.Load(), used: le.held.Load() - avail,
 		need: max(0, le.pending.Load()-max(0, avail)), fresh: le.fresh, past: past, idle: le.idle >= idleAfter,
 	}
 }
 
 func (le *lease) apply(q *ask, a *answer, at int64) {
 	le.avail.Add(a.granted - q.held - a.missed)
-	le.held, le.fresh, le.target = a.granted, false, a.target
+	le.held.Store(a.granted)
+	le.fresh, le.target = false, a.target
 	used := q.used + a.missed
 	if used == le.reported.Load() && le.pending.Load() == 0 {
 		le.idle++
 	} else {
 		le.idle = 0
 	}
+	le.shrink() // at once: the budget may have been lowered
 	le.reported.Store(used)
 	low := int64(math.MinInt64)
 	if a.more {

@@ -102,7 +102,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 func (l *Limiter) now() int64 { return int64(l.cfg.Now().Sub(l.start)) }
 
 // Run renews leases until ctx ends, then gives back what is not used.
-func (l *Limiter) Run(ctx context.Context) error {
+func (l *Limiter) Run(ctx context.Context) {
 	tick := time.NewTicker(l.cfg.Refresh)
 	defer tick.Stop()
 	const sweepEvery = 15 // refreshes
@@ -117,7 +117,7 @@ func (l *Limiter) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			l.release()
-			return nil
+			return
 		case <-tick.C:
 		}
 	}

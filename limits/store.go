@@ -113,6 +113,16 @@ func loadScope(ctx context.Context, tx pgx.Tx, stored Stored, account, key tenan
 	return s, err
 }
 
+// present reports whether a row counts now: leases of earlier periods are in
+// rows too while their nodes end them.
+func (s *scope) present(r *row) bool {
+	if r.budget == tenancy.Storage {
+		return !r.period.Before(s.since)
+	}
+	start, _ := periodOf(r.budget, s.at)
+	return r.period.Equal(start)
+}
+
 // find returns the row of an epoch, or nil.
 func (s *scope) find(b tenancy.Budget, period time.Time, epoch tenancy.ID) *row {
 	for i := range s.rows {
@@ -271,7 +281,7 @@ func (s *scope) answer(q *ask, epoch tenancy.ID) answer {
 		others = s.stored
 	}
 	for i := range s.rows {
-		if r := &s.rows[i]; r != own && r.budget == q.budget {
+		if r := &s.rows[i]; r != own && r.budget == q.budget && s.present(r) {
 			others += r.charge()
 			if r.live && !r.final {
 				spare += r.charge() - r.spent()

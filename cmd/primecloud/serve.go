@@ -150,7 +150,7 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 	limiterContext, stopLimiter := context.WithCancel(background)
 	defer stopLimiter()
 	var limiting sync.WaitGroup
-	limiting.Go(func() { _ = n.limiter.Run(limiterContext) })
+	limiting.Go(func() { n.limiter.Run(limiterContext) })
 	launch("metering", func() error { return n.meter.Run(background) })
 	for _, l := range n.listeners {
 		launch("gateway", func() error { return n.gateway.Serve(l) })
