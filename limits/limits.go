@@ -236,3 +236,12 @@ func (l *Limiter) evict(h *holder) {
 	}
 	l.holders.Delete(id)
 }
+
+// Active is how many grants are held that have limits.
+func (l *Limiter) Active() (n int64) {
+	l.holders.Range(func(_, v any) bool {
+		n += max(0, v.(*holder).users.Load())
+		return true
+	})
+	return n
+}
