@@ -57,8 +57,14 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
 	return x
 }
 
-// malformed answers what fasthttp could not read as a request.
+// malformed answers what fasthttp could not read as a request, or a body that
+// did not come after 100 Continue: that request has begun, and ends here.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
-	x := s.newExchange(ctx, ctx.Conn().(*conn))
+	x := ctx.Conn().(*conn).pending
+	if x == nil || !x.begun {
+		x = s.newExchange(ctx, ctx.Conn().(*conn))
+	} else {
+		x.conn.answer(x)
+	}
 	x.respondError(framingError(err))
 }

@@ -38,13 +38,14 @@ func reserve(x *exchange) error {
 	if unbilled(x.status) || r.SkipBody {
 		return nil
 	}
-	n := int64(len(r.Body()))
-	if r.IsBodyStream() {
+	if !r.IsBodyStream() { // else Body would read it whole
+		return x.grant.Answer(x.srv.ctx, int64(len(r.Body())))
+	}
+	n := x.resp.ContentLength
+	if n < 0 {
 		// A document of unknown length is small: what it has beyond this is
 		// taken when it is settled.
-		if n = x.resp.ContentLength; n < 0 {
-			n = 16 << 10
-		}
+		n = 16 << 10
 	}
 	return x.grant.Answer(x.srv.ctx, n)
 }
