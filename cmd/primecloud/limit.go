@@ -11,6 +11,9 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
+// stored is where storage quotas learn what was measured; nil: nothing is yet.
+var stored limits.Stored
+
 // limitFlags declares a flag for each limit. What is not given stays as it is.
 type limitFlags struct {
 	set []func(*tenancy.Limits)
@@ -147,11 +150,11 @@ func (c *cli) keyLimit(ctx context.Context, args []string) error {
 	if err := o.store.SetKeyLimits(ctx, o.pool, k, l); err != nil {
 		return err
 	}
-	budgets, err := limits.Report(ctx, o.pool, nil, k.AccountID, k.ID, time.Now())
+	budgets, err := limits.Report(ctx, o.pool, stored, k.AccountID, k.ID, time.Now())
 	if err != nil {
 		return err
 	}
-	return c.printLimits(f.json, keyLimits{k.KeyID, l, budgets}, []limitsOf{{k.KeyID, l, budgets}}, nil)
+	return c.printLimits(f.json, keyLimits{k.KeyID, l, budgets}, []limitsOf{{k.ID, k.KeyID, l, budgets}}, nil)
 }
 
 type keyLimits struct {
@@ -169,6 +172,7 @@ type accountDetail struct {
 
 // limitsOf is what an account or a key is held to, and where it stands.
 type limitsOf struct {
+	id      tenancy.ID // of the key, zero for the account
 	whose   string
 	limits  *tenancy.Limits
 	budgets []limits.Status
@@ -177,7 +181,7 @@ type limitsOf struct {
 // detail is all that `account show` shows.
 func (o *operator) detail(ctx context.Context, a *tenancy.Account, now time.Time) (d accountDetail, all []limitsOf, err error) {
 	d = accountDetail{Account: a}
-	if d.Budgets, err = limits.Report(ctx, o.pool, nil, a.ID, tenancy.ID{}, now); err != nil {
+	if d.Budgets, err = limits.Report(ctx, o.pool, stored, a.ID, tenancy.ID{}, now); err != nil {
 		return d, nil, err
 	}
 	month := time.Date(now.UTC().Year(), now.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
@@ -185,7 +189,7 @@ func (o *operator) detail(ctx context.Context, a *tenancy.Account, now time.Time
 		return d, nil, err
 	}
 	if a.Limits != nil {
-		all = append(all, limitsOf{a.Name, a.Limits, d.Budgets})
+		all = append(all, limitsOf{tenancy.ID{}, a.Name, a.Limits, d.Budgets})
 	}
 	keys, err := o.store.LimitedKeys(ctx, o.pool, a.ID)
 	if err != nil {
@@ -200,11 +204,11 @@ func (o *operator) detail(ctx context.Context, a *tenancy.Account, now time.Time
 		if k.Limits, err = o.store.Limits(ctx, o.pool, a.ID, id); err != nil {
 			return d, nil, err
 		}
-		if k.Budgets, err = limits.Report(ctx, o.pool, nil, a.ID, id, now); err != nil {
+		if k.Budgets, err = limits.Report(ctx, o.pool, stored, a.ID, id, now); err != nil {
 			return d, nil, err
 		}
 		d.Keys = append(d.Keys, k)
-		all = append(all, limitsOf{k.KeyID, k.Limits, k.Budgets})
+		all = append(all, limitsOf{id, k.KeyID, k.Limits, k.Budgets})
 	}
 	return d, all, nil
 }
@@ -245,9 +249,15 @@ func (c *cli) printLimits(asJSON bool, data any, all []limitsOf, alerts []limits
 	}
 	var events [][]string
 	for _, e := range alerts {
-		events = append(events, []string{e.At.UTC().Format(stamp), e.Name, fmt.Sprintf("%d%%", e.Threshold)})
+		whose := e.Key.String() // of a key that is not limited any more
+		for _, l := range all {
+			if l.id == e.Key {
+				whose = l.whose
+			}
+		}
+		events = append(events, []string{e.At.UTC().Format(stamp), whose, e.Name, fmt.Sprintf("%d%%", e.Threshold)})
 	}
-	return print("ALERT BUDGET REACHED", events)
+	return print("ALERT_AT BUDGET_OF BUDGET REACHED", events)
 }
 
 func count(n int64) string {

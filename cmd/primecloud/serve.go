@@ -113,7 +113,7 @@ func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses
 		return err
 	}
 	if n.limiter, err = limits.New(limits.Config{
-		Pool: pool, Epoch: n.meter.Epoch(), Logger: n.log, Metrics: n.registry,
+		Pool: pool, Epoch: n.meter.Epoch(), Stored: stored, Logger: n.log, Metrics: n.registry,
 	}); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ var sizeUnits = []struct {
 // parseSize reads a number of bytes: 5000, 10GB, 1.5TiB. A bare K, M, G, T or P
 // is refused: people mean either.
 func parseSize(s string) (int64, error) {
-	digits := strings.TrimRight(s, "kKMGTPiBb ")
+	digits := strings.TrimRight(s, "kKmMgGtTpPiIbB ")
 	unit := strings.TrimSpace(s[len(digits):])
 	for _, u := range sizeUnits {
 		if strings.EqualFold(unit, u.name) || unit == "" && u.bytes == 1 {
