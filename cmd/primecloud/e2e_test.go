@@ -86,7 +86,7 @@ func (in *installation) serveOn(journal string) *process {
 	in.t.Helper()
 	ready := filepath.Join(in.t.TempDir(), "ready")
 	p := &process{cmd: exec.CommandContext(in.t.Context(), os.Args[0], "-test.run=^$"), log: &bytes.Buffer{}}
-	p.cmd.Env = append(os.Environ(), "PRIMECLOUD_CHILD_READY="+ready, "PRIMECLOUD_CHILD_DATABASE_URL="+in.db.URL(pg.RoleGateway), "PRIMECLOUD_CHILD_KEYRING_FILE="+in.keyring,
+	p.cmd.Env = append(os.Environ(), "PRIMECLOUD_CHILD_READY="+ready, "PRIMECLOUD_CHILD_DATABASE_URL="+in.db.URL(pg.RoleGateway), "PRIMECLOUD_CHILD_WORKER_DATABASE_URL="+in.db.URL(pg.RoleWorker), "PRIMECLOUD_CHILD_KEYRING_FILE="+in.keyring,
 		"PRIMECLOUD_CHILD_JOURNAL="+journal)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -110,7 +110,7 @@ func TestMain(m *testing.M) {
 	if ready == "" {
 		os.Exit(m.Run())
 	}
-	cfg, err := loadConfig("", []string{"PRIMECLOUD_DATABASE_URL=" + os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
+	cfg, err := loadConfig("", []string{"PRIMECLOUD_DATABASE_URL=" + os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"), "PRIMECLOUD_WORKER_DATABASE_URL=" + os.Getenv("PRIMECLOUD_CHILD_WORKER_DATABASE_URL"),
 		"PRIMECLOUD_KEYRING_FILE=" + os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"), "PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0",
 		"PRIMECLOUD_JOURNAL_DIR=" + os.Getenv("PRIMECLOUD_CHILD_JOURNAL"), "PRIMECLOUD_DRAIN_TIMEOUT=20s"})
 	if err == nil {

@@ -12,9 +12,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/primecloudpro/primecloud/internal/jobs"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/limits"
@@ -72,6 +74,7 @@ type node struct {
 	meter     *metering.Meter
 	limiter   *limits.Limiter
 	gateway   *proxy.Server
+	jobs      *jobs.Runner
 	admin     *http.Server
 	listeners []net.Listener
 	addrs     addresses
@@ -93,14 +96,45 @@ func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses
 	if err != nil {
 		return err
 	}
-	pool, err := pg.Open(ctx, cfg.DatabaseURL)
+	if cfg.has(roleGateway) {
+		pool, err := openPool(ctx, cfg.DatabaseURL)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		if err := n.makeGateway(pool, keyring); err != nil {
+			return err
+		}
+	}
+	if cfg.has(roleWorker) {
+		pool, err := openPool(ctx, cfg.WorkerDatabaseURL)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		if n.jobs, err = jobs.New(jobs.Config{Pool: pool, Periodic: n.periodic(pool, keyring), Logger: n.log, Metrics: n.registry}); err != nil {
+			return err
+		}
+	}
+	return n.run(ctx, ready)
+}
+
+// openPool opens the database and refuses an old schema.
+func openPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	pool, err := pg.Open(ctx, url)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer pool.Close()
 	if err := pg.CheckVersion(ctx, pool); err != nil {
-		return err
+		pool.Close()
+		return nil, err
 	}
+	return pool, nil
+}
+
+// makeGateway builds what serves S3; pool is for the role primecloud_gateway.
+func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err error) {
+	cfg := &n.cfg
 	if n.directory, err = tenancy.NewDirectory(tenancy.DirectoryConfig{
 		Pool: pool, Keyring: keyring, Logger: n.log, Metrics: n.registry, MaxStale: cfg.MaxStale.Duration,
 	}); err != nil {
@@ -121,14 +155,18 @@ func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses
 	if err != nil {
 		return err
 	}
-	if n.gateway, err = proxy.New(proxy.Config{
+	n.gateway, err = proxy.New(proxy.Config{
 		Directory: n.directory, Meter: n.meter, Limiter: n.limiter, Logger: n.log, Metrics: n.registry, Region: cfg.Region,
 		Hosts: cfg.Hosts, TenantDomain: cfg.TenantDomain, TrustedProxies: proxies,
 		Limits: proxy.Limits{Connections: cfg.MaxConnections},
-	}); err != nil {
-		return err
-	}
-	return n.run(ctx, ready)
+	})
+	return err
+}
+
+// periodic is the background work of the fleet; pool is for the role
+// primecloud_worker. Every node with that role knows all of it.
+func (n *node) periodic(_ *pgxpool.Pool, _ *secret.Keyring) []jobs.Periodic {
+	return nil
 }
 
 func (n *node) run(ctx context.Context, ready func(addresses)) error {
@@ -146,25 +184,32 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 	if err := n.listen(); err != nil {
 		return err
 	}
-	launch("directory", func() error { return n.directory.Run(background) })
-	limiterContext, stopLimiter := context.WithCancel(background)
+	limited, stopLimiter := context.WithCancel(background)
 	defer stopLimiter()
 	var limiting sync.WaitGroup
-	limiting.Go(func() { n.limiter.Run(limiterContext) })
-	launch("metering", func() error { return n.meter.Run(background) })
+	if n.gateway != nil {
+		launch("directory", func() error { return n.directory.Run(background) })
+		launch("metering", func() error { return n.meter.Run(background) })
+		limiting.Go(func() { n.limiter.Run(limited) })
+	}
+	if n.jobs != nil {
+		launch("jobs", func() error { return n.jobs.Run(ctx) }) // no new ones while the gateway drains
+	}
 	for _, l := range n.listeners {
 		launch("gateway", func() error { return n.gateway.Serve(l) })
 	}
 	if n.admin != nil {
 		launch("admin", func() error { return ignoreClosed(n.serveAdmin()) })
 	}
-	select {
-	case <-n.directory.Ready():
-	case <-ctx.Done():
-	case err := <-failed:
-		return err
-	case <-time.After(30 * time.Second):
-		return errors.New("the database does not answer LISTEN")
+	if n.gateway != nil {
+		select {
+		case <-n.directory.Ready():
+		case <-ctx.Done():
+		case err := <-failed:
+			return err
+		case <-time.After(30 * time.Second):
+			return errors.New("the database does not answer LISTEN")
+		}
 	}
 	n.log.Info("serving", "s3", n.addrs.S3, "tls", n.addrs.TLS, "admin", n.addrs.Admin, "node", n.cfg.Node)
 	if ready != nil && ctx.Err() == nil {
@@ -179,8 +224,10 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 	close(n.draining)
 	draining, done := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.DrainTimeout.Duration)
 	defer done()
-	if serr := n.gateway.Shutdown(draining); serr != nil {
-		n.log.Warn("requests were cut", "error", serr)
+	if n.gateway != nil {
+		if serr := n.gateway.Shutdown(draining); serr != nil {
+			n.log.Warn("requests were cut", "error", serr)
+		}
 	}
 	stopLimiter() // other nodes may use what is given back, before this one's figures are final
 	limiting.Wait()
@@ -208,6 +255,9 @@ func (n *node) listen() error {
 		}
 		n.listeners = append(n.listeners, l)
 		return nil
+	}
+	if n.gateway == nil {
+		return n.listenAdmin()
 	}
 	if err := open(n.cfg.S3Addr, nil, &n.addrs.S3); err != nil {
 		return err

@@ -1,5 +1,18 @@
 -- The schema after all migrations, for readers. Generated: go test ./internal/pg -run TestSchema -update
 
+CREATE TYPE public.river_job_state AS ENUM (
+    'available',
+    'cancelled',
+    'completed',
+    'discarded',
+    'pending',
+    'retryable',
+    'running',
+    'scheduled'
+);
+
+ALTER TYPE public.river_job_state OWNER TO postgres;
+
 CREATE FUNCTION public.current_account() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ SELECT nullif(current_setting('primecloud.account_id', true), '')::uuid $$;
@@ -62,6 +75,24 @@ END
 $$;
 
 ALTER FUNCTION public.notify_tenancy() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE state
+        WHEN 'available' THEN get_bit(bitmask, 7)
+        WHEN 'cancelled' THEN get_bit(bitmask, 6)
+        WHEN 'completed' THEN get_bit(bitmask, 5)
+        WHEN 'discarded' THEN get_bit(bitmask, 4)
+        WHEN 'pending'   THEN get_bit(bitmask, 3)
+        WHEN 'retryable' THEN get_bit(bitmask, 2)
+        WHEN 'running'   THEN get_bit(bitmask, 1)
+        WHEN 'scheduled' THEN get_bit(bitmask, 0)
+        ELSE 0
+    END = 1;
+$$;
+
+ALTER FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) OWNER TO postgres;
 
 CREATE TABLE public.access_keys (
     id uuid NOT NULL,
@@ -270,6 +301,97 @@ ALTER TABLE ONLY public.rate_cards FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rate_cards OWNER TO primecloud_owner;
 
+CREATE TABLE public.river_job (
+    id bigint NOT NULL,
+    state public.river_job_state DEFAULT 'available'::public.river_job_state NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    max_attempts smallint DEFAULT 25 NOT NULL,
+    attempted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finalized_at timestamp with time zone,
+    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
+    priority smallint DEFAULT 1 NOT NULL,
+    args jsonb NOT NULL,
+    attempted_by text[],
+    errors jsonb[],
+    kind text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue text DEFAULT 'default'::text NOT NULL,
+    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
+    unique_key bytea,
+    unique_states bit(8),
+    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::public.river_job_state, 'completed'::public.river_job_state, 'discarded'::public.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::public.river_job_state, 'completed'::public.river_job_state, 'discarded'::public.river_job_state]))))),
+    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
+    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
+    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
+    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
+);
+
+ALTER TABLE public.river_job OWNER TO primecloud_owner;
+
+CREATE SEQUENCE public.river_job_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER TABLE public.river_job_id_seq OWNER TO primecloud_owner;
+
+ALTER SEQUENCE public.river_job_id_seq OWNED BY public.river_job.id;
+
+CREATE UNLOGGED TABLE public.river_leader (
+    elected_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    leader_id text NOT NULL,
+    name text DEFAULT 'default'::text NOT NULL,
+    CONSTRAINT leader_id_length CHECK (((char_length(leader_id) > 0) AND (char_length(leader_id) < 128))),
+    CONSTRAINT name_length CHECK ((name = 'default'::text))
+);
+
+ALTER TABLE public.river_leader OWNER TO primecloud_owner;
+
+CREATE TABLE public.river_migration (
+    line text NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT line_length CHECK (((char_length(line) > 0) AND (char_length(line) < 128))),
+    CONSTRAINT version_gte_1 CHECK ((version >= 1))
+);
+
+ALTER TABLE public.river_migration OWNER TO primecloud_owner;
+
+CREATE TABLE public.river_notification (
+    id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    payload text NOT NULL,
+    topic text NOT NULL,
+    CONSTRAINT topic_length CHECK (((length(topic) > 0) AND (length(topic) < 128)))
+);
+
+ALTER TABLE public.river_notification OWNER TO primecloud_owner;
+
+CREATE SEQUENCE public.river_notification_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER TABLE public.river_notification_id_seq OWNER TO primecloud_owner;
+
+ALTER SEQUENCE public.river_notification_id_seq OWNED BY public.river_notification.id;
+
+CREATE TABLE public.river_queue (
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    paused_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
+);
+
+ALTER TABLE public.river_queue OWNER TO primecloud_owner;
+
 CREATE VIEW public.schema_version AS
  SELECT max(goose_db_version.version_id) AS version
    FROM public.goose_db_version
@@ -328,6 +450,10 @@ CREATE TABLE public.usage_nodes (
 
 ALTER TABLE public.usage_nodes OWNER TO primecloud_owner;
 
+ALTER TABLE ONLY public.river_job ALTER COLUMN id SET DEFAULT nextval('public.river_job_id_seq'::regclass);
+
+ALTER TABLE ONLY public.river_notification ALTER COLUMN id SET DEFAULT nextval('public.river_notification_id_seq'::regclass);
+
 ALTER TABLE ONLY public.access_keys
     ADD CONSTRAINT access_keys_account_id_id_key UNIQUE (account_id, id);
 
@@ -385,6 +511,21 @@ ALTER TABLE ONLY public.rate_cards
 ALTER TABLE ONLY public.rate_cards
     ADD CONSTRAINT rate_cards_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.river_job
+    ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.river_leader
+    ADD CONSTRAINT river_leader_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.river_migration
+    ADD CONSTRAINT river_migration_pkey1 PRIMARY KEY (line, version);
+
+ALTER TABLE ONLY public.river_notification
+    ADD CONSTRAINT river_notification_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.river_queue
+    ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.usage_nodes
     ADD CONSTRAINT usage_nodes_pkey PRIMARY KEY (epoch);
 
@@ -400,6 +541,22 @@ CREATE INDEX buckets_unsettled ON public.buckets USING btree (updated_at) WHERE 
 CREATE INDEX budget_leases_period ON public.budget_leases USING btree (period);
 
 CREATE UNIQUE INDEX domains_verified ON public.domains USING btree (host) WHERE verified;
+
+CREATE INDEX river_job_args_index ON public.river_job USING gin (args);
+
+CREATE INDEX river_job_kind ON public.river_job USING btree (kind);
+
+CREATE INDEX river_job_metadata_index ON public.river_job USING gin (metadata);
+
+CREATE INDEX river_job_prioritized_fetching_index ON public.river_job USING btree (state, queue, priority, scheduled_at, id);
+
+CREATE INDEX river_job_state_and_finalized_at_index ON public.river_job USING btree (state, finalized_at) WHERE (finalized_at IS NOT NULL);
+
+CREATE UNIQUE INDEX river_job_unique_idx ON public.river_job USING btree (unique_key) WHERE ((unique_key IS NOT NULL) AND (unique_states IS NOT NULL) AND public.river_job_state_in_bitmask(unique_states, state));
+
+CREATE INDEX river_notification_created_at_idx ON public.river_notification USING btree (created_at);
+
+CREATE INDEX river_notification_topic_id_idx ON public.river_notification USING btree (topic, id);
 
 CREATE INDEX usage_readings_account ON public.usage_readings USING btree (account_id, hour);
 
@@ -630,6 +787,18 @@ GRANT SELECT ON TABLE public.limit_events TO primecloud_worker;
 
 GRANT SELECT ON TABLE public.rate_cards TO primecloud_gateway;
 GRANT SELECT ON TABLE public.rate_cards TO primecloud_portal;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_job TO primecloud_worker;
+
+GRANT USAGE ON SEQUENCE public.river_job_id_seq TO primecloud_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_leader TO primecloud_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_notification TO primecloud_worker;
+
+GRANT USAGE ON SEQUENCE public.river_notification_id_seq TO primecloud_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_queue TO primecloud_worker;
 
 GRANT SELECT ON TABLE public.schema_version TO primecloud_gateway;
 GRANT SELECT ON TABLE public.schema_version TO primecloud_portal;
