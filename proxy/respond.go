@@ -31,16 +31,19 @@ func (x *exchange) respondXML(status int, doc []byte) {
 
 // respondError ends the request with S3's error document.
 func (x *exchange) respondError(err error) {
+	e := asS3(err)
+	status := e.status()
+	// Before a byte of the answer moves: a refusal's document is not billed.
+	x.status = status
 	x.meter()
+	x.tally.Reclass(x.op.Counted(x.caller(), status))
 	if x.responded {
 		x.resp.Abort()
 		x.finish()
 	}
-	e := asS3(err)
 	x.code, x.cause = e.code, e.cause
 	x.ctx.Response.Reset()
 	x.ctx.Response.Header.DisableNormalizing()
-	status := e.status()
 	switch e.code {
 	case "SlowDown", "ServiceUnavailable":
 		x.ctx.Response.Header.Set("Retry-After", "1")

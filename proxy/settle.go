@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -18,9 +17,7 @@ func (x *exchange) settle() {
 	}
 	x.finish()
 	x.meter()
-	if unbilled(x.status) {
-		x.tally.Reclass(metering.ClassUnbilled)
-	}
+	x.tally.Reclass(x.op.Counted(x.caller(), x.status))
 	x.tally.Request()
 	elapsed := x.srv.cfg.now().Sub(x.started)
 	x.srv.metrics.observe(x, elapsed)
@@ -59,8 +56,6 @@ func (x *exchange) settle() {
 	}
 	x.srv.log.LogAttrs(context.Background(), level, "request", attrs...)
 }
-
-func unbilled(status int) bool { return status == 401 || status == 403 || status >= 500 }
 
 func (x *exchange) opName() string {
 	if x.op == nil {
