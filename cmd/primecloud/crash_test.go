@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	mrand "math/rand/v2"
@@ -32,12 +33,10 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// The most that a transfer cut by a kill may miss, by direction, and the
-// moment before a kill from which on an answer is exact (docs/METERING.md).
+// The most that a transfer cut by a kill may miss, by direction (docs/METERING.md).
 const (
 	stepOut = 1 << 20
 	stepIn  = 256 << 10
-	settled = 100 * time.Millisecond
 )
 
 const (
@@ -61,13 +60,15 @@ type transfer struct {
 	kind     kind
 	of       string // access key
 	node     int
-	known    bool // else refused before it was known whose it is
+	refused  bool // PostgreSQL is away and the key, or what else is needed, not in memory
 	complete bool // for leave: the client left before its connection did
 	mark     string
 	bytes    int64 // of the body, that the client has read or handed to its kernel
 	received int64 // of a download, that the client's kernel has taken
 	most     int64 // of a download that the client left: what the gateway's kernel can have taken
-	ended    time.Time
+	// proven is when the next answer came on the same connection: a gateway
+	// settles a request before it reads another.
+	proven time.Time
 }
 
 // happening is what is done to the node that is killed in a round.
@@ -93,7 +94,7 @@ type round struct {
 	victim    int
 	killed    time.Time
 	synced    time.Time // the copy of the journal that is put back was begun
-	transfers []transfer
+	transfers []*transfer
 	keys      [len(kinds)]tenancy.Key
 }
 
@@ -204,17 +205,18 @@ func (c *crash) play(r *round, outage int) {
 	for w := range len(kinds) * len(c.nodes) {
 		working.Go(func() {
 			k, node := kind(w%len(kinds)), w/len(kinds)
+			l := &line{crash: c, addr: c.nodes[node].addrs.S3}
+			defer l.drop()
 			for {
 				select {
 				case <-stop:
 					return
 				default:
 				}
-				tr, ok := c.once(k, r.keys[k], c.nodes[node].addrs.S3)
-				if !ok {
+				tr := &transfer{kind: k, of: r.keys[k].KeyID, node: node, mark: rand.Text()}
+				if !l.once(tr, r.keys[k]) {
 					return
 				}
-				tr.node = node
 				mu.Lock()
 				r.transfers = append(r.transfers, tr)
 				mu.Unlock()
@@ -334,26 +336,67 @@ func (c *crash) end() {
 	}
 }
 
-// once makes one transfer; ok is false when no connection could be made.
-func (c *crash) once(k kind, key tenancy.Key, addr string) (tr transfer, ok bool) {
-	tr = transfer{kind: k, of: key.KeyID, mark: rand.Text()}
-	size := c.objects[mrand.IntN(len(c.objects))]
+// line is a client's connection, made when there is none.
+type line struct {
+	*crash
+	addr string
+	conn *net.TCPConn
+	in   *countConn
+	br   *bufio.Reader
+	last *transfer // complete, on this connection
+}
+
+func (l *line) drop() {
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
+	l.conn, l.last = nil, nil
+}
+
+func (l *line) dial(k kind) error {
+	if l.conn != nil {
+		return nil
+	}
+	d := net.Dialer{}
+	if k == leave {
+		d.Control = func(_, _ string, raw syscall.RawConn) error {
+			var serr error
+			err := raw.Control(func(fd uintptr) { serr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, readBuffer) })
+			return errors.Join(err, serr)
+		}
+	}
+	nc, err := d.DialContext(context.WithoutCancel(l.t.Context()), "tcp", l.addr)
+	if err != nil {
+		return err
+	}
+	l.conn = nc.(*net.TCPConn)
+	l.in = &countConn{Reader: l.conn}
+	l.br = bufio.NewReader(l.in)
+	return nil
+}
+
+// once makes one transfer; it is false when no connection could be made.
+func (l *line) once(tr *transfer, key tenancy.Key) bool {
+	if l.dial(tr.kind) != nil {
+		return false
+	}
+	size := l.objects[mrand.IntN(len(l.objects))]
 	method, object := http.MethodGet, strconv.Itoa(size)
 	var body io.Reader
 	sent := &countReader{left: int64(size)}
-	switch k {
+	switch tr.kind {
 	case put:
 		method, object, body = http.MethodPut, fmt.Sprintf("put-%d", mrand.IntN(4)), sent
 	case leave:
 		object = strconv.Itoa(largest)
 	case get:
 	}
-	r, err := http.NewRequestWithContext(context.WithoutCancel(c.t.Context()), method, "http://"+addr+"/crash/"+object, body)
+	r, err := http.NewRequestWithContext(context.WithoutCancel(l.t.Context()), method, "http://"+l.addr+"/crash/"+object, body)
 	if err != nil {
-		c.t.Error(err)
-		return tr, false
+		l.t.Error(err)
+		return false
 	}
-	if k == put {
+	if tr.kind == put {
 		r.ContentLength = int64(size)
 		r.Header.Set(markHeader, tr.mark)
 		if size == 0 {
@@ -362,75 +405,68 @@ func (c *crash) once(k kind, key tenancy.Key, addr string) (tr transfer, ok bool
 	}
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
-	if err := signer.SignHTTP(c.t.Context(), aws.Credentials{AccessKeyID: key.KeyID, SecretAccessKey: key.Secret}, r, "UNSIGNED-PAYLOAD", "s3", "us-east-1", time.Now()); err != nil {
-		c.t.Error(err)
-		return tr, false
+	if err := signer.SignHTTP(l.t.Context(), aws.Credentials{AccessKeyID: key.KeyID, SecretAccessKey: key.Secret}, r, "UNSIGNED-PAYLOAD", "s3", "us-east-1", time.Now()); err != nil {
+		l.t.Error(err)
+		return false
 	}
-	d := net.Dialer{}
-	if k == leave {
-		d.Control = func(_, _ string, raw syscall.RawConn) error {
-			var serr error
-			err := raw.Control(func(fd uintptr) { serr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, readBuffer) })
-			if err == nil {
-				err = serr
-			}
-			return err
-		}
-	}
-	nc, err := d.DialContext(r.Context(), "tcp", addr)
-	if err != nil {
-		return tr, false
-	}
-	defer nc.Close()
-	tr.known = true // what is refused for its key says so
-	err = c.converse(&tr, r, nc.(*net.TCPConn))
-	if k == put {
+	err = l.converse(tr, r)
+	if tr.kind == put && !tr.refused {
 		tr.bytes = sent.n.Load()
 	}
-	tr.complete, tr.ended = err == nil, time.Now()
-	return tr, true
+	tr.complete = err == nil
+	if err != nil || tr.refused || tr.kind == leave {
+		l.drop()
+	} else {
+		l.last = tr
+	}
+	return true
 }
 
 // converse sends r and reads the answer, or as much of it as the client stays for.
-func (c *crash) converse(tr *transfer, r *http.Request, nc *net.TCPConn) error {
-	if err := r.Write(nc); err != nil {
+func (l *line) converse(tr *transfer, r *http.Request) error {
+	before := l.in.n
+	if err := r.Write(l.conn); err != nil {
 		return err
 	}
-	in := &countConn{Reader: nc}
-	br := bufio.NewReader(in)
-	head, status, length, err := readAnswer(br)
+	head, status, length, err := readAnswer(l.br)
 	if err != nil {
 		return err
 	}
-	switch status {
-	case http.StatusOK:
-	case http.StatusServiceUnavailable: // PostgreSQL is away and the key not in memory
-		tr.known = false
-		return nil
-	default:
-		c.t.Errorf("%s answers %d", kinds[tr.kind], status)
+	if l.last != nil {
+		l.last.proven = time.Now()
 	}
-	if tr.kind != leave {
-		tr.bytes, err = io.CopyN(io.Discard, br, length)
-		return err
+	switch {
+	case status == http.StatusServiceUnavailable:
+		tr.refused = true
+	case status != http.StatusOK:
+		l.t.Errorf("%s answers %d", kinds[tr.kind], status)
+	case tr.kind == leave:
+		return l.leave(tr, before+head)
 	}
-	tr.bytes, err = io.CopyN(io.Discard, br, int64(mrand.IntN(largest/2)))
+	tr.bytes, err = io.CopyN(io.Discard, l.br, length)
+	return err
+}
+
+// leave reads a part of the body, which began at a byte of the connection, and
+// asks the kernel what it has.
+func (l *line) leave(tr *transfer, began int64) (err error) {
+	tr.bytes, err = io.CopyN(io.Discard, l.br, int64(mrand.IntN(largest/2)))
 	var info *unix.TCPInfo
 	var buffer int
-	if raw, rerr := nc.SyscallConn(); rerr == nil {
+	if raw, rerr := l.conn.SyscallConn(); rerr == nil {
 		_ = raw.Control(func(fd uintptr) {
 			info, _ = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 			buffer, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF)
 		})
 	}
 	if info == nil || buffer == 0 {
-		c.t.Error("the kernel does not tell what it has")
+		l.t.Error("the kernel does not tell what it has")
 		return err
 	}
-	tr.received = min(int64(info.Bytes_received)-head, largest) // a FIN counts as one more
+	tr.received = min(int64(info.Bytes_received)-began, largest) // a FIN counts as one more
 	// Beyond what was read at most the two sockets' buffers can be full, and
 	// one piece more than the sender's.
-	tr.most = min(in.n-head+int64(buffer)+c.buffers+64<<10, largest)
+	tr.most = min(l.in.n-began+int64(buffer)+l.buffers+64<<10, largest)
 	return err
 }
 
@@ -499,34 +535,36 @@ type bounds struct {
 
 // add takes a transfer into the bounds.
 func (b *bounds) add(r *round, tr *transfer, written func(mark string) int64) {
+	b.requests[1]++
+	if tr.refused { // recorded, when it was known whose it is, with the refusal's document
+		if tr.kind != put {
+			b.high += tr.bytes
+		}
+		return
+	}
 	hit := tr.node == r.victim
-	open := hit && r.killed.Sub(tr.ended) <= settled // it may have been in the kill's way
+	open := hit && tr.proven.IsZero() // it may have been in the kill's way
 	low, high := tr.bytes, tr.bytes
 	switch {
 	case tr.kind == put && tr.complete: // counted before it was answered
 	case tr.kind == put:
 		low = written(tr.mark)
 		high = min(low+stepIn, tr.bytes)
-	case tr.kind == leave:
-		// Cut by the kill, it has all that the gateway's kernel took.
-		if tr.complete {
-			low, high = tr.received, tr.most
-		}
-		if open || !tr.complete {
-			low = max(0, low-stepOut)
-		}
-	case open || !tr.complete:
+	case tr.kind == leave && tr.complete:
+		low, high = tr.received, tr.most
+	}
+	// Of a download that the kill has cut the client still gets all that the
+	// gateway's kernel took.
+	if tr.kind != put && (open || !tr.complete) {
 		low = max(0, low-stepOut)
 	}
-	least := int64(0)
-	if tr.complete && !open {
-		least = 1
+	certain := tr.complete && !open
+	if r.what == losesItsMachine && hit && !(certain && tr.proven.Before(r.synced)) {
+		low, certain = 0, false // counted after the sync, or may be
 	}
-	if r.what == losesItsMachine && hit && (!tr.complete || r.synced.Sub(tr.ended) <= settled) {
-		low, least = 0, 0 // counted after the sync, or may be
-	}
-	if least == 1 {
+	if certain {
 		b.complete++
+		b.requests[0]++
 	} else {
 		b.cut++
 	}
@@ -535,8 +573,6 @@ func (b *bounds) add(r *round, tr *transfer, written func(mark string) int64) {
 	}
 	b.low, b.high = b.low+low, b.high+high
 	b.widest = max(b.widest, high-low)
-	b.requests[0] += least
-	b.requests[1]++
 }
 
 // compare holds the ledger to the clients, round by round.
@@ -551,7 +587,7 @@ func (c *crash) compare(rounds []*round) {
 		for k, key := range r.keys {
 			var b bounds
 			for i := range r.transfers {
-				if tr := &r.transfers[i]; tr.of == key.KeyID && tr.known {
+				if tr := r.transfers[i]; tr.of == key.KeyID {
 					b.add(r, tr, c.uploads.written)
 				}
 			}
