@@ -161,7 +161,7 @@ func startOnFullDisk(dir, url string) error {
 		return fmt.Errorf("the disk is not full: %w", err)
 	}
 	m.Crash()
-	if m, r, err = open(); err != nil {
+	if m, _, err = open(); err != nil {
 		return err
 	}
 	c.advance(time.Hour)

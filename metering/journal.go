@@ -140,7 +140,7 @@ func (j *journal) create() error {
 	}
 	j.file = file
 	if err = j.extend(); err == nil {
-		h := (*fileHeader)(unsafe.Pointer(&j.segments[0][0]))
+		h := j.header()
 		copy(h.magic[:], journalMagic)
 		h.version, h.epoch, h.size = journalVersion, j.epoch, recordSize
 		h.sum = h.sumOf()
@@ -161,6 +161,8 @@ func (j *journal) create() error {
 	}
 	return err
 }
+
+func (j *journal) header() *fileHeader { return (*fileHeader)(unsafe.Pointer(&j.segments[0][0])) }
 
 func (j *journal) path() string { return filepath.Join(j.dir, j.epoch.String()+journalSuffix) }
 

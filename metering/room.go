@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,6 +44,6 @@ func (j *journal) begin() {
 func (j *journal) more(n int64) {
 	n = j.degraded.Add(n)
 	if len(j.segments) > 0 {
-		(*fileHeader)(unsafe.Pointer(&j.segments[0][0])).short.Store(uint32(min(n, 1)))
+		j.header().short.Store(uint32(min(n, 1)))
 	}
 }

@@ -559,7 +559,7 @@ func (b *bounds) add(r *round, tr *transfer, written func(mark string) int64) {
 		low = max(0, low-stepOut)
 	}
 	certain := tr.complete && !open
-	if r.what == losesItsMachine && hit && !(certain && tr.proven.Before(r.synced)) {
+	if r.what == losesItsMachine && hit && (!certain || !tr.proven.Before(r.synced)) {
 		low, certain = 0, false // counted after the sync, or may be
 	}
 	if certain {
