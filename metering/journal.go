@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -101,16 +100,22 @@ type journal struct {
 	sick     error        // why
 }
 
-// ErrLocked means that another process writes the journals of a folder.
-var ErrLocked = errors.New("metering: another process uses this journal folder")
+// ErrLocked means that another process writes the files of a folder.
+var ErrLocked = errors.New("metering: another process uses this folder")
+
+// LockFolder makes a folder if need be and keeps other processes out of it, as
+// long as the file is open: ErrLocked when one has it.
+func LockFolder(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("metering: folder: %w", err)
+	}
+	return lockFolder(dir)
+}
 
 // openJournal locks the folder and begins a journal of a new epoch. On a full
 // disk it begins when there is room.
 func openJournal(dir string) (*journal, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("metering: journal folder: %w", err)
-	}
-	lock, err := lockFolder(dir)
+	lock, err := LockFolder(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -298,7 +303,8 @@ func (l *left) account(ctx context.Context, q pg.Querier, node string) error {
 			return err
 		}
 	}
-	return report(ctx, q, l.epoch, node, time.Time{}, l.damage == nil)
+	_, _, err := report(ctx, q, progress{epoch: l.epoch, node: node, over: l.damage == nil, writer: tenancy.NewID(), takesOver: true})
+	return err
 }
 
 // end deletes the journal, or puts a damaged one aside.

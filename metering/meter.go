@@ -12,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // Config configures a Meter. Pool and Dir are required.
@@ -39,6 +41,8 @@ type Meter struct {
 	flush  sync.Mutex // one flush at a time
 	left   []*left    // journals of earlier processes
 	closed bool
+	writer tenancy.ID // of reports: this process
+	sent   time.Time  // the latest watermark that was reported
 
 	metrics metrics
 }
@@ -75,7 +79,7 @@ func New(cfg Config) (*Meter, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Meter{cfg: cfg, journal: j, seed: maphash.MakeSeed(), metrics: newMetrics(cfg.Metrics, &j.degraded)}
+	m := &Meter{cfg: cfg, journal: j, writer: tenancy.NewID(), seed: maphash.MakeSeed(), metrics: newMetrics(cfg.Metrics, &j.degraded)}
 	if m.left, err = j.leftovers(); err != nil {
 		return nil, errors.Join(err, j.close(true))
 	}
@@ -89,6 +93,9 @@ func New(cfg Config) (*Meter, error) {
 	m.tick()
 	return m, nil
 }
+
+// Epoch is what this process's readings are written under.
+func (m *Meter) Epoch() tenancy.ID { return m.journal.epoch }
 
 // Close ends the journal: when all of it is in PostgreSQL it is deleted, else
 // the next process takes it over. Run does it; call it where Run is not used.
@@ -112,7 +119,7 @@ func (m *Meter) Close() error {
 		}
 		return err
 	}
-	err := m.report(context.Background(), m.journal.epoch, time.Time{}, true)
+	err := m.report(context.Background(), time.Time{}, true)
 	return errors.Join(err, m.journal.close(err == nil))
 }
 

@@ -12,7 +12,7 @@ import (
 func lockFolder(dir string) (*os.File, error) {
 	d, err := os.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("metering: journal folder: %w", err)
+		return nil, fmt.Errorf("metering: folder: %w", err)
 	}
 	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = d.Close()

@@ -17,7 +17,7 @@ import (
 // admissions are requests whose way to admit is measured, by name.
 func admissions(t testing.TB) map[string]*proxy.Admission {
 	t.Helper()
-	g := newGateway(t, options{})
+	g := newGateway(t, options{quiet: true})
 	tn := g.tenant()
 	if res := tn.raw().do(t, &request{method: "PUT", path: "/photos"}); res.status != http.StatusOK {
 		t.Fatal(res.status, string(res.body))

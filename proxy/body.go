@@ -124,6 +124,7 @@ func framedLength(n int64, sum sigv4.Checksum) int64 {
 // not be completed: the transport then cuts the connection, and MinIO drops
 // an upload that is one byte short.
 func (b *requestBody) WriteBody(w io.Writer) error {
+	defer b.x.asking()
 	if b.doc != nil {
 		_, err := w.Write(b.doc)
 		return err

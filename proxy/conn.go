@@ -33,6 +33,8 @@ type conn struct {
 	limits *Limits
 	tls    bool
 
+	tlsVersion, tlsCipher string // names, once they are asked for
+
 	// Only the serving goroutine touches these.
 	pending *exchange // begun and not settled
 	head    headEnd
@@ -68,7 +70,7 @@ func (c *conn) Close() error {
 func (c *conn) answer(x *exchange) {
 	c.head = headEnd{}
 	c.sent = 0
-	c.pace = pace{}
+	c.pace = pace{until: c.pace.until} // the socket's deadline stands
 	c.pending = x
 }
 

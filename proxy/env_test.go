@@ -24,6 +24,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -40,6 +41,9 @@ type gateway struct {
 	store   *tenancy.Store
 	dir     *tenancy.Directory
 	meter   *metering.Meter
+	lines   *accesslog.Log
+	logDir  string
+	deliver *accesslog.Delivery
 	server  *proxy.Server
 	minio   *devstack.MinIO
 	backend *tenancy.Backend
@@ -51,6 +55,7 @@ type options struct {
 	minio  *devstack.MinIO // default: the shared plain one
 	limits proxy.Limits
 	tls    bool
+	quiet  bool // no log for people: making its lines allocates
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -104,8 +109,16 @@ func newGateway(t testing.TB, o options) *gateway {
 	if g.meter, err = metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), Node: t.Name()}); err != nil {
 		t.Fatal(err)
 	}
+	g.logDir = t.TempDir()
+	if g.lines, err = accesslog.Open(accesslog.Config{Dir: g.logDir, Node: "node-1", Epoch: g.meter.Epoch(), Metrics: g.metrics, Logger: logger}); err != nil {
+		t.Fatal(err)
+	}
+	g.deliver = accesslog.NewDelivery(accesslog.DeliveryConfig{Log: g.lines, Directory: g.dir, Region: "us-east-1"})
+	if o.quiet {
+		logger = nil
+	}
 	g.server, err = proxy.New(proxy.Config{
-		Directory: g.dir, Meter: g.meter, Logger: logger, Limits: o.limits,
+		Directory: g.dir, Meter: g.meter, AccessLog: g.lines, Node: "node-1", Logger: logger, Limits: o.limits,
 		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test",
 	})
 	if err != nil {
@@ -114,6 +127,7 @@ func newGateway(t testing.TB, o options) *gateway {
 	var running sync.WaitGroup
 	running.Go(func() { _ = g.dir.Run(ctx) })
 	running.Go(func() { _ = g.meter.Run(ctx) })
+	running.Go(func() { _ = g.lines.Run(ctx) })
 	g.addr = g.listen(&running, nil)
 	if o.tls {
 		dir := t.TempDir()

@@ -133,6 +133,8 @@ var codes = map[string]struct {
 	"UnexpectedContent":                              {400, "This request does not support content."},
 	"XAmzContentChecksumMismatch":                    {400, "The provided 'x-amz-checksum' header does not match what was computed."},
 	"XAmzContentSHA256Mismatch":                      {400, "The provided 'x-amz-content-sha256' header does not match what was computed."},
+
+	"InvalidTargetBucketForLogging": {400, "The target bucket for logging does not exist or is not owned by you."},
 }
 
 var (

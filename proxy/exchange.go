@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/sigv4"
@@ -74,6 +75,12 @@ type exchange struct {
 	declared int64  // body bytes the client announced
 	cause    error  // for the log
 
+	// access log
+	line       accesslog.Record
+	asked      time.Time // the backend has all it needs to answer
+	objectSize int64     // as the backend's answer says; -1 unknown
+	proven     bool      // the signature is identity's
+
 	errorHeaders [len(errorHeaders)][]byte // of the backend's error
 }
 
@@ -85,6 +92,7 @@ func (*noCopy) Unlock() {}
 
 var exchanges = sync.Pool{New: func() any {
 	x := &exchange{}
+	x.objectSize = -1
 	x.stream.x = x
 	x.body.x = x
 	x.out.x = x
@@ -132,6 +140,7 @@ func (x *exchange) release() {
 	x.tally.End()
 	x.status, x.code, x.answered, x.metered, x.declared, x.cause = 0, "", false, false, 0, nil
 	clear(x.errorHeaders[:])
+	x.forgetLine()
 	exchanges.Put(x)
 }
 

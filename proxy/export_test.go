@@ -48,3 +48,12 @@ func (a *Admission) Answer(r *bufio.Reader) (status int, err error) {
 	a.c.settle()
 	return status, nil
 }
+
+// Settle does the same and then what ends a request that was answered.
+func (a *Admission) Settle() error {
+	x := a.srv.begin(&a.ctx)
+	err := x.failed
+	x.setStatus(200)
+	a.c.settle()
+	return err
+}

@@ -168,8 +168,10 @@ func (x *exchange) send(body upstream.Body) error {
 		NoBody:     x.out.method == "HEAD",
 	}
 	x.responded = true
+	x.asking()
 	err := x.backend.pool.Do(x.srv.ctx, &x.upstream, &x.resp)
 	if err == nil {
+		x.noteAnswer()
 		return nil
 	}
 	x.responded = false

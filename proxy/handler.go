@@ -53,6 +53,7 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
 			break
 		}
 	}
+	x.noteHead()
 	return x
 }
 

@@ -307,7 +307,7 @@ func (x *exchange) authorizeForm(f *form) error {
 		x.identity = nil
 		return errDenied
 	}
-	x.account = account
+	x.prove(account)
 	if f.policy, err = sigv4.ParsePolicy(text); err != nil {
 		return err
 	}

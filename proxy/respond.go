@@ -1,8 +1,6 @@
 package proxy
 
-import (
-	"github.com/primecloudpro/primecloud/proxy/s3xml"
-)
+import "github.com/primecloudpro/primecloud/proxy/s3xml"
 
 func (x *exchange) setCommonHeaders() {
 	h := &x.ctx.Response.Header
@@ -11,6 +9,8 @@ func (x *exchange) setCommonHeaders() {
 
 func (x *exchange) setStatus(status int) {
 	x.status = status
+	// Before the answer moves: the bytes of a refusal are not billed either.
+	x.tally.Reclass(x.op.Counted(x.caller(), status))
 	x.ctx.Response.SetStatusCode(status)
 }
 
@@ -33,10 +33,8 @@ func (x *exchange) respondXML(status int, doc []byte) {
 func (x *exchange) respondError(err error) {
 	e := asS3(err)
 	status := e.status()
-	// Before a byte of the answer moves: a refusal's document is not billed.
-	x.status = status
+	x.status = status // the class that the tally begins with
 	x.meter()
-	x.tally.Reclass(x.op.Counted(x.caller(), status))
 	if x.responded {
 		x.resp.Abort()
 		x.finish()

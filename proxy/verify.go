@@ -22,7 +22,7 @@ func verify(x *exchange) error {
 		x.identity = nil
 		return errDenied
 	}
-	x.account = account
+	x.prove(account)
 	return nil
 }
 

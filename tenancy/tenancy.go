@@ -152,6 +152,8 @@ type Bucket struct {
 	PublicBlocked bool      `json:"public_blocked"`
 	ObjectLock    bool      `json:"object_lock"`
 	CreatedAt     time.Time `json:"created_at"`
+
+	Logging *BucketLogging `json:"logging,omitempty"` // nil: off
 }
 
 // Backend is an S3 server that buckets live on, with the credential that the

@@ -96,7 +96,7 @@ func (in *installation) serveOn(journal string, settings ...string) *process {
 	in.t.Helper()
 	ready := filepath.Join(in.t.TempDir(), "ready")
 	p := &process{cmd: exec.CommandContext(in.t.Context(), os.Args[0], "-test.run=^$"), log: &bytes.Buffer{}}
-	p.cmd.Env = append(os.Environ(), "PRIMECLOUD_CHILD_READY="+ready, "PRIMECLOUD_CHILD_DATABASE_URL="+in.url(pg.RoleGateway), "PRIMECLOUD_CHILD_KEYRING_FILE="+in.keyring,
+	p.cmd.Env = append(os.Environ(), "PRIMECLOUD_CHILD_READY="+ready, "PRIMECLOUD_CHILD_DATABASE_URL="+in.url(pg.RoleGateway), "PRIMECLOUD_CHILD_WORKER_DATABASE_URL="+in.url(pg.RoleWorker), "PRIMECLOUD_CHILD_KEYRING_FILE="+in.keyring,
 		"PRIMECLOUD_CHILD_JOURNAL="+journal, "PRIMECLOUD_CHILD_SETTINGS="+strings.Join(settings, " "))
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -114,15 +114,24 @@ func (in *installation) serveOn(journal string, settings ...string) *process {
 	return p
 }
 
-// TestMain is the gateway when a test has started this binary as one.
+// accessLogOf is where the process with that journal folder writes its log.
+func accessLogOf(journal string) string { return journal + "-access-log" }
+
+// TestMain is the gateway, or any command, when a test has started this binary
+// as one.
 func TestMain(m *testing.M) {
+	if os.Getenv("PRIMECLOUD_CHILD_COMMAND") != "" {
+		_ = os.Unsetenv("PRIMECLOUD_CHILD_COMMAND")
+		main()
+		os.Exit(0)
+	}
 	ready := os.Getenv("PRIMECLOUD_CHILD_READY")
 	if ready == "" {
 		os.Exit(m.Run())
 	}
-	cfg, err := loadConfig("", append(strings.Fields(os.Getenv("PRIMECLOUD_CHILD_SETTINGS")), "PRIMECLOUD_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
+	cfg, err := loadConfig("", append(strings.Fields(os.Getenv("PRIMECLOUD_CHILD_SETTINGS")), "PRIMECLOUD_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"), "PRIMECLOUD_WORKER_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_WORKER_DATABASE_URL"),
 		"PRIMECLOUD_KEYRING_FILE="+os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"), "PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0",
-		"PRIMECLOUD_JOURNAL_DIR="+os.Getenv("PRIMECLOUD_CHILD_JOURNAL"), "PRIMECLOUD_DRAIN_TIMEOUT=20s"))
+		"PRIMECLOUD_JOURNAL_DIR="+os.Getenv("PRIMECLOUD_CHILD_JOURNAL"), "PRIMECLOUD_ACCESS_LOG_DIR="+accessLogOf(os.Getenv("PRIMECLOUD_CHILD_JOURNAL")), "PRIMECLOUD_DRAIN_TIMEOUT=20s"))
 	if err == nil {
 		ctx, stop := signalContext()
 		defer stop()

@@ -43,7 +43,8 @@ func (d *DB) Pool(t testing.TB, role string) *pgxpool.Pool {
 var postgres struct {
 	sync.Once
 	server *devstack.Postgres
-	err    error
+	err    error      // PostgreSQL is not there
+	schema error      // it is, and the migrations fail: never skipped
 	admin  sync.Mutex // CREATE DATABASE copies one template at a time
 }
 
@@ -65,7 +66,7 @@ func startPostgres() {
 			return
 		}
 	}
-	postgres.err = makeTemplate(ctx)
+	postgres.schema = makeTemplate(ctx)
 }
 
 // makeTemplate drops what earlier processes left and migrates a fresh template.
@@ -113,6 +114,9 @@ func database(t testing.TB, from string) *DB {
 	postgres.Do(startPostgres)
 	if postgres.err != nil {
 		unavailable(t, "PostgreSQL", postgres.err)
+	}
+	if postgres.schema != nil {
+		t.Fatal(postgres.schema)
 	}
 	db := &DB{Name: "t_" + strings.ToLower(rand.Text()[:16]), server: postgres.server}
 	admin(t, `CREATE DATABASE `+db.Name+` TEMPLATE `+from)
