@@ -103,15 +103,6 @@ type journal struct {
 // ErrLocked means that another process writes the files of a folder.
 var ErrLocked = errors.New("metering: another process uses this folder")
 
-// LockFolder makes a folder if need be and keeps other processes out of it, as
-// long as the file is open: ErrLocked when one has it.
-func LockFolder(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("metering: folder: %w", err)
-	}
-	return lockFolder(dir)
-}
-
 // openJournal locks the folder and begins a journal of a new epoch. On a full
 // disk it begins when there is room.
 func openJournal(dir string) (*journal, error) {

@@ -111,8 +111,8 @@ func add(tally *metering.Tally, counter int, n int64) {
 // TestMeter_AnyInterleaving holds the ledger to a plain sum, whatever comes
 // between counting and writing: failed flushes, lost answers, duplicates that
 // come late (also from a process that is dead), hours that pass while tallies
-// are open, hours that are sealed before all of them is written, retired cells,
-// crashes, clean ends, and the next process on what they left.
+// are open, retired cells, crashes, clean ends, the next process on what they
+// left, and hours that are sealed before all of them is written.
 func TestMeter_AnyInterleaving(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(12) {

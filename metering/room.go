@@ -8,6 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// LockFolder makes a folder if need be and keeps other processes out of it, as
+// long as the file is open: ErrLocked when one has it.
+func LockFolder(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("metering: folder: %w", err)
+	}
+	return lockFolder(dir)
+}
+
 // lockFolder locks the folder itself: a lock file might find no room.
 func lockFolder(dir string) (*os.File, error) {
 	d, err := os.Open(dir)

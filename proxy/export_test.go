@@ -32,6 +32,15 @@ func (a *Admission) Run() error {
 	return err
 }
 
+// Settle does the same and then what ends a request that was answered.
+func (a *Admission) Settle() error {
+	x := a.srv.begin(&a.ctx)
+	err := x.failed
+	x.setStatus(200)
+	a.c.settle()
+	return err
+}
+
 // Answer reads a request and takes it through every stage up to admit, to the
 // answer of its refusal and to settle. It is not forwarded.
 func (a *Admission) Answer(r *bufio.Reader) (status int, err error) {
@@ -47,13 +56,4 @@ func (a *Admission) Answer(r *bufio.Reader) (status int, err error) {
 	status = x.status
 	a.c.settle()
 	return status, nil
-}
-
-// Settle does the same and then what ends a request that was answered.
-func (a *Admission) Settle() error {
-	x := a.srv.begin(&a.ctx)
-	err := x.failed
-	x.setStatus(200)
-	a.c.settle()
-	return err
 }

@@ -1,6 +1,10 @@
 package proxy
 
-import "github.com/primecloudpro/primecloud/proxy/s3xml"
+import (
+	"strconv"
+
+	"github.com/primecloudpro/primecloud/proxy/s3xml"
+)
 
 func (x *exchange) setCommonHeaders() {
 	h := &x.ctx.Response.Header
@@ -9,7 +13,7 @@ func (x *exchange) setCommonHeaders() {
 
 func (x *exchange) setStatus(status int) {
 	x.status = status
-	// Before the answer moves: the bytes of a refusal are not billed either.
+	// Before a byte of the answer moves: a refusal's document is not billed.
 	x.tally.Reclass(x.op.Counted(x.caller(), status))
 	x.ctx.Response.SetStatusCode(status)
 }
@@ -33,18 +37,23 @@ func (x *exchange) respondXML(status int, doc []byte) {
 func (x *exchange) respondError(err error) {
 	e := asS3(err)
 	status := e.status()
-	x.status = status // the class that the tally begins with
+	x.status, x.code, x.cause = status, e.code, e.cause
 	x.meter()
 	if x.responded {
 		x.resp.Abort()
 		x.finish()
 	}
-	x.code, x.cause = e.code, e.cause
+	if x.billed() {
+		if err := x.limit(0); err != nil {
+			x.respondError(err) // unbilled, so that this ends here
+			return
+		}
+	}
 	x.ctx.Response.Reset()
 	x.ctx.Response.Header.DisableNormalizing()
 	switch e.code {
 	case "SlowDown", "ServiceUnavailable":
-		x.ctx.Response.Header.Set("Retry-After", "1")
+		x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, e.retry)))
 	case "ClientDisconnected", "IncompleteBody", "RequestTimeout", "BadRequest", "RequestHeaderSectionTooLarge":
 		// Where the next request would begin is not known.
 		x.ctx.SetConnectionClose()
@@ -75,5 +84,11 @@ func (x *exchange) respondError(err error) {
 		doc.BucketName, doc.Key = string(x.bucketNm), string(x.key)
 	}
 	x.local = s3xml.AppendError(x.local[:0], &doc)
+	if x.billed() {
+		if err := x.grant.Answer(x.srv.ctx, int64(len(x.local))); err != nil {
+			x.respondError(err)
+			return
+		}
+	}
 	x.respondXML(status, x.local)
 }

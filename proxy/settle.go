@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -18,7 +19,9 @@ func (x *exchange) settle() {
 	}
 	x.finish()
 	x.meter()
+	x.tally.Reclass(x.op.Counted(x.caller(), x.status))
 	x.tally.Request()
+	x.settleLimits()
 	elapsed := x.srv.cfg.now().Sub(x.started)
 	x.srv.metrics.observe(x, elapsed)
 	x.logLine(elapsed)
@@ -58,6 +61,11 @@ func (x *exchange) settle() {
 		attrs = append(attrs, slog.String("cause", x.cause.Error()))
 	}
 	x.srv.log.LogAttrs(context.Background(), level, "request", attrs...)
+}
+
+// billed reports whether the account pays for the request, as it was answered.
+func (x *exchange) billed() bool {
+	return x.op.Counted(x.caller(), x.status) != metering.ClassUnbilled
 }
 
 // operationName is "-" for what was no operation.
