@@ -8,10 +8,10 @@ JSCLIENT := proxy/testdata/js/node_modules/.package-lock.json
 GOFLAGS := -buildvcs=false
 export GOFLAGS
 
-.PHONY: help build run test test-strict check race fuzz bench docs schema tools
+.PHONY: help build run test test-strict check race crash fuzz bench bench-quick bench-growth bench-guard bench-profile bench-go bin/bench docs schema tools
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 build: ## bin/primecloud
 	go build -ldflags "-X main.versionText=$(VERSION)" -o bin/primecloud ./cmd/primecloud
@@ -59,8 +59,26 @@ fuzz: ## each fuzz target for FUZZTIME
 			echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; done
 
+bin/bench: build
+	go build -o bin/bench ./bench
+
+bench: bin/bench ## every load, side by side with the peers, about 25 minutes (bench/README.md)
+	bin/bench full
+
+bench-quick: bin/bench ## the goals and the main table of it, under 3 minutes
+	bin/bench quick
+
+bench-growth: bin/bench ## curves: connections, objects, processes, buckets, keys; about 8 minutes
+	bin/bench growth
+
+bench-guard: bin/bench ## no allocations, and no more CPU against HAProxy than bench/baseline/guard.json says; GUARD=-update writes it
+	bin/bench $(GUARD) guard
+
+bench-profile: bin/bench ## CPU profiles of a node under load
+	bin/bench profile
+
 BENCHCOUNT ?= 10
-bench: ## the hot path's benchmarks, for benchstat
+bench-go: ## the hot path's Go benchmarks, for benchstat
 	go test -run '^$$' -bench . -benchmem -count=$(BENCHCOUNT) ./sigv4 ./tenancy ./metering ./proxy/...
 
 docs: ## write docs/S3-COMPATIBILITY.md from the operation table

@@ -4,7 +4,18 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
 )
+
+// SealUntil seals every hour that is over before until, whatever the nodes say.
+func SealUntil(ctx context.Context, q pg.Querier, keys Keys, until time.Time) (sealed int, err error) {
+	for ; ; sealed++ {
+		if done, err := sealNext(ctx, q, keys, until); err != nil || !done {
+			return sealed, err
+		}
+	}
+}
 
 // Tick moves the hour on as Run does.
 func (m *Meter) Tick() { m.tick() }

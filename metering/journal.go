@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -292,7 +291,8 @@ func (l *left) account(ctx context.Context, q pg.Querier, node string) error {
 			return err
 		}
 	}
-	return report(ctx, q, l.epoch, node, time.Time{}, l.damage == nil)
+	_, _, err := report(ctx, q, progress{epoch: l.epoch, node: node, over: l.damage == nil, writer: tenancy.NewID(), takesOver: true})
+	return err
 }
 
 // end deletes the journal, or puts a damaged one aside.

@@ -40,6 +40,8 @@ type Meter struct {
 	flush  sync.Mutex // one flush at a time
 	left   []*left    // journals of earlier processes
 	closed bool
+	writer tenancy.ID // of reports: this process
+	sent   time.Time  // the latest watermark that was reported
 
 	metrics metrics
 }
@@ -75,7 +77,7 @@ func New(cfg Config) (*Meter, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Meter{cfg: cfg, journal: j, seed: maphash.MakeSeed(), metrics: newMetrics(cfg.Metrics, &j.degraded)}
+	m := &Meter{cfg: cfg, journal: j, writer: tenancy.NewID(), seed: maphash.MakeSeed(), metrics: newMetrics(cfg.Metrics, &j.degraded)}
 	if m.left, err = j.leftovers(); err != nil {
 		return nil, errors.Join(err, j.close(true))
 	}
@@ -111,7 +113,7 @@ func (m *Meter) Close() error {
 	if !confirmed {
 		return m.journal.close(false)
 	}
-	err := m.report(context.Background(), m.journal.epoch, time.Time{}, true)
+	err := m.report(context.Background(), time.Time{}, true)
 	return errors.Join(err, m.journal.close(err == nil))
 }
 

@@ -152,7 +152,7 @@ func (x *exchange) logLine(elapsed time.Duration) {
 	}
 	r := &x.line
 	r.Time, r.RequestID, r.Node, r.HostID, r.Remote = x.started, x.id[:], x.srv.cfg.Node, x.srv.hostID, x.remote
-	r.Operation, r.Status, r.ErrorCode = x.opName(), x.status, x.code
+	r.Operation, r.Status, r.ErrorCode = operationName(x.op), x.status, x.code
 	r.SetCounted(x.tally.Key(), x.tally.Counted())
 	r.Bucket, r.Key = x.bucketNm, x.key
 	if x.account != nil {

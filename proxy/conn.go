@@ -70,7 +70,7 @@ func (c *conn) Close() error {
 func (c *conn) answer(x *exchange) {
 	c.head = headEnd{}
 	c.sent = 0
-	c.pace = pace{}
+	c.pace = pace{until: c.pace.until} // the socket's deadline stands
 	c.pending = x
 }
 

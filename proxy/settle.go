@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -22,7 +23,9 @@ func (x *exchange) settle() {
 	x.srv.metrics.observe(x, elapsed)
 	x.logLine(elapsed)
 
-	level := slog.LevelInfo
+	// What went well is in the access log; here it would cost as much as the
+	// rest of a small request's way.
+	level := slog.LevelDebug
 	if x.status >= 500 {
 		level = slog.LevelError
 	}
@@ -32,7 +35,7 @@ func (x *exchange) settle() {
 	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
 		slog.String("request", string(x.id[:])),
-		slog.String("operation", x.opName()),
+		slog.String("operation", operationName(x.op)),
 		slog.Int("status", x.status),
 		slog.Duration("elapsed", elapsed),
 		slog.Int64("sent", x.conn.sent),
@@ -59,9 +62,10 @@ func (x *exchange) settle() {
 
 func unbilled(status int) bool { return status == 401 || status == 403 || status >= 500 }
 
-func (x *exchange) opName() string {
-	if x.op == nil {
+// operationName is "-" for what was no operation.
+func operationName(o *s3op.Operation) string {
+	if o == nil {
 		return "-"
 	}
-	return x.op.Name
+	return o.Name
 }

@@ -107,8 +107,14 @@ func (in *installation) serveOn(journal string) *process {
 // accessLogOf is where the process with that journal folder writes its log.
 func accessLogOf(journal string) string { return journal + "-access-log" }
 
-// TestMain is the gateway when a test has started this binary as one.
+// TestMain is the gateway, or any command, when a test has started this binary
+// as one.
 func TestMain(m *testing.M) {
+	if os.Getenv("PRIMECLOUD_CHILD_COMMAND") != "" {
+		_ = os.Unsetenv("PRIMECLOUD_CHILD_COMMAND")
+		main()
+		os.Exit(0)
+	}
 	ready := os.Getenv("PRIMECLOUD_CHILD_READY")
 	if ready == "" {
 		os.Exit(m.Run())

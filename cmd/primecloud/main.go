@@ -82,6 +82,8 @@ func init() {
 		{"usage show", "", "show what the ledger has counted", (*cli).usageShow},
 		{"usage sample", "", "measure what is stored, now", (*cli).usageSample},
 		{"usage reconcile", "", "compare ledger, access log and backends, and say what differs", (*cli).usageReconcile},
+		{"usage verify", "", "check that the sealed hours are what was sealed; exit code 1 when not", (*cli).usageVerify},
+		{"usage adjustments", "", "show what came after its hour was sealed", (*cli).usageAdjustments},
 		{"usage import-journal", "FILE", "hand in the journal of a node that never comes back", (*cli).usageImportJournal},
 		{"node list", "", "list the gateway nodes whose usage is not final yet", (*cli).nodeList},
 		{"node retire", "EPOCH", "give up what a lost node has not written", (*cli).nodeRetire},

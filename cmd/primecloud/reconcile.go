@@ -32,37 +32,30 @@ func (t *tolerance) set(s string) (err error) {
 
 func (c *cli) usageReconcile(ctx context.Context, args []string) error {
 	f := c.flags("usage reconcile", "")
-	present := time.Now().UTC().Truncate(time.Hour)
-	var q metering.Query
+	cfg := reconcile.Config{To: time.Now().UTC().Truncate(time.Hour)}
 	var tolerated tolerance
-	var logs []string
 	account := f.String("account", "", "only this one")
-	from := f.String("from", present.Add(-24*time.Hour).Format(time.RFC3339), "first hour")
-	to := f.String("to", present.Format(time.RFC3339), "the hour behind the last")
+	f.hours(&cfg.From, &cfg.To) // by default the 24 hours before this one
 	noListing := f.Bool("no-listing", false, "do not ask the backends")
 	f.Func("tolerance", "bytes, or percent of the ledger's as 0.1%, that may stay unexplained (none)", tolerated.set)
 	f.Func("access-log", "a folder of access log files; again for each node", func(s string) error {
-		logs = append(logs, s)
+		cfg.Logs = append(cfg.Logs, s)
 		return nil
 	})
 	if _, err := f.parse(args, 0); err != nil {
 		return err
 	}
-	if err := between(&q, *from, *to); err != nil {
-		return err
+	if cfg.From.IsZero() {
+		cfg.From = cfg.To.Add(-24 * time.Hour)
 	}
 	o, err := c.operator(ctx)
 	if err != nil {
 		return err
 	}
 	defer o.close()
-	cfg := reconcile.Config{Pool: o.pool, Store: o.store, From: q.From, To: q.To, Logs: logs}
-	if *account != "" {
-		a, err := o.store.AccountByName(ctx, o.pool, *account)
-		if err != nil {
-			return err
-		}
-		cfg.Account = a.ID
+	cfg.Pool, cfg.Store = o.pool, o.store
+	if cfg.Account, err = o.accountID(ctx, *account); err != nil {
+		return err
 	}
 	if !*noListing {
 		if cfg.Inventory, err = c.inventory(o); err != nil {

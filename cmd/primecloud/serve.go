@@ -177,7 +177,11 @@ func (n *node) periodic(pool *pgxpool.Pool, keyring *secret.Keyring) ([]jobs.Per
 	if err != nil {
 		return nil, err
 	}
-	return []jobs.Periodic{sampleStorage(inventory)}, nil
+	sealer := metering.NewSealer(pool, keyring, n.registry)
+	return []jobs.Periodic{
+		{Kind: "usage_seal", Every: time.Minute, Timeout: 10 * time.Minute, Work: sealer.Seal},
+		sampleStorage(inventory),
+	}, nil
 }
 
 func (n *node) run(ctx context.Context, ready func(addresses)) error {

@@ -169,13 +169,9 @@ func (c *cli) usageSample(ctx context.Context, args []string) error {
 
 // eachBucket calls f for an account's bucket, for all of an account, or for all.
 func (o *operator) eachBucket(ctx context.Context, account, bucket string, f func(*tenancy.Bucket) error) error {
-	var of tenancy.ID
-	if account != "" {
-		a, err := o.store.AccountByName(ctx, o.pool, account)
-		if err != nil {
-			return err
-		}
-		of = a.ID
+	of, err := o.accountID(ctx, account)
+	if err != nil {
+		return err
 	}
 	if bucket != "" {
 		b, err := o.store.Bucket(ctx, o.pool, of, bucket)
@@ -252,7 +248,7 @@ const (
 // sampleStorage measures once an hour. It is due more often, so that buckets
 // that are new or failed get their sample within the hour.
 func sampleStorage(inventory *metering.Inventory) jobs.Periodic {
-	return jobs.Periodic{Kind: "sample_storage", Every: sampleEvery, Timeout: sampleJob, Work: func(ctx context.Context) error {
+	return jobs.Periodic{Kind: "storage_sample", Every: sampleEvery, Timeout: sampleJob, Work: func(ctx context.Context) error {
 		run, cancel := context.WithTimeout(ctx, sampleRun)
 		defer cancel()
 		_, err := inventory.SampleDue(run)

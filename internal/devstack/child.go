@@ -46,7 +46,9 @@ func start(name string, cmd *exec.Cmd, deathSignal syscall.Signal, log io.Writer
 	if log != nil {
 		out = io.MultiWriter(c.tail, log)
 	}
-	cmd.Stdout, cmd.Stderr = out, out
+	if cmd.Stdout == nil {
+		cmd.Stdout, cmd.Stderr = out, out
+	}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()

@@ -13,6 +13,24 @@ CREATE TYPE public.river_job_state AS ENUM (
 
 ALTER TYPE public.river_job_state OWNER TO postgres;
 
+CREATE FUNCTION public.append_usage_seal() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+	last usage_seals;
+BEGIN
+	PERFORM lock_usage();
+	SELECT * INTO last FROM usage_seals ORDER BY hour DESC LIMIT 1;
+	IF FOUND AND (NEW.hour <> last.hour + interval '1 hour' OR NEW.previous <> last.hash) THEN
+		RAISE EXCEPTION 'the seal after that of % is of the next hour, and holds its hash', last.hour USING ERRCODE = 'check_violation';
+	END IF;
+	RETURN NEW;
+END
+$$;
+
+ALTER FUNCTION public.append_usage_seal() OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.current_account() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ SELECT nullif(current_setting('primecloud.account_id', true), '')::uuid $$;
@@ -28,6 +46,62 @@ END
 $$;
 
 ALTER FUNCTION public.keep_revoked() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.keep_sealed_usage() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+	open timestamptz := usage_open_from();
+	first timestamptz := '-infinity'; -- of a TRUNCATE
+BEGIN
+	IF open IS NULL THEN
+		RETURN NULL;
+	END IF;
+	IF TG_OP <> 'TRUNCATE' AND TG_TABLE_NAME = 'usage_readings' THEN
+		SELECT min(hour) INTO first FROM moved;
+	ELSIF TG_OP <> 'TRUNCATE' THEN
+		SELECT min(seal_hour) INTO first FROM moved;
+	END IF;
+	IF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'usage_readings' THEN
+		SELECT least(first, min(hour)) INTO first FROM moved_to;
+	ELSIF TG_OP = 'UPDATE' THEN
+		SELECT least(first, min(seal_hour)) INTO first FROM moved_to;
+	END IF;
+	IF first < open THEN
+		RAISE EXCEPTION '% of %: usage before % is sealed', TG_OP, TG_TABLE_NAME, open USING ERRCODE = 'check_violation',
+			HINT = 'What comes late belongs into usage_adjustments.';
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION public.keep_sealed_usage() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.keep_usage_seals() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	RAISE EXCEPTION '% of %: a seal stays', TG_OP, TG_TABLE_NAME USING ERRCODE = 'check_violation';
+END
+$$;
+
+ALTER FUNCTION public.keep_usage_seals() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.lock_usage() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET lock_timeout TO '3s'
+    AS $$
+BEGIN
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		RAISE EXCEPTION 'usage is written and sealed in READ COMMITTED transactions' USING ERRCODE = 'invalid_transaction_state';
+	END IF;
+	PERFORM pg_advisory_xact_lock(504414725989);
+END
+$$;
+
+ALTER FUNCTION public.lock_usage() OWNER TO primecloud_owner;
 
 CREATE FUNCTION public.notify_bucket_logging() RETURNS trigger
     LANGUAGE plpgsql
@@ -101,6 +175,21 @@ CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.rive
 $$;
 
 ALTER FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) OWNER TO postgres;
+
+CREATE FUNCTION public.usage_open_from() RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		RAISE EXCEPTION 'usage is written and sealed in READ COMMITTED transactions' USING ERRCODE = 'invalid_transaction_state';
+	END IF;
+	PERFORM pg_advisory_xact_lock_shared(504414725989);
+	RETURN (SELECT max(hour) + interval '1 hour' FROM usage_seals); -- NULL: nothing is sealed
+END
+$$;
+
+ALTER FUNCTION public.usage_open_from() OWNER TO primecloud_owner;
 
 CREATE TABLE public.access_keys (
     id uuid NOT NULL,
@@ -385,6 +474,34 @@ CREATE TABLE public.storage_uploads (
 
 ALTER TABLE public.storage_uploads OWNER TO primecloud_owner;
 
+CREATE TABLE public.usage_adjustments (
+    epoch uuid NOT NULL,
+    account_id uuid NOT NULL,
+    bucket_id uuid NOT NULL,
+    key_id uuid NOT NULL,
+    class text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    seal_hour timestamp with time zone NOT NULL,
+    requests bigint NOT NULL,
+    ingress_bytes bigint NOT NULL,
+    egress_bytes bigint NOT NULL,
+    declared_ingress_bytes bigint NOT NULL,
+    declared_egress_bytes bigint NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT usage_adjustments_check CHECK (((seal_hour = date_trunc('hour'::text, seal_hour, 'UTC'::text)) AND (seal_hour > hour))),
+    CONSTRAINT usage_adjustments_class_check CHECK ((class = ANY (ARRAY['A'::text, 'B'::text, 'free'::text, 'unbilled'::text]))),
+    CONSTRAINT usage_adjustments_declared_egress_bytes_check CHECK ((declared_egress_bytes >= 0)),
+    CONSTRAINT usage_adjustments_declared_ingress_bytes_check CHECK ((declared_ingress_bytes >= 0)),
+    CONSTRAINT usage_adjustments_egress_bytes_check CHECK ((egress_bytes >= 0)),
+    CONSTRAINT usage_adjustments_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text))),
+    CONSTRAINT usage_adjustments_ingress_bytes_check CHECK ((ingress_bytes >= 0)),
+    CONSTRAINT usage_adjustments_requests_check CHECK ((requests >= 0))
+);
+
+ALTER TABLE ONLY public.usage_adjustments FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_adjustments OWNER TO primecloud_owner;
+
 CREATE TABLE public.usage_readings (
     epoch uuid NOT NULL,
     account_id uuid NOT NULL,
@@ -412,18 +529,45 @@ ALTER TABLE ONLY public.usage_readings FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_readings OWNER TO primecloud_owner;
 
 CREATE VIEW public.usage_hourly WITH (security_invoker='true') AS
- SELECT usage_readings.account_id,
-    usage_readings.bucket_id,
-    usage_readings.key_id,
-    usage_readings.class,
-    usage_readings.hour,
-    (sum(usage_readings.requests))::bigint AS requests,
-    (sum(usage_readings.ingress_bytes))::bigint AS ingress_bytes,
-    (sum(usage_readings.egress_bytes))::bigint AS egress_bytes,
-    (sum(usage_readings.declared_ingress_bytes))::bigint AS declared_ingress_bytes,
-    (sum(usage_readings.declared_egress_bytes))::bigint AS declared_egress_bytes
-   FROM public.usage_readings
-  GROUP BY usage_readings.account_id, usage_readings.bucket_id, usage_readings.key_id, usage_readings.class, usage_readings.hour;
+ SELECT written.account_id,
+    written.bucket_id,
+    written.key_id,
+    written.class,
+    written.hour,
+    (sum(written.requests))::bigint AS requests,
+    (sum(written.ingress_bytes))::bigint AS ingress_bytes,
+    (sum(written.egress_bytes))::bigint AS egress_bytes,
+    (sum(written.declared_ingress_bytes))::bigint AS declared_ingress_bytes,
+    (sum(written.declared_egress_bytes))::bigint AS declared_egress_bytes,
+    (COALESCE(sum(written.requests) FILTER (WHERE written.late), (0)::numeric))::bigint AS adjusted_requests,
+    (COALESCE(sum(written.ingress_bytes) FILTER (WHERE written.late), (0)::numeric))::bigint AS adjusted_ingress_bytes,
+    (COALESCE(sum(written.egress_bytes) FILTER (WHERE written.late), (0)::numeric))::bigint AS adjusted_egress_bytes
+   FROM ( SELECT usage_readings.account_id,
+            usage_readings.bucket_id,
+            usage_readings.key_id,
+            usage_readings.class,
+            usage_readings.hour,
+            usage_readings.requests,
+            usage_readings.ingress_bytes,
+            usage_readings.egress_bytes,
+            usage_readings.declared_ingress_bytes,
+            usage_readings.declared_egress_bytes,
+            false AS late
+           FROM public.usage_readings
+        UNION ALL
+         SELECT usage_adjustments.account_id,
+            usage_adjustments.bucket_id,
+            usage_adjustments.key_id,
+            usage_adjustments.class,
+            usage_adjustments.hour,
+            usage_adjustments.requests,
+            usage_adjustments.ingress_bytes,
+            usage_adjustments.egress_bytes,
+            usage_adjustments.declared_ingress_bytes,
+            usage_adjustments.declared_egress_bytes,
+            true
+           FROM public.usage_adjustments) written
+  GROUP BY written.account_id, written.bucket_id, written.key_id, written.class, written.hour;
 
 ALTER TABLE public.usage_hourly OWNER TO primecloud_owner;
 
@@ -431,10 +575,30 @@ CREATE TABLE public.usage_nodes (
     epoch uuid NOT NULL,
     node text NOT NULL,
     flushed_at timestamp with time zone NOT NULL,
-    closed_at timestamp with time zone
+    closed_at timestamp with time zone,
+    writer uuid,
+    contested_at timestamp with time zone
 );
 
 ALTER TABLE public.usage_nodes OWNER TO primecloud_owner;
+
+CREATE TABLE public.usage_seals (
+    hour timestamp with time zone NOT NULL,
+    rows bigint NOT NULL,
+    adjustments bigint NOT NULL,
+    previous bytea NOT NULL,
+    hash bytea NOT NULL,
+    key_id text NOT NULL,
+    hmac bytea NOT NULL,
+    sealed_at timestamp with time zone NOT NULL,
+    CONSTRAINT usage_seals_adjustments_check CHECK ((adjustments >= 0)),
+    CONSTRAINT usage_seals_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT usage_seals_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text))),
+    CONSTRAINT usage_seals_previous_check CHECK ((length(previous) = 32)),
+    CONSTRAINT usage_seals_rows_check CHECK ((rows >= 0))
+);
+
+ALTER TABLE public.usage_seals OWNER TO primecloud_owner;
 
 ALTER TABLE ONLY public.river_job ALTER COLUMN id SET DEFAULT nextval('public.river_job_id_seq'::regclass);
 
@@ -509,11 +673,23 @@ ALTER TABLE ONLY public.storage_samples
 ALTER TABLE ONLY public.storage_uploads
     ADD CONSTRAINT storage_uploads_pkey PRIMARY KEY (bucket_id, upload_id);
 
+ALTER TABLE ONLY public.usage_adjustments
+    ADD CONSTRAINT usage_adjustments_pkey PRIMARY KEY (epoch, account_id, bucket_id, key_id, class, hour, seal_hour);
+
 ALTER TABLE ONLY public.usage_nodes
     ADD CONSTRAINT usage_nodes_pkey PRIMARY KEY (epoch);
 
 ALTER TABLE ONLY public.usage_readings
     ADD CONSTRAINT usage_readings_pkey PRIMARY KEY (epoch, account_id, bucket_id, key_id, class, hour);
+
+ALTER TABLE ONLY public.usage_seals
+    ADD CONSTRAINT usage_seals_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.usage_seals
+    ADD CONSTRAINT usage_seals_pkey PRIMARY KEY (hour);
+
+ALTER TABLE ONLY public.usage_seals
+    ADD CONSTRAINT usage_seals_previous_key UNIQUE (previous);
 
 CREATE INDEX access_keys_account ON public.access_keys USING btree (account_id, created_at);
 
@@ -543,9 +719,35 @@ CREATE INDEX river_notification_topic_id_idx ON public.river_notification USING 
 
 CREATE INDEX storage_samples_account ON public.storage_samples USING btree (account_id, hour);
 
+CREATE INDEX usage_adjustments_account ON public.usage_adjustments USING btree (account_id, hour);
+
+CREATE INDEX usage_adjustments_seal ON public.usage_adjustments USING btree (seal_hour);
+
 CREATE INDEX usage_readings_account ON public.usage_readings USING btree (account_id, hour);
 
+CREATE INDEX usage_readings_hour ON public.usage_readings USING brin (hour) WITH (pages_per_range='16', autosummarize='on');
+
+CREATE TRIGGER append_seal BEFORE INSERT ON public.usage_seals FOR EACH ROW EXECUTE FUNCTION public.append_usage_seal();
+
 CREATE TRIGGER keep_revoked BEFORE UPDATE ON public.access_keys FOR EACH ROW WHEN (((old.revoked_at IS NOT NULL) AND (new.revoked_at IS DISTINCT FROM old.revoked_at))) EXECUTE FUNCTION public.keep_revoked();
+
+CREATE TRIGGER keep_sealed_delete AFTER DELETE ON public.usage_adjustments REFERENCING OLD TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_delete AFTER DELETE ON public.usage_readings REFERENCING OLD TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_insert AFTER INSERT ON public.usage_adjustments REFERENCING NEW TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_insert AFTER INSERT ON public.usage_readings REFERENCING NEW TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_truncate BEFORE TRUNCATE ON public.usage_adjustments FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_truncate BEFORE TRUNCATE ON public.usage_readings FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_update AFTER UPDATE ON public.usage_adjustments REFERENCING OLD TABLE AS moved NEW TABLE AS moved_to FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_update AFTER UPDATE ON public.usage_readings REFERENCING OLD TABLE AS moved NEW TABLE AS moved_to FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_seals BEFORE DELETE OR UPDATE OR TRUNCATE ON public.usage_seals FOR EACH STATEMENT EXECUTE FUNCTION public.keep_usage_seals();
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.access_keys FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
@@ -604,6 +806,8 @@ CREATE POLICY gateway_all ON public.bucket_logging TO primecloud_gateway USING (
 
 CREATE POLICY gateway_all ON public.buckets TO primecloud_gateway USING (true) WITH CHECK (true);
 
+CREATE POLICY gateway_all ON public.usage_adjustments TO primecloud_gateway USING (true) WITH CHECK (true);
+
 CREATE POLICY gateway_all ON public.usage_readings TO primecloud_gateway USING (true) WITH CHECK (true);
 
 CREATE POLICY gateway_reads ON public.access_keys FOR SELECT TO primecloud_gateway USING (true);
@@ -628,6 +832,8 @@ CREATE POLICY owner_all ON public.storage_gaps TO primecloud_owner USING (true) 
 
 CREATE POLICY owner_all ON public.storage_samples TO primecloud_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner_all ON public.usage_adjustments TO primecloud_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner_all ON public.usage_readings TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY portal_own ON public.access_keys TO primecloud_portal USING ((account_id = public.current_account())) WITH CHECK ((account_id = public.current_account()));
@@ -648,11 +854,15 @@ CREATE POLICY portal_own ON public.storage_gaps FOR SELECT TO primecloud_portal 
 
 CREATE POLICY portal_own ON public.storage_samples FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
+CREATE POLICY portal_own ON public.usage_adjustments FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
 CREATE POLICY portal_own ON public.usage_readings FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
 ALTER TABLE public.storage_gaps ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.storage_samples ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_adjustments ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_readings ENABLE ROW LEVEL SECURITY;
 
@@ -671,6 +881,8 @@ CREATE POLICY worker_reads ON public.buckets FOR SELECT TO primecloud_worker USI
 CREATE POLICY worker_reads ON public.deleted_buckets FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.domains FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.usage_adjustments FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.usage_readings FOR SELECT TO primecloud_worker USING (true);
 
@@ -808,6 +1020,20 @@ GRANT UPDATE(measured_at) ON TABLE public.storage_samples TO primecloud_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.storage_uploads TO primecloud_worker;
 
+GRANT SELECT,INSERT ON TABLE public.usage_adjustments TO primecloud_gateway;
+GRANT SELECT ON TABLE public.usage_adjustments TO primecloud_portal;
+GRANT SELECT ON TABLE public.usage_adjustments TO primecloud_worker;
+
+GRANT UPDATE(requests) ON TABLE public.usage_adjustments TO primecloud_gateway;
+
+GRANT UPDATE(ingress_bytes) ON TABLE public.usage_adjustments TO primecloud_gateway;
+
+GRANT UPDATE(egress_bytes) ON TABLE public.usage_adjustments TO primecloud_gateway;
+
+GRANT UPDATE(declared_ingress_bytes) ON TABLE public.usage_adjustments TO primecloud_gateway;
+
+GRANT UPDATE(declared_egress_bytes) ON TABLE public.usage_adjustments TO primecloud_gateway;
+
 GRANT SELECT,INSERT ON TABLE public.usage_readings TO primecloud_gateway;
 GRANT SELECT ON TABLE public.usage_readings TO primecloud_portal;
 GRANT SELECT ON TABLE public.usage_readings TO primecloud_worker;
@@ -834,3 +1060,10 @@ GRANT SELECT ON TABLE public.usage_nodes TO primecloud_worker;
 GRANT UPDATE(flushed_at) ON TABLE public.usage_nodes TO primecloud_gateway;
 
 GRANT UPDATE(closed_at) ON TABLE public.usage_nodes TO primecloud_gateway;
+
+GRANT UPDATE(writer) ON TABLE public.usage_nodes TO primecloud_gateway;
+
+GRANT UPDATE(contested_at) ON TABLE public.usage_nodes TO primecloud_gateway;
+
+GRANT SELECT ON TABLE public.usage_seals TO primecloud_gateway;
+GRANT SELECT,INSERT ON TABLE public.usage_seals TO primecloud_worker;
