@@ -160,6 +160,8 @@ type Query struct {
 	By       Group
 }
 
+func (q Query) bounds() (from, to time.Time) { return q.From, until(q.To) }
+
 // until is the end of a range of hours; the zero time is none.
 func until(to time.Time) time.Time {
 	if to.IsZero() {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -54,10 +55,19 @@ type AccessLog interface {
 	Add(r *accesslog.Record)
 }
 
+// Limiter is what requests are held to beside their rights: Admit binds the
+// grant of one request, which then answers for its bytes; settling or ending it
+// gives back what was not used. Its errors are *limits.RefusalError. ctx bounds
+// what it waits for a lease; with one in memory it waits for nothing.
+type Limiter interface {
+	Admit(ctx context.Context, g *limits.Grant, r limits.Request) error
+}
+
 // Config is what a Server needs. Only Directory and Meter are required.
 type Config struct {
 	Directory Directory
 	Meter     Meter
+	Limiter   Limiter               // nil: nothing is limited
 	AccessLog AccessLog             // nil: none
 	Logger    *slog.Logger          // nil: discard
 	Metrics   prometheus.Registerer // nil: none

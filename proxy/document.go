@@ -28,7 +28,7 @@ func (x *exchange) readDocument() ([]byte, error) {
 	}
 	x.tally.DeclaredIngress(max(x.length, 0))
 	doc, err := io.ReadAll(io.LimitReader(src, limit+1))
-	x.tally.Ingress(min(int64(len(doc)), limit))
+	x.Ingress(min(int64(len(doc)), limit))
 	switch {
 	case err != nil:
 		return nil, err

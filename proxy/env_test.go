@@ -23,6 +23,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy"
@@ -44,6 +45,8 @@ type gateway struct {
 	lines   *accesslog.Log
 	logDir  string
 	deliver *accesslog.Delivery
+	limiter *limits.Limiter
+	keyring *secret.Keyring
 	server  *proxy.Server
 	minio   *devstack.MinIO
 	backend *tenancy.Backend
@@ -56,6 +59,8 @@ type options struct {
 	limits proxy.Limits
 	tls    bool
 	quiet  bool // no log for people: making its lines allocates
+	beside *gateway      // another node of its fleet: the same database
+	limit  limits.Config // Now and Sleep of the limiter
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -89,24 +94,33 @@ func (l *logBuffer) of(account string) string {
 
 func newGateway(t testing.TB, o options) *gateway {
 	t.Helper()
-	g := &gateway{t: t, minio: o.minio, db: testenv.Postgres(t), log: &logBuffer{}, metrics: prometheus.NewRegistry()}
+	g := &gateway{t: t, minio: o.minio, log: &logBuffer{}, metrics: prometheus.NewRegistry()}
 	if g.minio == nil {
 		g.minio = testenv.MinIO(t)
 	}
-	keyring, err := secret.Generate()
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	if b := o.beside; b != nil {
+		g.db, g.keyring, g.owner, g.store, g.backend = b.db, b.keyring, b.owner, b.store, b.backend
+	} else {
+		g.db = testenv.Postgres(t)
+		if g.keyring, err = secret.Generate(); err != nil {
+			t.Fatal(err)
+		}
+		g.owner, g.store = g.db.Pool(t, pg.RoleOwner), &tenancy.Store{Keyring: g.keyring.Public()}
+		g.backend = g.addBackend("minio", g.minio)
 	}
-	g.owner, g.store = g.db.Pool(t, pg.RoleOwner), &tenancy.Store{Keyring: keyring.Public()}
-	g.backend = g.addBackend("minio", g.minio)
 
 	ctx, cancel := context.WithCancel(context.Background())
 	pool := g.db.Pool(t, pg.RoleGateway)
 	logger := slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	if g.dir, err = tenancy.NewDirectory(tenancy.DirectoryConfig{Pool: pool, Keyring: keyring, Logger: logger, Metrics: g.metrics}); err != nil {
+	if g.dir, err = tenancy.NewDirectory(tenancy.DirectoryConfig{Pool: pool, Keyring: g.keyring, Logger: logger, Metrics: g.metrics}); err != nil {
 		t.Fatal(err)
 	}
 	if g.meter, err = metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), Node: t.Name()}); err != nil {
+		t.Fatal(err)
+	}
+	o.limit.Pool, o.limit.Epoch, o.limit.Logger = pool, g.meter.Epoch(), logger
+	if g.limiter, err = limits.New(o.limit); err != nil {
 		t.Fatal(err)
 	}
 	g.logDir = t.TempDir()
@@ -118,7 +132,7 @@ func newGateway(t testing.TB, o options) *gateway {
 		logger = nil
 	}
 	g.server, err = proxy.New(proxy.Config{
-		Directory: g.dir, Meter: g.meter, AccessLog: g.lines, Node: "node-1", Logger: logger, Limits: o.limits,
+		Directory: g.dir, Meter: g.meter, Limiter: g.limiter, AccessLog: g.lines, Node: "node-1", Logger: logger, Limits: o.limits,
 		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test",
 	})
 	if err != nil {
@@ -128,6 +142,7 @@ func newGateway(t testing.TB, o options) *gateway {
 	running.Go(func() { _ = g.dir.Run(ctx) })
 	running.Go(func() { _ = g.meter.Run(ctx) })
 	running.Go(func() { _ = g.lines.Run(ctx) })
+	running.Go(func() { g.limiter.Run(ctx) })
 	g.addr = g.listen(&running, nil)
 	if o.tls {
 		dir := t.TempDir()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
@@ -72,8 +73,11 @@ type exchange struct {
 	code     string // S3 error code of the answer, "" for none
 	answered bool   // the answer was made before rewrite
 	metered  bool   // the tally is bound to its cell
-	declared int64  // body bytes the client announced
-	cause    error  // for the log
+	grant    limits.Grant
+	limited  bool  // the grant was asked for
+	received int64 // body bytes read of the client, decoded
+	declared int64 // body bytes the client announced
+	cause    error // for the log
 
 	// access log
 	line       accesslog.Record
@@ -138,6 +142,8 @@ func (x *exchange) release() {
 	}
 	x.local = x.local[:0]
 	x.tally.End()
+	x.grant.End()
+	x.limited, x.received = false, 0
 	x.status, x.code, x.answered, x.metered, x.declared, x.cause = 0, "", false, false, 0, nil
 	clear(x.errorHeaders[:])
 	x.forgetLine()

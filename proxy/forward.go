@@ -17,6 +17,9 @@ func forward(x *exchange) error {
 	if special := specials[x.op.Name]; special != nil {
 		return special(x)
 	}
+	if err := x.admitCopy(); err != nil {
+		return err
+	}
 	x.prepare()
 	switch x.op.Body {
 	case s3op.Stream:

@@ -46,6 +46,9 @@ func postObject(x *exchange) error {
 	if length < form.policy.Min {
 		return &s3Error{code: "EntityTooSmall"}
 	}
+	if err := x.limit(length); err != nil {
+		return err
+	}
 	if err := x.preparePost(form); err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"strconv"
+
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
@@ -43,12 +45,18 @@ func (x *exchange) respondError(err error) {
 	}
 	e := asS3(err)
 	x.code, x.cause = e.code, e.cause
+	status := e.status()
+	if !unbilled(status) {
+		if err := x.limit(0); err != nil {
+			x.respondError(err) // unbilled, so that this ends here
+			return
+		}
+	}
 	x.ctx.Response.Reset()
 	x.ctx.Response.Header.DisableNormalizing()
-	status := e.status()
 	switch e.code {
 	case "SlowDown", "ServiceUnavailable":
-		x.ctx.Response.Header.Set("Retry-After", "1")
+		x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, e.retry)))
 	case "ClientDisconnected", "IncompleteBody", "RequestTimeout", "BadRequest", "RequestHeaderSectionTooLarge":
 		// Where the next request would begin is not known.
 		x.ctx.SetConnectionClose()
@@ -79,5 +87,11 @@ func (x *exchange) respondError(err error) {
 		doc.BucketName, doc.Key = string(x.bucketNm), string(x.key)
 	}
 	x.local = s3xml.AppendError(x.local[:0], &doc)
+	if !unbilled(status) {
+		if err := x.grant.Answer(x.srv.ctx, int64(len(x.local))); err != nil {
+			x.respondError(err)
+			return
+		}
+	}
 	x.respondXML(status, x.local)
 }

@@ -19,6 +19,7 @@ func (x *exchange) settle() {
 	x.finish()
 	x.meter()
 	x.tally.Request()
+	x.settleLimits()
 	elapsed := x.srv.cfg.now().Sub(x.started)
 	x.srv.metrics.observe(x, elapsed)
 	x.logLine(elapsed)

@@ -32,10 +32,11 @@ func (t *tolerance) set(s string) (err error) {
 
 func (c *cli) usageReconcile(ctx context.Context, args []string) error {
 	f := c.flags("usage reconcile", "")
-	cfg := reconcile.Config{To: time.Now().UTC().Truncate(time.Hour)}
+	present := time.Now().UTC().Truncate(time.Hour)
+	q := metering.Query{From: present.Add(-24 * time.Hour), To: present}
 	var tolerated tolerance
 	account := f.String("account", "", "only this one")
-	f.hours(&cfg.From, &cfg.To) // by default the 24 hours before this one
+	f.hours(&q.From, &q.To) // of the last day, unless they are given
 	noListing := f.Bool("no-listing", false, "do not ask the backends")
 	f.Func("tolerance", "bytes, or percent of the ledger's as 0.1%, that may stay unexplained (none)", tolerated.set)
 	f.Func("access-log", "a folder of access log files; again for each node", func(s string) error {
@@ -45,15 +46,12 @@ func (c *cli) usageReconcile(ctx context.Context, args []string) error {
 	if _, err := f.parse(args, 0); err != nil {
 		return err
 	}
-	if cfg.From.IsZero() {
-		cfg.From = cfg.To.Add(-24 * time.Hour)
-	}
 	o, err := c.operator(ctx)
 	if err != nil {
 		return err
 	}
 	defer o.close()
-	cfg.Pool, cfg.Store = o.pool, o.store
+	cfg := reconcile.Config{Pool: o.pool, Store: o.store, From: q.From, To: q.To, Logs: logs}
 	if cfg.Account, err = o.accountID(ctx, *account); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/jobs"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy"
@@ -74,6 +75,7 @@ type node struct {
 	meter     *metering.Meter
 	accessLog *accesslog.Log // nil: none
 	delivery  *accesslog.Delivery
+	limiter   *limits.Limiter
 	gateway   *proxy.Server
 	jobs      *jobs.Runner
 	admin     *http.Server
@@ -151,6 +153,11 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 	}); err != nil {
 		return err
 	}
+	if n.limiter, err = limits.New(limits.Config{
+		Pool: pool, Epoch: n.meter.Epoch(), Stored: stored, Logger: n.log, Metrics: n.registry,
+	}); err != nil {
+		return err
+	}
 	if err := n.openAccessLog(); err != nil {
 		return err
 	}
@@ -159,7 +166,7 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 		return err
 	}
 	gateway := proxy.Config{
-		Directory: n.directory, Meter: n.meter, Logger: n.log, Metrics: n.registry, Region: cfg.Region, Node: cfg.Node,
+		Directory: n.directory, Meter: n.meter, Limiter: n.limiter, Logger: n.log, Metrics: n.registry, Region: cfg.Region, Node: cfg.Node,
 		Hosts: cfg.Hosts, TenantDomain: cfg.TenantDomain, TrustedProxies: proxies,
 		Limits: proxy.Limits{Connections: cfg.MaxConnections},
 	}
@@ -179,8 +186,8 @@ func (n *node) periodic(pool *pgxpool.Pool, keyring *secret.Keyring) ([]jobs.Per
 	}
 	sealer := metering.NewSealer(pool, keyring, n.registry)
 	return []jobs.Periodic{
-		{Kind: "usage_seal", Every: time.Minute, Timeout: 10 * time.Minute, Work: sealer.Seal},
 		sampleStorage(inventory),
+		{Kind: "usage_seal", Every: time.Minute, Timeout: 10 * time.Minute, Work: sealer.Seal},
 	}, nil
 }
 
@@ -199,9 +206,13 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 	if err := n.listen(); err != nil {
 		return err
 	}
+	limited, stopLimiter := context.WithCancel(background)
+	defer stopLimiter()
+	var limiting sync.WaitGroup
 	if n.gateway != nil {
 		launch("directory", func() error { return n.directory.Run(background) })
 		launch("metering", func() error { return n.meter.Run(background) })
+		limiting.Go(func() { n.limiter.Run(limited) })
 	}
 	if n.accessLog != nil {
 		launch("access log", func() error { return n.accessLog.Run(background) })
@@ -244,6 +255,8 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 			n.log.Warn("requests were cut", "error", serr)
 		}
 	}
+	stopLimiter() // other nodes may use what is given back, before this one's figures are final
+	limiting.Wait()
 	stopBackground() // the meter flushes a last time
 	if n.admin != nil {
 		_ = n.admin.Close()

@@ -115,6 +115,23 @@ $$;
 
 ALTER FUNCTION public.notify_bucket_logging() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.notify_limits() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+	r record := coalesce(NEW, OLD);
+BEGIN
+	IF TG_TABLE_NAME = 'account_limits' THEN
+		PERFORM pg_notify('primecloud', 'account:' || r.account_id);
+	ELSE
+		PERFORM pg_notify('primecloud', 'key:' || k.key_id) FROM access_keys k WHERE k.id = r.key_id;
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION public.notify_limits() OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.notify_tenancy() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -216,6 +233,35 @@ ALTER TABLE ONLY public.access_keys FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.access_keys OWNER TO primecloud_owner;
 
+CREATE TABLE public.account_limits (
+    account_id uuid NOT NULL,
+    requests_per_second bigint,
+    upload_rate bigint,
+    download_rate bigint,
+    concurrent bigint,
+    storage_budget bigint,
+    egress_budget bigint,
+    requests_budget bigint,
+    spend_budget bigint,
+    storage_soft boolean DEFAULT false NOT NULL,
+    egress_soft boolean DEFAULT false NOT NULL,
+    requests_soft boolean DEFAULT false NOT NULL,
+    spend_soft boolean DEFAULT false NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT account_limits_concurrent_check CHECK ((concurrent > 0)),
+    CONSTRAINT account_limits_download_rate_check CHECK ((download_rate > 0)),
+    CONSTRAINT account_limits_egress_budget_check CHECK ((egress_budget >= 0)),
+    CONSTRAINT account_limits_requests_budget_check CHECK ((requests_budget >= 0)),
+    CONSTRAINT account_limits_requests_per_second_check CHECK ((requests_per_second > 0)),
+    CONSTRAINT account_limits_spend_budget_check CHECK ((spend_budget >= 0)),
+    CONSTRAINT account_limits_storage_budget_check CHECK ((storage_budget >= 0)),
+    CONSTRAINT account_limits_upload_rate_check CHECK ((upload_rate > 0))
+);
+
+ALTER TABLE ONLY public.account_limits FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.account_limits OWNER TO primecloud_owner;
+
 CREATE TABLE public.accounts (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -285,6 +331,26 @@ ALTER TABLE ONLY public.buckets FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.buckets OWNER TO primecloud_owner;
 
+CREATE TABLE public.budget_leases (
+    account_id uuid NOT NULL,
+    key_id uuid NOT NULL,
+    budget text NOT NULL,
+    period timestamp with time zone NOT NULL,
+    epoch uuid NOT NULL,
+    granted bigint DEFAULT 0 NOT NULL,
+    used bigint DEFAULT 0 NOT NULL,
+    ledger bigint DEFAULT 0 NOT NULL,
+    final boolean DEFAULT false NOT NULL,
+    read_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    renewed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT budget_leases_budget_check CHECK ((budget = ANY (ARRAY['storage'::text, 'egress'::text, 'requests'::text, 'spend'::text]))),
+    CONSTRAINT budget_leases_granted_check CHECK ((granted >= 0))
+);
+
+ALTER TABLE ONLY public.budget_leases FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.budget_leases OWNER TO primecloud_owner;
+
 CREATE TABLE public.deleted_buckets (
     id uuid NOT NULL,
     account_id uuid NOT NULL,
@@ -308,6 +374,73 @@ CREATE TABLE public.domains (
 ALTER TABLE ONLY public.domains FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.domains OWNER TO primecloud_owner;
+
+CREATE TABLE public.key_limits (
+    key_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    requests_per_second bigint,
+    upload_rate bigint,
+    download_rate bigint,
+    concurrent bigint,
+    egress_budget bigint,
+    requests_budget bigint,
+    spend_budget bigint,
+    egress_soft boolean DEFAULT false NOT NULL,
+    requests_soft boolean DEFAULT false NOT NULL,
+    spend_soft boolean DEFAULT false NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT key_limits_concurrent_check CHECK ((concurrent > 0)),
+    CONSTRAINT key_limits_download_rate_check CHECK ((download_rate > 0)),
+    CONSTRAINT key_limits_egress_budget_check CHECK ((egress_budget >= 0)),
+    CONSTRAINT key_limits_requests_budget_check CHECK ((requests_budget >= 0)),
+    CONSTRAINT key_limits_requests_per_second_check CHECK ((requests_per_second > 0)),
+    CONSTRAINT key_limits_spend_budget_check CHECK ((spend_budget >= 0)),
+    CONSTRAINT key_limits_upload_rate_check CHECK ((upload_rate > 0))
+);
+
+ALTER TABLE ONLY public.key_limits FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.key_limits OWNER TO primecloud_owner;
+
+CREATE TABLE public.limit_events (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    account_id uuid NOT NULL,
+    key_id uuid NOT NULL,
+    budget text NOT NULL,
+    month timestamp with time zone NOT NULL,
+    threshold smallint NOT NULL,
+    used bigint NOT NULL,
+    budgeted bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT limit_events_budget_check CHECK ((budget = ANY (ARRAY['storage'::text, 'egress'::text, 'requests'::text, 'spend'::text]))),
+    CONSTRAINT limit_events_threshold_check CHECK ((threshold = ANY (ARRAY[50, 80, 95, 100])))
+);
+
+ALTER TABLE ONLY public.limit_events FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.limit_events OWNER TO primecloud_owner;
+
+CREATE TABLE public.rate_cards (
+    id uuid NOT NULL,
+    account_id uuid,
+    valid_from timestamp with time zone NOT NULL,
+    currency text NOT NULL,
+    egress_gb bigint NOT NULL,
+    ingress_gb bigint NOT NULL,
+    thousand_a bigint NOT NULL,
+    thousand_b bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT rate_cards_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT rate_cards_egress_gb_check CHECK ((egress_gb >= 0)),
+    CONSTRAINT rate_cards_ingress_gb_check CHECK ((ingress_gb >= 0)),
+    CONSTRAINT rate_cards_thousand_a_check CHECK ((thousand_a >= 0)),
+    CONSTRAINT rate_cards_thousand_b_check CHECK ((thousand_b >= 0)),
+    CONSTRAINT rate_cards_valid_from_check CHECK ((valid_from = date_trunc('hour'::text, valid_from, 'UTC'::text)))
+);
+
+ALTER TABLE ONLY public.rate_cards FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.rate_cards OWNER TO primecloud_owner;
 
 CREATE TABLE public.river_job (
     id bigint NOT NULL,
@@ -613,6 +746,9 @@ ALTER TABLE ONLY public.access_keys
 ALTER TABLE ONLY public.access_keys
     ADD CONSTRAINT access_keys_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.account_limits
+    ADD CONSTRAINT account_limits_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_canonical_id_key UNIQUE (canonical_id);
 
@@ -640,11 +776,29 @@ ALTER TABLE ONLY public.buckets
 ALTER TABLE ONLY public.buckets
     ADD CONSTRAINT buckets_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.budget_leases
+    ADD CONSTRAINT budget_leases_pkey PRIMARY KEY (account_id, key_id, budget, period, epoch);
+
 ALTER TABLE ONLY public.deleted_buckets
     ADD CONSTRAINT deleted_buckets_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.domains
     ADD CONSTRAINT domains_pkey PRIMARY KEY (host, account_id);
+
+ALTER TABLE ONLY public.key_limits
+    ADD CONSTRAINT key_limits_pkey PRIMARY KEY (key_id);
+
+ALTER TABLE ONLY public.limit_events
+    ADD CONSTRAINT limit_events_account_id_key_id_budget_month_threshold_key UNIQUE (account_id, key_id, budget, month, threshold);
+
+ALTER TABLE ONLY public.limit_events
+    ADD CONSTRAINT limit_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.rate_cards
+    ADD CONSTRAINT rate_cards_account_id_valid_from_key UNIQUE NULLS NOT DISTINCT (account_id, valid_from);
+
+ALTER TABLE ONLY public.rate_cards
+    ADD CONSTRAINT rate_cards_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.river_job
     ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
@@ -696,6 +850,8 @@ CREATE INDEX access_keys_account ON public.access_keys USING btree (account_id, 
 CREATE UNIQUE INDEX backends_one_default ON public.backends USING btree (is_default) WHERE is_default;
 
 CREATE INDEX buckets_unsettled ON public.buckets USING btree (updated_at) WHERE (state <> 'active'::text);
+
+CREATE INDEX budget_leases_period ON public.budget_leases USING btree (period);
 
 CREATE INDEX deleted_buckets_account ON public.deleted_buckets USING btree (account_id);
 
@@ -751,6 +907,8 @@ CREATE TRIGGER keep_seals BEFORE DELETE OR UPDATE OR TRUNCATE ON public.usage_se
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.access_keys FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
+CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.account_limits FOR EACH ROW EXECUTE FUNCTION public.notify_limits();
+
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.backends FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
@@ -761,6 +919,8 @@ CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.buckets FOR EAC
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.domains FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
+CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.key_limits FOR EACH ROW EXECUTE FUNCTION public.notify_limits();
+
 CREATE TRIGGER remember_deleted AFTER DELETE ON public.buckets FOR EACH ROW WHEN ((old.state <> 'creating'::text)) EXECUTE FUNCTION public.remember_deleted_bucket();
 
 ALTER TABLE ONLY public.access_keys
@@ -768,6 +928,9 @@ ALTER TABLE ONLY public.access_keys
 
 ALTER TABLE ONLY public.access_keys
     ADD CONSTRAINT access_keys_account_id_successor_id_fkey FOREIGN KEY (account_id, successor_id) REFERENCES public.access_keys(account_id, id);
+
+ALTER TABLE ONLY public.account_limits
+    ADD CONSTRAINT account_limits_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_backend_id_fkey FOREIGN KEY (backend_id) REFERENCES public.backends(id);
@@ -784,6 +947,12 @@ ALTER TABLE ONLY public.buckets
 ALTER TABLE ONLY public.domains
     ADD CONSTRAINT domains_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.key_limits
+    ADD CONSTRAINT key_limits_account_id_key_id_fkey FOREIGN KEY (account_id, key_id) REFERENCES public.access_keys(account_id, id);
+
+ALTER TABLE ONLY public.rate_cards
+    ADD CONSTRAINT rate_cards_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
 ALTER TABLE ONLY public.storage_listings
     ADD CONSTRAINT storage_listings_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
 
@@ -792,11 +961,15 @@ ALTER TABLE ONLY public.storage_uploads
 
 ALTER TABLE public.access_keys ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.account_limits ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.bucket_logging ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.buckets ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.budget_leases ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.deleted_buckets ENABLE ROW LEVEL SECURITY;
 
@@ -806,17 +979,33 @@ CREATE POLICY gateway_all ON public.bucket_logging TO primecloud_gateway USING (
 
 CREATE POLICY gateway_all ON public.buckets TO primecloud_gateway USING (true) WITH CHECK (true);
 
+CREATE POLICY gateway_all ON public.budget_leases TO primecloud_gateway USING (true) WITH CHECK (true);
+
+CREATE POLICY gateway_all ON public.limit_events TO primecloud_gateway USING (true) WITH CHECK (true);
+
 CREATE POLICY gateway_all ON public.usage_adjustments TO primecloud_gateway USING (true) WITH CHECK (true);
 
 CREATE POLICY gateway_all ON public.usage_readings TO primecloud_gateway USING (true) WITH CHECK (true);
 
 CREATE POLICY gateway_reads ON public.access_keys FOR SELECT TO primecloud_gateway USING (true);
 
+CREATE POLICY gateway_reads ON public.account_limits FOR SELECT TO primecloud_gateway USING (true);
+
 CREATE POLICY gateway_reads ON public.accounts FOR SELECT TO primecloud_gateway USING (true);
 
 CREATE POLICY gateway_reads ON public.domains FOR SELECT TO primecloud_gateway USING (true);
 
+CREATE POLICY gateway_reads ON public.key_limits FOR SELECT TO primecloud_gateway USING (true);
+
+CREATE POLICY gateway_reads ON public.rate_cards FOR SELECT TO primecloud_gateway USING (true);
+
+ALTER TABLE public.key_limits ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.limit_events ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY owner_all ON public.access_keys TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.account_limits TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.accounts TO primecloud_owner USING (true) WITH CHECK (true);
 
@@ -824,9 +1013,17 @@ CREATE POLICY owner_all ON public.bucket_logging TO primecloud_owner USING (true
 
 CREATE POLICY owner_all ON public.buckets TO primecloud_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner_all ON public.budget_leases TO primecloud_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner_all ON public.deleted_buckets TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.domains TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.key_limits TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.limit_events TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.rate_cards TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.storage_gaps TO primecloud_owner USING (true) WITH CHECK (true);
 
@@ -838,6 +1035,8 @@ CREATE POLICY owner_all ON public.usage_readings TO primecloud_owner USING (true
 
 CREATE POLICY portal_own ON public.access_keys TO primecloud_portal USING ((account_id = public.current_account())) WITH CHECK ((account_id = public.current_account()));
 
+CREATE POLICY portal_own ON public.account_limits FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
 CREATE POLICY portal_own ON public.accounts FOR SELECT TO primecloud_portal USING ((id = public.current_account()));
 
 CREATE POLICY portal_own ON public.bucket_logging FOR SELECT TO primecloud_portal USING ((EXISTS ( SELECT
@@ -846,9 +1045,17 @@ CREATE POLICY portal_own ON public.bucket_logging FOR SELECT TO primecloud_porta
 
 CREATE POLICY portal_own ON public.buckets FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
+CREATE POLICY portal_own ON public.budget_leases FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
 CREATE POLICY portal_own ON public.deleted_buckets FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
 CREATE POLICY portal_own ON public.domains TO primecloud_portal USING ((account_id = public.current_account())) WITH CHECK ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.key_limits TO primecloud_portal USING ((account_id = public.current_account())) WITH CHECK ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.limit_events FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.rate_cards FOR SELECT TO primecloud_portal USING (((account_id IS NULL) OR (account_id = public.current_account())));
 
 CREATE POLICY portal_own ON public.storage_gaps FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
@@ -857,6 +1064,8 @@ CREATE POLICY portal_own ON public.storage_samples FOR SELECT TO primecloud_port
 CREATE POLICY portal_own ON public.usage_adjustments FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
 CREATE POLICY portal_own ON public.usage_readings FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
+ALTER TABLE public.rate_cards ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.storage_gaps ENABLE ROW LEVEL SECURITY;
 
@@ -872,6 +1081,8 @@ CREATE POLICY worker_all ON public.storage_samples TO primecloud_worker USING (t
 
 CREATE POLICY worker_proves ON public.domains FOR UPDATE TO primecloud_worker USING (true);
 
+CREATE POLICY worker_reads ON public.account_limits FOR SELECT TO primecloud_worker USING (true);
+
 CREATE POLICY worker_reads ON public.accounts FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.bucket_logging FOR SELECT TO primecloud_worker USING (true);
@@ -881,6 +1092,8 @@ CREATE POLICY worker_reads ON public.buckets FOR SELECT TO primecloud_worker USI
 CREATE POLICY worker_reads ON public.deleted_buckets FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.domains FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.limit_events FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.usage_adjustments FOR SELECT TO primecloud_worker USING (true);
 
@@ -926,6 +1139,10 @@ GRANT SELECT(successor_id),UPDATE(successor_id) ON TABLE public.access_keys TO p
 
 GRANT SELECT(created_at) ON TABLE public.access_keys TO primecloud_portal;
 
+GRANT SELECT ON TABLE public.account_limits TO primecloud_gateway;
+GRANT SELECT ON TABLE public.account_limits TO primecloud_portal;
+GRANT SELECT ON TABLE public.account_limits TO primecloud_worker;
+
 GRANT SELECT ON TABLE public.accounts TO primecloud_gateway;
 GRANT SELECT ON TABLE public.accounts TO primecloud_portal;
 GRANT SELECT ON TABLE public.accounts TO primecloud_worker;
@@ -951,6 +1168,21 @@ GRANT UPDATE(state) ON TABLE public.buckets TO primecloud_gateway;
 
 GRANT UPDATE(updated_at) ON TABLE public.buckets TO primecloud_gateway;
 
+GRANT SELECT,INSERT,DELETE ON TABLE public.budget_leases TO primecloud_gateway;
+GRANT SELECT ON TABLE public.budget_leases TO primecloud_portal;
+
+GRANT UPDATE(granted) ON TABLE public.budget_leases TO primecloud_gateway;
+
+GRANT UPDATE(used) ON TABLE public.budget_leases TO primecloud_gateway;
+
+GRANT UPDATE(ledger) ON TABLE public.budget_leases TO primecloud_gateway;
+
+GRANT UPDATE(final) ON TABLE public.budget_leases TO primecloud_gateway;
+
+GRANT UPDATE(read_at) ON TABLE public.budget_leases TO primecloud_gateway;
+
+GRANT UPDATE(renewed_at) ON TABLE public.budget_leases TO primecloud_gateway;
+
 GRANT SELECT ON TABLE public.deleted_buckets TO primecloud_worker;
 GRANT SELECT ON TABLE public.deleted_buckets TO primecloud_portal;
 
@@ -963,6 +1195,16 @@ GRANT INSERT(host) ON TABLE public.domains TO primecloud_portal;
 GRANT INSERT(account_id) ON TABLE public.domains TO primecloud_portal;
 
 GRANT UPDATE(verified) ON TABLE public.domains TO primecloud_worker;
+
+GRANT SELECT ON TABLE public.key_limits TO primecloud_gateway;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.key_limits TO primecloud_portal;
+
+GRANT SELECT,INSERT ON TABLE public.limit_events TO primecloud_gateway;
+GRANT SELECT ON TABLE public.limit_events TO primecloud_portal;
+GRANT SELECT ON TABLE public.limit_events TO primecloud_worker;
+
+GRANT SELECT ON TABLE public.rate_cards TO primecloud_gateway;
+GRANT SELECT ON TABLE public.rate_cards TO primecloud_portal;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_job TO primecloud_worker;
 
