@@ -36,11 +36,11 @@ type lives struct {
 
 // whole returns the hours that a bucket was there for and that are over.
 func (q Query) whole(l tenancy.Life, now time.Time) (first, last time.Time) {
-	to := until(q.To)
+	from, to := q.bounds()
 	if l.DeletedAt.Year() > 1 {
 		now = l.DeletedAt
 	}
-	first = later(l.CreatedAt, q.From).UTC()
+	first = later(l.CreatedAt, from).UTC()
 	if t := first.Truncate(time.Hour); t.Before(first) {
 		first = t.Add(time.Hour)
 	}
@@ -83,12 +83,13 @@ func SumStorage(ctx context.Context, q pg.Querier, query Query, now time.Time) (
 	if err != nil {
 		return nil, err
 	}
+	from, to := query.bounds()
 	rows, err := q.Query(ctx, `SELECT s.account_id, `+map[Group]string{ByBucket: "s.bucket_id::text", ByHour: groupColumns[ByHour]}[query.By]+`,
 			sum(s.current_bytes)::text, sum(s.noncurrent_bytes)::text, sum(s.incomplete_bytes)::text,
 			count(*), count(*) FILTER (WHERE s.hour >= l.first AND s.hour < l.last)
 		FROM storage_samples s LEFT JOIN unnest($4::uuid[], $5::timestamptz[], $6::timestamptz[]) AS l (bucket_id, first, last) USING (bucket_id)
 		WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR s.account_id = $1) AND s.hour >= $2 AND s.hour < $3
-		GROUP BY 1, 2`, query.Account, query.From, until(query.To), l.ids, l.first, l.last)
+		GROUP BY 1, 2`, query.Account, from, to, l.ids, l.first, l.last)
 	if err != nil {
 		return nil, err
 	}

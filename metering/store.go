@@ -202,8 +202,9 @@ type Cell struct {
 // Cells yields the rows that a query selects, whatever its By, in no order.
 func Cells(ctx context.Context, q pg.Querier, query Query) iter.Seq2[Cell, error] {
 	return func(yield func(Cell, error) bool) {
+		from, to := query.bounds()
 		rows, err := q.Query(ctx, `SELECT account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes
-			FROM usage_hourly WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND hour >= $2 AND hour < $3`, query.Account, query.From, until(query.To))
+			FROM usage_hourly WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND hour >= $2 AND hour < $3`, query.Account, from, to)
 		if err != nil {
 			yield(Cell{}, err)
 			return

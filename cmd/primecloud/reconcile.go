@@ -35,12 +35,13 @@ func (c *cli) usageReconcile(ctx context.Context, args []string) error {
 	present := time.Now().UTC().Truncate(time.Hour)
 	q := metering.Query{From: present.Add(-24 * time.Hour), To: present}
 	var tolerated tolerance
+	var logs []string
 	account := f.String("account", "", "only this one")
 	f.hours(&q.From, &q.To) // of the last day, unless they are given
 	noListing := f.Bool("no-listing", false, "do not ask the backends")
 	f.Func("tolerance", "bytes, or percent of the ledger's as 0.1%, that may stay unexplained (none)", tolerated.set)
 	f.Func("access-log", "a folder of access log files; again for each node", func(s string) error {
-		cfg.Logs = append(cfg.Logs, s)
+		logs = append(logs, s)
 		return nil
 	})
 	if _, err := f.parse(args, 0); err != nil {

@@ -248,7 +248,7 @@ const (
 // sampleStorage measures once an hour. It is due more often, so that buckets
 // that are new or failed get their sample within the hour.
 func sampleStorage(inventory *metering.Inventory) jobs.Periodic {
-	return jobs.Periodic{Kind: "storage_sample", Every: sampleEvery, Timeout: sampleJob, Work: func(ctx context.Context) error {
+	return jobs.Periodic{Kind: "sample_storage", Every: sampleEvery, Timeout: sampleJob, Work: func(ctx context.Context) error {
 		run, cancel := context.WithTimeout(ctx, sampleRun)
 		defer cancel()
 		_, err := inventory.SampleDue(run)
