@@ -144,7 +144,7 @@ func (c *cli) usageSample(ctx context.Context, args []string) error {
 	err = o.eachBucket(ctx, *account, *bucket, func(b *tenancy.Bucket) error {
 		row := sampleRow{Account: named(b.AccountID.String()), Bucket: b.Name}
 		cells := make([]string, len(storedColumns))
-		sample, err := inventory.Sample(ctx, b)
+		sample, err := sampleNow(ctx, inventory, b)
 		switch {
 		case errors.Is(err, tenancy.ErrBucketUnknown): // deleted at this moment
 			return nil
@@ -165,6 +165,25 @@ func (c *cli) usageSample(ctx context.Context, args []string) error {
 		return errors.Join(err, errNotMeasured)
 	}
 	return err
+}
+
+// sampleNow waits while another process measures the bucket, for a minute: what
+// was written before the command is to be in its sample.
+func sampleNow(ctx context.Context, inventory *metering.Inventory, b *tenancy.Bucket) (*metering.Sample, error) {
+	patience := time.After(time.Minute)
+	for {
+		sample, err := inventory.Sample(ctx, b)
+		if !errors.Is(err, metering.ErrListed) {
+			return sample, err
+		}
+		select {
+		case <-patience:
+			return nil, err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // eachBucket calls f for an account's bucket, for all of an account, or for all.

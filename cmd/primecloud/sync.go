@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -189,7 +188,7 @@ func (s *syncing) compare(ctx context.Context, o tenancy.Owner, exists bool) err
 	row.Finding, row.Difference = syncSize, &difference
 	row.ToDo = "`usage sample`, or wait for the next hour: it was written to or deleted from since the last sample"
 	if s.repair {
-		if _, err := s.inventory.Sample(ctx, &o.Bucket); err != nil && !errors.Is(err, metering.ErrListed) {
+		if _, err := sampleNow(ctx, s.inventory, &o.Bucket); err != nil {
 			return err
 		}
 		row.ToDo, row.Repaired = "measured anew", true
