@@ -1,14 +1,12 @@
 package proxy_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -166,8 +164,7 @@ func TestBucketLogging_delivered(t *testing.T) {
 	if n := strings.Count(text, "\n"); n != 6 {
 		t.Errorf("%d lines, want 6:\n%s", n, text)
 	}
-	var api smithy.APIError
-	if _, err := tn.s3().GetBucketLogging(ctx, &s3.GetBucketLoggingInput{Bucket: aws.String("missing")}); !errors.As(err, &api) || api.ErrorCode() != "NoSuchBucket" {
+	if _, err := tn.s3().GetBucketLogging(ctx, &s3.GetBucketLoggingInput{Bucket: aws.String("missing")}); err == nil || !strings.Contains(err.Error(), "NoSuchBucket") {
 		t.Errorf("a missing bucket: %v", err)
 	}
 }
