@@ -37,6 +37,9 @@ var expected = map[string]string{
 	"policy status":                   "MinIO omits the XML name space",
 	"get accelerate":                  "AWS's name space",
 	"get logging":                     "AWS's name space",
+	"put logging":                     "MinIO does not deliver access logs",
+	"get logging on":                  "MinIO does not deliver access logs",
+	"put logging off":                 "MinIO does not deliver access logs",
 	"get ownership controls":          "AWS: BucketOwnerEnforced; MinIO does not know the sub-resource",
 	"put canned public acl":           "MinIO answers 200 and changes nothing",
 	"put website redirect":            "MinIO accepts and drops the header",
@@ -326,6 +329,9 @@ func script() []step {
 	for _, name := range []string{"acl", "cors", "website", "logging", "notification", "replication", "accelerate", "requestPayment"} {
 		add("get "+strings.ToLower(strings.ReplaceAll(name, "P", " p")), "GET", "/{a}", query(name, ""), nil, "")
 	}
+	add("put logging", "PUT", "/{a}", query("logging", ""), xml(), `<BucketLoggingStatus><LoggingEnabled><TargetBucket>{b}</TargetBucket><TargetPrefix>log/</TargetPrefix></LoggingEnabled></BucketLoggingStatus>`)
+	add("get logging on", "GET", "/{a}", query("logging", ""), nil, "")
+	add("put logging off", "PUT", "/{a}", query("logging", ""), xml(), `<BucketLoggingStatus/>`)
 	add("get ownership controls", "GET", "/{a}", query("ownershipControls", ""), nil, "")
 	add("get object acl", "GET", "/{a}/plain", query("acl", ""), nil, "")
 	add("put canned public acl", "PUT", "/{a}/x", nil, headers("x-amz-acl", "public-read"), "x")

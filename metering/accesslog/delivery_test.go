@@ -476,7 +476,7 @@ func logForEver(dir string) error {
 	if err != nil || len(list) == 0 {
 		return fmt.Errorf("%d buckets, %w", len(list), err)
 	}
-	l, err := accesslog.Open(accesslog.Config{Dir: dir, RotateSize: 20 << 10})
+	l, err := accesslog.Open(accesslog.Config{Dir: dir, RotateSize: 50 << 10})
 	if err != nil {
 		return err
 	}
@@ -491,8 +491,8 @@ func logForEver(dir string) error {
 		}
 	}()
 	b := list[0]
-	for {
-		r := record(int(rand.Uint32()))
+	for range time.Tick(3 * time.Millisecond) { // not faster than it can deliver
+		r := typical()
 		r.RequestID = accesslog.Text(fmt.Sprintf("%016X", rand.Uint64()))
 		r.Time, r.BucketID = time.Now().Add(time.Second), b.ID
 		l.Add(r)
@@ -500,6 +500,7 @@ func logForEver(dir string) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // A node that is killed at random moments, again and again, delivers each line
@@ -518,7 +519,7 @@ func TestDelivery_kill(t *testing.T) {
 	if err := os.WriteFile(keyring, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for range 12 {
+	for range 8 {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), "ACCESSLOG_CRASH_DIR="+dir, "ACCESSLOG_CRASH_KEYRING="+keyring, "ACCESSLOG_CRASH_URL="+f.db.URL(pg.RoleGateway))
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

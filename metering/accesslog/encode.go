@@ -109,7 +109,7 @@ func appendText[T []byte | Text | string](dst []byte, s T) []byte {
 			continue
 		}
 		dst = append(dst, s[from:i]...)
-		width := 1
+		var width int
 		dst, width = appendEscaped(dst, []byte(s[i:min(len(s), i+utf8.UTFMax)]))
 		i += width
 		from = i
