@@ -186,7 +186,8 @@ func (l *Lab) Versity(ctx context.Context, behind *Server) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("versitygw: %w: %w", ErrNotInstalled, err)
 	}
-	s := &Server{Name: "versitygw", AccessKey: "versity", SecretKey: "versity-versity"}
+	s := &Server{Name: "versitygw"}
+	s.AccessKey, s.SecretKey = "versity", "only on this machine, for a while"
 	if err := freeAddrs(&s.Addr); err != nil {
 		return nil, err
 	}
