@@ -4,7 +4,18 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
 )
+
+// SealUntil seals every hour that is over before until, whatever the nodes say.
+func SealUntil(ctx context.Context, q pg.Querier, keys Keys, until time.Time) (sealed int, err error) {
+	for ; ; sealed++ {
+		if done, err := sealNext(ctx, q, keys, until); err != nil || !done {
+			return sealed, err
+		}
+	}
+}
 
 // Tick moves the hour on as Run does.
 func (m *Meter) Tick() { m.tick() }
@@ -73,4 +84,19 @@ func EpochOf(path string) (string, error) {
 		return "", err
 	}
 	return l.epoch.String(), nil
+}
+
+// Sync writes the journal to the disk, as Run does every SyncInterval.
+func (m *Meter) Sync() error { return m.journal.sync() }
+
+// Path is the journal's file.
+func (m *Meter) Path() string { return m.journal.path() }
+
+// Crash lets go of the journal as a killed process does: nothing is written,
+// and the folder is free. What is counted afterwards is nobody's.
+func (m *Meter) Crash() {
+	_ = m.journal.lock.Close()
+	if m.journal.file != nil {
+		_ = m.journal.file.Close()
+	}
 }

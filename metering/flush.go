@@ -32,6 +32,7 @@ func (m *Meter) flushAll(ctx context.Context) error {
 	if err := m.takeOver(ctx); err != nil {
 		return err
 	}
+	m.journal.begin()
 	dirty, readings := m.dirty()
 	for from := 0; from < len(dirty); from += batch {
 		to := min(from+batch, len(dirty))
@@ -49,7 +50,7 @@ func (m *Meter) flushAll(ctx context.Context) error {
 		m.cfg.Logger.Error("the usage journal has no room; usage is kept in memory and no period becomes final", "cells", n, "error", m.journal.reason())
 		watermark = time.Time{}
 	}
-	if err := m.report(ctx, m.journal.epoch, watermark, false); err != nil {
+	if err := m.report(ctx, watermark, false); err != nil {
 		return err
 	}
 	if !watermark.IsZero() {
@@ -65,10 +66,30 @@ func (m *Meter) write(ctx context.Context, epoch tenancy.ID, readings []reading)
 	return write(ctx, m.cfg.Pool, epoch, readings)
 }
 
-func (m *Meter) report(ctx context.Context, epoch tenancy.ID, watermark time.Time, over bool) error {
+// report says how far this process's epoch has got, and raises the alarm when
+// another process counts in it: a copy of this machine's disk has another
+// writer, one of its memory is told by a watermark that was not sent from here.
+func (m *Meter) report(ctx context.Context, watermark time.Time, over bool) error {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout)
 	defer cancel()
-	return report(ctx, m.cfg.Pool, epoch, m.cfg.Node, watermark, over)
+	if watermark.After(m.sent) {
+		m.sent = watermark
+	}
+	p := progress{epoch: m.journal.epoch, node: m.cfg.Node, watermark: watermark, over: over, writer: m.writer}
+	flushed, contested, err := report(ctx, m.cfg.Pool, p)
+	if err == nil && !contested && flushed.After(m.sent) {
+		p.contested = true
+		_, contested, err = report(ctx, m.cfg.Pool, p)
+	}
+	if err != nil {
+		return err
+	}
+	if contested {
+		m.metrics.contested.Set(1)
+		m.cfg.Logger.Error("another process writes the usage of this one: was the machine or its disk copied? No period becomes final; restart both and then retire the epoch",
+			"epoch", m.journal.epoch)
+	}
+	return nil
 }
 
 // takeOver writes what earlier processes counted and ends their journals.

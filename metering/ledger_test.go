@@ -110,7 +110,9 @@ func add(tally *metering.Tally, counter int, n int64) {
 
 // TestMeter_AnyInterleaving holds the ledger to a plain sum, whatever comes
 // between counting and writing: failed flushes, lost answers, duplicates that
-// come late, hours that pass while tallies are open.
+// come late (also from a process that is dead), hours that pass while tallies
+// are open, retired cells, crashes, clean ends, the next process on what they
+// left, and hours that are sealed before all of them is written.
 func TestMeter_AnyInterleaving(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(12) {
@@ -123,26 +125,55 @@ func TestMeter_AnyInterleaving(t *testing.T) {
 
 func interleave(t *testing.T, r *rand.Rand) {
 	db := testenv.Postgres(t)
-	c := newClock()
-	m := newMeter(t, db.Pool(t, pg.RoleGateway), c)
+	c, pool, dir := newClock(), db.Pool(t, pg.RoleGateway), t.TempDir()
+	open := func() *metering.Meter {
+		m, err := metering.New(metering.Config{Pool: pool, Dir: dir, Node: "test", Now: c.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	m := open()
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
+	worker, keys := db.Pool(t, pg.RoleWorker), newKeyring(t)
 
 	want := map[row]sums{}
 	var tallies [6]metering.Tally
-	var keys [6]metering.Key
+	var cells [6]metering.Key
 	var again []func(context.Context) error
 	for range 600 {
 		i := r.IntN(len(tallies))
-		switch op := r.IntN(100); {
+		switch op := r.IntN(104); {
+		case op >= 102: // a crash
+			m.Crash()
+			clear(cells[:])
+			for i := range tallies {
+				tallies[i] = metering.Tally{}
+			}
+			m = open()
+		case op >= 100: // an end, clean or with readings that could not be written
+			clear(cells[:])
+			for i := range tallies {
+				tallies[i].End()
+			}
+			if r.IntN(2) == 0 {
+				if err := m.Flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := m.Close(); err != nil {
+				t.Fatal(err)
+			}
+			m = open()
 		case op < 15:
-			keys[i] = randomKey(r)
-			m.Begin(&tallies[i], keys[i])
+			cells[i] = randomKey(r)
+			m.Begin(&tallies[i], cells[i])
 		case op < 20:
-			keys[i].Class = 0
+			cells[i].Class = 0
 			tallies[i].End()
-		case op < 25 && keys[i].Class != 0:
-			keys[i].Class = metering.ClassUnbilled
+		case op < 25 && cells[i].Class != 0:
+			cells[i].Class = metering.ClassUnbilled
 			tallies[i].Reclass(metering.ClassUnbilled)
 		case op < 80:
 			counter, n := r.IntN(5), r.Int64N(1<<20)
@@ -150,7 +181,7 @@ func interleave(t *testing.T, r *rand.Rand) {
 			if counter == 0 {
 				n = 1
 			}
-			if k := (row{keys[i], m.Hour()}); k.Class != 0 && n > 0 {
+			if k := (row{cells[i], m.Hour()}); k.Class != 0 && n > 0 {
 				s := want[k]
 				s[counter] += n
 				want[k] = s
@@ -161,6 +192,10 @@ func interleave(t *testing.T, r *rand.Rand) {
 		case op < 88:
 			c.advance(-time.Duration(r.IntN(10)) * time.Minute) // a clock that is set back
 			m.Tick()
+		case op < 90:
+			if _, err := metering.SealUntil(t.Context(), worker, keys, c.now()); err != nil {
+				t.Fatal(err)
+			}
 		case op < 93:
 			if err := m.Flush(t.Context()); err != nil {
 				t.Fatal(err)
@@ -190,6 +225,9 @@ func interleave(t *testing.T, r *rand.Rand) {
 		}
 	}
 	same(t, stored(t, db.Pool(t, pg.RoleOwner)), want)
+	if v, err := metering.Verify(t.Context(), worker, keys, metering.VerifyQuery{}); err != nil || v.Difference != nil || v.Hours == 0 {
+		t.Errorf("what was sealed: %+v, %+v, %v", v, v.Difference, err)
+	}
 
 	for i := range tallies {
 		tallies[i].End()
@@ -200,6 +238,15 @@ func interleave(t *testing.T, r *rand.Rand) {
 	}
 	if n := m.Cells(); n != 0 {
 		t.Errorf("%d cells of closed hours are kept", n)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if nodes, err := metering.Nodes(t.Context(), pool, false); err != nil || len(nodes) != 0 {
+		t.Errorf("epochs that hold the figures open after the last process's end: %v, %v", nodes, err)
+	}
+	if left := journals(t, dir, ""); len(left) != 0 {
+		t.Errorf("left in the folder: %v", left)
 	}
 }
 

@@ -3,6 +3,7 @@ package metering
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"sync"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // Config configures a Meter. Pool and Dir are required.
@@ -38,12 +41,15 @@ type Meter struct {
 	flush  sync.Mutex // one flush at a time
 	left   []*left    // journals of earlier processes
 	closed bool
+	writer tenancy.ID // of reports: this process
+	sent   time.Time  // the latest watermark that was reported
 
 	metrics metrics
 }
 
 // New locks the journal folder (ErrLocked when another process has it), reads
-// what earlier processes left there and begins a journal. Run writes readings.
+// what earlier processes left there and begins a journal; on a full disk it
+// counts in memory until there is room. Run writes readings.
 func New(cfg Config) (*Meter, error) {
 	if cfg.Pool == nil {
 		return nil, errors.New("metering: Pool is required")
@@ -73,7 +79,7 @@ func New(cfg Config) (*Meter, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Meter{cfg: cfg, journal: j, seed: maphash.MakeSeed(), metrics: newMetrics(cfg.Metrics, &j.degraded)}
+	m := &Meter{cfg: cfg, journal: j, writer: tenancy.NewID(), seed: maphash.MakeSeed(), metrics: newMetrics(cfg.Metrics, &j.degraded)}
 	if m.left, err = j.leftovers(); err != nil {
 		return nil, errors.Join(err, j.close(true))
 	}
@@ -87,6 +93,9 @@ func New(cfg Config) (*Meter, error) {
 	m.tick()
 	return m, nil
 }
+
+// Epoch is what this process's readings are written under.
+func (m *Meter) Epoch() tenancy.ID { return m.journal.epoch }
 
 // Close ends the journal: when all of it is in PostgreSQL it is deleted, else
 // the next process takes it over. Run does it; call it where Run is not used.
@@ -104,9 +113,13 @@ func (m *Meter) Close() error {
 		}
 	}
 	if !confirmed {
-		return m.journal.close(false)
+		err := m.journal.close(false)
+		if n := m.journal.degraded.Load(); n > 0 {
+			err = errors.Join(err, fmt.Errorf("metering: usage in memory is lost, in %d places: %w", n, m.journal.reason()))
+		}
+		return err
 	}
-	err := m.report(context.Background(), m.journal.epoch, time.Time{}, true)
+	err := m.report(context.Background(), time.Time{}, true)
 	return errors.Join(err, m.journal.close(err == nil))
 }
 

@@ -6,6 +6,8 @@
 package metering
 
 import (
+	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +33,20 @@ func (c Class) String() string {
 		return classNames[c]
 	}
 	return "-"
+}
+
+// MarshalText and UnmarshalText make JSON show the class's name.
+func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads what MarshalText writes; "-" is no class.
+func (c *Class) UnmarshalText(text []byte) error {
+	*c = 0
+	if i := slices.Index(classNames[1:], string(text)); i >= 0 {
+		*c = Class(i + 1)
+	} else if string(text) != "-" {
+		return fmt.Errorf("metering: %q is no class", text)
+	}
+	return nil
 }
 
 func (c Class) known() bool { return c >= ClassA && c <= ClassUnbilled }

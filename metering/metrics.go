@@ -12,6 +12,7 @@ type metrics struct {
 	damaged   prometheus.Counter
 	cells     prometheus.Gauge
 	watermark prometheus.Gauge
+	contested prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer, degraded *atomic.Int64) metrics {
@@ -31,10 +32,13 @@ func newMetrics(r prometheus.Registerer, degraded *atomic.Int64) metrics {
 		watermark: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "primecloud_metering_watermark_timestamp_seconds", Help: "What was counted before this moment is in PostgreSQL.",
 		}),
+		contested: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "primecloud_metering_epoch_contested", Help: "1: another process writes this process's usage; somebody has to look.",
+		}),
 	}
 	if r != nil {
-		r.MustRegister(m.flushed, m.failures, m.damaged, m.cells, m.watermark, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "primecloud_metering_journal_degraded_cells", Help: "Cells that found no room in the journal: a kill would lose them.",
+		r.MustRegister(m.flushed, m.failures, m.damaged, m.cells, m.watermark, m.contested, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "primecloud_metering_journal_degraded_cells", Help: "Cells that found no room in the journal, and 1 when there is no journal: a kill would lose what they count.",
 		}, func() float64 { return float64(degraded.Load()) }))
 	}
 	return m

@@ -3,6 +3,7 @@ package metering
 import (
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,9 +12,57 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// write upserts readings in one statement. GREATEST makes it idempotent: a
-// reading that comes late or twice changes nothing.
+// write records what an epoch has counted. It is idempotent: a reading that
+// comes late or twice changes nothing. What is of an hour that is sealed by now
+// becomes an adjustment; the lock is held until the end, so that no hour is
+// sealed meanwhile.
 func write(ctx context.Context, q pg.Querier, epoch tenancy.ID, readings []reading) error {
+	return pg.InTx(ctx, q, func(tx pgx.Tx) error {
+		var open *time.Time
+		if err := tx.QueryRow(ctx, `SELECT usage_open_from()`).Scan(&open); err != nil {
+			return err
+		}
+		if open == nil {
+			return upsert(ctx, tx, epoch, readings)
+		}
+		var late, timely []reading
+		for _, r := range readings {
+			if r.key.hour.time().Before(*open) {
+				late = append(late, r)
+			} else {
+				timely = append(timely, r)
+			}
+		}
+		if len(late) > 0 {
+			if err := adjust(ctx, tx, epoch, *open, late); err != nil {
+				return err
+			}
+		}
+		if len(timely) == 0 {
+			return nil
+		}
+		return upsert(ctx, tx, epoch, timely)
+	})
+}
+
+// upsert keeps the larger total of each counter.
+func upsert(ctx context.Context, q pg.Querier, epoch tenancy.ID, readings []reading) error {
+	_, err := q.Exec(ctx, `INSERT INTO usage_readings AS r
+		(epoch, account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes)
+		SELECT $1, * FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
+		ON CONFLICT (epoch, account_id, bucket_id, key_id, class, hour) DO UPDATE SET
+			requests = greatest(r.requests, excluded.requests),
+			ingress_bytes = greatest(r.ingress_bytes, excluded.ingress_bytes),
+			egress_bytes = greatest(r.egress_bytes, excluded.egress_bytes),
+			declared_ingress_bytes = greatest(r.declared_ingress_bytes, excluded.declared_ingress_bytes),
+			declared_egress_bytes = greatest(r.declared_egress_bytes, excluded.declared_egress_bytes),
+			read_at = now()`,
+		append([]any{epoch}, columns(readings)...)...)
+	return err
+}
+
+// columns are readings as arrays, in the order of the tables' columns.
+func columns(readings []reading) []any {
 	n := len(readings)
 	accounts, buckets, keys := make([]tenancy.ID, n), make([]tenancy.ID, n), make([]tenancy.ID, n)
 	classes, hours := make([]string, n), make([]time.Time, n)
@@ -25,29 +74,37 @@ func write(ctx context.Context, q pg.Querier, epoch tenancy.ID, readings []readi
 		classes[i], hours[i] = k.Class.String(), k.hour.time()
 		requests[i], ingress[i], egress[i], declaredIn[i], declaredOut[i] = t.requests, t.ingress, t.egress, t.declaredIngress, t.declaredEgress
 	}
-	_, err := q.Exec(ctx, `INSERT INTO usage_readings AS r
-		(epoch, account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes)
-		SELECT $1, * FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
-		ON CONFLICT (epoch, account_id, bucket_id, key_id, class, hour) DO UPDATE SET
-			requests = greatest(r.requests, excluded.requests),
-			ingress_bytes = greatest(r.ingress_bytes, excluded.ingress_bytes),
-			egress_bytes = greatest(r.egress_bytes, excluded.egress_bytes),
-			declared_ingress_bytes = greatest(r.declared_ingress_bytes, excluded.declared_ingress_bytes),
-			declared_egress_bytes = greatest(r.declared_egress_bytes, excluded.declared_egress_bytes),
-			read_at = now()`,
-		epoch, accounts, buckets, keys, classes, hours, requests, ingress, egress, declaredIn, declaredOut)
-	return err
+	return []any{accounts, buckets, keys, classes, hours, requests, ingress, egress, declaredIn, declaredOut}
 }
 
-// report says how far an epoch has got: what it counted before watermark is
-// written. The zero time says nothing but that the epoch exists; over, that it
-// will count nothing more.
-func report(ctx context.Context, q pg.Querier, epoch tenancy.ID, node string, watermark time.Time, over bool) error {
-	_, err := q.Exec(ctx, `INSERT INTO usage_nodes AS n (epoch, node, flushed_at, closed_at)
-		VALUES ($1, $2, $3, CASE WHEN $4 THEN now() END)
-		ON CONFLICT (epoch) DO UPDATE SET flushed_at = greatest(n.flushed_at, excluded.flushed_at), closed_at = coalesce(n.closed_at, excluded.closed_at)`,
-		epoch, node, watermark, over)
-	return err
+// progress is what a process says of an epoch.
+type progress struct {
+	epoch tenancy.ID
+	node  string
+	// watermark is the moment before which all is written. The zero time says
+	// nothing but that the epoch exists.
+	watermark time.Time
+	over      bool       // it will count nothing more
+	writer    tenancy.ID // the process
+	takesOver bool       // the epoch is of another process, which is believed to be gone
+	contested bool       // the process has seen that it is not alone
+}
+
+// report stores how far an epoch has got, and returns how far it is. An epoch
+// that another process has written meanwhile is contested: it stays where it is
+// and open, so that nothing becomes final, until somebody retires it.
+func report(ctx context.Context, q pg.Querier, p progress) (flushed time.Time, contested bool, err error) {
+	err = q.QueryRow(ctx, `INSERT INTO usage_nodes AS n (epoch, node, flushed_at, closed_at, writer)
+		VALUES ($1, $2, $3, CASE WHEN $4 THEN now() END, $5)
+		ON CONFLICT (epoch) DO UPDATE SET writer = excluded.writer,
+			contested_at = coalesce(n.contested_at, CASE WHEN $7 OR n.writer <> $5 AND NOT $6 THEN now() END),
+			flushed_at = CASE WHEN n.contested_at IS NOT NULL OR $7 OR n.writer <> $5 AND NOT $6 THEN n.flushed_at
+				ELSE greatest(n.flushed_at, excluded.flushed_at) END,
+			closed_at = CASE WHEN n.contested_at IS NOT NULL THEN n.closed_at WHEN $7 OR n.writer <> $5 AND NOT $6 THEN NULL
+				ELSE coalesce(n.closed_at, excluded.closed_at) END
+		RETURNING flushed_at, contested_at IS NOT NULL`,
+		p.epoch, p.node, p.watermark, p.over, p.writer, p.takesOver, p.contested).Scan(&flushed, &contested)
+	return flushed, contested, err
 }
 
 // Final returns the moment before which every figure is final: each node has
@@ -91,6 +148,8 @@ type Usage struct {
 	Egress          int64
 	DeclaredIngress int64
 	DeclaredEgress  int64
+	// What of these came after their hours were sealed.
+	AdjustedRequests, AdjustedIngress, AdjustedEgress int64
 }
 
 // Query selects usage. A zero Account means all. From and To bound the hours
@@ -101,6 +160,16 @@ type Query struct {
 	By       Group
 }
 
+func (q Query) bounds() (from, to time.Time) { return q.From, until(q.To) }
+
+// until is the end of a range of hours; the zero time is none.
+func until(to time.Time) time.Time {
+	if to.IsZero() {
+		return time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	return to
+}
+
 // Sum returns usage by account and group. Figures of the present hour are
 // provisional: up to FlushInterval old.
 func Sum(ctx context.Context, q pg.Querier, query Query) ([]Usage, error) {
@@ -108,20 +177,53 @@ func Sum(ctx context.Context, q pg.Querier, query Query) ([]Usage, error) {
 	if !ok {
 		return nil, fmt.Errorf("metering: usage cannot be summed by %q; use bucket, key, class or hour", query.By)
 	}
-	to := query.To
-	if to.IsZero() {
-		to = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
-	}
 	rows, err := q.Query(ctx, `SELECT account_id, `+column+`, sum(requests)::bigint, sum(ingress_bytes)::bigint, sum(egress_bytes)::bigint,
-			sum(declared_ingress_bytes)::bigint, sum(declared_egress_bytes)::bigint
+			sum(declared_ingress_bytes)::bigint, sum(declared_egress_bytes)::bigint,
+			sum(adjusted_requests)::bigint, sum(adjusted_ingress_bytes)::bigint, sum(adjusted_egress_bytes)::bigint
 		FROM usage_hourly WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND hour >= $2 AND hour < $3
-		GROUP BY 1, 2 ORDER BY 1, 2`, query.Account, query.From, to)
+		GROUP BY 1, 2 ORDER BY 1, 2`, query.Account, query.From, until(query.To))
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (Usage, error) {
 		var u Usage
-		err := r.Scan(&u.Account, &u.Value, &u.Requests, &u.Ingress, &u.Egress, &u.DeclaredIngress, &u.DeclaredEgress)
+		err := r.Scan(&u.Account, &u.Value, &u.Requests, &u.Ingress, &u.Egress, &u.DeclaredIngress, &u.DeclaredEgress,
+			&u.AdjustedRequests, &u.AdjustedIngress, &u.AdjustedEgress)
 		return u, err
 	})
+}
+
+// Cell is a row of the ledger.
+type Cell struct {
+	Account, Bucket, AccessKey tenancy.ID
+	Counted
+}
+
+// Cells yields the rows that a query selects, whatever its By, in no order.
+func Cells(ctx context.Context, q pg.Querier, query Query) iter.Seq2[Cell, error] {
+	return func(yield func(Cell, error) bool) {
+		from, to := query.bounds()
+		rows, err := q.Query(ctx, `SELECT account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes
+			FROM usage_hourly WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND hour >= $2 AND hour < $3`, query.Account, from, to)
+		if err != nil {
+			yield(Cell{}, err)
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var c Cell
+			var class string
+			err := rows.Scan(&c.Account, &c.Bucket, &c.AccessKey, &class, &c.Hour, &c.Requests, &c.Ingress, &c.Egress, &c.DeclaredIngress, &c.DeclaredEgress)
+			if err == nil {
+				err = c.Class.UnmarshalText([]byte(class))
+			}
+			c.Hour = c.Hour.UTC()
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(Cell{}, err)
+		}
+	}
 }

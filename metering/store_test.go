@@ -95,32 +95,46 @@ func TestSum(t *testing.T) {
 	}
 }
 
+// refused wants PostgreSQL to refuse a statement of a role.
+func refused(t *testing.T, db *testenv.DB, role, sql string) {
+	t.Helper()
+	_, err := db.Pool(t, role).Exec(t.Context(), sql)
+	var e *pgconn.PgError
+	if !errors.As(err, &e) || e.Code != "42501" { // insufficient_privilege
+		t.Errorf("%s: %s: %v", role, sql, err)
+	}
+}
+
 // What each database role may do with the ledger.
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	db := testenv.Postgres(t)
 	fill(t, db)
-	refused := func(t *testing.T, role, sql string) {
-		t.Helper()
-		_, err := db.Pool(t, role).Exec(t.Context(), sql)
-		var e *pgconn.PgError
-		if !errors.As(err, &e) || e.Code != "42501" { // insufficient_privilege
-			t.Errorf("%s: %s: %v", role, sql, err)
-		}
-	}
 	t.Run("nobody deletes, and only the gateway writes", func(t *testing.T) {
 		t.Parallel()
 		for _, role := range []string{pg.RoleGateway, pg.RolePortal, pg.RoleWorker} {
-			refused(t, role, `DELETE FROM usage_readings`)
-			refused(t, role, `TRUNCATE usage_readings`)
-			refused(t, role, `DELETE FROM usage_nodes`)
+			refused(t, db, role, `DELETE FROM usage_readings`)
+			refused(t, db, role, `TRUNCATE usage_readings`)
+			refused(t, db, role, `DELETE FROM usage_nodes`)
 		}
 		for _, role := range []string{pg.RolePortal, pg.RoleWorker} {
-			refused(t, role, `UPDATE usage_readings SET requests = 0`)
-			refused(t, role, `INSERT INTO usage_nodes (epoch, node, flushed_at) VALUES (gen_random_uuid(), '', now())`)
+			refused(t, db, role, `UPDATE usage_readings SET requests = 0`)
+			refused(t, db, role, `INSERT INTO usage_nodes (epoch, node, flushed_at) VALUES (gen_random_uuid(), '', now())`)
 		}
-		refused(t, pg.RoleGateway, `UPDATE usage_readings SET account_id = gen_random_uuid()`)
-		refused(t, pg.RolePortal, `SELECT node FROM usage_nodes`)
+		refused(t, db, pg.RoleGateway, `UPDATE usage_readings SET account_id = gen_random_uuid()`)
+		refused(t, db, pg.RolePortal, `SELECT node FROM usage_nodes`)
+		refused(t, db, pg.RolePortal, `SELECT hash FROM usage_seals`)
+		for _, role := range []string{pg.RoleGateway, pg.RolePortal, pg.RoleWorker} {
+			refused(t, db, role, `DELETE FROM usage_adjustments`)
+			refused(t, db, role, `UPDATE usage_adjustments SET seal_hour = now()`)
+			refused(t, db, role, `UPDATE usage_seals SET rows = 0`)
+			if role != pg.RoleWorker {
+				refused(t, db, role, `INSERT INTO usage_seals (hour) VALUES (now())`)
+			}
+			if role != pg.RoleGateway {
+				refused(t, db, role, `INSERT INTO usage_adjustments (epoch) VALUES (gen_random_uuid())`)
+			}
+		}
 	})
 	t.Run("the portal sees one account", func(t *testing.T) {
 		t.Parallel()
@@ -180,7 +194,7 @@ func TestMeter_SilentNetwork(t *testing.T) {
 	}
 	t.Cleanup(pool.Close)
 	registry := prometheus.NewRegistry()
-	m, err := metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), FlushTimeout: 50 * time.Millisecond, Metrics: registry})
+	m, err := metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), FlushTimeout: 500 * time.Millisecond, Metrics: registry})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,7 @@
 package metering
 
+import "time"
+
 // Tally counts one request. It is embedded in the caller's own, reused
 // structure; one that was not begun counts nothing. Between Begin and End it
 // holds its cell, which moves with the hour: bytes count in the hour in which
@@ -11,6 +13,32 @@ type Tally struct {
 	meter *Meter
 	cell  *cell
 	key   Key
+	parts []Counted // what was counted since Begin, the present cell's last; its memory is reused
+}
+
+// Counted is what one request has added to one cell. A request that outlives
+// an hour, or changes its class, has several.
+type Counted struct {
+	Class           Class     `json:"class"`
+	Hour            time.Time `json:"hour"` // its beginning, UTC
+	Requests        int64     `json:"requests"`
+	Ingress         int64     `json:"ingress_bytes"`
+	Egress          int64     `json:"egress_bytes"`
+	DeclaredIngress int64     `json:"declared_ingress_bytes"`
+	DeclaredEgress  int64     `json:"declared_egress_bytes"`
+}
+
+func (c *Counted) nothing() bool {
+	return c.Requests == 0 && c.Ingress == 0 && c.Egress == 0 && c.DeclaredIngress == 0 && c.DeclaredEgress == 0
+}
+
+// Add adds the numbers of another part.
+func (c *Counted) Add(other *Counted) {
+	c.Requests += other.Requests
+	c.Ingress += other.Ingress
+	c.Egress += other.Egress
+	c.DeclaredIngress += other.DeclaredIngress
+	c.DeclaredEgress += other.DeclaredEgress
 }
 
 // noCopy makes go vet refuse copies: two tallies in one cell would leave it twice.
@@ -26,9 +54,27 @@ func (m *Meter) Begin(t *Tally, k Key) {
 	if !k.Class.known() {
 		k.Class = ClassUnbilled // PostgreSQL would refuse it, and with it all of a flush
 	}
-	t.meter, t.key = m, k
-	t.cell = m.enter(k)
+	t.meter, t.key, t.parts = m, k, t.parts[:0]
+	t.enter()
 }
+
+// enter takes the cell of the key in the present hour, and opens its part.
+func (t *Tally) enter() {
+	t.cell = t.meter.enter(t.key)
+	part := Counted{Class: t.key.Class, Hour: t.cell.key.hour.time()}
+	if n := len(t.parts); n > 0 && t.parts[n-1].nothing() {
+		t.parts[n-1] = part
+		return
+	}
+	t.parts = append(t.parts, part)
+}
+
+// Key is the cell's that t was begun with, in its present class.
+func (t *Tally) Key() Key { return t.key }
+
+// Counted is what the ledger has from t since Begin, cell by cell in the order
+// of time; the last one may be empty. It is valid until the next Begin.
+func (t *Tally) Counted() []Counted { return t.parts }
 
 // End lets go of the cell.
 func (t *Tally) End() {
@@ -38,19 +84,22 @@ func (t *Tally) End() {
 	}
 }
 
-// now returns the counters to add to, of the present hour.
-func (t *Tally) now() *counters {
+// now returns the counters to add to, of the present hour, and the part that
+// remembers what was added.
+func (t *Tally) now() (*counters, *Counted) {
 	if t.cell.key.hour != t.meter.hour() {
 		t.cell.leave()
-		t.cell = t.meter.enter(t.key)
+		t.enter()
 	}
-	return t.cell.counters
+	return t.cell.counters, &t.parts[len(t.parts)-1]
 }
 
 // Request counts one request.
 func (t *Tally) Request() {
 	if t.cell != nil {
-		t.now().requests.add(1)
+		c, part := t.now()
+		c.requests.add(1)
+		part.Requests += 1
 	}
 }
 
@@ -58,28 +107,36 @@ func (t *Tally) Request() {
 // here and below, an n that is not positive counts nothing.
 func (t *Tally) Ingress(n int64) {
 	if n > 0 && t.cell != nil {
-		t.now().ingress.add(n)
+		c, part := t.now()
+		c.ingress.add(n)
+		part.Ingress += n
 	}
 }
 
 // Egress counts n body bytes that the client's socket took.
 func (t *Tally) Egress(n int64) {
 	if n > 0 && t.cell != nil {
-		t.now().egress.add(n)
+		c, part := t.now()
+		c.egress.add(n)
+		part.Egress += n
 	}
 }
 
 // DeclaredIngress counts the body length that the client announced.
 func (t *Tally) DeclaredIngress(n int64) {
 	if n > 0 && t.cell != nil {
-		t.now().declaredIngress.add(n)
+		c, part := t.now()
+		c.declaredIngress.add(n)
+		part.DeclaredIngress += n
 	}
 }
 
 // DeclaredEgress counts the body length that the answer announced.
 func (t *Tally) DeclaredEgress(n int64) {
 	if n > 0 && t.cell != nil {
-		t.now().declaredEgress.add(n)
+		c, part := t.now()
+		c.declaredEgress.add(n)
+		part.DeclaredEgress += n
 	}
 }
 
@@ -94,5 +151,5 @@ func (t *Tally) Reclass(c Class) {
 	}
 	t.key.Class = c
 	t.cell.leave()
-	t.cell = t.meter.enter(t.key)
+	t.enter()
 }

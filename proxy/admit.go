@@ -13,23 +13,33 @@ func admit(x *exchange) error {
 	if err := x.admitBody(); err != nil {
 		return err
 	}
-	if x.op.Verdict != s3op.Forward || x.bucket == nil {
-		return nil
+	if x.op.Verdict == s3op.Forward && x.bucket != nil {
+		b, err := x.srv.backends.get(x.srv.ctx, x.bucket.BackendID)
+		if err != nil {
+			return err
+		}
+		x.backend = b
+		if err := x.admitCustomerKey(); err != nil {
+			return err
+		}
 	}
-	b, err := x.srv.backends.get(x.srv.ctx, x.bucket.BackendID)
-	if err != nil {
-		return err
+	if x.op.Body == s3op.Form {
+		return nil // whose it is, the form says
 	}
-	x.backend = b
-	return x.admitCustomerKey()
+	return x.limit(x.stores())
 }
 
 // meter binds the exchange to its ledger cell, once.
 func (x *exchange) meter() {
 	if !x.metered {
-		x.srv.cfg.Meter.Begin(&x.tally, x.meterKey())
-		x.metered = true
+		x.rebind()
 	}
+}
+
+// rebind binds the exchange to the cell of what is known by now.
+func (x *exchange) rebind() {
+	x.srv.cfg.Meter.Begin(&x.tally, x.meterKey())
+	x.metered = true
 }
 
 // admitBody finds the decoded length of the body. Framing is the gateway's

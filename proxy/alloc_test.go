@@ -26,3 +26,20 @@ func TestAdmission_allocatesNothing(t *testing.T) {
 		})
 	}
 }
+
+// The line of the access log included.
+func TestSettle_allocatesNothing(t *testing.T) {
+	for name, a := range admissions(t) {
+		testenv.WaitFor(t, name+" to allocate nothing from parse to settle", func() bool {
+			n := testing.AllocsPerRun(1000, func() {
+				if err := a.Settle(); err != nil {
+					t.Fatal(name, err)
+				}
+			})
+			if n != 0 {
+				t.Logf("%s: %v allocations", name, n)
+			}
+			return n == 0
+		})
+	}
+}

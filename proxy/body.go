@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
@@ -53,7 +54,7 @@ func (b *requestBody) open() error {
 	default:
 		x.out.payload = unsignedPayload
 	}
-	b.plain.tally = &x.tally
+	b.plain.tally = x
 	b.src, b.length = &b.plain, x.length
 	return nil
 }
@@ -124,6 +125,7 @@ func framedLength(n int64, sum sigv4.Checksum) int64 {
 // not be completed: the transport then cuts the connection, and MinIO drops
 // an upload that is one byte short.
 func (b *requestBody) WriteBody(w io.Writer) error {
+	defer b.x.asking()
 	if b.doc != nil {
 		_, err := w.Write(b.doc)
 		return err
@@ -132,10 +134,11 @@ func (b *requestBody) WriteBody(w io.Writer) error {
 	defer b.x.conn.readBody(false)
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
+	step := (*buf)[:b.x.grant.Step(limits.Upload, copyStep)]
 	if b.framed {
-		return b.writeFramed(w, *buf)
+		return b.writeFramed(w, step)
 	}
-	return b.copy(w, b.length, *buf)
+	return b.copy(w, b.length, step)
 }
 
 // atEnd checks that the decoded body ends here, which verifies what is left.
@@ -247,7 +250,7 @@ type countingReader struct {
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	if n > 0 {
-		c.x.tally.Ingress(int64(n))
+		c.x.Ingress(int64(n))
 	}
 	return n, err
 }

@@ -9,7 +9,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -36,6 +38,9 @@ type Directory interface {
 	RestoreBucket(ctx context.Context, b *tenancy.Bucket) error
 	RemoveBucket(ctx context.Context, b *tenancy.Bucket) error
 	ListBuckets(ctx context.Context, account tenancy.ID, prefix, after string, limit int) ([]*tenancy.Bucket, error)
+
+	// SetLogging says where the bucket's access log lines go; nil: nowhere.
+	SetLogging(ctx context.Context, b *tenancy.Bucket, l *tenancy.BucketLogging) error
 }
 
 // Meter is the ledger as the data path sees it: Begin binds the tally of one
@@ -44,13 +49,31 @@ type Meter interface {
 	Begin(t *metering.Tally, k metering.Key)
 }
 
+// AccessLog takes one record of each request when it is over. It must neither
+// wait nor keep the record or anything in it.
+type AccessLog interface {
+	Add(r *accesslog.Record)
+}
+
+// Limiter is what requests are held to beside their rights: Admit binds the
+// grant of one request, which then answers for its bytes; settling or ending it
+// gives back what was not used. Its errors are *limits.RefusalError. ctx bounds
+// what it waits for a lease; with one in memory it waits for nothing.
+type Limiter interface {
+	Admit(ctx context.Context, g *limits.Grant, r limits.Request) error
+}
+
 // Config is what a Server needs. Only Directory and Meter are required.
 type Config struct {
 	Directory Directory
 	Meter     Meter
+	Limiter   Limiter               // nil: nothing is limited
+	AccessLog AccessLog             // nil: none
 	Logger    *slog.Logger          // nil: discard
 	Metrics   prometheus.Registerer // nil: none
 
+	// Node is this gateway's label in the access log.
+	Node string
 	// Region is the one region of this gateway. Default: us-east-1, which
 	// every client assumes when it is told nothing.
 	Region string

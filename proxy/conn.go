@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/primecloudpro/primecloud/limits"
 )
 
 // Steps in which a body moves: between two steps bytes are counted and
@@ -32,6 +34,8 @@ type conn struct {
 	tcp    *net.TCPConn // nil under TLS: nothing can be spliced then
 	limits *Limits
 	tls    bool
+
+	tlsVersion, tlsCipher string // names, once they are asked for
 
 	// Only the serving goroutine touches these.
 	pending *exchange // begun and not settled
@@ -68,7 +72,7 @@ func (c *conn) Close() error {
 func (c *conn) answer(x *exchange) {
 	c.head = headEnd{}
 	c.sent = 0
-	c.pace = pace{}
+	c.pace = pace{until: c.pace.until} // the socket's deadline stands
 	c.pending = x
 }
 
@@ -76,11 +80,17 @@ func (c *conn) Read(p []byte) (int, error) {
 	if !c.reading {
 		return c.Conn.Read(p)
 	}
+	if err := c.hold(limits.Upload, &c.inPace); err != nil {
+		return 0, err
+	}
 	if err := c.inPace.step(c.limits, c.SetReadDeadline); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Read(p)
 	c.inPace.moved += int64(n)
+	if c.pending != nil {
+		c.pending.grant.Moved(limits.Upload, int64(n))
+	}
 	return n, err
 }
 
@@ -93,7 +103,21 @@ func (c *conn) readBody(on bool) {
 	}
 }
 
+// hold waits until the transfer rates of account and key let the next step of
+// a body go. That is our doing: it does not count as slowness of the client's.
+func (c *conn) hold(d limits.Direction, p *pace) error {
+	if c.pending == nil {
+		return nil
+	}
+	waited, err := c.pending.grant.Hold(c.pending.srv.ctx, d)
+	p.rest(waited)
+	return err
+}
+
 func (c *conn) Write(p []byte) (int, error) {
+	if err := c.hold(limits.Download, &c.pace); err != nil {
+		return 0, err
+	}
 	if err := c.pace.step(c.limits, c.SetWriteDeadline); err != nil {
 		return 0, err
 	}
@@ -110,6 +134,9 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 		buf := copyBuffers.Get().(*[]byte)
 		defer copyBuffers.Put(buf)
 		return io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{r}, *buf)
+	}
+	if err := c.hold(limits.Download, &c.pace); err != nil {
+		return 0, err
 	}
 	if err := c.pace.step(c.limits, c.SetWriteDeadline); err != nil {
 		return 0, err
@@ -137,6 +164,7 @@ func (c *conn) body(n int64) {
 	c.sent += n
 	if c.pending != nil {
 		c.pending.tally.Egress(n)
+		c.pending.grant.Moved(limits.Download, n)
 	}
 }
 
@@ -199,6 +227,13 @@ func (p *pace) step(l *Limits, setDeadline func(time.Time) error) error {
 	}
 	p.until = now.Add(l.Stall)
 	return setDeadline(p.until)
+}
+
+// rest takes a wait that was not the client's doing out of the reckoning.
+func (p *pace) rest(d time.Duration) {
+	if !p.started.IsZero() {
+		p.started = p.started.Add(d)
+	}
 }
 
 // listener wraps what it accepts in conn.

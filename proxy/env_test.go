@@ -23,7 +23,9 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -40,6 +42,11 @@ type gateway struct {
 	store   *tenancy.Store
 	dir     *tenancy.Directory
 	meter   *metering.Meter
+	lines   *accesslog.Log
+	logDir  string
+	deliver *accesslog.Delivery
+	limiter *limits.Limiter
+	keyring *secret.Keyring
 	server  *proxy.Server
 	minio   *devstack.MinIO
 	backend *tenancy.Backend
@@ -51,6 +58,9 @@ type options struct {
 	minio  *devstack.MinIO // default: the shared plain one
 	limits proxy.Limits
 	tls    bool
+	quiet  bool          // no log for people: making its lines allocates
+	beside *gateway      // another node of its fleet: the same database
+	limit  limits.Config // Now and Sleep of the limiter
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -84,28 +94,45 @@ func (l *logBuffer) of(account string) string {
 
 func newGateway(t testing.TB, o options) *gateway {
 	t.Helper()
-	g := &gateway{t: t, minio: o.minio, db: testenv.Postgres(t), log: &logBuffer{}, metrics: prometheus.NewRegistry()}
+	g := &gateway{t: t, minio: o.minio, log: &logBuffer{}, metrics: prometheus.NewRegistry()}
 	if g.minio == nil {
 		g.minio = testenv.MinIO(t)
 	}
-	keyring, err := secret.Generate()
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	if b := o.beside; b != nil {
+		g.db, g.keyring, g.owner, g.store, g.backend = b.db, b.keyring, b.owner, b.store, b.backend
+	} else {
+		g.db = testenv.Postgres(t)
+		if g.keyring, err = secret.Generate(); err != nil {
+			t.Fatal(err)
+		}
+		g.owner, g.store = g.db.Pool(t, pg.RoleOwner), &tenancy.Store{Keyring: g.keyring.Public()}
+		g.backend = g.addBackend("minio", g.minio)
 	}
-	g.owner, g.store = g.db.Pool(t, pg.RoleOwner), &tenancy.Store{Keyring: keyring.Public()}
-	g.backend = g.addBackend("minio", g.minio)
 
 	ctx, cancel := context.WithCancel(context.Background())
 	pool := g.db.Pool(t, pg.RoleGateway)
 	logger := slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	if g.dir, err = tenancy.NewDirectory(tenancy.DirectoryConfig{Pool: pool, Keyring: keyring, Logger: logger, Metrics: g.metrics}); err != nil {
+	if g.dir, err = tenancy.NewDirectory(tenancy.DirectoryConfig{Pool: pool, Keyring: g.keyring, Logger: logger, Metrics: g.metrics}); err != nil {
 		t.Fatal(err)
 	}
 	if g.meter, err = metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), Node: t.Name()}); err != nil {
 		t.Fatal(err)
 	}
+	o.limit.Pool, o.limit.Epoch, o.limit.Logger = pool, g.meter.Epoch(), logger
+	if g.limiter, err = limits.New(o.limit); err != nil {
+		t.Fatal(err)
+	}
+	g.logDir = t.TempDir()
+	if g.lines, err = accesslog.Open(accesslog.Config{Dir: g.logDir, Node: "node-1", Epoch: g.meter.Epoch(), Metrics: g.metrics, Logger: logger}); err != nil {
+		t.Fatal(err)
+	}
+	g.deliver = accesslog.NewDelivery(accesslog.DeliveryConfig{Log: g.lines, Directory: g.dir, Region: "us-east-1"})
+	if o.quiet {
+		logger = nil
+	}
 	g.server, err = proxy.New(proxy.Config{
-		Directory: g.dir, Meter: g.meter, Logger: logger, Limits: o.limits,
+		Directory: g.dir, Meter: g.meter, Limiter: g.limiter, AccessLog: g.lines, Node: "node-1", Logger: logger, Limits: o.limits,
 		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test",
 	})
 	if err != nil {
@@ -114,6 +141,8 @@ func newGateway(t testing.TB, o options) *gateway {
 	var running sync.WaitGroup
 	running.Go(func() { _ = g.dir.Run(ctx) })
 	running.Go(func() { _ = g.meter.Run(ctx) })
+	running.Go(func() { _ = g.lines.Run(ctx) })
+	running.Go(func() { g.limiter.Run(ctx) })
 	g.addr = g.listen(&running, nil)
 	if o.tls {
 		dir := t.TempDir()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
@@ -19,6 +20,7 @@ type s3Error struct {
 	code    string
 	message string // "": the code's usual sentence
 	region  string // AuthorizationHeaderMalformed and redirects tell the client the region
+	retry   int    // seconds after which a 503 may be tried again; 0: 1
 	cause   error  // for the log; never shown
 }
 
@@ -122,6 +124,7 @@ var codes = map[string]struct {
 	"OwnershipControlsNotFoundError":        {404, "The bucket ownership controls were not found."},
 	"PreconditionFailed":                    {412, "At least one of the preconditions you specified did not hold."},
 	"ReplicationConfigurationNotFoundError": {404, "The replication configuration was not found."},
+	"QuotaExceeded":                         {403, "The budget is used up."},
 	"RequestHeaderSectionTooLarge":          {400, "Your request header section exceeds the maximum allowed size."},
 	"RequestTimeTooSkewed":                  {403, "The difference between the request time and the current time is too large."},
 	"RequestTimeout":                        {400, "Your socket connection to the server was not read from or written to within the timeout period."},
@@ -133,6 +136,8 @@ var codes = map[string]struct {
 	"UnexpectedContent":                              {400, "This request does not support content."},
 	"XAmzContentChecksumMismatch":                    {400, "The provided 'x-amz-checksum' header does not match what was computed."},
 	"XAmzContentSHA256Mismatch":                      {400, "The provided 'x-amz-content-sha256' header does not match what was computed."},
+
+	"InvalidTargetBucketForLogging": {400, "The target bucket for logging does not exist or is not owned by you."},
 }
 
 var (
@@ -167,6 +172,7 @@ var sentinels = []struct {
 func asS3(err error) *s3Error {
 	var (
 		own     *s3Error
+		limited *limits.RefusalError
 		signed  *sigv4.Error
 		refusal *s3op.RefusalError
 		doc     *s3xml.DocError
@@ -178,6 +184,8 @@ func asS3(err error) *s3Error {
 		return &s3Error{code: signed.Code, message: signed.Message, region: signed.Region}
 	case errors.As(err, &refusal):
 		return &s3Error{code: refusal.Code, message: refusal.Message}
+	case errors.As(err, &limited):
+		return limitError(limited)
 	case errors.As(err, &doc):
 		return &s3Error{code: doc.Code, message: doc.Message}
 	}

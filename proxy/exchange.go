@@ -7,7 +7,9 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/sigv4"
@@ -71,8 +73,17 @@ type exchange struct {
 	code     string // S3 error code of the answer, "" for none
 	answered bool   // the answer was made before rewrite
 	metered  bool   // the tally is bound to its cell
-	declared int64  // body bytes the client announced
-	cause    error  // for the log
+	grant    limits.Grant
+	limited  bool  // the grant was asked for
+	received int64 // body bytes read of the client, decoded
+	declared int64 // body bytes the client announced
+	cause    error // for the log
+
+	// access log
+	line       accesslog.Record
+	asked      time.Time // the backend has all it needs to answer
+	objectSize int64     // as the backend's answer says; -1 unknown
+	proven     bool      // the signature is identity's
 
 	errorHeaders [len(errorHeaders)][]byte // of the backend's error
 }
@@ -85,6 +96,7 @@ func (*noCopy) Unlock() {}
 
 var exchanges = sync.Pool{New: func() any {
 	x := &exchange{}
+	x.objectSize = -1
 	x.stream.x = x
 	x.body.x = x
 	x.out.x = x
@@ -130,8 +142,11 @@ func (x *exchange) release() {
 	}
 	x.local = x.local[:0]
 	x.tally.End()
+	x.grant.End()
+	x.limited, x.received = false, 0
 	x.status, x.code, x.answered, x.metered, x.declared, x.cause = 0, "", false, false, 0, nil
 	clear(x.errorHeaders[:])
+	x.forgetLine()
 	exchanges.Put(x)
 }
 

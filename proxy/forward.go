@@ -17,6 +17,9 @@ func forward(x *exchange) error {
 	if special := specials[x.op.Name]; special != nil {
 		return special(x)
 	}
+	if err := x.admitCopy(); err != nil {
+		return err
+	}
 	x.prepare()
 	switch x.op.Body {
 	case s3op.Stream:
@@ -168,8 +171,10 @@ func (x *exchange) send(body upstream.Body) error {
 		NoBody:     x.out.method == "HEAD",
 	}
 	x.responded = true
+	x.asking()
 	err := x.backend.pool.Do(x.srv.ctx, &x.upstream, &x.resp)
 	if err == nil {
+		x.noteAnswer()
 		return nil
 	}
 	x.responded = false

@@ -7,10 +7,11 @@ type stage func(x *exchange) error
 
 // The stages run in this order for every request; none can be skipped by a
 // flag. Those of before run ahead of the body, inside the Expect handler when
-// the client waits for permission to send it.
+// the client waits for permission to send it; the last of after comes before the
+// first byte of the answer.
 var (
 	before = [...]stage{parse, resolve, verify, authorize, admit}
-	after  = [...]stage{forward, rewrite}
+	after  = [...]stage{forward, rewrite, reserve}
 )
 
 // expect runs the stages before the body for a request with
@@ -53,11 +54,18 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
 			break
 		}
 	}
+	x.noteHead()
 	return x
 }
 
-// malformed answers what fasthttp could not read as a request.
+// malformed answers what fasthttp could not read as a request, or a body that
+// did not come after 100 Continue: that request has begun, and ends here.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
-	x := s.newExchange(ctx, ctx.Conn().(*conn))
+	x := ctx.Conn().(*conn).pending
+	if x == nil || !x.begun {
+		x = s.newExchange(ctx, ctx.Conn().(*conn))
+	} else {
+		x.conn.answer(x)
+	}
 	x.respondError(framingError(err))
 }

@@ -28,7 +28,10 @@ type victim struct {
 	bucket, upload string
 }
 
-const isolated = "isolated"
+const (
+	isolated   = "isolated"
+	victimOnly = "isolated-logs" // nobody else ever has one of this name
+)
 
 func newVictim(t *testing.T, g *gateway) *victim {
 	t.Helper()
@@ -42,6 +45,9 @@ func newVictim(t *testing.T, g *gateway) *victim {
 		if _, err := c.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(isolated), Key: aws.String(fmt.Sprintf("dir/k%d", i)), Body: strings.NewReader(fmt.Sprint("secret ", i))}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if _, err := c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(victimOnly)}); err != nil {
+		t.Fatal(err)
 	}
 	up, err := c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: aws.String(isolated), Key: aws.String("dir/up")})
 	if err != nil {
@@ -57,7 +63,7 @@ func (v *victim) hash(t *testing.T) string {
 	t.Helper()
 	h := sha256.New()
 	e := v.tn.raw()
-	for _, q := range []url.Values{nil, query("versions", ""), query("uploads", ""), query("policy", ""), query("lifecycle", ""), query("tagging", ""), query("versioning", ""), query("encryption", "")} {
+	for _, q := range []url.Values{nil, query("versions", ""), query("uploads", ""), query("policy", ""), query("lifecycle", ""), query("tagging", ""), query("versioning", ""), query("encryption", ""), query("logging", "")} {
 		r := e.do(t, &request{method: "GET", path: "/" + isolated, query: q})
 		body := requestIDs.ReplaceAll(r.body, nil)
 		fmt.Fprintln(h, q.Encode(), r.status, string(body))
@@ -102,6 +108,7 @@ func attempts(v *victim, op *s3op.Operation) []request {
 		"PutObjectTagging":                `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
 		"PutBucketPolicy":                 `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::isolated/*"}]}`,
 		"PutObjectLockConfiguration":      `<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>`,
+		"PutBucketLogging":                `<BucketLoggingStatus><LoggingEnabled><TargetBucket>isolated</TargetBucket><TargetPrefix>x</TargetPrefix></LoggingEnabled></BucketLoggingStatus>`,
 		"PutBucketEncryption":             `<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>`,
 		"PutObjectRetention":              `<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2070-01-01T00:00:00Z</RetainUntilDate></Retention>`,
 		"PutObjectLegalHold":              `<LegalHold><Status>ON</Status></LegalHold>`,
@@ -228,6 +235,8 @@ func isolationSideDoors(t *testing.T, v *victim, b *tenant, owns bool) {
 		"foreign parts":          {method: "GET", path: "/" + own + "/dir/up", query: query("uploadId", v.upload)},
 		"policy for A's bucket": {method: "PUT", path: "/" + own, query: query("policy", ""), body: []byte(
 			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::isolated/*"}]}`)},
+		"A's bucket as the target of logs": {method: "PUT", path: "/" + own, query: query("logging", ""), body: []byte(
+			`<BucketLoggingStatus><LoggingEnabled><TargetBucket>` + victimOnly + `</TargetBucket><TargetPrefix></TargetPrefix></LoggingEnabled></BucketLoggingStatus>`)},
 		"traversal": {method: "GET", path: "/" + own + "/../" + isolated + "/dir/k2"},
 	} {
 		r := e.do(t, &q)
@@ -260,8 +269,14 @@ func backendNameOf(t *testing.T, tn *tenant, name string) string {
 // postForm uploads by a browser form whose policy is for policyBucket.
 func postForm(t *testing.T, tn *tenant, bucket string, fields map[string]string, policyBucket, file string) *reply {
 	t.Helper()
+	return sendForm(t, tn, bucket, signForm(t, tn.key.KeyID, tn.key.Secret, fields, policyBucket), file)
+}
+
+// signForm completes the fields of a form with its policy and signature.
+func signForm(t *testing.T, id, secret string, fields map[string]string, policyBucket string) map[string]string {
+	t.Helper()
 	now := time.Now().UTC()
-	credential := tn.key.KeyID + "/" + now.Format("20060102") + "/us-east-1/s3/aws4_request"
+	credential := id + "/" + now.Format("20060102") + "/us-east-1/s3/aws4_request"
 	all := map[string]string{"x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-credential": credential, "x-amz-date": now.Format("20060102T150405Z")}
 	conditions := []any{map[string]string{"bucket": policyBucket}, []any{"content-length-range", 0, 10 << 20}}
 	for k, v := range fields {
@@ -278,11 +293,17 @@ func postForm(t *testing.T, tn *tenant, bucket string, fields map[string]string,
 	}
 	policy := base64.StdEncoding.EncodeToString(doc)
 	all["policy"] = policy
-	all["x-amz-signature"] = sigv4.SignPolicy(policy, sigv4.NewSigningKey(tn.key.Secret, now.Format("20060102"), "us-east-1"))
-	return sendForm(t, tn, bucket, all, file)
+	all["x-amz-signature"] = sigv4.SignPolicy(policy, sigv4.NewSigningKey(secret, now.Format("20060102"), "us-east-1"))
+	return all
 }
 
 func sendForm(t *testing.T, tn *tenant, bucket string, fields map[string]string, file string) *reply {
+	t.Helper()
+	q := formRequest(t, bucket, fields, file)
+	return tn.raw().do(t, &q)
+}
+
+func formRequest(t *testing.T, bucket string, fields map[string]string, file string) request {
 	t.Helper()
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
@@ -299,5 +320,5 @@ func sendForm(t *testing.T, tn *tenant, bucket string, fields map[string]string,
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return tn.raw().do(t, &request{method: "POST", path: "/" + bucket, anonymous: true, body: body.Bytes(), header: headers("Content-Type", w.FormDataContentType())})
+	return request{method: "POST", path: "/" + bucket, anonymous: true, body: body.Bytes(), header: headers("Content-Type", w.FormDataContentType())}
 }

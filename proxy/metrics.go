@@ -11,13 +11,15 @@ import (
 // metrics have labels with a fixed set of values only: operation names and
 // status classes. Figures per account are in the ledger.
 type metrics struct {
-	requests map[string]*[6]prometheus.Counter // by operation, then status/100
-	latency  map[string]prometheus.Observer
-	sent     prometheus.Counter
-	open     prometheus.Gauge
+	operations map[*s3op.Operation]*series // nil: what was no operation
+	sent       prometheus.Counter
+	open       prometheus.Gauge
 }
 
-const unknownOperation = "-"
+type series struct {
+	requests [6]prometheus.Counter // by status/100
+	latency  prometheus.Observer
+}
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -28,8 +30,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10, 60, 300},
 	}, []string{"operation"})
 	m := &metrics{
-		requests: map[string]*[6]prometheus.Counter{},
-		latency:  map[string]prometheus.Observer{},
+		operations: map[*s3op.Operation]*series{},
 		sent: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "primecloud_proxy_sent_bytes_total", Help: "Body bytes that client sockets took.",
 		}),
@@ -41,24 +42,20 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		r.MustRegister(requests, latency, m.sent, m.open)
 	}
 	classes := [6]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
-	add := func(name string) {
-		var c [6]prometheus.Counter
+	for _, o := range append([]*s3op.Operation{nil}, s3op.Operations...) {
+		name := operationName(o)
+		s := &series{latency: latency.WithLabelValues(name)}
 		for i, class := range classes {
-			c[i] = requests.WithLabelValues(name, class)
+			s.requests[i] = requests.WithLabelValues(name, class)
 		}
-		m.requests[name] = &c
-		m.latency[name] = latency.WithLabelValues(name)
-	}
-	add(unknownOperation)
-	for _, o := range s3op.Operations {
-		add(o.Name)
+		m.operations[o] = s
 	}
 	return m
 }
 
 func (m *metrics) observe(x *exchange, elapsed time.Duration) {
-	name := x.opName()
-	m.requests[name][min(x.status/100, 5)].Inc()
-	m.latency[name].Observe(elapsed.Seconds())
+	s := m.operations[x.op]
+	s.requests[min(x.status/100, 5)].Inc()
+	s.latency.Observe(elapsed.Seconds())
 	m.sent.Add(float64(x.conn.sent))
 }

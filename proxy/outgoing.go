@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/sigv4"
@@ -67,8 +66,6 @@ var (
 	emptySHA256      = []byte("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
 )
 
-const amzTime = "20060102T150405Z"
-
 // appendHead writes the complete head for one endpoint. It runs again when the
 // request is tried on another one: host and signature differ.
 func (o *outgoing) appendHead(dst []byte, e *upstream.Endpoint) []byte {
@@ -114,9 +111,9 @@ func (o *outgoing) appendHead(dst []byte, e *upstream.Endpoint) []byte {
 }
 
 func (o *outgoing) appendSignature(dst []byte, e *upstream.Endpoint) []byte {
-	var stamp [len(amzTime)]byte
-	now := o.x.srv.cfg.now().UTC()
-	date := appendAmzTime(stamp[:0], now)
+	var stamp [16]byte
+	now := o.x.srv.cfg.now()
+	date := sigv4.AppendTime(stamp[:0], now)
 
 	dst = append(dst, "x-amz-date: "...)
 	dst = append(dst, date...)
@@ -132,20 +129,3 @@ func (o *outgoing) appendSignature(dst []byte, e *upstream.Endpoint) []byte {
 	dst = sigv4.AppendAuthorization(dst, &o.req, b.of.AccessKeyID, b.signingKey(date[:8]), o.payload, now)
 	return append(dst, "\r\n"...)
 }
-
-// appendAmzTime is now.Format(amzTime) without the layout's interpretation.
-func appendAmzTime(dst []byte, t time.Time) []byte {
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	dst = append(dst, byte('0'+year/1000), byte('0'+year/100%10))
-	dst = append2(dst, year%100)
-	dst = append2(dst, int(month))
-	dst = append2(dst, day)
-	dst = append(dst, 'T')
-	dst = append2(dst, hour)
-	dst = append2(dst, minute)
-	dst = append2(dst, second)
-	return append(dst, 'Z')
-}
-
-func append2(dst []byte, n int) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }

@@ -46,6 +46,9 @@ func postObject(x *exchange) error {
 	if length < form.policy.Min {
 		return &s3Error{code: "EntityTooSmall"}
 	}
+	if err := x.limit(length); err != nil {
+		return err
+	}
 	if err := x.preparePost(form); err != nil {
 		return err
 	}
@@ -294,6 +297,7 @@ func (x *exchange) authorizeForm(f *form) error {
 		return err
 	}
 	x.identity = identity
+	x.rebind() // what follows is the key's, a refusal too
 	if err := x.auth.VerifyPolicy(text, signingKey(x)); err != nil {
 		x.identity = nil
 		return err
@@ -306,7 +310,7 @@ func (x *exchange) authorizeForm(f *form) error {
 		x.identity = nil
 		return errDenied
 	}
-	x.account = account
+	x.prove(account)
 	if f.policy, err = sigv4.ParsePolicy(text); err != nil {
 		return err
 	}
@@ -331,7 +335,7 @@ func (x *exchange) authorizeForm(f *form) error {
 		return err
 	}
 	x.bucket = bucket
-	x.srv.cfg.Meter.Begin(&x.tally, x.meterKey())
+	x.rebind()
 	x.backend, err = x.srv.backends.get(x.srv.ctx, bucket.BackendID)
 	return err
 }

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"strconv"
+
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
 
@@ -11,6 +13,8 @@ func (x *exchange) setCommonHeaders() {
 
 func (x *exchange) setStatus(status int) {
 	x.status = status
+	// Before a byte of the answer moves: a refusal's document is not billed.
+	x.tally.Reclass(x.op.Counted(x.caller(), status))
 	x.ctx.Response.SetStatusCode(status)
 }
 
@@ -31,19 +35,25 @@ func (x *exchange) respondXML(status int, doc []byte) {
 
 // respondError ends the request with S3's error document.
 func (x *exchange) respondError(err error) {
+	e := asS3(err)
+	status := e.status()
+	x.status, x.code, x.cause = status, e.code, e.cause
 	x.meter()
 	if x.responded {
 		x.resp.Abort()
 		x.finish()
 	}
-	e := asS3(err)
-	x.code, x.cause = e.code, e.cause
+	if x.billed() {
+		if err := x.limit(0); err != nil {
+			x.respondError(err) // unbilled, so that this ends here
+			return
+		}
+	}
 	x.ctx.Response.Reset()
 	x.ctx.Response.Header.DisableNormalizing()
-	status := e.status()
 	switch e.code {
 	case "SlowDown", "ServiceUnavailable":
-		x.ctx.Response.Header.Set("Retry-After", "1")
+		x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, e.retry)))
 	case "ClientDisconnected", "IncompleteBody", "RequestTimeout", "BadRequest", "RequestHeaderSectionTooLarge":
 		// Where the next request would begin is not known.
 		x.ctx.SetConnectionClose()
@@ -74,5 +84,11 @@ func (x *exchange) respondError(err error) {
 		doc.BucketName, doc.Key = string(x.bucketNm), string(x.key)
 	}
 	x.local = s3xml.AppendError(x.local[:0], &doc)
+	if x.billed() {
+		if err := x.grant.Answer(x.srv.ctx, int64(len(x.local))); err != nil {
+			x.respondError(err)
+			return
+		}
+	}
 	x.respondXML(status, x.local)
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -18,14 +19,16 @@ func (x *exchange) settle() {
 	}
 	x.finish()
 	x.meter()
-	if unbilled(x.status) {
-		x.tally.Reclass(metering.ClassUnbilled)
-	}
+	x.tally.Reclass(x.op.Counted(x.caller(), x.status))
 	x.tally.Request()
+	x.settleLimits()
 	elapsed := x.srv.cfg.now().Sub(x.started)
 	x.srv.metrics.observe(x, elapsed)
+	x.logLine(elapsed)
 
-	level := slog.LevelInfo
+	// What went well is in the access log; here it would cost as much as the
+	// rest of a small request's way.
+	level := slog.LevelDebug
 	if x.status >= 500 {
 		level = slog.LevelError
 	}
@@ -35,7 +38,7 @@ func (x *exchange) settle() {
 	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
 		slog.String("request", string(x.id[:])),
-		slog.String("operation", x.opName()),
+		slog.String("operation", operationName(x.op)),
 		slog.Int("status", x.status),
 		slog.Duration("elapsed", elapsed),
 		slog.Int64("sent", x.conn.sent),
@@ -60,11 +63,15 @@ func (x *exchange) settle() {
 	x.srv.log.LogAttrs(context.Background(), level, "request", attrs...)
 }
 
-func unbilled(status int) bool { return status == 401 || status == 403 || status >= 500 }
+// billed reports whether the account pays for the request, as it was answered.
+func (x *exchange) billed() bool {
+	return x.op.Counted(x.caller(), x.status) != metering.ClassUnbilled
+}
 
-func (x *exchange) opName() string {
-	if x.op == nil {
+// operationName is "-" for what was no operation.
+func operationName(o *s3op.Operation) string {
+	if o == nil {
 		return "-"
 	}
-	return x.op.Name
+	return o.Name
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
 
@@ -31,7 +32,7 @@ func (s *answerStream) WriteTo(w io.Writer) (n int64, err error) {
 		}
 		return result.Bytes, err
 	}
-	n, err = s.x.resp.SpliceTo(w, spliceStep)
+	n, err = s.x.resp.SpliceTo(w, s.x.grant.Step(limits.Download, spliceStep))
 	if err != nil {
 		s.x.cause = err
 	}

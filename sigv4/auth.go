@@ -327,7 +327,7 @@ func (a *Auth) headerTime(r *Request, now time.Time) error {
 		if err != nil {
 			return failed(ErrAccessDenied, "The Date header is not a date; send x-amz-date.")
 		}
-		stamp := t.UTC().AppendFormat(nil, amzTimeLayout)
+		stamp := AppendTime(nil, t)
 		if err := a.setTime(stamp, ErrAccessDenied); err != nil {
 			return err
 		}

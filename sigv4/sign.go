@@ -34,7 +34,7 @@ func AppendAuthorization(dst []byte, r *Request, accessKeyID string, k *SigningK
 
 func (w *work) stringToSign(k *SigningKey, canonicalRequest []byte, t time.Time) {
 	w.sts = append(w.sts[:0], algorithm+"\n"...)
-	w.sts = t.UTC().AppendFormat(w.sts, amzTimeLayout)
+	w.sts = AppendTime(w.sts, t)
 	w.sts = append(w.sts, '\n')
 	w.sts = k.appendScope(w.sts)
 	w.sts = append(w.sts, '\n')
@@ -74,7 +74,7 @@ func Presign(r *Request, accessKeyID string, k *SigningKey, expires time.Duratio
 	}{
 		{"X-Amz-Algorithm", []byte(algorithm)},
 		{"X-Amz-Credential", credential},
-		{"X-Amz-Date", t.UTC().AppendFormat(nil, amzTimeLayout)},
+		{"X-Amz-Date", AppendTime(nil, t)},
 		{"X-Amz-Expires", appendInt(nil, int64(expires/time.Second))},
 		{"X-Amz-SignedHeaders", bytes.Join(w.signed, []byte{';'})},
 	} {
@@ -91,6 +91,24 @@ func Presign(r *Request, accessKeyID string, k *SigningKey, expires time.Duratio
 	out = append(out, "&X-Amz-Signature="...)
 	return w.sign(out, k, w.sts)
 }
+
+// AppendTime appends t as x-amz-date has it, 20060102T150405Z.
+func AppendTime(dst []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	dst = append(dst, byte('0'+year/1000), byte('0'+year/100%10))
+	dst = append2(dst, year%100)
+	dst = append2(dst, int(month))
+	dst = append2(dst, day)
+	dst = append(dst, 'T')
+	dst = append2(dst, hour)
+	dst = append2(dst, minute)
+	dst = append2(dst, second)
+	return append(dst, 'Z')
+}
+
+func append2(dst []byte, n int) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
 
 func appendInt(dst []byte, n int64) []byte {
 	if n >= 10 {

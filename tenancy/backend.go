@@ -22,7 +22,24 @@ func (b *Backend) Client() (*minio.Client, error) {
 	if len(b.Endpoints) == 0 {
 		return nil, fmt.Errorf("backend %s: it has no endpoint", b.Name)
 	}
-	u, err := url.Parse(b.Endpoints[0])
+	return b.clientAt(b.Endpoints[0])
+}
+
+// Clients returns one client for each endpoint, in their order.
+func (b *Backend) Clients() ([]*minio.Client, error) {
+	list := make([]*minio.Client, 0, len(b.Endpoints))
+	for _, e := range b.Endpoints {
+		c, err := b.clientAt(e)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+func (b *Backend) clientAt(endpoint string) (*minio.Client, error) {
+	u, err := url.Parse(endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("backend %s: endpoint: %w", b.Name, err)
 	}
@@ -76,9 +93,7 @@ func (b *Backend) Check(ctx context.Context) error {
 	}
 	var errs []error
 	for _, e := range b.Endpoints {
-		one := *b
-		one.Endpoints = []string{e}
-		c, err := one.Client()
+		c, err := b.clientAt(e)
 		if err == nil {
 			_, err = c.ListBuckets(ctx)
 		}

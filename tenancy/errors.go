@@ -18,5 +18,6 @@ var (
 	ErrBackendExists  = errors.New("tenancy: a backend of that name exists")
 	ErrNoBackend      = errors.New("tenancy: there is no backend to put the bucket on; add one with `primecloud backend add`")
 	ErrUnavailable    = errors.New("tenancy: the database is away and nothing fresh enough is in memory")
+	ErrInvalidLimit   = errors.New("tenancy: invalid limit")
 	ErrInvalidName    = errors.New("tenancy: invalid name")
 )

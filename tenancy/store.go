@@ -19,11 +19,12 @@ import (
 // half of the keyring; readers of them the private one.
 type Store struct{ Keyring *secret.Keyring }
 
-const accountColumns = `id, name, display_name, canonical_id, status, created_at`
+const accountColumns = `id, name, display_name, canonical_id, status, created_at,
+	(SELECT to_jsonb(l) FROM account_limits l WHERE l.account_id = accounts.id)`
 
 func scanAccount(row pgx.Row) (*Account, error) {
 	a := &Account{}
-	err := row.Scan(&a.ID, &a.Name, &a.DisplayName, &a.CanonicalID, &a.Status, &a.CreatedAt)
+	err := row.Scan(&a.ID, &a.Name, &a.DisplayName, &a.CanonicalID, &a.Status, &a.CreatedAt, &a.Limits)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrAccountUnknown
 	}

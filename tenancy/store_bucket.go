@@ -10,11 +10,12 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 )
 
-const bucketColumns = `id, account_id, name, backend_id, backend_name, public_blocked, object_lock, created_at`
+const bucketColumns = `id, account_id, name, backend_id, backend_name, public_blocked, object_lock, created_at,
+	(SELECT jsonb_build_object('target', target_name, 'prefix', target_prefix, 'format', key_format) FROM bucket_logging WHERE bucket_id = buckets.id)`
 
 func scanBucket(row pgx.Row) (*Bucket, error) {
 	b := &Bucket{}
-	err := row.Scan(&b.ID, &b.AccountID, &b.Name, &b.BackendID, &b.BackendName, &b.PublicBlocked, &b.ObjectLock, &b.CreatedAt)
+	err := row.Scan(&b.ID, &b.AccountID, &b.Name, &b.BackendID, &b.BackendName, &b.PublicBlocked, &b.ObjectLock, &b.CreatedAt, &b.Logging)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrBucketUnknown
 	}
@@ -134,9 +135,10 @@ func (s *Store) ListBuckets(ctx context.Context, q pg.Querier, account ID, prefi
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Bucket, error) { return scanBucket(r) })
 }
 
-// BucketNames returns the names of all buckets by id, for reports.
+// BucketNames returns the names of all buckets by id, for reports; of those
+// that are gone too.
 func (s *Store) BucketNames(ctx context.Context, q pg.Querier) (map[ID]string, error) {
-	return names(ctx, q, `SELECT id, name FROM buckets`)
+	return names(ctx, q, `SELECT id, name FROM buckets UNION ALL SELECT id, name FROM deleted_buckets`)
 }
 
 // AccountNames returns the names of all accounts by id, for reports.

@@ -87,6 +87,9 @@ func (s *Store) RotateKey(ctx context.Context, q pg.Querier, keyID string, overl
 		if created, err = s.CreateKey(ctx, tx, next); err != nil {
 			return err
 		}
+		if err := s.copyLimits(ctx, tx, old, created); err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, `UPDATE access_keys SET successor_id = $2, expires_at = least(expires_at, $3) WHERE id = $1`,
 			old.ID, created.ID, time.Now().Add(max(0, overlap)))
 		return err
@@ -136,9 +139,10 @@ func (s *Store) identity(ctx context.Context, q pg.Querier, keyID string) (*Iden
 		permissions []string
 		expires     *time.Time
 	)
-	err := q.QueryRow(ctx, `SELECT id, key_id, account_id, kind, sealed_secret, permissions, buckets, prefix, cidrs, expires_at
+	err := q.QueryRow(ctx, `SELECT id, key_id, account_id, kind, sealed_secret, permissions, buckets, prefix, cidrs, expires_at,
+			(SELECT to_jsonb(l) FROM key_limits l WHERE l.key_id = access_keys.id)
 		FROM access_keys WHERE key_id = $1 AND revoked_at IS NULL`, keyID).
-		Scan(&i.ID, &i.KeyID, &i.AccountID, &i.Kind, &sealed, &permissions, &i.Buckets, &i.Prefix, &i.CIDRs, &expires)
+		Scan(&i.ID, &i.KeyID, &i.AccountID, &i.Kind, &sealed, &permissions, &i.Buckets, &i.Prefix, &i.CIDRs, &expires, &i.Limits)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrKeyUnknown
 	}

@@ -109,6 +109,7 @@ type Account struct {
 	CanonicalID string    `json:"canonical_id"` // 64 hexadecimal digits: the Owner in S3 answers
 	Status      Status    `json:"status"`
 	CreatedAt   time.Time `json:"created_at"`
+	Limits      *Limits   `json:"limits,omitempty"` // nil: none
 }
 
 // Kind is whose key it is.
@@ -136,6 +137,7 @@ type Identity struct {
 	Prefix     string
 	CIDRs      []netip.Prefix
 	ExpiresAt  time.Time // zero: never
+	Limits     *Limits   // of this key, beside its account's; nil: none
 
 	// Attached is a slot for what the gateway derives from Secret; it dies
 	// with the Identity, so it cannot outlive a rotation.
@@ -152,6 +154,8 @@ type Bucket struct {
 	PublicBlocked bool      `json:"public_blocked"`
 	ObjectLock    bool      `json:"object_lock"`
 	CreatedAt     time.Time `json:"created_at"`
+
+	Logging *BucketLogging `json:"logging,omitempty"` // nil: off
 }
 
 // Backend is an S3 server that buckets live on, with the credential that the

@@ -50,7 +50,7 @@ func (l *Lab) Install(ctx context.Context) (*Installation, error) {
 	if err := i.Command(ctx, nil, "migrate"); err != nil {
 		return nil, err
 	}
-	if err := i.SQL(ctx, "", `ALTER ROLE `+pg.RoleGateway+` LOGIN`); err != nil {
+	if err := i.SQL(ctx, "", `ALTER ROLE `+pg.RoleGateway+` LOGIN; ALTER ROLE `+pg.RoleWorker+` LOGIN`); err != nil {
 		return nil, err
 	}
 	return i, i.Command(ctx, nil, "account", "create", account)
@@ -172,7 +172,8 @@ func (i *Installation) Node(ctx context.Context, flags ...string) (*Server, erro
 	cmd := exec.Command(l.Binary, append([]string{"serve", "--s3-addr", s.Addr, "--tls-addr", s.TLSAddr, "--admin-addr", s.AdminAddr,
 		"--tls-cert", l.path("tls.crt"), "--tls-key", l.path("tls.key"), "--journal-dir", l.path(fileName(name) + "-journal"),
 		"--node", fileName(name), "--drain-timeout", "2s"}, flags...)...)
-	cmd.Env = i.environ("PRIMECLOUD_DATABASE_URL=" + i.postgres.URL(pg.RoleGateway, "primecloud"))
+	cmd.Env = i.environ("PRIMECLOUD_DATABASE_URL="+i.postgres.URL(pg.RoleGateway, "primecloud"),
+		"PRIMECLOUD_WORKER_DATABASE_URL="+i.postgres.URL(pg.RoleWorker, "primecloud"))
 	if err := l.start(ctx, s, cmd); err != nil {
 		return nil, err
 	}

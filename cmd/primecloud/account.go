@@ -75,7 +75,16 @@ func (c *cli) accountShow(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return c.printAccounts(f.json, a, a)
+	d, all, err := o.detail(ctx, a, time.Now())
+	if err != nil {
+		return err
+	}
+	if !f.json {
+		if err := c.printAccounts(false, nil, a); err != nil {
+			return err
+		}
+	}
+	return c.printLimits(f.json, d, all, d.Alerts)
 }
 
 func (c *cli) accountSuspend(ctx context.Context, args []string) error {

@@ -40,7 +40,7 @@ func (n *node) readyz(w http.ResponseWriter, _ *http.Request) {
 		missing = append(missing, "this node is draining")
 	default:
 	}
-	if !n.directory.Connected() {
+	if n.directory != nil && !n.directory.Connected() {
 		missing = append(missing, "the database: changes are not being heard")
 	}
 	if len(missing) > 0 {

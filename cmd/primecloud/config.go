@@ -24,27 +24,35 @@ import (
 // flag, later ones winning. A field whose env tag ends in _URL or is KEYRING
 // is a secret, and can come from a file named by PRIMECLOUD_<NAME>_FILE.
 type Config struct {
-	Roles          []string `env:"ROLES" toml:"roles" yaml:"roles" help:"what this node does: gateway"`
-	Node           string   `env:"NODE" toml:"node" yaml:"node" help:"a label for this node; the host name"`
-	DatabaseURL    string   `env:"DATABASE_URL" toml:"database_url" yaml:"database_url" help:"PostgreSQL, as the role primecloud_gateway" secret:"true"`
-	Keyring        string   `env:"KEYRING" toml:"keyring" yaml:"keyring" help:"the keyring's text, with private keys" secret:"true"`
-	S3Addr         string   `env:"S3_ADDR" toml:"s3_addr" yaml:"s3_addr" help:"S3 without TLS; empty: none"`
-	TLSAddr        string   `env:"TLS_ADDR" toml:"tls_addr" yaml:"tls_addr" help:"S3 with TLS; empty: none"`
-	TLSCert        string   `env:"TLS_CERT" toml:"tls_cert" yaml:"tls_cert" help:"certificate chain, PEM file"`
-	TLSKey         string   `env:"TLS_KEY" toml:"tls_key" yaml:"tls_key" help:"its private key, PEM file"`
-	AdminAddr      string   `env:"ADMIN_ADDR" toml:"admin_addr" yaml:"admin_addr" help:"metrics, health and pprof; keep it off the network"`
-	Region         string   `env:"REGION" toml:"region" yaml:"region" help:"the one region of this gateway"`
-	Hosts          []string `env:"HOSTS" toml:"hosts" yaml:"hosts" help:"shared S3 hosts: the account comes from the access key"`
-	TenantDomain   string   `env:"TENANT_DOMAIN" toml:"tenant_domain" yaml:"tenant_domain" help:"<account>.<this domain> names the account"`
-	TrustedProxies []string `env:"TRUSTED_PROXIES" toml:"trusted_proxies" yaml:"trusted_proxies" help:"networks whose X-Forwarded-For is believed"`
-	LogFormat      string   `env:"LOG_FORMAT" toml:"log_format" yaml:"log_format" help:"text or json"`
-	LogLevel       string   `env:"LOG_LEVEL" toml:"log_level" yaml:"log_level" help:"debug, info, warn or error"`
-	DrainTimeout   duration `env:"DRAIN_TIMEOUT" toml:"drain_timeout" yaml:"drain_timeout" help:"how long requests in flight may take after SIGTERM"`
-	MaxStale       duration `env:"MAX_STALE" toml:"max_stale" yaml:"max_stale" help:"how long cached keys work while PostgreSQL is away"`
-	FlushInterval  duration `env:"FLUSH_INTERVAL" toml:"flush_interval" yaml:"flush_interval" help:"how often usage is written"`
-	JournalDir     string   `env:"JOURNAL_DIR" toml:"journal_dir" yaml:"journal_dir" help:"folder of the usage journal, on a disk of this machine; one process at a time"`
-	SyncInterval   duration `env:"SYNC_INTERVAL" toml:"sync_interval" yaml:"sync_interval" help:"how much usage a lost machine may lose"`
-	MaxConnections int      `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once"`
+	Roles             []string `env:"ROLES" toml:"roles" yaml:"roles" help:"what this node does: gateway, worker"`
+	Node              string   `env:"NODE" toml:"node" yaml:"node" help:"a label for this node; the host name"`
+	DatabaseURL       string   `env:"DATABASE_URL" toml:"database_url" yaml:"database_url" help:"PostgreSQL, as the role primecloud_gateway" secret:"true"`
+	WorkerDatabaseURL string   `env:"WORKER_DATABASE_URL" toml:"worker_database_url" yaml:"worker_database_url" help:"the same, as the role primecloud_worker" secret:"true"`
+	Keyring           string   `env:"KEYRING" toml:"keyring" yaml:"keyring" help:"the keyring's text, with private keys" secret:"true"`
+	S3Addr            string   `env:"S3_ADDR" toml:"s3_addr" yaml:"s3_addr" help:"S3 without TLS; empty: none"`
+	TLSAddr           string   `env:"TLS_ADDR" toml:"tls_addr" yaml:"tls_addr" help:"S3 with TLS; empty: none"`
+	TLSCert           string   `env:"TLS_CERT" toml:"tls_cert" yaml:"tls_cert" help:"certificate chain, PEM file"`
+	TLSKey            string   `env:"TLS_KEY" toml:"tls_key" yaml:"tls_key" help:"its private key, PEM file"`
+	AdminAddr         string   `env:"ADMIN_ADDR" toml:"admin_addr" yaml:"admin_addr" help:"metrics, health and pprof; keep it off the network"`
+	Region            string   `env:"REGION" toml:"region" yaml:"region" help:"the one region of this gateway"`
+	Hosts             []string `env:"HOSTS" toml:"hosts" yaml:"hosts" help:"shared S3 hosts: the account comes from the access key"`
+	TenantDomain      string   `env:"TENANT_DOMAIN" toml:"tenant_domain" yaml:"tenant_domain" help:"<account>.<this domain> names the account"`
+	TrustedProxies    []string `env:"TRUSTED_PROXIES" toml:"trusted_proxies" yaml:"trusted_proxies" help:"networks whose X-Forwarded-For is believed"`
+	LogFormat         string   `env:"LOG_FORMAT" toml:"log_format" yaml:"log_format" help:"text or json"`
+	LogLevel          string   `env:"LOG_LEVEL" toml:"log_level" yaml:"log_level" help:"debug, info, warn or error"`
+	DrainTimeout      duration `env:"DRAIN_TIMEOUT" toml:"drain_timeout" yaml:"drain_timeout" help:"how long requests in flight may take after SIGTERM"`
+	MaxStale          duration `env:"MAX_STALE" toml:"max_stale" yaml:"max_stale" help:"how long cached keys work while PostgreSQL is away"`
+	FlushInterval     duration `env:"FLUSH_INTERVAL" toml:"flush_interval" yaml:"flush_interval" help:"how often usage is written"`
+	JournalDir        string   `env:"JOURNAL_DIR" toml:"journal_dir" yaml:"journal_dir" help:"folder of the usage journal, on a disk of this machine; one process at a time"`
+	SyncInterval      duration `env:"SYNC_INTERVAL" toml:"sync_interval" yaml:"sync_interval" help:"how much usage a lost machine may lose"`
+	MaxConnections    int      `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once"`
+
+	AccessLogDir       string   `env:"ACCESS_LOG_DIR" toml:"access_log_dir" yaml:"access_log_dir" help:"folder of the access log, one process at a time; empty: none, and accounts cannot have theirs delivered"`
+	AccessLogRotateMiB int      `env:"ACCESS_LOG_ROTATE_MIB" toml:"access_log_rotate_mib" yaml:"access_log_rotate_mib" help:"size of one file; each hour begins a new one too"`
+	AccessLogKeep      duration `env:"ACCESS_LOG_KEEP" toml:"access_log_keep" yaml:"access_log_keep" help:"how long files are kept"`
+	AccessLogKeepMiB   int      `env:"ACCESS_LOG_KEEP_MIB" toml:"access_log_keep_mib" yaml:"access_log_keep_mib" help:"size of all files, beyond which the oldest go when they are delivered"`
+	AccessLogMaxMiB    int      `env:"ACCESS_LOG_MAX_MIB" toml:"access_log_max_mib" yaml:"access_log_max_mib" help:"size of all files, beyond which the oldest go in any case"`
+	AccessLogDelivery  duration `env:"ACCESS_LOG_DELIVERY" toml:"access_log_delivery" yaml:"access_log_delivery" help:"how often lines are delivered to the buckets that accounts have named"`
 }
 
 // duration is written as people write it, "5m", in files and variables too.
@@ -59,7 +67,7 @@ func (d duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 
 func defaultConfig() Config {
 	return Config{
-		Roles:          []string{"gateway"},
+		Roles:          slices.Clone(knownRoles),
 		S3Addr:         ":9000",
 		AdminAddr:      "127.0.0.1:9090",
 		Region:         "us-east-1",
@@ -71,6 +79,12 @@ func defaultConfig() Config {
 		JournalDir:     "/var/lib/primecloud/journal",
 		SyncInterval:   duration{time.Second},
 		MaxConnections: 65536,
+
+		AccessLogRotateMiB: 64,
+		AccessLogKeep:      duration{7 * 24 * time.Hour},
+		AccessLogKeepMiB:   8 << 10,
+		AccessLogMaxMiB:    16 << 10,
+		AccessLogDelivery:  duration{5 * time.Minute},
 	}
 }
 
@@ -193,7 +207,15 @@ func (cfg *Config) flags(f *flags) {
 }
 
 // knownRoles are those that exist today.
-var knownRoles = []string{"gateway"}
+var knownRoles = []string{roleGateway, roleWorker}
+
+// The roles: the S3 data path, and the background jobs.
+const (
+	roleGateway = "gateway"
+	roleWorker  = "worker"
+)
+
+func (cfg *Config) has(role string) bool { return slices.Contains(cfg.Roles, role) }
 
 // validate reports every problem at once.
 func (cfg *Config) validate() error {
@@ -204,7 +226,13 @@ func (cfg *Config) validate() error {
 			fail("roles: there is no role %q in this version; known are %s", r, strings.Join(knownRoles, ", "))
 		}
 	}
-	if cfg.DatabaseURL == "" {
+	if len(cfg.Roles) == 0 {
+		fail("roles: at least one is needed; known are %s", strings.Join(knownRoles, ", "))
+	}
+	if cfg.has(roleWorker) && cfg.WorkerDatabaseURL == "" {
+		fail("worker_database_url: set PRIMECLOUD_WORKER_DATABASE_URL or PRIMECLOUD_WORKER_DATABASE_URL_FILE (the role is primecloud_worker), or leave the role worker to other nodes: --roles gateway")
+	}
+	if cfg.has(roleGateway) && cfg.DatabaseURL == "" {
 		fail("database_url: set PRIMECLOUD_DATABASE_URL or PRIMECLOUD_DATABASE_URL_FILE (the role is primecloud_gateway)")
 	}
 	if cfg.Keyring == "" {
@@ -212,9 +240,9 @@ func (cfg *Config) validate() error {
 	} else if k, err := secret.Parse([]byte(cfg.Keyring)); err != nil {
 		fail("keyring: %w", err)
 	} else if !k.CanOpen() {
-		fail("keyring: the gateway needs the one with private keys")
+		fail("keyring: the roles gateway and worker need the one with private keys")
 	}
-	if cfg.S3Addr == "" && cfg.TLSAddr == "" {
+	if cfg.has(roleGateway) && cfg.S3Addr == "" && cfg.TLSAddr == "" {
 		fail("s3_addr, tls_addr: at least one listener is needed")
 	}
 	if cfg.TLSAddr != "" && (cfg.TLSCert == "" || cfg.TLSKey == "") {
@@ -231,6 +259,12 @@ func (cfg *Config) validate() error {
 	}
 	if cfg.DrainTimeout.Duration < 0 || cfg.MaxStale.Duration <= 0 || cfg.FlushInterval.Duration <= 0 || cfg.SyncInterval.Duration <= 0 || cfg.MaxConnections <= 0 {
 		fail("drain_timeout, max_stale, flush_interval, sync_interval and max_connections must be positive")
+	}
+	if cfg.AccessLogRotateMiB <= 0 || cfg.AccessLogKeep.Duration <= 0 || cfg.AccessLogDelivery.Duration <= 0 {
+		fail("access_log_rotate_mib, access_log_keep and access_log_delivery must be positive")
+	}
+	if cfg.AccessLogKeepMiB < cfg.AccessLogRotateMiB || cfg.AccessLogMaxMiB < cfg.AccessLogKeepMiB {
+		fail("access_log_rotate_mib may not be above access_log_keep_mib, nor that above access_log_max_mib")
 	}
 	return errors.Join(errs...)
 }

@@ -20,6 +20,7 @@ var families = map[string]string{
 	"ristretto":       "github.com/dgraph-io/ristretto/",
 	"minio-go":        "github.com/minio/minio-go/",
 	"fasthttp":        "github.com/valyala/fasthttp",
+	"river":           "github.com/riverqueue/",
 }
 
 // always may be imported by every package.

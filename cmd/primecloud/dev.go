@@ -191,8 +191,9 @@ func (d *devStack) setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.cfg.Keyring, d.cfg.DatabaseURL = string(text), d.url(pg.RoleGateway)
+	d.cfg.Keyring, d.cfg.DatabaseURL, d.cfg.WorkerDatabaseURL = string(text), d.url(pg.RoleGateway), d.url(pg.RoleWorker)
 	d.cfg.JournalDir = filepath.Join(d.dir, "journal")
+	d.cfg.AccessLogDir = filepath.Join(d.dir, "access-log")
 	d.cfg.Node, d.cfg.DrainTimeout = "dev", duration{5 * time.Second}
 	d.cfg.Hosts, d.cfg.TenantDomain = []string{"localhost", "s3.localhost"}, "tenants.localhost"
 	return nil

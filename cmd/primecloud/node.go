@@ -13,6 +13,7 @@ type nodeRow struct {
 	Node      string     `json:"node"`
 	FlushedAt time.Time  `json:"flushed_at"`
 	ClosedAt  *time.Time `json:"closed_at,omitempty"`
+	Contested *time.Time `json:"contested_at,omitempty"`
 }
 
 func (c *cli) nodeList(ctx context.Context, args []string) error {
@@ -32,14 +33,17 @@ func (c *cli) nodeList(ctx context.Context, args []string) error {
 	}
 	data, rows := make([]nodeRow, 0, len(nodes)), make([][]string, 0, len(nodes))
 	for _, n := range nodes {
-		row, closed := nodeRow{Epoch: n.Epoch, Node: n.Name, FlushedAt: n.FlushedAt}, "-"
+		row, closed, contested := nodeRow{Epoch: n.Epoch, Node: n.Name, FlushedAt: n.FlushedAt}, "-", "-"
 		if n.ClosedAt.Year() > 1 {
 			row.ClosedAt, closed = &n.ClosedAt, n.ClosedAt.UTC().Format(time.RFC3339)
 		}
+		if n.ContestedAt.Year() > 1 {
+			row.Contested, contested = &n.ContestedAt, n.ContestedAt.UTC().Format(time.RFC3339)
+		}
 		data = append(data, row)
-		rows = append(rows, []string{n.Epoch.String(), n.Name, n.FlushedAt.UTC().Format(time.RFC3339), closed})
+		rows = append(rows, []string{n.Epoch.String(), n.Name, n.FlushedAt.UTC().Format(time.RFC3339), closed, contested})
 	}
-	return c.print(f.json, data, "EPOCH NODE FINAL_UNTIL CLOSED", rows)
+	return c.print(f.json, data, "EPOCH NODE FINAL_UNTIL CLOSED CONTESTED", rows)
 }
 
 func (c *cli) nodeRetire(ctx context.Context, args []string) error {

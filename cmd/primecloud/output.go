@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // flags are a command's own, with --json for those that print data.
@@ -23,6 +24,18 @@ func (c *cli) flags(name, usage string) *flags {
 	}
 	f.BoolVar(&f.json, "json", false, "print JSON")
 	return f
+}
+
+// hours declares --from and --to, which bound a range of hours.
+func (f *flags) hours(from, to *time.Time) {
+	parse := func(t *time.Time) func(string) error {
+		return func(text string) (err error) {
+			*t, err = time.Parse(time.RFC3339, text)
+			return err
+		}
+	}
+	f.Func("from", "first hour, 2006-01-02T15:00:00Z", parse(from))
+	f.Func("to", "the hour behind the last", parse(to))
 }
 
 // parse takes flags before, between and behind the n arguments.

@@ -12,12 +12,16 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/primecloudpro/primecloud/internal/jobs"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -69,7 +73,11 @@ type node struct {
 	registry  *prometheus.Registry
 	directory *tenancy.Directory
 	meter     *metering.Meter
+	accessLog *accesslog.Log // nil: none
+	delivery  *accesslog.Delivery
+	limiter   *limits.Limiter
 	gateway   *proxy.Server
+	jobs      *jobs.Runner
 	admin     *http.Server
 	listeners []net.Listener
 	addrs     addresses
@@ -91,14 +99,49 @@ func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses
 	if err != nil {
 		return err
 	}
-	pool, err := pg.Open(ctx, cfg.DatabaseURL)
+	if cfg.has(roleGateway) {
+		pool, err := openPool(ctx, cfg.DatabaseURL)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		if err := n.makeGateway(pool, keyring); err != nil {
+			return err
+		}
+	}
+	if cfg.has(roleWorker) {
+		pool, err := openPool(ctx, cfg.WorkerDatabaseURL)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		periodic, err := n.periodic(pool, keyring)
+		if err != nil {
+			return err
+		}
+		if n.jobs, err = jobs.New(jobs.Config{Pool: pool, Periodic: periodic, Logger: n.log, Metrics: n.registry}); err != nil {
+			return err
+		}
+	}
+	return n.run(ctx, ready)
+}
+
+// openPool opens the database and refuses an old schema.
+func openPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	pool, err := pg.Open(ctx, url)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer pool.Close()
 	if err := pg.CheckVersion(ctx, pool); err != nil {
-		return err
+		pool.Close()
+		return nil, err
 	}
+	return pool, nil
+}
+
+// makeGateway builds what serves S3; pool is for the role primecloud_gateway.
+func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err error) {
+	cfg := &n.cfg
 	if n.directory, err = tenancy.NewDirectory(tenancy.DirectoryConfig{
 		Pool: pool, Keyring: keyring, Logger: n.log, Metrics: n.registry, MaxStale: cfg.MaxStale.Duration,
 	}); err != nil {
@@ -110,18 +153,42 @@ func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses
 	}); err != nil {
 		return err
 	}
+	if n.limiter, err = limits.New(limits.Config{
+		Pool: pool, Epoch: n.meter.Epoch(), Stored: metering.StoredBytes, Logger: n.log, Metrics: n.registry,
+	}); err != nil {
+		return err
+	}
+	if err := n.openAccessLog(); err != nil {
+		return err
+	}
 	proxies, err := cfg.proxies()
 	if err != nil {
 		return err
 	}
-	if n.gateway, err = proxy.New(proxy.Config{
-		Directory: n.directory, Meter: n.meter, Logger: n.log, Metrics: n.registry, Region: cfg.Region,
+	gateway := proxy.Config{
+		Directory: n.directory, Meter: n.meter, Limiter: n.limiter, Logger: n.log, Metrics: n.registry, Region: cfg.Region, Node: cfg.Node,
 		Hosts: cfg.Hosts, TenantDomain: cfg.TenantDomain, TrustedProxies: proxies,
 		Limits: proxy.Limits{Connections: cfg.MaxConnections},
-	}); err != nil {
-		return err
 	}
-	return n.run(ctx, ready)
+	if n.accessLog != nil {
+		gateway.AccessLog = n.accessLog
+	}
+	n.gateway, err = proxy.New(gateway)
+	return err
+}
+
+// periodic is the background work of the fleet; pool is for the role
+// primecloud_worker. Every node with that role knows all of it.
+func (n *node) periodic(pool *pgxpool.Pool, keyring *secret.Keyring) ([]jobs.Periodic, error) {
+	inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: pool, Store: &tenancy.Store{Keyring: keyring}, Logger: n.log, Metrics: n.registry})
+	if err != nil {
+		return nil, err
+	}
+	sealer := metering.NewSealer(pool, keyring, n.registry)
+	return []jobs.Periodic{
+		sampleStorage(inventory),
+		{Kind: "usage_seal", Every: time.Minute, Timeout: 10 * time.Minute, Work: sealer.Seal},
+	}, nil
 }
 
 func (n *node) run(ctx context.Context, ready func(addresses)) error {
@@ -139,21 +206,36 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 	if err := n.listen(); err != nil {
 		return err
 	}
-	launch("directory", func() error { return n.directory.Run(background) })
-	launch("metering", func() error { return n.meter.Run(background) })
+	limited, stopLimiter := context.WithCancel(background)
+	defer stopLimiter()
+	var limiting sync.WaitGroup
+	if n.gateway != nil {
+		launch("directory", func() error { return n.directory.Run(background) })
+		launch("metering", func() error { return n.meter.Run(background) })
+		limiting.Go(func() { n.limiter.Run(limited) })
+	}
+	if n.accessLog != nil {
+		launch("access log", func() error { return n.accessLog.Run(background) })
+		launch("access log delivery", func() error { return n.delivery.Run(background) })
+	}
+	if n.jobs != nil {
+		launch("jobs", func() error { return n.jobs.Run(ctx) }) // no new ones while the gateway drains
+	}
 	for _, l := range n.listeners {
 		launch("gateway", func() error { return n.gateway.Serve(l) })
 	}
 	if n.admin != nil {
 		launch("admin", func() error { return ignoreClosed(n.serveAdmin()) })
 	}
-	select {
-	case <-n.directory.Ready():
-	case <-ctx.Done():
-	case err := <-failed:
-		return err
-	case <-time.After(30 * time.Second):
-		return errors.New("the database does not answer LISTEN")
+	if n.gateway != nil {
+		select {
+		case <-n.directory.Ready():
+		case <-ctx.Done():
+		case err := <-failed:
+			return err
+		case <-time.After(30 * time.Second):
+			return errors.New("the database does not answer LISTEN")
+		}
 	}
 	n.log.Info("serving", "s3", n.addrs.S3, "tls", n.addrs.TLS, "admin", n.addrs.Admin, "node", n.cfg.Node)
 	if ready != nil && ctx.Err() == nil {
@@ -168,16 +250,50 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 	close(n.draining)
 	draining, done := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.DrainTimeout.Duration)
 	defer done()
-	if serr := n.gateway.Shutdown(draining); serr != nil {
-		n.log.Warn("requests were cut", "error", serr)
+	if n.gateway != nil {
+		if serr := n.gateway.Shutdown(draining); serr != nil {
+			n.log.Warn("requests were cut", "error", serr)
+		}
 	}
+	stopLimiter() // other nodes may use what is given back, before this one's figures are final
+	limiting.Wait()
 	stopBackground() // the meter flushes a last time
 	if n.admin != nil {
 		_ = n.admin.Close()
 	}
 	running.Wait()
+	n.deliverLast(ctx)
 	n.log.Info("stopped")
 	return err
+}
+
+func (n *node) openAccessLog() (err error) {
+	cfg := &n.cfg
+	if cfg.AccessLogDir == "" {
+		return nil
+	}
+	if n.accessLog, err = accesslog.Open(accesslog.Config{
+		Dir: cfg.AccessLogDir, Node: cfg.Node, Epoch: n.meter.Epoch(), RotateSize: int64(cfg.AccessLogRotateMiB) << 20,
+		KeepAge: cfg.AccessLogKeep.Duration, KeepSize: int64(cfg.AccessLogKeepMiB) << 20, MaxSize: int64(cfg.AccessLogMaxMiB) << 20,
+		Logger: n.log, Metrics: n.registry,
+	}); err != nil {
+		return err
+	}
+	n.delivery = accesslog.NewDelivery(accesslog.DeliveryConfig{Log: n.accessLog, Directory: n.directory, Region: cfg.Region, Interval: cfg.AccessLogDelivery.Duration})
+	return nil
+}
+
+// deliverLast delivers what the node has logged until its end. What does not
+// get through is delivered when it starts again.
+func (n *node) deliverLast(ctx context.Context) {
+	if n.delivery == nil {
+		return
+	}
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer done()
+	if err := n.delivery.Deliver(ctx); err != nil {
+		n.log.Warn("access logs not delivered; they are when this node starts again", "error", err)
+	}
 }
 
 func (n *node) listen() error {
@@ -195,6 +311,9 @@ func (n *node) listen() error {
 		}
 		n.listeners = append(n.listeners, l)
 		return nil
+	}
+	if n.gateway == nil {
+		return n.listenAdmin()
 	}
 	if err := open(n.cfg.S3Addr, nil, &n.addrs.S3); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,49 +24,42 @@ type usageRow struct {
 	Egress          int64  `json:"egress_bytes"`
 	DeclaredIngress int64  `json:"declared_ingress_bytes"`
 	DeclaredEgress  int64  `json:"declared_egress_bytes"`
-	Final           bool   `json:"final"` // every node has written all it counted for these hours
+	// What of these came after their hours were sealed.
+	AdjustedRequests int64 `json:"adjusted_requests"`
+	AdjustedIngress  int64 `json:"adjusted_ingress_bytes"`
+	AdjustedEgress   int64 `json:"adjusted_egress_bytes"`
+	Final            bool  `json:"final"` // every node has written all it counted for these hours
 }
 
-var usageColumns = []string{"REQUESTS", "INGRESS_BYTES", "EGRESS_BYTES", "FINAL"}
+var usageColumns = []string{"REQUESTS", "INGRESS_BYTES", "EGRESS_BYTES", "ADJUSTED_REQUESTS", "ADJUSTED_INGRESS_BYTES", "ADJUSTED_EGRESS_BYTES", "FINAL"}
 
 func (r *usageRow) columns(value string) []string {
-	return []string{r.Account, value, fmt.Sprint(r.Requests), fmt.Sprint(r.Ingress), fmt.Sprint(r.Egress), fmt.Sprint(r.Final)}
+	return []string{r.Account, value, fmt.Sprint(r.Requests), fmt.Sprint(r.Ingress), fmt.Sprint(r.Egress),
+		fmt.Sprint(r.AdjustedRequests), fmt.Sprint(r.AdjustedIngress), fmt.Sprint(r.AdjustedEgress), fmt.Sprint(r.Final)}
 }
 
 func (c *cli) usageShow(ctx context.Context, args []string) error {
 	f := c.flags("usage show", "")
 	by := f.String("by", "bucket", "bucket, key, class or hour")
 	account := f.String("account", "", "only this one")
-	from := f.String("from", "", "first hour, 2006-01-02T15:00:00Z")
-	to := f.String("to", "", "the hour behind the last")
+	q := metering.Query{}
+	f.hours(&q.From, &q.To)
 	asCSV := f.Bool("csv", false, "print CSV")
+	storage := f.Bool("storage", false, "what was stored instead of what moved, by bucket or hour")
 	if _, err := f.parse(args, 0); err != nil {
 		return err
 	}
-	q := metering.Query{By: metering.Group(*by)}
-	for _, bound := range []struct {
-		text string
-		t    *time.Time
-	}{{*from, &q.From}, {*to, &q.To}} {
-		if bound.text != "" {
-			t, err := time.Parse(time.RFC3339, bound.text)
-			if err != nil {
-				return err
-			}
-			*bound.t = t
-		}
-	}
+	q.By = metering.Group(*by)
 	o, err := c.operator(ctx)
 	if err != nil {
 		return err
 	}
 	defer o.close()
-	if *account != "" {
-		a, err := o.store.AccountByName(ctx, o.pool, *account)
-		if err != nil {
-			return err
-		}
-		q.Account = a.ID
+	if q.Account, err = o.accountID(ctx, *account); err != nil {
+		return err
+	}
+	if *storage {
+		return c.storageShow(ctx, o, q, f.json, *asCSV)
 	}
 	sums, err := metering.Sum(ctx, o.pool, q)
 	if err != nil {
@@ -84,6 +78,7 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 		row := usageRow{
 			Account: named(s.Account.String()), Requests: s.Requests, Ingress: s.Ingress, Egress: s.Egress,
 			DeclaredIngress: s.DeclaredIngress, DeclaredEgress: s.DeclaredEgress,
+			AdjustedRequests: s.AdjustedRequests, AdjustedIngress: s.AdjustedIngress, AdjustedEgress: s.AdjustedEgress,
 		}
 		value := named(s.Value)
 		*map[metering.Group]*string{
@@ -102,11 +97,14 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 		rows = append(rows, row.columns(value))
 	}
 	header := append([]string{"ACCOUNT", strings.ToUpper(string(q.By))}, usageColumns...)
-	if *asCSV {
-		w := csv.NewWriter(c.out)
-		return w.WriteAll(append([][]string{header}, rows...))
+	return c.printUsage(f.json, *asCSV, data, header, rows)
+}
+
+func (c *cli) printUsage(asJSON, asCSV bool, data any, header []string, rows [][]string) error {
+	if asCSV {
+		return csv.NewWriter(c.out).WriteAll(append([][]string{header}, rows...))
 	}
-	return c.print(f.json, data, strings.Join(header, " "), rows)
+	return c.print(asJSON, data, strings.Join(header, " "), rows)
 }
 
 func (c *cli) usageImportJournal(ctx context.Context, args []string) error {
@@ -128,9 +126,21 @@ func (c *cli) usageImportJournal(ctx context.Context, args []string) error {
 		[][]string{{done.Epoch.String(), fmt.Sprint(done.Cells)}})
 }
 
+// accountID is that of an account by its name; of "", the zero one, for all.
+func (o *operator) accountID(ctx context.Context, name string) (tenancy.ID, error) {
+	if name == "" {
+		return tenancy.ID{}, nil
+	}
+	a, err := o.store.AccountByName(ctx, o.pool, name)
+	if err != nil {
+		return tenancy.ID{}, err
+	}
+	return a.ID, nil
+}
+
 // names turns row ids into what people call them. What is gone keeps its id;
 // the zero id, which stands for unresolved names, is "-".
-func (o *operator) names(ctx context.Context, by metering.Group) (func(string) string, error) {
+func (o *operator) names(ctx context.Context, groups ...metering.Group) (func(string) string, error) {
 	all := map[string]string{tenancy.ID{}.String(): "-"}
 	add := func(m map[tenancy.ID]string, err error) error {
 		for id, name := range m {
@@ -141,12 +151,12 @@ func (o *operator) names(ctx context.Context, by metering.Group) (func(string) s
 	if err := add(o.store.AccountNames(ctx, o.pool)); err != nil {
 		return nil, err
 	}
-	switch by {
-	case metering.ByBucket:
+	if slices.Contains(groups, metering.ByBucket) {
 		if err := add(o.store.BucketNames(ctx, o.pool)); err != nil {
 			return nil, err
 		}
-	case metering.ByKey:
+	}
+	if slices.Contains(groups, metering.ByKey) {
 		if err := add(o.store.KeyIDs(ctx, o.pool)); err != nil {
 			return nil, err
 		}

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib" // goose speaks database/sql
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
 )
 
 //go:embed migrations/*.sql
@@ -23,6 +26,9 @@ var ErrSchemaOld = errors.New("pg: the database schema is older than this progra
 // migration, under an advisory lock, so that several nodes may start at once.
 // url is for a role that may create roles and tables.
 func Migrate(ctx context.Context, url string) error {
+	if err := migrateRiver(ctx, url); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
 	p, db, err := provider(url)
 	if err != nil {
 		return err
@@ -32,6 +38,34 @@ func Migrate(ctx context.Context, url string) error {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
+}
+
+// riverLock is the advisory lock under which River's tables are migrated. Its
+// migrations have no lock of their own.
+const riverLock = 0x7072696d65726976
+
+// migrateRiver brings the tables of the job queue up to date. They come first,
+// so that a migration of ours can grant what River's have made.
+func migrateRiver(ctx context.Context, url string) error {
+	pool, err := Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	m, err := rivermigrate.New(riverpgxv5.New(pool), nil)
+	if err != nil {
+		return err
+	}
+	// The lock is one connection's, the migrations run on others: each is a
+	// transaction, since PostgreSQL wants a new enum value committed before it
+	// is used.
+	return InTx(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(riverLock)); err != nil {
+			return err
+		}
+		_, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil)
+		return err
+	})
 }
 
 func provider(url string) (*goose.Provider, *sql.DB, error) {

@@ -1,5 +1,36 @@
 -- The schema after all migrations, for readers. Generated: go test ./internal/pg -run TestSchema -update
 
+CREATE TYPE public.river_job_state AS ENUM (
+    'available',
+    'cancelled',
+    'completed',
+    'discarded',
+    'pending',
+    'retryable',
+    'running',
+    'scheduled'
+);
+
+ALTER TYPE public.river_job_state OWNER TO postgres;
+
+CREATE FUNCTION public.append_usage_seal() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+	last usage_seals;
+BEGIN
+	PERFORM lock_usage();
+	SELECT * INTO last FROM usage_seals ORDER BY hour DESC LIMIT 1;
+	IF FOUND AND (NEW.hour <> last.hour + interval '1 hour' OR NEW.previous <> last.hash) THEN
+		RAISE EXCEPTION 'the seal after that of % is of the next hour, and holds its hash', last.hour USING ERRCODE = 'check_violation';
+	END IF;
+	RETURN NEW;
+END
+$$;
+
+ALTER FUNCTION public.append_usage_seal() OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.current_account() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ SELECT nullif(current_setting('primecloud.account_id', true), '')::uuid $$;
@@ -15,6 +46,91 @@ END
 $$;
 
 ALTER FUNCTION public.keep_revoked() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.keep_sealed_usage() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+	open timestamptz := usage_open_from();
+	first timestamptz := '-infinity'; -- of a TRUNCATE
+BEGIN
+	IF open IS NULL THEN
+		RETURN NULL;
+	END IF;
+	IF TG_OP <> 'TRUNCATE' AND TG_TABLE_NAME = 'usage_readings' THEN
+		SELECT min(hour) INTO first FROM moved;
+	ELSIF TG_OP <> 'TRUNCATE' THEN
+		SELECT min(seal_hour) INTO first FROM moved;
+	END IF;
+	IF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'usage_readings' THEN
+		SELECT least(first, min(hour)) INTO first FROM moved_to;
+	ELSIF TG_OP = 'UPDATE' THEN
+		SELECT least(first, min(seal_hour)) INTO first FROM moved_to;
+	END IF;
+	IF first < open THEN
+		RAISE EXCEPTION '% of %: usage before % is sealed', TG_OP, TG_TABLE_NAME, open USING ERRCODE = 'check_violation',
+			HINT = 'What comes late belongs into usage_adjustments.';
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION public.keep_sealed_usage() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.keep_usage_seals() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	RAISE EXCEPTION '% of %: a seal stays', TG_OP, TG_TABLE_NAME USING ERRCODE = 'check_violation';
+END
+$$;
+
+ALTER FUNCTION public.keep_usage_seals() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.lock_usage() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET lock_timeout TO '3s'
+    AS $$
+BEGIN
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		RAISE EXCEPTION 'usage is written and sealed in READ COMMITTED transactions' USING ERRCODE = 'invalid_transaction_state';
+	END IF;
+	PERFORM pg_advisory_xact_lock(504414725989);
+END
+$$;
+
+ALTER FUNCTION public.lock_usage() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.notify_bucket_logging() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	PERFORM pg_notify('primecloud', 'bucket:' || account_id || '/' || name) FROM buckets
+		WHERE id = CASE TG_OP WHEN 'DELETE' THEN OLD.bucket_id ELSE NEW.bucket_id END;
+	RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION public.notify_bucket_logging() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.notify_limits() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+	r record := coalesce(NEW, OLD);
+BEGIN
+	IF TG_TABLE_NAME = 'account_limits' THEN
+		PERFORM pg_notify('primecloud', 'account:' || r.account_id);
+	ELSE
+		PERFORM pg_notify('primecloud', 'key:' || k.key_id) FROM access_keys k WHERE k.id = r.key_id;
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION public.notify_limits() OWNER TO primecloud_owner;
 
 CREATE FUNCTION public.notify_tenancy() RETURNS trigger
     LANGUAGE plpgsql
@@ -46,6 +162,52 @@ $$;
 
 ALTER FUNCTION public.notify_tenancy() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.remember_deleted_bucket() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+	INSERT INTO public.deleted_buckets (id, account_id, name, created_at)
+		VALUES (OLD.id, OLD.account_id, OLD.name, OLD.created_at);
+	RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION public.remember_deleted_bucket() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE state
+        WHEN 'available' THEN get_bit(bitmask, 7)
+        WHEN 'cancelled' THEN get_bit(bitmask, 6)
+        WHEN 'completed' THEN get_bit(bitmask, 5)
+        WHEN 'discarded' THEN get_bit(bitmask, 4)
+        WHEN 'pending'   THEN get_bit(bitmask, 3)
+        WHEN 'retryable' THEN get_bit(bitmask, 2)
+        WHEN 'running'   THEN get_bit(bitmask, 1)
+        WHEN 'scheduled' THEN get_bit(bitmask, 0)
+        ELSE 0
+    END = 1;
+$$;
+
+ALTER FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) OWNER TO postgres;
+
+CREATE FUNCTION public.usage_open_from() RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		RAISE EXCEPTION 'usage is written and sealed in READ COMMITTED transactions' USING ERRCODE = 'invalid_transaction_state';
+	END IF;
+	PERFORM pg_advisory_xact_lock_shared(504414725989);
+	RETURN (SELECT max(hour) + interval '1 hour' FROM usage_seals); -- NULL: nothing is sealed
+END
+$$;
+
+ALTER FUNCTION public.usage_open_from() OWNER TO primecloud_owner;
+
 CREATE TABLE public.access_keys (
     id uuid NOT NULL,
     key_id text NOT NULL,
@@ -70,6 +232,35 @@ CREATE TABLE public.access_keys (
 ALTER TABLE ONLY public.access_keys FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.access_keys OWNER TO primecloud_owner;
+
+CREATE TABLE public.account_limits (
+    account_id uuid NOT NULL,
+    requests_per_second bigint,
+    upload_rate bigint,
+    download_rate bigint,
+    concurrent bigint,
+    storage_budget bigint,
+    egress_budget bigint,
+    requests_budget bigint,
+    spend_budget bigint,
+    storage_soft boolean DEFAULT false NOT NULL,
+    egress_soft boolean DEFAULT false NOT NULL,
+    requests_soft boolean DEFAULT false NOT NULL,
+    spend_soft boolean DEFAULT false NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT account_limits_concurrent_check CHECK ((concurrent > 0)),
+    CONSTRAINT account_limits_download_rate_check CHECK ((download_rate > 0)),
+    CONSTRAINT account_limits_egress_budget_check CHECK ((egress_budget >= 0)),
+    CONSTRAINT account_limits_requests_budget_check CHECK ((requests_budget >= 0)),
+    CONSTRAINT account_limits_requests_per_second_check CHECK ((requests_per_second > 0)),
+    CONSTRAINT account_limits_spend_budget_check CHECK ((spend_budget >= 0)),
+    CONSTRAINT account_limits_storage_budget_check CHECK ((storage_budget >= 0)),
+    CONSTRAINT account_limits_upload_rate_check CHECK ((upload_rate > 0))
+);
+
+ALTER TABLE ONLY public.account_limits FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.account_limits OWNER TO primecloud_owner;
 
 CREATE TABLE public.accounts (
     id uuid NOT NULL,
@@ -105,6 +296,21 @@ CREATE TABLE public.backends (
 
 ALTER TABLE public.backends OWNER TO primecloud_owner;
 
+CREATE TABLE public.bucket_logging (
+    bucket_id uuid NOT NULL,
+    target_name text NOT NULL,
+    target_prefix text NOT NULL,
+    key_format text NOT NULL,
+    enabled_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT bucket_logging_key_format_check CHECK ((key_format = ANY (ARRAY[''::text, 'simple'::text, 'event-time'::text, 'delivery-time'::text]))),
+    CONSTRAINT bucket_logging_target_name_check CHECK (((length(target_name) >= 3) AND (length(target_name) <= 63))),
+    CONSTRAINT bucket_logging_target_prefix_check CHECK ((octet_length(target_prefix) <= 512))
+);
+
+ALTER TABLE ONLY public.bucket_logging FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.bucket_logging OWNER TO primecloud_owner;
+
 CREATE TABLE public.buckets (
     id uuid NOT NULL,
     account_id uuid NOT NULL,
@@ -125,6 +331,38 @@ ALTER TABLE ONLY public.buckets FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.buckets OWNER TO primecloud_owner;
 
+CREATE TABLE public.budget_leases (
+    account_id uuid NOT NULL,
+    key_id uuid NOT NULL,
+    budget text NOT NULL,
+    period timestamp with time zone NOT NULL,
+    epoch uuid NOT NULL,
+    granted bigint DEFAULT 0 NOT NULL,
+    used bigint DEFAULT 0 NOT NULL,
+    ledger bigint DEFAULT 0 NOT NULL,
+    final boolean DEFAULT false NOT NULL,
+    read_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    renewed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT budget_leases_budget_check CHECK ((budget = ANY (ARRAY['storage'::text, 'egress'::text, 'requests'::text, 'spend'::text]))),
+    CONSTRAINT budget_leases_granted_check CHECK ((granted >= 0))
+);
+
+ALTER TABLE ONLY public.budget_leases FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.budget_leases OWNER TO primecloud_owner;
+
+CREATE TABLE public.deleted_buckets (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    deleted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.deleted_buckets FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.deleted_buckets OWNER TO primecloud_owner;
+
 CREATE TABLE public.domains (
     host text NOT NULL,
     account_id uuid NOT NULL,
@@ -137,12 +375,265 @@ ALTER TABLE ONLY public.domains FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.domains OWNER TO primecloud_owner;
 
+CREATE TABLE public.key_limits (
+    key_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    requests_per_second bigint,
+    upload_rate bigint,
+    download_rate bigint,
+    concurrent bigint,
+    egress_budget bigint,
+    requests_budget bigint,
+    spend_budget bigint,
+    egress_soft boolean DEFAULT false NOT NULL,
+    requests_soft boolean DEFAULT false NOT NULL,
+    spend_soft boolean DEFAULT false NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT key_limits_concurrent_check CHECK ((concurrent > 0)),
+    CONSTRAINT key_limits_download_rate_check CHECK ((download_rate > 0)),
+    CONSTRAINT key_limits_egress_budget_check CHECK ((egress_budget >= 0)),
+    CONSTRAINT key_limits_requests_budget_check CHECK ((requests_budget >= 0)),
+    CONSTRAINT key_limits_requests_per_second_check CHECK ((requests_per_second > 0)),
+    CONSTRAINT key_limits_spend_budget_check CHECK ((spend_budget >= 0)),
+    CONSTRAINT key_limits_upload_rate_check CHECK ((upload_rate > 0))
+);
+
+ALTER TABLE ONLY public.key_limits FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.key_limits OWNER TO primecloud_owner;
+
+CREATE TABLE public.limit_events (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    account_id uuid NOT NULL,
+    key_id uuid NOT NULL,
+    budget text NOT NULL,
+    month timestamp with time zone NOT NULL,
+    threshold smallint NOT NULL,
+    used bigint NOT NULL,
+    budgeted bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT limit_events_budget_check CHECK ((budget = ANY (ARRAY['storage'::text, 'egress'::text, 'requests'::text, 'spend'::text]))),
+    CONSTRAINT limit_events_threshold_check CHECK ((threshold = ANY (ARRAY[50, 80, 95, 100])))
+);
+
+ALTER TABLE ONLY public.limit_events FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.limit_events OWNER TO primecloud_owner;
+
+CREATE TABLE public.rate_cards (
+    id uuid NOT NULL,
+    account_id uuid,
+    valid_from timestamp with time zone NOT NULL,
+    currency text NOT NULL,
+    egress_gb bigint NOT NULL,
+    ingress_gb bigint NOT NULL,
+    thousand_a bigint NOT NULL,
+    thousand_b bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT rate_cards_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT rate_cards_egress_gb_check CHECK ((egress_gb >= 0)),
+    CONSTRAINT rate_cards_ingress_gb_check CHECK ((ingress_gb >= 0)),
+    CONSTRAINT rate_cards_thousand_a_check CHECK ((thousand_a >= 0)),
+    CONSTRAINT rate_cards_thousand_b_check CHECK ((thousand_b >= 0)),
+    CONSTRAINT rate_cards_valid_from_check CHECK ((valid_from = date_trunc('hour'::text, valid_from, 'UTC'::text)))
+);
+
+ALTER TABLE ONLY public.rate_cards FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.rate_cards OWNER TO primecloud_owner;
+
+CREATE TABLE public.river_job (
+    id bigint NOT NULL,
+    state public.river_job_state DEFAULT 'available'::public.river_job_state NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    max_attempts smallint DEFAULT 25 NOT NULL,
+    attempted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finalized_at timestamp with time zone,
+    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
+    priority smallint DEFAULT 1 NOT NULL,
+    args jsonb NOT NULL,
+    attempted_by text[],
+    errors jsonb[],
+    kind text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue text DEFAULT 'default'::text NOT NULL,
+    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
+    unique_key bytea,
+    unique_states bit(8),
+    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::public.river_job_state, 'completed'::public.river_job_state, 'discarded'::public.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::public.river_job_state, 'completed'::public.river_job_state, 'discarded'::public.river_job_state]))))),
+    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
+    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
+    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
+    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
+);
+
+ALTER TABLE public.river_job OWNER TO primecloud_owner;
+
+CREATE SEQUENCE public.river_job_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER TABLE public.river_job_id_seq OWNER TO primecloud_owner;
+
+ALTER SEQUENCE public.river_job_id_seq OWNED BY public.river_job.id;
+
+CREATE UNLOGGED TABLE public.river_leader (
+    elected_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    leader_id text NOT NULL,
+    name text DEFAULT 'default'::text NOT NULL,
+    CONSTRAINT leader_id_length CHECK (((char_length(leader_id) > 0) AND (char_length(leader_id) < 128))),
+    CONSTRAINT name_length CHECK ((name = 'default'::text))
+);
+
+ALTER TABLE public.river_leader OWNER TO primecloud_owner;
+
+CREATE TABLE public.river_migration (
+    line text NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT line_length CHECK (((char_length(line) > 0) AND (char_length(line) < 128))),
+    CONSTRAINT version_gte_1 CHECK ((version >= 1))
+);
+
+ALTER TABLE public.river_migration OWNER TO primecloud_owner;
+
+CREATE TABLE public.river_notification (
+    id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    payload text NOT NULL,
+    topic text NOT NULL,
+    CONSTRAINT topic_length CHECK (((length(topic) > 0) AND (length(topic) < 128)))
+);
+
+ALTER TABLE public.river_notification OWNER TO primecloud_owner;
+
+CREATE SEQUENCE public.river_notification_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER TABLE public.river_notification_id_seq OWNER TO primecloud_owner;
+
+ALTER SEQUENCE public.river_notification_id_seq OWNED BY public.river_notification.id;
+
+CREATE TABLE public.river_queue (
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    paused_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
+);
+
+ALTER TABLE public.river_queue OWNER TO primecloud_owner;
+
 CREATE VIEW public.schema_version AS
  SELECT max(goose_db_version.version_id) AS version
    FROM public.goose_db_version
   WHERE goose_db_version.is_applied;
 
 ALTER TABLE public.schema_version OWNER TO primecloud_owner;
+
+CREATE TABLE public.storage_gaps (
+    bucket_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    account_id uuid NOT NULL,
+    error text NOT NULL,
+    failed_at timestamp with time zone NOT NULL,
+    CONSTRAINT storage_gaps_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text)))
+);
+
+ALTER TABLE ONLY public.storage_gaps FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.storage_gaps OWNER TO primecloud_owner;
+
+CREATE TABLE public.storage_listings (
+    bucket_id uuid NOT NULL,
+    holder uuid NOT NULL,
+    held_until timestamp with time zone NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    hours timestamp with time zone[] NOT NULL,
+    marker bytea NOT NULL,
+    current_bytes bigint NOT NULL,
+    noncurrent_bytes bigint NOT NULL,
+    objects bigint NOT NULL,
+    noncurrent_versions bigint NOT NULL,
+    delete_markers bigint NOT NULL
+);
+
+ALTER TABLE public.storage_listings OWNER TO primecloud_owner;
+
+CREATE TABLE public.storage_samples (
+    bucket_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    account_id uuid NOT NULL,
+    current_bytes bigint NOT NULL,
+    noncurrent_bytes bigint NOT NULL,
+    incomplete_bytes bigint NOT NULL,
+    objects bigint NOT NULL,
+    noncurrent_versions bigint NOT NULL,
+    delete_markers bigint NOT NULL,
+    uploads bigint NOT NULL,
+    source text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    measured_at timestamp with time zone NOT NULL,
+    CONSTRAINT storage_samples_check CHECK ((measured_at >= started_at)),
+    CONSTRAINT storage_samples_current_bytes_check CHECK ((current_bytes >= 0)),
+    CONSTRAINT storage_samples_delete_markers_check CHECK ((delete_markers >= 0)),
+    CONSTRAINT storage_samples_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text))),
+    CONSTRAINT storage_samples_incomplete_bytes_check CHECK ((incomplete_bytes >= 0)),
+    CONSTRAINT storage_samples_noncurrent_bytes_check CHECK ((noncurrent_bytes >= 0)),
+    CONSTRAINT storage_samples_noncurrent_versions_check CHECK ((noncurrent_versions >= 0)),
+    CONSTRAINT storage_samples_objects_check CHECK ((objects >= 0)),
+    CONSTRAINT storage_samples_source_check CHECK ((source = ANY (ARRAY['listing'::text, 'metrics'::text]))),
+    CONSTRAINT storage_samples_uploads_check CHECK ((uploads >= 0))
+);
+
+ALTER TABLE ONLY public.storage_samples FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.storage_samples OWNER TO primecloud_owner;
+
+CREATE TABLE public.storage_uploads (
+    bucket_id uuid NOT NULL,
+    upload_id text NOT NULL COLLATE pg_catalog."C",
+    key bytea NOT NULL
+);
+
+ALTER TABLE public.storage_uploads OWNER TO primecloud_owner;
+
+CREATE TABLE public.usage_adjustments (
+    epoch uuid NOT NULL,
+    account_id uuid NOT NULL,
+    bucket_id uuid NOT NULL,
+    key_id uuid NOT NULL,
+    class text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    seal_hour timestamp with time zone NOT NULL,
+    requests bigint NOT NULL,
+    ingress_bytes bigint NOT NULL,
+    egress_bytes bigint NOT NULL,
+    declared_ingress_bytes bigint NOT NULL,
+    declared_egress_bytes bigint NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT usage_adjustments_check CHECK (((seal_hour = date_trunc('hour'::text, seal_hour, 'UTC'::text)) AND (seal_hour > hour))),
+    CONSTRAINT usage_adjustments_class_check CHECK ((class = ANY (ARRAY['A'::text, 'B'::text, 'free'::text, 'unbilled'::text]))),
+    CONSTRAINT usage_adjustments_declared_egress_bytes_check CHECK ((declared_egress_bytes >= 0)),
+    CONSTRAINT usage_adjustments_declared_ingress_bytes_check CHECK ((declared_ingress_bytes >= 0)),
+    CONSTRAINT usage_adjustments_egress_bytes_check CHECK ((egress_bytes >= 0)),
+    CONSTRAINT usage_adjustments_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text))),
+    CONSTRAINT usage_adjustments_ingress_bytes_check CHECK ((ingress_bytes >= 0)),
+    CONSTRAINT usage_adjustments_requests_check CHECK ((requests >= 0))
+);
+
+ALTER TABLE ONLY public.usage_adjustments FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_adjustments OWNER TO primecloud_owner;
 
 CREATE TABLE public.usage_readings (
     epoch uuid NOT NULL,
@@ -171,18 +662,45 @@ ALTER TABLE ONLY public.usage_readings FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_readings OWNER TO primecloud_owner;
 
 CREATE VIEW public.usage_hourly WITH (security_invoker='true') AS
- SELECT usage_readings.account_id,
-    usage_readings.bucket_id,
-    usage_readings.key_id,
-    usage_readings.class,
-    usage_readings.hour,
-    (sum(usage_readings.requests))::bigint AS requests,
-    (sum(usage_readings.ingress_bytes))::bigint AS ingress_bytes,
-    (sum(usage_readings.egress_bytes))::bigint AS egress_bytes,
-    (sum(usage_readings.declared_ingress_bytes))::bigint AS declared_ingress_bytes,
-    (sum(usage_readings.declared_egress_bytes))::bigint AS declared_egress_bytes
-   FROM public.usage_readings
-  GROUP BY usage_readings.account_id, usage_readings.bucket_id, usage_readings.key_id, usage_readings.class, usage_readings.hour;
+ SELECT written.account_id,
+    written.bucket_id,
+    written.key_id,
+    written.class,
+    written.hour,
+    (sum(written.requests))::bigint AS requests,
+    (sum(written.ingress_bytes))::bigint AS ingress_bytes,
+    (sum(written.egress_bytes))::bigint AS egress_bytes,
+    (sum(written.declared_ingress_bytes))::bigint AS declared_ingress_bytes,
+    (sum(written.declared_egress_bytes))::bigint AS declared_egress_bytes,
+    (COALESCE(sum(written.requests) FILTER (WHERE written.late), (0)::numeric))::bigint AS adjusted_requests,
+    (COALESCE(sum(written.ingress_bytes) FILTER (WHERE written.late), (0)::numeric))::bigint AS adjusted_ingress_bytes,
+    (COALESCE(sum(written.egress_bytes) FILTER (WHERE written.late), (0)::numeric))::bigint AS adjusted_egress_bytes
+   FROM ( SELECT usage_readings.account_id,
+            usage_readings.bucket_id,
+            usage_readings.key_id,
+            usage_readings.class,
+            usage_readings.hour,
+            usage_readings.requests,
+            usage_readings.ingress_bytes,
+            usage_readings.egress_bytes,
+            usage_readings.declared_ingress_bytes,
+            usage_readings.declared_egress_bytes,
+            false AS late
+           FROM public.usage_readings
+        UNION ALL
+         SELECT usage_adjustments.account_id,
+            usage_adjustments.bucket_id,
+            usage_adjustments.key_id,
+            usage_adjustments.class,
+            usage_adjustments.hour,
+            usage_adjustments.requests,
+            usage_adjustments.ingress_bytes,
+            usage_adjustments.egress_bytes,
+            usage_adjustments.declared_ingress_bytes,
+            usage_adjustments.declared_egress_bytes,
+            true
+           FROM public.usage_adjustments) written
+  GROUP BY written.account_id, written.bucket_id, written.key_id, written.class, written.hour;
 
 ALTER TABLE public.usage_hourly OWNER TO primecloud_owner;
 
@@ -190,10 +708,34 @@ CREATE TABLE public.usage_nodes (
     epoch uuid NOT NULL,
     node text NOT NULL,
     flushed_at timestamp with time zone NOT NULL,
-    closed_at timestamp with time zone
+    closed_at timestamp with time zone,
+    writer uuid,
+    contested_at timestamp with time zone
 );
 
 ALTER TABLE public.usage_nodes OWNER TO primecloud_owner;
+
+CREATE TABLE public.usage_seals (
+    hour timestamp with time zone NOT NULL,
+    rows bigint NOT NULL,
+    adjustments bigint NOT NULL,
+    previous bytea NOT NULL,
+    hash bytea NOT NULL,
+    key_id text NOT NULL,
+    hmac bytea NOT NULL,
+    sealed_at timestamp with time zone NOT NULL,
+    CONSTRAINT usage_seals_adjustments_check CHECK ((adjustments >= 0)),
+    CONSTRAINT usage_seals_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT usage_seals_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text))),
+    CONSTRAINT usage_seals_previous_check CHECK ((length(previous) = 32)),
+    CONSTRAINT usage_seals_rows_check CHECK ((rows >= 0))
+);
+
+ALTER TABLE public.usage_seals OWNER TO primecloud_owner;
+
+ALTER TABLE ONLY public.river_job ALTER COLUMN id SET DEFAULT nextval('public.river_job_id_seq'::regclass);
+
+ALTER TABLE ONLY public.river_notification ALTER COLUMN id SET DEFAULT nextval('public.river_notification_id_seq'::regclass);
 
 ALTER TABLE ONLY public.access_keys
     ADD CONSTRAINT access_keys_account_id_id_key UNIQUE (account_id, id);
@@ -203,6 +745,9 @@ ALTER TABLE ONLY public.access_keys
 
 ALTER TABLE ONLY public.access_keys
     ADD CONSTRAINT access_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.account_limits
+    ADD CONSTRAINT account_limits_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_canonical_id_key UNIQUE (canonical_id);
@@ -219,6 +764,9 @@ ALTER TABLE ONLY public.backends
 ALTER TABLE ONLY public.backends
     ADD CONSTRAINT backends_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.bucket_logging
+    ADD CONSTRAINT bucket_logging_pkey PRIMARY KEY (bucket_id);
+
 ALTER TABLE ONLY public.buckets
     ADD CONSTRAINT buckets_account_id_name_key UNIQUE (account_id, name);
 
@@ -228,8 +776,59 @@ ALTER TABLE ONLY public.buckets
 ALTER TABLE ONLY public.buckets
     ADD CONSTRAINT buckets_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.budget_leases
+    ADD CONSTRAINT budget_leases_pkey PRIMARY KEY (account_id, key_id, budget, period, epoch);
+
+ALTER TABLE ONLY public.deleted_buckets
+    ADD CONSTRAINT deleted_buckets_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.domains
     ADD CONSTRAINT domains_pkey PRIMARY KEY (host, account_id);
+
+ALTER TABLE ONLY public.key_limits
+    ADD CONSTRAINT key_limits_pkey PRIMARY KEY (key_id);
+
+ALTER TABLE ONLY public.limit_events
+    ADD CONSTRAINT limit_events_account_id_key_id_budget_month_threshold_key UNIQUE (account_id, key_id, budget, month, threshold);
+
+ALTER TABLE ONLY public.limit_events
+    ADD CONSTRAINT limit_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.rate_cards
+    ADD CONSTRAINT rate_cards_account_id_valid_from_key UNIQUE NULLS NOT DISTINCT (account_id, valid_from);
+
+ALTER TABLE ONLY public.rate_cards
+    ADD CONSTRAINT rate_cards_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.river_job
+    ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.river_leader
+    ADD CONSTRAINT river_leader_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.river_migration
+    ADD CONSTRAINT river_migration_pkey1 PRIMARY KEY (line, version);
+
+ALTER TABLE ONLY public.river_notification
+    ADD CONSTRAINT river_notification_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.river_queue
+    ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.storage_gaps
+    ADD CONSTRAINT storage_gaps_pkey PRIMARY KEY (bucket_id, hour);
+
+ALTER TABLE ONLY public.storage_listings
+    ADD CONSTRAINT storage_listings_pkey PRIMARY KEY (bucket_id);
+
+ALTER TABLE ONLY public.storage_samples
+    ADD CONSTRAINT storage_samples_pkey PRIMARY KEY (bucket_id, hour);
+
+ALTER TABLE ONLY public.storage_uploads
+    ADD CONSTRAINT storage_uploads_pkey PRIMARY KEY (bucket_id, upload_id);
+
+ALTER TABLE ONLY public.usage_adjustments
+    ADD CONSTRAINT usage_adjustments_pkey PRIMARY KEY (epoch, account_id, bucket_id, key_id, class, hour, seal_hour);
 
 ALTER TABLE ONLY public.usage_nodes
     ADD CONSTRAINT usage_nodes_pkey PRIMARY KEY (epoch);
@@ -237,27 +836,92 @@ ALTER TABLE ONLY public.usage_nodes
 ALTER TABLE ONLY public.usage_readings
     ADD CONSTRAINT usage_readings_pkey PRIMARY KEY (epoch, account_id, bucket_id, key_id, class, hour);
 
+ALTER TABLE ONLY public.usage_seals
+    ADD CONSTRAINT usage_seals_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.usage_seals
+    ADD CONSTRAINT usage_seals_pkey PRIMARY KEY (hour);
+
+ALTER TABLE ONLY public.usage_seals
+    ADD CONSTRAINT usage_seals_previous_key UNIQUE (previous);
+
 CREATE INDEX access_keys_account ON public.access_keys USING btree (account_id, created_at);
 
 CREATE UNIQUE INDEX backends_one_default ON public.backends USING btree (is_default) WHERE is_default;
 
 CREATE INDEX buckets_unsettled ON public.buckets USING btree (updated_at) WHERE (state <> 'active'::text);
 
+CREATE INDEX budget_leases_period ON public.budget_leases USING btree (period);
+
+CREATE INDEX deleted_buckets_account ON public.deleted_buckets USING btree (account_id);
+
 CREATE UNIQUE INDEX domains_verified ON public.domains USING btree (host) WHERE verified;
+
+CREATE INDEX river_job_args_index ON public.river_job USING gin (args);
+
+CREATE INDEX river_job_kind ON public.river_job USING btree (kind);
+
+CREATE INDEX river_job_metadata_index ON public.river_job USING gin (metadata);
+
+CREATE INDEX river_job_prioritized_fetching_index ON public.river_job USING btree (state, queue, priority, scheduled_at, id);
+
+CREATE INDEX river_job_state_and_finalized_at_index ON public.river_job USING btree (state, finalized_at) WHERE (finalized_at IS NOT NULL);
+
+CREATE UNIQUE INDEX river_job_unique_idx ON public.river_job USING btree (unique_key) WHERE ((unique_key IS NOT NULL) AND (unique_states IS NOT NULL) AND public.river_job_state_in_bitmask(unique_states, state));
+
+CREATE INDEX river_notification_created_at_idx ON public.river_notification USING btree (created_at);
+
+CREATE INDEX river_notification_topic_id_idx ON public.river_notification USING btree (topic, id);
+
+CREATE INDEX storage_samples_account ON public.storage_samples USING btree (account_id, hour);
+
+CREATE INDEX usage_adjustments_account ON public.usage_adjustments USING btree (account_id, hour);
+
+CREATE INDEX usage_adjustments_seal ON public.usage_adjustments USING btree (seal_hour);
 
 CREATE INDEX usage_readings_account ON public.usage_readings USING btree (account_id, hour);
 
+CREATE INDEX usage_readings_hour ON public.usage_readings USING brin (hour) WITH (pages_per_range='16', autosummarize='on');
+
+CREATE TRIGGER append_seal BEFORE INSERT ON public.usage_seals FOR EACH ROW EXECUTE FUNCTION public.append_usage_seal();
+
 CREATE TRIGGER keep_revoked BEFORE UPDATE ON public.access_keys FOR EACH ROW WHEN (((old.revoked_at IS NOT NULL) AND (new.revoked_at IS DISTINCT FROM old.revoked_at))) EXECUTE FUNCTION public.keep_revoked();
 
+CREATE TRIGGER keep_sealed_delete AFTER DELETE ON public.usage_adjustments REFERENCING OLD TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_delete AFTER DELETE ON public.usage_readings REFERENCING OLD TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_insert AFTER INSERT ON public.usage_adjustments REFERENCING NEW TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_insert AFTER INSERT ON public.usage_readings REFERENCING NEW TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_truncate BEFORE TRUNCATE ON public.usage_adjustments FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_truncate BEFORE TRUNCATE ON public.usage_readings FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_update AFTER UPDATE ON public.usage_adjustments REFERENCING OLD TABLE AS moved NEW TABLE AS moved_to FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_sealed_update AFTER UPDATE ON public.usage_readings REFERENCING OLD TABLE AS moved NEW TABLE AS moved_to FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+
+CREATE TRIGGER keep_seals BEFORE DELETE OR UPDATE OR TRUNCATE ON public.usage_seals FOR EACH STATEMENT EXECUTE FUNCTION public.keep_usage_seals();
+
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.access_keys FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
+
+CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.account_limits FOR EACH ROW EXECUTE FUNCTION public.notify_limits();
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.backends FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
+CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.bucket_logging FOR EACH ROW EXECUTE FUNCTION public.notify_bucket_logging();
+
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.buckets FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.domains FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
+
+CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.key_limits FOR EACH ROW EXECUTE FUNCTION public.notify_limits();
+
+CREATE TRIGGER remember_deleted AFTER DELETE ON public.buckets FOR EACH ROW WHEN ((old.state <> 'creating'::text)) EXECUTE FUNCTION public.remember_deleted_bucket();
 
 ALTER TABLE ONLY public.access_keys
     ADD CONSTRAINT access_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
@@ -265,8 +929,14 @@ ALTER TABLE ONLY public.access_keys
 ALTER TABLE ONLY public.access_keys
     ADD CONSTRAINT access_keys_account_id_successor_id_fkey FOREIGN KEY (account_id, successor_id) REFERENCES public.access_keys(account_id, id);
 
+ALTER TABLE ONLY public.account_limits
+    ADD CONSTRAINT account_limits_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_backend_id_fkey FOREIGN KEY (backend_id) REFERENCES public.backends(id);
+
+ALTER TABLE ONLY public.bucket_logging
+    ADD CONSTRAINT bucket_logging_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.buckets
     ADD CONSTRAINT buckets_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
@@ -277,53 +947,157 @@ ALTER TABLE ONLY public.buckets
 ALTER TABLE ONLY public.domains
     ADD CONSTRAINT domains_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.key_limits
+    ADD CONSTRAINT key_limits_account_id_key_id_fkey FOREIGN KEY (account_id, key_id) REFERENCES public.access_keys(account_id, id);
+
+ALTER TABLE ONLY public.rate_cards
+    ADD CONSTRAINT rate_cards_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.storage_listings
+    ADD CONSTRAINT storage_listings_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.storage_uploads
+    ADD CONSTRAINT storage_uploads_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
+
 ALTER TABLE public.access_keys ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.account_limits ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.bucket_logging ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.buckets ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.budget_leases ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.deleted_buckets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.domains ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY gateway_all ON public.bucket_logging TO primecloud_gateway USING (true) WITH CHECK (true);
+
 CREATE POLICY gateway_all ON public.buckets TO primecloud_gateway USING (true) WITH CHECK (true);
+
+CREATE POLICY gateway_all ON public.budget_leases TO primecloud_gateway USING (true) WITH CHECK (true);
+
+CREATE POLICY gateway_all ON public.limit_events TO primecloud_gateway USING (true) WITH CHECK (true);
+
+CREATE POLICY gateway_all ON public.usage_adjustments TO primecloud_gateway USING (true) WITH CHECK (true);
 
 CREATE POLICY gateway_all ON public.usage_readings TO primecloud_gateway USING (true) WITH CHECK (true);
 
 CREATE POLICY gateway_reads ON public.access_keys FOR SELECT TO primecloud_gateway USING (true);
 
+CREATE POLICY gateway_reads ON public.account_limits FOR SELECT TO primecloud_gateway USING (true);
+
 CREATE POLICY gateway_reads ON public.accounts FOR SELECT TO primecloud_gateway USING (true);
 
 CREATE POLICY gateway_reads ON public.domains FOR SELECT TO primecloud_gateway USING (true);
 
+CREATE POLICY gateway_reads ON public.key_limits FOR SELECT TO primecloud_gateway USING (true);
+
+CREATE POLICY gateway_reads ON public.rate_cards FOR SELECT TO primecloud_gateway USING (true);
+
+CREATE POLICY gateway_reads ON public.storage_samples FOR SELECT TO primecloud_gateway USING (true);
+
+ALTER TABLE public.key_limits ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.limit_events ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY owner_all ON public.access_keys TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.account_limits TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.accounts TO primecloud_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner_all ON public.bucket_logging TO primecloud_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner_all ON public.buckets TO primecloud_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner_all ON public.budget_leases TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.deleted_buckets TO primecloud_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner_all ON public.domains TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.key_limits TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.limit_events TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.rate_cards TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.storage_gaps TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.storage_samples TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.usage_adjustments TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.usage_readings TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY portal_own ON public.access_keys TO primecloud_portal USING ((account_id = public.current_account())) WITH CHECK ((account_id = public.current_account()));
 
+CREATE POLICY portal_own ON public.account_limits FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
 CREATE POLICY portal_own ON public.accounts FOR SELECT TO primecloud_portal USING ((id = public.current_account()));
+
+CREATE POLICY portal_own ON public.bucket_logging FOR SELECT TO primecloud_portal USING ((EXISTS ( SELECT
+   FROM public.buckets
+  WHERE (buckets.id = bucket_logging.bucket_id))));
 
 CREATE POLICY portal_own ON public.buckets FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
+CREATE POLICY portal_own ON public.budget_leases FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.deleted_buckets FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
 CREATE POLICY portal_own ON public.domains TO primecloud_portal USING ((account_id = public.current_account())) WITH CHECK ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.key_limits TO primecloud_portal USING ((account_id = public.current_account())) WITH CHECK ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.limit_events FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.rate_cards FOR SELECT TO primecloud_portal USING (((account_id IS NULL) OR (account_id = public.current_account())));
+
+CREATE POLICY portal_own ON public.storage_gaps FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.storage_samples FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
+CREATE POLICY portal_own ON public.usage_adjustments FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
 CREATE POLICY portal_own ON public.usage_readings FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
+ALTER TABLE public.rate_cards ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.storage_gaps ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.storage_samples ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_adjustments ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.usage_readings ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY worker_all ON public.storage_gaps TO primecloud_worker USING (true) WITH CHECK (true);
+
+CREATE POLICY worker_all ON public.storage_samples TO primecloud_worker USING (true) WITH CHECK (true);
 
 CREATE POLICY worker_proves ON public.domains FOR UPDATE TO primecloud_worker USING (true);
 
+CREATE POLICY worker_reads ON public.account_limits FOR SELECT TO primecloud_worker USING (true);
+
 CREATE POLICY worker_reads ON public.accounts FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.bucket_logging FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.buckets FOR SELECT TO primecloud_worker USING (true);
 
+CREATE POLICY worker_reads ON public.deleted_buckets FOR SELECT TO primecloud_worker USING (true);
+
 CREATE POLICY worker_reads ON public.domains FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.limit_events FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.usage_adjustments FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.usage_readings FOR SELECT TO primecloud_worker USING (true);
 
@@ -332,6 +1106,8 @@ GRANT ALL ON SCHEMA public TO primecloud_owner;
 GRANT USAGE ON SCHEMA public TO primecloud_gateway;
 GRANT USAGE ON SCHEMA public TO primecloud_portal;
 GRANT USAGE ON SCHEMA public TO primecloud_worker;
+
+REVOKE ALL ON FUNCTION public.remember_deleted_bucket() FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.access_keys TO primecloud_gateway;
 
@@ -365,11 +1141,26 @@ GRANT SELECT(successor_id),UPDATE(successor_id) ON TABLE public.access_keys TO p
 
 GRANT SELECT(created_at) ON TABLE public.access_keys TO primecloud_portal;
 
+GRANT SELECT ON TABLE public.account_limits TO primecloud_gateway;
+GRANT SELECT ON TABLE public.account_limits TO primecloud_portal;
+GRANT SELECT ON TABLE public.account_limits TO primecloud_worker;
+
 GRANT SELECT ON TABLE public.accounts TO primecloud_gateway;
 GRANT SELECT ON TABLE public.accounts TO primecloud_portal;
 GRANT SELECT ON TABLE public.accounts TO primecloud_worker;
 
 GRANT SELECT ON TABLE public.backends TO primecloud_gateway;
+GRANT SELECT ON TABLE public.backends TO primecloud_worker;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.bucket_logging TO primecloud_gateway;
+GRANT SELECT ON TABLE public.bucket_logging TO primecloud_portal;
+GRANT SELECT ON TABLE public.bucket_logging TO primecloud_worker;
+
+GRANT UPDATE(target_name) ON TABLE public.bucket_logging TO primecloud_gateway;
+
+GRANT UPDATE(target_prefix) ON TABLE public.bucket_logging TO primecloud_gateway;
+
+GRANT UPDATE(key_format) ON TABLE public.bucket_logging TO primecloud_gateway;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.buckets TO primecloud_gateway;
 GRANT SELECT ON TABLE public.buckets TO primecloud_portal;
@@ -378,6 +1169,24 @@ GRANT SELECT ON TABLE public.buckets TO primecloud_worker;
 GRANT UPDATE(state) ON TABLE public.buckets TO primecloud_gateway;
 
 GRANT UPDATE(updated_at) ON TABLE public.buckets TO primecloud_gateway;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.budget_leases TO primecloud_gateway;
+GRANT SELECT ON TABLE public.budget_leases TO primecloud_portal;
+
+GRANT UPDATE(granted) ON TABLE public.budget_leases TO primecloud_gateway;
+
+GRANT UPDATE(used) ON TABLE public.budget_leases TO primecloud_gateway;
+
+GRANT UPDATE(ledger) ON TABLE public.budget_leases TO primecloud_gateway;
+
+GRANT UPDATE(final) ON TABLE public.budget_leases TO primecloud_gateway;
+
+GRANT UPDATE(read_at) ON TABLE public.budget_leases TO primecloud_gateway;
+
+GRANT UPDATE(renewed_at) ON TABLE public.budget_leases TO primecloud_gateway;
+
+GRANT SELECT ON TABLE public.deleted_buckets TO primecloud_worker;
+GRANT SELECT ON TABLE public.deleted_buckets TO primecloud_portal;
 
 GRANT SELECT ON TABLE public.domains TO primecloud_gateway;
 GRANT SELECT,DELETE ON TABLE public.domains TO primecloud_portal;
@@ -389,9 +1198,86 @@ GRANT INSERT(account_id) ON TABLE public.domains TO primecloud_portal;
 
 GRANT UPDATE(verified) ON TABLE public.domains TO primecloud_worker;
 
+GRANT SELECT ON TABLE public.key_limits TO primecloud_gateway;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.key_limits TO primecloud_portal;
+
+GRANT SELECT,INSERT ON TABLE public.limit_events TO primecloud_gateway;
+GRANT SELECT ON TABLE public.limit_events TO primecloud_portal;
+GRANT SELECT ON TABLE public.limit_events TO primecloud_worker;
+
+GRANT SELECT ON TABLE public.rate_cards TO primecloud_gateway;
+GRANT SELECT ON TABLE public.rate_cards TO primecloud_portal;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_job TO primecloud_worker;
+
+GRANT USAGE ON SEQUENCE public.river_job_id_seq TO primecloud_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_leader TO primecloud_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_notification TO primecloud_worker;
+
+GRANT USAGE ON SEQUENCE public.river_notification_id_seq TO primecloud_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_queue TO primecloud_worker;
+
 GRANT SELECT ON TABLE public.schema_version TO primecloud_gateway;
 GRANT SELECT ON TABLE public.schema_version TO primecloud_portal;
 GRANT SELECT ON TABLE public.schema_version TO primecloud_worker;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.storage_gaps TO primecloud_worker;
+
+GRANT SELECT(bucket_id) ON TABLE public.storage_gaps TO primecloud_portal;
+
+GRANT SELECT(hour) ON TABLE public.storage_gaps TO primecloud_portal;
+
+GRANT SELECT(account_id) ON TABLE public.storage_gaps TO primecloud_portal;
+
+GRANT UPDATE(error) ON TABLE public.storage_gaps TO primecloud_worker;
+
+GRANT UPDATE(failed_at) ON TABLE public.storage_gaps TO primecloud_worker;
+GRANT SELECT(failed_at) ON TABLE public.storage_gaps TO primecloud_portal;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.storage_listings TO primecloud_worker;
+
+GRANT SELECT,INSERT ON TABLE public.storage_samples TO primecloud_worker;
+GRANT SELECT ON TABLE public.storage_samples TO primecloud_portal;
+GRANT SELECT ON TABLE public.storage_samples TO primecloud_gateway;
+
+GRANT UPDATE(current_bytes) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(noncurrent_bytes) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(incomplete_bytes) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(objects) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(noncurrent_versions) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(delete_markers) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(uploads) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(source) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(started_at) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT UPDATE(measured_at) ON TABLE public.storage_samples TO primecloud_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.storage_uploads TO primecloud_worker;
+
+GRANT SELECT,INSERT ON TABLE public.usage_adjustments TO primecloud_gateway;
+GRANT SELECT ON TABLE public.usage_adjustments TO primecloud_portal;
+GRANT SELECT ON TABLE public.usage_adjustments TO primecloud_worker;
+
+GRANT UPDATE(requests) ON TABLE public.usage_adjustments TO primecloud_gateway;
+
+GRANT UPDATE(ingress_bytes) ON TABLE public.usage_adjustments TO primecloud_gateway;
+
+GRANT UPDATE(egress_bytes) ON TABLE public.usage_adjustments TO primecloud_gateway;
+
+GRANT UPDATE(declared_ingress_bytes) ON TABLE public.usage_adjustments TO primecloud_gateway;
+
+GRANT UPDATE(declared_egress_bytes) ON TABLE public.usage_adjustments TO primecloud_gateway;
 
 GRANT SELECT,INSERT ON TABLE public.usage_readings TO primecloud_gateway;
 GRANT SELECT ON TABLE public.usage_readings TO primecloud_portal;
@@ -419,3 +1305,10 @@ GRANT SELECT ON TABLE public.usage_nodes TO primecloud_worker;
 GRANT UPDATE(flushed_at) ON TABLE public.usage_nodes TO primecloud_gateway;
 
 GRANT UPDATE(closed_at) ON TABLE public.usage_nodes TO primecloud_gateway;
+
+GRANT UPDATE(writer) ON TABLE public.usage_nodes TO primecloud_gateway;
+
+GRANT UPDATE(contested_at) ON TABLE public.usage_nodes TO primecloud_gateway;
+
+GRANT SELECT ON TABLE public.usage_seals TO primecloud_gateway;
+GRANT SELECT,INSERT ON TABLE public.usage_seals TO primecloud_worker;

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 )
 
@@ -19,8 +20,9 @@ import (
 // the gateway and SFTP roles; Public returns the half for everyone else. The
 // last key seals, all open. It never prints what it holds.
 type Keyring struct {
-	keys []key
-	mac  []byte
+	keys   []key
+	mac    []byte
+	attest []attestKey
 }
 
 type key struct {
@@ -46,8 +48,8 @@ func Generate() (*Keyring, error) {
 	return (&Keyring{mac: mac}).Rotate()
 }
 
-// Rotate returns a keyring with a new key that seals from now on; the old
-// ones still open.
+// Rotate returns a keyring with a new key that seals from now on and a new one
+// that attests; the old ones still open and check.
 func (k *Keyring) Rotate() (*Keyring, error) {
 	private, err := kem().GenerateKey()
 	if err != nil {
@@ -55,14 +57,16 @@ func (k *Keyring) Rotate() (*Keyring, error) {
 	}
 	var id [4]byte
 	_, _ = rand.Read(id[:])
-	next := &Keyring{mac: k.mac, keys: append([]key(nil), k.keys...)}
+	next := &Keyring{mac: k.mac, keys: slices.Clone(k.keys), attest: slices.Clone(k.attest)}
 	next.keys = append(next.keys, key{id: hex.EncodeToString(id[:]), public: private.PublicKey(), private: private})
+	next.attest = append(next.attest, newAttestKey())
 	return next, nil
 }
 
-// Public returns the keyring without its private keys: it seals, but opens nothing.
+// Public returns the keyring without its private keys: it seals and attests,
+// but opens nothing.
 func (k *Keyring) Public() *Keyring {
-	p := &Keyring{mac: k.mac}
+	p := &Keyring{mac: k.mac, attest: k.attest}
 	for _, one := range k.keys {
 		p.keys = append(p.keys, key{id: one.id, public: one.public})
 	}
@@ -109,6 +113,9 @@ func (k *Keyring) Marshal() ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "private %s %s\n", one.id, base64.StdEncoding.EncodeToString(raw))
 	}
+	for _, one := range k.attest {
+		fmt.Fprintf(&b, "attest %s %s\n", one.id, base64.StdEncoding.EncodeToString(one.secret))
+	}
 	return []byte(b.String()), nil
 }
 
@@ -131,17 +138,24 @@ func Parse(text []byte) (*Keyring, error) {
 	if len(k.keys) == 0 || k.mac == nil {
 		return nil, errors.New("secret: the keyring needs a mac line and at least one key; make one with `primecloud secret generate`")
 	}
+	if len(k.attest) == 0 {
+		derived, err := deriveAttestKey(k.mac)
+		if err != nil {
+			return nil, fmt.Errorf("secret: keyring: %w", err)
+		}
+		k.attest = []attestKey{derived}
+	}
 	return k, nil
 }
 
-var errLine = errors.New("expected `mac <base64>`, `private <id> <base64>` or `public <id> <base64>`")
+var errLine = errors.New("expected `mac <base64>`, or `attest`, `private` or `public` with `<id> <base64>`")
 
 func (k *Keyring) parseLine(fields []string) error {
 	raw, err := base64.StdEncoding.DecodeString(fields[len(fields)-1])
 	if err != nil {
 		return errLine
 	}
-	if len(fields) == 3 && (len(fields[1]) > 64 || k.find(fields[1]) != nil) {
+	if len(fields) == 3 && (len(fields[1]) > 64 || k.find(fields[1]) != nil || k.findAttest(fields[1]) != nil) {
 		return errors.New("the id is too long, or used before")
 	}
 	switch {
@@ -150,6 +164,11 @@ func (k *Keyring) parseLine(fields []string) error {
 			return errors.New("expected one mac line of at least 16 bytes")
 		}
 		k.mac = raw
+	case fields[0] == "attest" && len(fields) == 3:
+		if len(raw) != attestKeyLen {
+			return errLine
+		}
+		k.attest = append(k.attest, attestKey{fields[1], raw})
 	case fields[0] == "private" && len(fields) == 3:
 		private, err := kem().NewPrivateKey(raw)
 		if err != nil {

@@ -43,7 +43,8 @@ func (d *DB) Pool(t testing.TB, role string) *pgxpool.Pool {
 var postgres struct {
 	sync.Once
 	server *devstack.Postgres
-	err    error
+	err    error      // PostgreSQL is not there
+	schema error      // it is, and the migrations fail: never skipped
 	admin  sync.Mutex // CREATE DATABASE copies one template at a time
 }
 
@@ -65,7 +66,7 @@ func startPostgres() {
 			return
 		}
 	}
-	postgres.err = makeTemplate(ctx)
+	postgres.schema = makeTemplate(ctx)
 }
 
 // makeTemplate drops what earlier processes left and migrates a fresh template.
@@ -114,6 +115,9 @@ func database(t testing.TB, from string) *DB {
 	if postgres.err != nil {
 		unavailable(t, "PostgreSQL", postgres.err)
 	}
+	if postgres.schema != nil {
+		t.Fatal(postgres.schema)
+	}
 	db := &DB{Name: "t_" + strings.ToLower(rand.Text()[:16]), server: postgres.server}
 	admin(t, `CREATE DATABASE `+db.Name+` TEMPLATE `+from)
 	admin(t, fmt.Sprintf(`GRANT CONNECT ON DATABASE %s TO %s, %s, %s, %s`, db.Name, pg.RoleOwner, pg.RoleGateway, pg.RolePortal, pg.RoleWorker))
@@ -135,4 +139,18 @@ func admin(t testing.TB, sql string) {
 	if _, err := conn.Exec(ctx, sql); err != nil {
 		t.Errorf("%s: %v", sql, err)
 	}
+}
+
+// OwnPostgres returns a PostgreSQL of the test's own, to be stopped and
+// restarted on its data at will. It has the superuser only.
+func OwnPostgres(t testing.TB, dir string) *devstack.Postgres {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	p, err := devstack.StartPostgres(ctx, devstack.PostgresConfig{Dir: dir, Progress: os.Stderr})
+	if err != nil {
+		unavailable(t, "PostgreSQL", err)
+	}
+	t.Cleanup(func() { _ = p.Stop() })
+	return p
 }

@@ -52,14 +52,20 @@ func (e *Endpoint) dial(ctx context.Context) (*Conn, error) {
 	return c, nil
 }
 
-// get returns a kept connection that is still open, or a new one.
-func (e *Endpoint) get(ctx context.Context, fresh bool) (*Conn, error) {
+// warm is how long a connection that answered counts as open unseen.
+const warm = time.Second
+
+// get returns a kept connection that is still open, or a new one. repeatable
+// says that the request may be sent again: then a connection that was used a
+// moment ago is believed to be open, and the look at it saved.
+func (e *Endpoint) get(ctx context.Context, fresh, repeatable bool) (*Conn, error) {
 	for !fresh {
 		c := e.pop()
 		if c == nil {
 			break
 		}
-		if time.Since(c.since) < e.pool.cfg.IdleTimeout && c.open() {
+		idle := time.Since(c.since)
+		if idle < e.pool.cfg.IdleTimeout && (repeatable && idle < warm || c.open()) {
 			return c, nil
 		}
 		c.close()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 )
 
 // Body writes a request's body: exactly what the head declared. An error means
@@ -46,14 +45,15 @@ func (p *Pool) Do(ctx context.Context, req *Request, resp *Response) error {
 			e = p.pick(start, tried[:try])
 		}
 		tried[try] = e
-		c, err := e.get(ctx, fresh)
+		c, err := e.get(ctx, fresh, req.Idempotent && req.Body == nil)
 		if err != nil {
 			e.failed(err)
 			last, fresh = err, false
 			continue
 		}
 		resp.reset(c)
-		x := &exchange{conn: c}
+		x := &resp.try
+		*x = exchange{conn: c}
 		if req.Body == nil {
 			err = x.exchangeHead(req, resp)
 		} else {
@@ -188,7 +188,4 @@ func (c *Conn) write(p []byte) error {
 
 // waitHead bounds the wait for an answer, which may be long after a large
 // Complete.
-func (c *Conn) waitHead() error {
-	c.readUntil = time.Now().Add(c.endpoint.pool.cfg.HeaderTimeout)
-	return c.nc.SetReadDeadline(c.readUntil)
-}
+func (c *Conn) waitHead() error { return c.extendRead(c.endpoint.pool.cfg.HeaderTimeout) }

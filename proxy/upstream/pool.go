@@ -183,6 +183,9 @@ func (p *Pool) Healthy() int {
 // this request has tried come last, whatever became of them meanwhile.
 func (p *Pool) pick(start uint32, tried []*Endpoint) *Endpoint {
 	n := len(p.endpoints)
+	if n == 1 {
+		return p.endpoints[0]
+	}
 	now := time.Now().UnixNano()
 	for _, healthy := range [...]bool{true, false} {
 		for i := range n {

@@ -27,6 +27,7 @@ type Response struct {
 	spent   bool // the connection must not be used again
 	began   bool // a byte of the answer was seen
 	limited io.LimitedReader
+	try     exchange
 }
 
 type field struct{ name, value []byte }
@@ -127,7 +128,7 @@ func (r *Response) parseHead() error {
 	for len(rest) > 2 {
 		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
 		name, value, ok := bytes.Cut(line, []byte{':'})
-		if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t\r\n\x00") || bytes.ContainsAny(value, "\r\n\x00") {
+		if !ok || len(name) == 0 || has(name, inName) || has(value, inValue) {
 			return errHead
 		}
 		r.fields = append(r.fields, field{name, bytes.Trim(value, " \t")})
@@ -289,6 +290,23 @@ func (r *Response) Abort() {
 		r.conn.close()
 		r.conn = nil
 	}
+}
+
+// Classes of bytes that a head must not have in a name and in a value.
+const (
+	inName  = 1
+	inValue = 2
+)
+
+var refused = [256]byte{'\r': inName | inValue, '\n': inName | inValue, 0: inName | inValue, ' ': inName, '\t': inName}
+
+func has(b []byte, class byte) bool {
+	for _, c := range b {
+		if refused[c]&class != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func equalFold(b []byte, lower string) bool {

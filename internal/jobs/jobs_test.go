@@ -1,0 +1,130 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/primecloudpro/primecloud/internal/jobs"
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/testenv"
+)
+
+// runner starts a process's runner; stop waits for its end.
+func runner(t *testing.T, db *testenv.DB, r prometheus.Registerer, periodic ...jobs.Periodic) (stop func()) {
+	t.Helper()
+	run, err := jobs.New(jobs.Config{Pool: db.Pool(t, pg.RoleWorker), Periodic: periodic, Metrics: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- run.Run(ctx) }()
+	var stopped atomic.Bool
+	stop = func() {
+		if !stopped.Swap(true) {
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// Two processes, one fleet: work is done by one at a time, and goes on when
+// the process that led stops.
+func TestPeriodic_oneAtATime(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	var runs, now, most atomic.Int64
+	work := jobs.Periodic{Kind: "count", Every: time.Second, Timeout: time.Minute, Work: func(ctx context.Context) error {
+		most.Store(max(most.Load(), now.Add(1)))
+		defer now.Add(-1)
+		runs.Add(1)
+		select {
+		case <-ctx.Done():
+		case <-time.After(1500 * time.Millisecond): // longer than its period
+		}
+		return nil
+	}}
+	stop := runner(t, db, nil, work)
+	testenv.WaitFor(t, "the first run", func() bool { return runs.Load() >= 1 })
+	runner(t, db, nil, work)
+	testenv.WaitFor(t, "more runs", func() bool { return runs.Load() >= 3 })
+	stop()
+	had := runs.Load()
+	testenv.WaitFor(t, "runs without the first process", func() bool { return runs.Load() > had+1 })
+	if most.Load() != 1 {
+		t.Errorf("%d ran at once", most.Load())
+	}
+}
+
+func TestPeriodic_failuresAreRepeated(t *testing.T) {
+	t.Parallel()
+	db, registry := testenv.Postgres(t), prometheus.NewRegistry()
+	once := func(kind string, fail func() error) jobs.Periodic {
+		var runs atomic.Int64
+		return jobs.Periodic{Kind: kind, Every: time.Second, Work: func(context.Context) error {
+			if runs.Add(1) == 1 {
+				return fail()
+			}
+			return nil
+		}}
+	}
+	runner(t, db, registry, once("stumble", func() error { return errors.New("no") }), once("fall", func() error { panic("never") }))
+	for _, kind := range []string{"stumble", "fall"} {
+		runs := func(outcome string) float64 { return value(t, registry, "primecloud_jobs_runs_total", kind, outcome) }
+		testenv.WaitFor(t, kind+" to succeed", func() bool { return runs("success") >= 1 })
+		if n := runs("failure"); n != 1 {
+			t.Errorf("%s: %v failures are counted, there was 1", kind, n)
+		}
+		if value(t, registry, "primecloud_jobs_last_success_timestamp_seconds", kind) == 0 {
+			t.Errorf("%s: the success has no time", kind)
+		}
+	}
+}
+
+// value is that of the series whose label values are the ones given.
+func value(t *testing.T, g prometheus.Gatherer, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := g.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			var has []string
+			for _, l := range m.GetLabel() {
+				has = append(has, l.GetValue())
+			}
+			if f.GetName() == name && slices.Equal(has, labels) {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	t.Fatalf("there is no %s%q", name, labels)
+	return 0
+}
+
+func TestNew_refuses(t *testing.T) {
+	t.Parallel()
+	pool := testenv.Postgres(t).Pool(t, pg.RoleWorker)
+	work := func(context.Context) error { return nil }
+	for name, cfg := range map[string]jobs.Config{
+		"no pool":           {},
+		"too often":         {Pool: pool, Periodic: []jobs.Periodic{{Kind: "k", Every: time.Millisecond, Work: work}}},
+		"nothing to do":     {Pool: pool, Periodic: []jobs.Periodic{{Kind: "k", Every: time.Minute}}},
+		"a kind of no form": {Pool: pool, Periodic: []jobs.Periodic{{Kind: "a kind", Every: time.Minute, Work: work}}},
+	} {
+		if _, err := jobs.New(cfg); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

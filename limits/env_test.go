@@ -1,0 +1,256 @@
+package limits_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// clock is a time that tests move. Sleeping moves it too.
+type clock struct {
+	mu    sync.Mutex
+	at    time.Time
+	slept []time.Duration
+}
+
+func newClock() *clock { return &clock{at: time.Date(2026, 3, 10, 10, 0, 0, 0, time.UTC)} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+func (c *clock) sleep(ctx context.Context, d time.Duration) error {
+	c.advance(d)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slept = append(c.slept, d)
+	return ctx.Err()
+}
+
+func (c *clock) total() (sum time.Duration) {
+	for _, d := range c.slept {
+		sum += d
+	}
+	return sum
+}
+
+// fleet is a database with one account and nodes that share it.
+type fleet struct {
+	t       testing.TB
+	db      *testenv.DB
+	owner   *pgxpool.Pool
+	store   *tenancy.Store
+	clock   *clock
+	account *tenancy.Account
+	stored  limits.Stored
+	nodes   []*node
+}
+
+func newFleet(t testing.TB, nodes int) *fleet {
+	t.Helper()
+	keyring, err := secret.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fleet{t: t, db: testenv.Postgres(t), store: &tenancy.Store{Keyring: keyring.Public()}, clock: newClock()}
+	f.owner = f.db.Pool(t, pg.RoleOwner)
+	if f.account, err = f.store.CreateAccount(t.Context(), f.owner, "acme", "", tenancy.Active); err != nil {
+		t.Fatal(err)
+	}
+	for range nodes {
+		f.start()
+	}
+	return f
+}
+
+// limit sets the account's limits and loads it anew, as a directory does.
+func (f *fleet) limit(l tenancy.Limits) {
+	f.t.Helper()
+	err := f.store.SetLimits(f.t.Context(), f.owner, f.account.ID, &l)
+	if err == nil {
+		f.account, err = f.store.Account(f.t.Context(), f.owner, f.account.ID)
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func hard(b tenancy.Budget, amount int64) (l tenancy.Limits) {
+	l.Caps[b] = &tenancy.Cap{Amount: amount}
+	return l
+}
+
+func soft(b tenancy.Budget, amount int64) (l tenancy.Limits) {
+	l.Caps[b] = &tenancy.Cap{Amount: amount, Soft: true}
+	return l
+}
+
+func (f *fleet) exec(sql string, args ...any) {
+	f.t.Helper()
+	if _, err := f.owner.Exec(f.t.Context(), sql, args...); err != nil {
+		f.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// reread makes the next renewal read the ledger, whose sums are else kept for
+// some seconds.
+func (f *fleet) reread() { f.exec(`UPDATE budget_leases SET read_at = '-infinity'`) }
+
+// node is a gateway without a socket: what it says it sent is in the ledger.
+type node struct {
+	f       *fleet
+	meter   *metering.Meter
+	limiter *limits.Limiter
+}
+
+func (f *fleet) start() *node {
+	f.t.Helper()
+	pool := f.db.Pool(f.t, pg.RoleGateway)
+	m, err := metering.New(metering.Config{Pool: pool, Dir: f.t.TempDir(), Node: "test", Now: f.clock.now})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	l, err := limits.New(limits.Config{Pool: pool, Epoch: m.Epoch(), Now: f.clock.now, Sleep: f.clock.sleep,
+		Stored: func(ctx context.Context, q pg.Querier, a tenancy.ID) (int64, time.Time, error) {
+			if f.stored == nil {
+				return 0, time.Time{}, nil
+			}
+			return f.stored(ctx, q, a)
+		}})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	n := &node{f: f, meter: m, limiter: l}
+	n.flush()
+	f.nodes = append(f.nodes, n)
+	return n
+}
+
+func (n *node) flush() {
+	n.f.t.Helper()
+	if err := n.meter.Flush(context.WithoutCancel(n.f.t.Context())); err != nil {
+		n.f.t.Fatal(err)
+	}
+}
+
+// download asks for n bytes, "sends" sent of them, and settles.
+func (n *node) download(size, sent int64) error { return n.request(nil, size, sent) }
+
+func (n *node) request(key *tenancy.Identity, size, sent int64) error {
+	var g limits.Grant
+	if err := n.begin(&g, key, size); err != nil {
+		return err
+	}
+	n.finish(&g, key, sent)
+	return nil
+}
+
+func (n *node) begin(g *limits.Grant, key *tenancy.Identity, size int64) error {
+	ctx := context.WithoutCancel(n.f.t.Context())
+	if err := n.limiter.Admit(ctx, g, limits.Request{Account: n.f.account, Key: key, Class: metering.ClassB, Download: true}); err != nil {
+		return err
+	}
+	if err := g.Answer(ctx, size); err != nil {
+		g.Settle(limits.Outcome{})
+		return err
+	}
+	return nil
+}
+
+func (n *node) finish(g *limits.Grant, key *tenancy.Identity, sent int64) {
+	n.count(key, sent)
+	g.Settle(limits.Outcome{Billed: true, Sent: sent})
+}
+
+// count puts a request into the ledger.
+func (n *node) count(key *tenancy.Identity, sent int64) {
+	k := metering.Key{Account: n.f.account.ID, Class: metering.ClassB}
+	if key != nil {
+		k.AccessKey = key.ID
+	}
+	var tally metering.Tally
+	n.meter.Begin(&tally, k)
+	tally.Egress(sent)
+	tally.Request()
+	tally.End()
+}
+
+// renew does what Run does now and then.
+func (n *node) renew() { n.limiter.Renew(n.f.t.Context()) }
+
+func (n *node) upload(size int64, kept bool) error {
+	var g limits.Grant
+	if err := n.limiter.Admit(n.f.t.Context(), &g, limits.Request{Account: n.f.account, Class: metering.ClassA, Upload: size, Stores: size}); err != nil {
+		return err
+	}
+	g.Settle(limits.Outcome{Billed: true, Received: size, Stored: kept})
+	return nil
+}
+
+// reason of a refusal; -1 for none.
+func reason(err error) int {
+	var r *limits.RefusalError
+	if errors.As(err, &r) {
+		return int(r.Reason)
+	}
+	if err != nil {
+		return -2
+	}
+	return -1
+}
+
+const admitted = -1
+
+// egress is what the ledger has of the account in the present month.
+func (f *fleet) egress() (sum int64) {
+	f.t.Helper()
+	for _, n := range f.nodes {
+		n.flush()
+	}
+	month := f.clock.now().UTC()
+	from := time.Date(month.Year(), month.Month(), 1, 0, 0, 0, 0, time.UTC)
+	rows, err := metering.Sum(f.t.Context(), f.owner, metering.Query{Account: f.account.ID, By: metering.ByClass, From: from})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, r := range rows {
+		sum += r.Egress
+	}
+	return sum
+}
+
+// stop is what a node does before it ends.
+func (n *node) stop() { n.limiter.Release() }
+
+func measure(bytes *int64, at *time.Time) limits.Stored {
+	return func(context.Context, pg.Querier, tenancy.ID) (int64, time.Time, error) { return *bytes, *at, nil }
+}
+
+// settle renews until nobody holds what nobody uses, and forgets refusals.
+func (f *fleet) settle() {
+	for range 8 {
+		for _, n := range f.nodes {
+			n.renew()
+		}
+	}
+	f.clock.advance(time.Minute)
+}

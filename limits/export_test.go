@@ -1,0 +1,15 @@
+package limits
+
+import "context"
+
+// Release gives back what is not used, as Run does at its end.
+func (l *Limiter) Release() { l.release() }
+
+// CountNodes counts the live nodes, as Run does.
+func (l *Limiter) CountNodes(ctx context.Context) { l.countNodes(ctx) }
+
+// Holders is how many accounts and keys have state in memory.
+func (l *Limiter) Holders() (n int) {
+	l.holders.Range(func(any, any) bool { n++; return true })
+	return n
+}

@@ -1,0 +1,338 @@
+package limits
+
+import (
+	"context"
+	"time"
+
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// Request is what is known of a request before its body is asked for.
+type Request struct {
+	Account  *tenancy.Account
+	Key      *tenancy.Identity // nil: anonymous, the account's all the same
+	Class    metering.Class
+	Upload   int64 // bytes of the body
+	Stores   int64 // bytes that will be kept
+	Download bool  // the answer has a body
+}
+
+// Outcome is what became of it.
+type Outcome struct {
+	Billed   bool  // it counts as a request of its class
+	Sent     int64 // bytes of the answer that the socket took
+	Received int64 // bytes of the body that were read
+	Stored   bool  // what it was to keep is kept, as far as is known
+}
+
+// Direction is the way that a body goes.
+type Direction uint8
+
+// The directions, as the account sees them.
+const (
+	Upload Direction = iota
+	Download
+	directions
+)
+
+// Grant is what one request was let do. It is embedded in the caller's own,
+// reused structure; one that was not admitted, or whose account and key have
+// no limits, allows everything. It must not be copied while it is in use, nor
+// used by several goroutines at once.
+type Grant struct {
+	_ noCopy
+
+	l        *Limiter // nil: nothing is held
+	class    metering.Class
+	at       time.Time  // of the admission: asked for once
+	of       [2]*holder // the account's and the key's, nil without limits
+	limits   [2]*tenancy.Limits
+	rates    *Rates
+	counted  [2]bool // among the requests at once
+	reserved [2][tenancy.Budgets]reservation
+	next     [directions]int64 // a body may not move on before, on the limiter's clock
+}
+
+type reservation struct {
+	lease *lease
+	n     int64
+}
+
+// noCopy makes go vet refuse copies: what is held would be given back twice.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
+
+// Admit lets a request begin, or returns a *RefusalError. With all of a
+// budget's slice in memory it waits for nothing; without, up to Config.Wait. A
+// grant that was admitted must be settled or ended.
+func (l *Limiter) Admit(ctx context.Context, g *Grant, r Request) error {
+	g.End()
+	if r.Account.Limits == nil && (r.Key == nil || r.Key.Limits == nil) {
+		return nil
+	}
+	g.l, g.class, g.at = l, r.Class, l.cfg.Now()
+	if r.Account.Limits != nil {
+		g.of[0], g.limits[0] = l.enter(r.Account.ID, tenancy.ID{}), r.Account.Limits
+	}
+	if r.Key != nil && r.Key.Limits != nil {
+		g.of[1], g.limits[1] = l.enter(r.Account.ID, r.Key.ID), r.Key.Limits
+	}
+	err := g.admit(ctx, r)
+	if err != nil {
+		g.End()
+	}
+	return err
+}
+
+func (g *Grant) admit(ctx context.Context, r Request) error {
+	now, nodes := int64(g.at.Sub(g.l.start)), g.l.nodes.Load()
+	for i, h := range g.of {
+		if h == nil {
+			continue
+		}
+		h.seen.Store(now)
+		if err := g.rate(i, r, now, nodes); err != nil {
+			return g.refused(err)
+		}
+	}
+	if !billed(r.Class) {
+		return nil
+	}
+	if err := g.reserve(ctx, tenancy.Requests, 1); err != nil {
+		return err
+	}
+	if err := g.reserve(ctx, tenancy.Storage, r.Stores); err != nil {
+		return err
+	}
+	if r.Download {
+		// What the answer's length will be is not known yet; that there is
+		// nothing left is.
+		if err := g.reserve(ctx, tenancy.Egress, 1); err != nil {
+			return err
+		}
+	}
+	return g.reserveCost(ctx, 1, r.Upload, 0)
+}
+
+// billed reports whether budgets count the class. Deletes are free, so that
+// who is over budget can still make room.
+func billed(c metering.Class) bool { return c == metering.ClassA || c == metering.ClassB }
+
+// rate holds the request to the i-th limits' rates. What was taken of one is
+// not given back when another refuses: the request was made.
+func (g *Grant) rate(i int, r Request, now, nodes int64) error {
+	h, limits := g.of[i], g.limits[i]
+	if limits.Concurrent > 0 {
+		g.counted[i] = true
+		if h.active.Add(1) > (limits.Concurrent+nodes-1)/nodes {
+			return tooFast("Too many requests at once.", 0)
+		}
+	}
+	for d, rate := range [directions]int64{limits.UploadRate, limits.DownloadRate} {
+		moves := r.Download
+		if Direction(d) == Upload {
+			moves = r.Upload > 0
+		}
+		if ahead := h.transfer[d].ahead(now) - burst; rate > 0 && moves && ahead > int64(g.l.cfg.MaxDebt) {
+			return tooFast("The transfer rate is used up.", ahead-int64(g.l.cfg.MaxDebt))
+		}
+	}
+	if limits.RequestsPerSecond > 0 {
+		cost := price(1, limits.RequestsPerSecond, nodes)
+		if wait := h.requests.take(now, cost, max(burst, cost)); wait > 0 {
+			return tooFast("Too many requests.", wait)
+		}
+	}
+	return nil
+}
+
+// Answer reserves an answer's body of n bytes before the first is sent.
+func (g *Grant) Answer(ctx context.Context, n int64) error {
+	if g.l == nil || !billed(g.class) {
+		return nil
+	}
+	for i := range g.of { // the one byte of admission is part of it
+		if r := &g.reserved[i][tenancy.Egress]; r.n > 0 {
+			r.lease.put(r.n)
+			r.n = 0
+		}
+	}
+	if err := g.reserve(ctx, tenancy.Egress, n); err != nil {
+		return err
+	}
+	return g.reserveCost(ctx, 0, 0, n)
+}
+
+// Hard reports whether a hard budget of that kind holds the request: then what
+// it will use must be found out before it is let go on.
+func (g *Grant) Hard(b tenancy.Budget) bool {
+	for _, l := range g.limits {
+		if l != nil && l.Caps[b] != nil && !l.Caps[b].Soft {
+			return true
+		}
+	}
+	return false
+}
+
+// Store reserves n more bytes that will be kept.
+func (g *Grant) Store(ctx context.Context, n int64) error {
+	if g.l == nil {
+		return nil
+	}
+	return g.reserve(ctx, tenancy.Storage, n)
+}
+
+func (g *Grant) reserve(ctx context.Context, b tenancy.Budget, n int64) error {
+	for i, h := range g.of {
+		if h == nil || g.limits[i].Caps[b] == nil {
+			continue
+		}
+		r := &g.reserved[i][b]
+		if r.lease == nil {
+			r.lease = h.lease(b, g.at)
+			r.lease.users.Add(1)
+		}
+		if err := h.take(ctx, r.lease, n, g.limits[i].Caps[b]); err != nil {
+			return g.refused(err)
+		}
+		r.n += n
+	}
+	return nil
+}
+
+func (g *Grant) reserveCost(ctx context.Context, requests, ingress, egress int64) error {
+	for i, h := range g.of {
+		if h == nil || g.limits[i].Caps[tenancy.Spend] == nil {
+			continue
+		}
+		if g.rates == nil {
+			var err error
+			if g.rates, err = h.prices(ctx); err != nil {
+				if g.limits[i].Caps[tenancy.Spend].Soft {
+					continue
+				}
+				return g.refused(err)
+			}
+		}
+	}
+	return g.reserve(ctx, tenancy.Spend, g.rates.Cost(g.class, requests, ingress, egress))
+}
+
+func (g *Grant) refused(err error) error {
+	if r, ok := err.(*RefusalError); ok { //nolint:errorlint // made here, never wrapped
+		g.l.metrics.refused[r.Reason].Inc()
+	}
+	return err
+}
+
+// Moved says that n bytes of a body moved, so that Hold knows when the next may.
+func (g *Grant) Moved(d Direction, n int64) {
+	if g.l == nil {
+		return
+	}
+	for i, h := range g.of {
+		if rate := g.rateOf(i, d); rate > 0 {
+			nodes := g.l.nodes.Load()
+			g.next[d] = max(g.next[d], h.transfer[d].add(g.l.now(), price(n, rate, nodes))-burst)
+		}
+	}
+}
+
+func (g *Grant) rateOf(i int, d Direction) int64 {
+	switch {
+	case g.of[i] == nil:
+		return 0
+	case d == Upload:
+		return g.limits[i].UploadRate
+	}
+	return g.limits[i].DownloadRate
+}
+
+// Hold waits until the next bytes may move, and returns how long that was.
+func (g *Grant) Hold(ctx context.Context, d Direction) (time.Duration, error) {
+	if g.next[d] == 0 {
+		return 0, nil
+	}
+	wait := time.Duration(g.next[d] - g.l.now())
+	if wait <= 0 {
+		return 0, nil
+	}
+	g.l.metrics.paced.Add(wait.Seconds())
+	return wait, g.l.cfg.Sleep(ctx, wait)
+}
+
+// Step is how many bytes should move between two calls of Hold, at most most:
+// an eighth of a second's worth, so that many transfers share a rate evenly.
+func (g *Grant) Step(d Direction, most int64) int64 {
+	if g.l == nil {
+		return most
+	}
+	const least = 16 << 10
+	for i := range g.of {
+		if rate := g.rateOf(i, d); rate > 0 {
+			most = min(most, max(least, rate/g.l.nodes.Load()/8))
+		}
+	}
+	return most
+}
+
+// Settle says what became of the request: what it did not use is given back,
+// what it used beyond is taken.
+func (g *Grant) Settle(o Outcome) {
+	if g.l == nil {
+		return
+	}
+	requests := int64(0)
+	if o.Billed {
+		requests = 1
+	} else {
+		o.Sent = 0
+	}
+	used := [tenancy.Budgets]int64{
+		tenancy.Egress: o.Sent, tenancy.Requests: requests,
+		tenancy.Spend: g.rates.Cost(g.class, requests, o.Received, o.Sent),
+	}
+	for i := range g.of {
+		for b := range g.reserved[i] {
+			r := &g.reserved[i][b]
+			if r.lease == nil {
+				continue
+			}
+			n := used[b]
+			if tenancy.Budget(b) == tenancy.Storage && o.Stored {
+				n = r.n
+			}
+			r.lease.put(r.n - n)
+			r.n = 0
+		}
+	}
+	g.End()
+}
+
+// End gives everything back that is still held. It may be called at any time.
+func (g *Grant) End() {
+	if g.l == nil {
+		return
+	}
+	for i, h := range g.of {
+		if h == nil {
+			continue
+		}
+		for b := range g.reserved[i] {
+			if r := &g.reserved[i][b]; r.lease != nil {
+				r.lease.put(r.n)
+				r.lease.users.Add(-1)
+			}
+		}
+		if g.counted[i] {
+			h.active.Add(-1)
+		}
+		h.leave()
+	}
+	g.l, g.rates = nil, nil
+	g.of, g.limits, g.counted, g.next = [2]*holder{}, [2]*tenancy.Limits{}, [2]bool{}, [directions]int64{}
+	g.reserved = [2][tenancy.Budgets]reservation{}
+}

@@ -1,0 +1,247 @@
+// Package limits holds requests to what their account and access key may do:
+// rates, transfer rates, requests at once, and budgets of storage, egress,
+// requests and spend (docs/LIMITS.md).
+//
+// A Limiter is a node's. Rates are divided by the number of live nodes.
+// Budgets are leased from PostgreSQL in slices: a node takes from its slice in
+// memory before bytes move, and the slices of all nodes together are never
+// more than what is left.
+package limits
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// Stored returns what an account's buckets held when they were last measured.
+// What was uploaded since since is counted beside it.
+type Stored func(ctx context.Context, q pg.Querier, account tenancy.ID) (bytes int64, since time.Time, err error)
+
+// Config configures a Limiter. Pool and Epoch are required.
+type Config struct {
+	Pool   *pgxpool.Pool // as primecloud_gateway
+	Epoch  tenancy.ID    // of this node's readings: metering.Meter.Epoch
+	Stored Stored        // nil: storage is what was uploaded since its budget was set
+
+	Refresh time.Duration // between renewals of leases that are in use; 2 s
+	Wait    time.Duration // how long a request waits for a lease; 5 s
+	MaxDebt time.Duration // how far ahead of its transfer rate an account may be before new requests get SlowDown; 10 s
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
+	Now     func() time.Time                                 // time.Now
+	Sleep   func(ctx context.Context, d time.Duration) error // waits, or until ctx ends
+}
+
+const (
+	readingAge = 5 * time.Second  // how old the ledger's sum may be in a lease
+	liveness   = 10 * time.Second // without a word for so long, a node has no share of the rates
+	retryAfter = time.Second      // how long a refusal and an outage are remembered
+	idleAfter  = 5                // renewals without use after which a slice is given back
+	burst      = int64(time.Second)
+)
+
+// Limiter admits requests. Its methods may be called by several goroutines.
+type Limiter struct {
+	cfg     Config
+	start   time.Time
+	holders sync.Map // tenancy.ID of an account or key → *holder
+	nodes   atomic.Int64
+	metrics metrics
+}
+
+// New makes a limiter; Run keeps its leases.
+func New(cfg Config) (*Limiter, error) {
+	if cfg.Pool == nil || cfg.Epoch == (tenancy.ID{}) {
+		return nil, errors.New("limits: Pool and Epoch are required")
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{{&cfg.Refresh, 2 * time.Second}, {&cfg.Wait, 5 * time.Second}, {&cfg.MaxDebt, 10 * time.Second}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Sleep == nil {
+		cfg.Sleep = sleep
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	l := &Limiter{cfg: cfg, start: cfg.Now(), metrics: newMetrics(cfg.Metrics)}
+	l.nodes.Store(1)
+	return l, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// now is the limiter's own clock in nanoseconds, which no one sets back.
+func (l *Limiter) now() int64 { return int64(l.cfg.Now().Sub(l.start)) }
+
+// Run renews leases until ctx ends, then gives back what is not used.
+func (l *Limiter) Run(ctx context.Context) {
+	tick := time.NewTicker(l.cfg.Refresh)
+	defer tick.Stop()
+	const sweepEvery = 15 // refreshes
+	for n := 0; ; n++ {
+		l.countNodes(ctx)
+		l.Renew(ctx)
+		if n%sweepEvery == sweepEvery-1 {
+			if err := l.Sweep(ctx); err != nil && ctx.Err() == nil {
+				l.cfg.Logger.Warn("budgets not looked after", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			l.release()
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// countNodes keeps the last number known while PostgreSQL is away.
+func (l *Limiter) countNodes(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Wait)
+	defer cancel()
+	if n, err := metering.LiveNodes(ctx, l.cfg.Pool, liveness); err == nil {
+		l.nodes.Store(int64(max(1, n)))
+	}
+}
+
+// Renew renews every lease that has something to say, once.
+func (l *Limiter) Renew(ctx context.Context) {
+	l.each(func(h *holder) {
+		if h.due() {
+			select {
+			case <-h.renewal():
+			case <-ctx.Done():
+			}
+		} else {
+			l.evict(h)
+		}
+	})
+}
+
+// release gives every slice back: another node may use it at once.
+func (l *Limiter) release() {
+	l.each(func(h *holder) {
+		h.retiring.Store(true)
+		<-h.renewal()
+	})
+}
+
+// each visits the holders, a few at a time: each visit may wait for PostgreSQL.
+func (l *Limiter) each(visit func(*holder)) {
+	var working sync.WaitGroup
+	slots := make(chan struct{}, 4)
+	l.holders.Range(func(_, v any) bool {
+		slots <- struct{}{}
+		working.Go(func() {
+			visit(v.(*holder))
+			<-slots
+		})
+		return true
+	})
+	working.Wait()
+}
+
+// holder is the state of one account, or of one access key. It outlives the
+// Account and Identity that name it, which are replaced when they change.
+type holder struct {
+	l       *Limiter
+	account tenancy.ID
+	key     tenancy.ID // zero: the account as a whole
+
+	// users counts the grants that are in; negative once nobody may come in.
+	users  atomic.Int64
+	active atomic.Int64 // of them, those that count as requests at once
+	seen   atomic.Int64 // on the limiter's clock
+
+	requests pacer
+	transfer [directions]pacer
+	rates    atomic.Pointer[Rates]
+	leases   [tenancy.Budgets]atomic.Pointer[lease]
+	retiring atomic.Bool
+
+	mu      sync.Mutex
+	past    []*lease // of earlier periods, until all of them is settled
+	running chan struct{}
+	next    chan struct{} // a renewal that begins when running ends
+}
+
+const closedHolder = 1 << 40
+
+// enter finds or makes the holder of an account or key and keeps it until leave.
+func (l *Limiter) enter(account, key tenancy.ID) *holder {
+	id := account
+	if key != (tenancy.ID{}) {
+		id = key
+	}
+	for {
+		v, ok := l.holders.Load(id)
+		if !ok {
+			v, _ = l.holders.LoadOrStore(id, &holder{l: l, account: account, key: key})
+		}
+		h := v.(*holder)
+		if h.users.Add(1) > 0 {
+			return h
+		}
+		h.users.Add(-1) // it was evicted at this moment
+	}
+}
+
+func (h *holder) leave() { h.users.Add(-1) }
+
+// keepFor is how long a holder that nobody uses is kept: its state must not be
+// forgotten while it still matters.
+const keepFor = 10 * time.Minute
+
+// evict forgets a holder that was not used for long. All its leases were given
+// back and reported, else it would be due.
+func (l *Limiter) evict(h *holder) {
+	if l.now()-h.seen.Load() < int64(keepFor) || !h.users.CompareAndSwap(0, -closedHolder) {
+		return
+	}
+	if h.due() { // used between the look and the closing
+		h.users.Add(closedHolder)
+		return
+	}
+	id := h.account
+	if h.key != (tenancy.ID{}) {
+		id = h.key
+	}
+	l.holders.Delete(id)
+}
+
+// Active is how many grants are held that have limits.
+func (l *Limiter) Active() (n int64) {
+	l.holders.Range(func(_, v any) bool {
+		n += max(0, v.(*holder).users.Load())
+		return true
+	})
+	return n
+}

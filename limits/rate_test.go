@@ -1,0 +1,173 @@
+package limits_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// Requests per second: the bucket holds one second's worth, fills evenly, and
+// says when the next one may come.
+func TestRate_requests(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1)
+	f.limit(tenancy.Limits{RequestsPerSecond: 10})
+	n := f.nodes[0]
+	burst := func() (admitted int, last error) {
+		for range 100 {
+			if last = n.download(0, 0); last != nil {
+				return admitted, last
+			}
+			admitted++
+		}
+		return admitted, nil
+	}
+	got, err := burst()
+	var r *limits.RefusalError
+	if got != 10 || !errors.As(err, &r) || r.Reason != limits.TooFast || r.RetryAfter != time.Second {
+		t.Errorf("%d at once, then %v", got, err)
+	}
+	f.clock.advance(300 * time.Millisecond)
+	if got, _ := burst(); got != 3 {
+		t.Errorf("%d after 0.3 s", got)
+	}
+	f.clock.advance(time.Hour)
+	if got, _ := burst(); got != 10 {
+		t.Errorf("%d after an hour: more than a second's worth was saved up", got)
+	}
+	// The state is the account's, not that of the loaded row.
+	f.limit(tenancy.Limits{RequestsPerSecond: 10})
+	if got, _ := burst(); got != 0 {
+		t.Errorf("%d after the account was loaded anew", got)
+	}
+}
+
+// The fleet's rate is divided by the nodes that are alive.
+func TestRate_fleet(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 3)
+	f.exec(`UPDATE usage_nodes SET flushed_at = now()`)
+	f.limit(tenancy.Limits{RequestsPerSecond: 30, Concurrent: 7})
+	sum, atOnce := 0, 0
+	for _, n := range f.nodes {
+		n.limiter.CountNodes(t.Context())
+		var open [10]limits.Grant
+		for i := range open {
+			if n.begin(&open[i], nil, 0) == nil {
+				atOnce++
+			}
+		}
+		for i := range open {
+			open[i].End()
+		}
+		for n.download(0, 0) == nil {
+			sum++
+		}
+	}
+	if sum += atOnce; atOnce != 9 || sum > 30 || sum < 28 {
+		t.Errorf("three nodes admitted %d requests of 30 and %d at once of 7 (each its share, rounded up)", sum, atOnce)
+	}
+}
+
+func TestRate_concurrent(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1)
+	f.limit(tenancy.Limits{Concurrent: 3})
+	n := f.nodes[0]
+	var open [4]limits.Grant
+	for round := range 3 {
+		for i := range open {
+			if err := n.begin(&open[i], nil, 0); (err == nil) != (i < 3) || err != nil && reason(err) != int(limits.TooFast) {
+				t.Errorf("round %d, request %d: %v", round, i, err)
+			}
+		}
+		for i := range open {
+			n.finish(&open[i], nil, 0)
+			open[i].End() // twice changes nothing
+		}
+	}
+}
+
+// A transfer rate paces bodies; new ones are refused only when those that run
+// have promised more than MaxDebt.
+func TestRate_transfer(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1)
+	const rate = 1 << 20
+	f.limit(tenancy.Limits{DownloadRate: rate})
+	n := f.nodes[0]
+	var g limits.Grant
+	if err := n.begin(&g, nil, 21<<20); err != nil {
+		t.Fatal(err)
+	}
+	step := g.Step(limits.Download, 1<<20)
+	if step != rate/8 || g.Step(limits.Upload, 1<<20) != 1<<20 {
+		t.Errorf("a step is %d", step)
+	}
+	waited := time.Duration(0)
+	for moved := int64(0); moved < 21<<20; moved += step {
+		d, err := g.Hold(t.Context(), limits.Download)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waited += d
+		g.Moved(limits.Download, step)
+	}
+	// One second's worth goes at once, and the last step is not waited for.
+	if want := 20*time.Second - time.Second/8; waited != want || f.clock.total() != want {
+		t.Errorf("waited %s, want %s", waited, want)
+	}
+	g.Moved(limits.Download, 16<<20) // what other connections moved at this moment
+	err := n.download(1, 1)
+	var r *limits.RefusalError
+	if !errors.As(err, &r) || r.Reason != limits.TooFast || r.RetryAfter != 7*time.Second {
+		t.Errorf("16 s behind: %v", err)
+	}
+	if err := n.upload(1, true); err != nil {
+		t.Errorf("an upload: %v", err)
+	}
+	f.clock.advance(7 * time.Second)
+	if err := n.download(1, 1); err != nil {
+		t.Errorf("10 s behind: %v", err)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := g.Hold(cancelled, limits.Download); !errors.Is(err, context.Canceled) {
+		t.Errorf("a wait that was ended: %v", err)
+	}
+}
+
+// Prices are rounded up for each part, and do not overflow.
+func TestRates_Cost(t *testing.T) {
+	t.Parallel()
+	r := &limits.Rates{EgressGB: 10_000_000, IngressGB: 1, ThousandA: 5_000_000, ThousandB: 400_000}
+	for _, c := range []struct {
+		class             metering.Class
+		requests, in, out int64
+		want              int64
+		because           string
+	}{
+		{metering.ClassA, 1, 0, 0, 5000, "one of a thousand"},
+		{metering.ClassB, 3, 0, 0, 1200, "class B"},
+		{metering.ClassB, 0, 0, 1e9, 10_000_000, "a GB is 10^9"},
+		{metering.ClassB, 0, 0, 1, 1, "rounded up"},
+		{metering.ClassB, 0, 1, 101, 3, "each part"},
+		{metering.ClassB, 0, 0, 5e18, 5e16, "five exabytes"},
+	} {
+		if got := r.Cost(c.class, c.requests, c.in, c.out); got != c.want {
+			t.Errorf("%s: %d, want %d", c.because, got, c.want)
+		}
+	}
+	huge := &limits.Rates{EgressGB: 1 << 62, IngressGB: 1 << 62, ThousandB: 1 << 62}
+	if got := huge.Cost(metering.ClassB, 1<<62, 1<<62, 1<<62); got <= 0 {
+		t.Errorf("overflow: %d", got)
+	}
+	if (*limits.Rates)(nil).Cost(metering.ClassA, 1, 1, 1) != 0 {
+		t.Error("no card is free")
+	}
+}

@@ -1,0 +1,72 @@
+package limits
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// Status is where a budget stands.
+type Status struct {
+	Budget  tenancy.Budget `json:"-"`
+	Name    string         `json:"budget"`
+	Amount  int64          `json:"amount"`
+	Soft    bool           `json:"soft"`
+	Used    int64          `json:"used"` // what the ledger says
+	Percent float64        `json:"percent"`
+	// Leased is what nodes hold beyond what is used: reserved by requests in
+	// flight, or ahead of need. When no request fits what is left beside it,
+	// this much is not usable at the moment.
+	Leased int64 `json:"leased"`
+	// Overshoot is how far the budget may be passed by what nodes hold now:
+	// leases − what was left. It is 0 unless the budget was lowered, or set
+	// when that much was used.
+	Overshoot int64  `json:"overshoot_bound"`
+	Currency  string `json:"currency,omitempty"` // of spend, whose figures are billionths
+}
+
+// Report returns where the budgets of an account, or of one key of it, stand.
+func Report(ctx context.Context, db pg.Beginner, stored Stored, account, key tenancy.ID, at time.Time) (list []Status, err error) {
+	err = pg.InTx(ctx, db, func(tx pgx.Tx) error {
+		s, err := loadScope(ctx, tx, stored, account, key, at)
+		if err != nil {
+			return err
+		}
+		if err := s.read(ctx); err != nil {
+			return err
+		}
+		for i, c := range s.limits.Caps {
+			if c == nil {
+				continue
+			}
+			b := tenancy.Budget(i)
+			st := Status{Budget: b, Name: b.String(), Amount: c.Amount, Soft: c.Soft, Used: s.used(b)}
+			if c.Amount > 0 {
+				st.Percent = 100 * float64(st.Used) / float64(c.Amount)
+			}
+			charged := int64(0)
+			if b == tenancy.Storage {
+				charged = s.stored
+			}
+			for k := range s.rows {
+				if s.rows[k].budget == b {
+					charged += s.rows[k].charge()
+				}
+			}
+			if !c.Soft {
+				st.Leased = charged - st.Used
+				st.Overshoot = max(0, charged-max(c.Amount, st.Used))
+			}
+			if r := ratesAt(s.cards, at); b == tenancy.Spend && r != nil {
+				st.Currency = r.Currency
+			}
+			list = append(list, st)
+		}
+		return nil
+	})
+	return list, err
+}

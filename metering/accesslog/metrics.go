@@ -1,0 +1,41 @@
+package accesslog
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	dropped   prometheus.Counter
+	failures  prometheus.Counter
+	lost      prometheus.Counter
+	bytes     prometheus.Gauge
+	delivered prometheus.Counter
+	withheld  *prometheus.CounterVec
+	refused   prometheus.Counter
+	behind    prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer) metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "primecloud_accesslog_" + name, Help: help})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "primecloud_accesslog_" + name, Help: help})
+	}
+	m := metrics{
+		dropped:   counter("dropped_lines_total", "Lines that a full or slow disk has cost."),
+		failures:  counter("write_failures_total", "Writes, syncs and deletions of files that failed; writes are repeated."),
+		lost:      counter("lost_files_total", "Files deleted before all of their lines were delivered: the folder's bound."),
+		bytes:     gauge("files_bytes", "Bytes of all files, at the last sweep."),
+		delivered: counter("delivered_lines_total", "Lines delivered to accounts' buckets."),
+		refused:   counter("delivery_failures_total", "Objects that a backend did not take; they are sent again."),
+		behind:    gauge("undelivered_bytes", "Bytes of files that delivery has not been through, at its last pass."),
+		withheld: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "primecloud_accesslog_withheld_lines_total",
+			Help: "Lines that were not delivered: the target bucket does not exist, or the account is not active."}, []string{"reason"}),
+	}
+	for _, reason := range []string{withoutTarget, notActive} {
+		m.withheld.WithLabelValues(reason)
+	}
+	if r != nil {
+		r.MustRegister(m.dropped, m.failures, m.lost, m.bytes, m.delivered, m.refused, m.behind, m.withheld)
+	}
+	return m
+}

@@ -1,0 +1,66 @@
+package metering
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// EpochUsage is what one epoch has counted in one class, in the piece'th of
+// the pieces into which the period was cut.
+type EpochUsage struct {
+	Epoch    tenancy.ID
+	Over     bool // it will count nothing more: this is complete
+	Class    Class
+	Piece    int
+	Requests int64
+	Ingress  int64
+	Egress   int64
+}
+
+// SumEpochs returns what an account has used of what is billed (the classes A
+// and B) from from until to, by epoch. A key that is not zero selects what was
+// used with it. cuts, ascending, divide the period: before the first is piece 0.
+func SumEpochs(ctx context.Context, q pg.Querier, account, key tenancy.ID, from, to time.Time, cuts []time.Time) ([]EpochUsage, error) {
+	rows, err := q.Query(ctx, `SELECT epoch, class, width_bucket(hour, $5::timestamptz[]) AS piece,
+			sum(requests)::bigint, sum(ingress_bytes)::bigint, sum(egress_bytes)::bigint,
+			EXISTS (SELECT FROM usage_nodes n WHERE n.epoch = usage_readings.epoch AND n.closed_at IS NOT NULL)
+		FROM usage_readings WHERE account_id = $1 AND hour >= $3 AND hour < $4 AND class IN ('A', 'B')
+			AND ($2 = '00000000-0000-0000-0000-000000000000'::uuid OR key_id = $2)
+		GROUP BY 1, 2, 3`, account, key, from, to, cuts)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (u EpochUsage, err error) {
+		var class string
+		err = r.Scan(&u.Epoch, &class, &u.Piece, &u.Requests, &u.Ingress, &u.Egress, &u.Over)
+		u.Class = ClassA
+		if class == ClassB.String() {
+			u.Class = ClassB
+		}
+		return u, err
+	})
+}
+
+// EpochsOver returns those of the epochs that will count nothing more, like
+// EpochUsage.Over: readings that are read after it are complete for them.
+func EpochsOver(ctx context.Context, q pg.Querier, epochs []tenancy.ID) (map[tenancy.ID]bool, error) {
+	rows, err := q.Query(ctx, `SELECT epoch FROM usage_nodes WHERE closed_at IS NOT NULL AND epoch = ANY($1)`, epochs)
+	if err != nil {
+		return nil, err
+	}
+	over := map[tenancy.ID]bool{}
+	var epoch tenancy.ID
+	_, err = pgx.ForEachRow(rows, []any{&epoch}, func() error { over[epoch] = true; return nil })
+	return over, err
+}
+
+// LiveNodes counts the nodes that have written within the time given.
+func LiveNodes(ctx context.Context, q pg.Querier, within time.Duration) (n int, err error) {
+	err = q.QueryRow(ctx, `SELECT count(*) FROM usage_nodes WHERE closed_at IS NULL AND flushed_at > now() - $1::interval`, within).Scan(&n)
+	return n, err
+}

@@ -1,0 +1,262 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// cellID names a cell of the ledger.
+type cellID struct {
+	account, bucket, key tenancy.ID
+	class                metering.Class
+	hour                 time.Time
+}
+
+func (a cellID) compare(b cellID) int {
+	return cmp.Or(slices.Compare(a.account[:], b.account[:]), slices.Compare(a.bucket[:], b.bucket[:]), slices.Compare(a.key[:], b.key[:]),
+		cmp.Compare(a.class, b.class), a.hour.Compare(b.hour))
+}
+
+// CellResult is a cell of which ledger and log say different things.
+type CellResult struct {
+	Account    Name           `json:"account"`
+	Bucket     Name           `json:"bucket"`
+	Key        Name           `json:"key"`
+	Class      metering.Class `json:"class"`
+	Hour       time.Time      `json:"hour"`
+	Ledger     Figures        `json:"ledger"`
+	Log        Figures        `json:"access_log"`
+	Difference Figures        `json:"difference"` // Ledger - Log
+	Verdict    Verdict        `json:"verdict"`
+	Cause      string         `json:"cause"`
+}
+
+// LogReport says what was read of the access log.
+type LogReport struct {
+	Sum     Figures  `json:"sum"`     // of the window
+	Lines   int64    `json:"lines"`   // of any time
+	Dropped Figures  `json:"dropped"` // lines that nodes could not write about this time, of any account
+	Damaged []string `json:"damaged"` // lines that cannot be read
+	Torn    []string `json:"torn"`    // files that end in the middle of a line: their process writes, or was killed
+}
+
+// ledger is the window's cells.
+type ledger struct {
+	cells map[cellID]Figures
+	sum   Figures
+	// What was counted before watermark is written. Zero: nobody counts any more.
+	watermark time.Time
+}
+
+func readLedger(ctx context.Context, cfg *Config) (*ledger, error) {
+	l := &ledger{cells: map[cellID]Figures{}}
+	nodes, err := metering.Nodes(ctx, cfg.Pool, false)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range nodes {
+		if l.watermark.IsZero() || n.FlushedAt.Before(l.watermark) {
+			l.watermark = n.FlushedAt
+		}
+	}
+	for c, err := range metering.Cells(ctx, cfg.Pool, metering.Query{Account: cfg.Account, From: cfg.From, To: cfg.To}) {
+		if err != nil {
+			return nil, err
+		}
+		l.cells[cellID{c.Account, c.Bucket, c.AccessKey, c.Class, c.Hour}] = figures(&c.Counted)
+		l.sum = l.sum.plus(figures(&c.Counted))
+	}
+	return l, nil
+}
+
+// openness is what of an hour may still change.
+type openness int
+
+const (
+	closed    openness = iota
+	straddled          // lines of transfers that outlive it may be to come
+	open               // anything
+)
+
+// state says how open an hour is: nodes write the ledger by their watermark,
+// and a transfer's line when it ends. One that goes on for longer than an hour
+// behind its hour looks unexplained until then.
+func (l *ledger) state(hour time.Time) openness {
+	switch {
+	case l.watermark.IsZero(), !l.watermark.Before(hour.Add(2 * time.Hour)):
+		return closed
+	case l.watermark.Before(hour.Add(time.Hour)):
+		return open
+	}
+	return straddled
+}
+
+// requestLog is the window's lines, added up.
+type requestLog struct {
+	LogReport
+	cells map[cellID]Figures
+	// ended has, of the last minutes, what each line added and when it ended:
+	// of a moment that the ledger has yet to name.
+	ended   []ending
+	buckets map[tenancy.ID]*uploads
+}
+
+type ending struct {
+	at   time.Time
+	cell cellID
+	Figures
+}
+
+// recent is how far back a node's last flush may lie for its lines to count as
+// not written yet; a node that says nothing for longer is a matter of its own.
+const recent = 10 * time.Minute
+
+// readLog returns nil when there is none to read.
+func readLog(cfg *Config) (*requestLog, error) {
+	if len(cfg.Logs) == 0 {
+		return nil, nil
+	}
+	l := &requestLog{cells: map[cellID]Figures{}, buckets: map[tenancy.ID]*uploads{}, LogReport: LogReport{Damaged: []string{}, Torn: []string{}}}
+	since := cfg.Now().Add(-recent)
+	for e, err := range accesslog.Read(cfg.Logs...) {
+		var damage *accesslog.DamageError
+		switch {
+		case errors.Is(err, accesslog.ErrTorn):
+			l.Torn = append(l.Torn, err.Error())
+			continue
+		case errors.As(err, &damage):
+			l.Damaged = append(l.Damaged, err.Error())
+			continue
+		case err != nil:
+			return nil, err
+		}
+		if d := e.Dropped; d != nil {
+			if !d.Time.Before(cfg.From) && d.Time.Before(cfg.To.Add(time.Hour)) {
+				l.Dropped = l.Dropped.plus(Figures{d.Lines, d.Ingress, d.Egress})
+			}
+			continue
+		}
+		l.Lines++
+		l.add(cfg, &e.Record, since)
+	}
+	return l, nil
+}
+
+func (l *requestLog) add(cfg *Config, r *accesslog.Record, since time.Time) {
+	if cfg.Account != (tenancy.ID{}) && r.AccountID != cfg.Account {
+		return
+	}
+	cells, inside := r.Cells(), false
+	for i := range cells {
+		c := &cells[i]
+		if c.Hour.Before(cfg.From) || !c.Hour.Before(cfg.To) {
+			continue
+		}
+		inside = true
+		id, f := cellID{r.AccountID, r.BucketID, r.AccessKeyID, c.Class, c.Hour.UTC()}, figures(c)
+		l.cells[id] = l.cells[id].plus(f)
+		l.Sum = l.Sum.plus(f)
+		if at := r.Time.Add(r.Elapsed); at.After(since) {
+			l.ended = append(l.ended, ending{at, id, f})
+		}
+	}
+	if inside {
+		u := l.buckets[r.BucketID]
+		if u == nil {
+			u = newUploads()
+			l.buckets[r.BucketID] = u
+		}
+		u.add(r)
+	}
+}
+
+// compareCells holds the log against the ledger.
+func (r *Report) compareCells(ledger *ledger, log *requestLog) {
+	late := map[cellID]Figures{} // in the log, and maybe not in the ledger yet
+	for _, e := range log.ended {
+		if !ledger.watermark.IsZero() && !e.at.Before(ledger.watermark) {
+			late[e.cell] = late[e.cell].plus(e.Figures)
+		}
+	}
+	dropped := log.Dropped
+	ids := make([]cellID, 0, len(ledger.cells))
+	for id := range ledger.cells {
+		ids = append(ids, id)
+	}
+	for id := range log.cells {
+		if _, ok := ledger.cells[id]; !ok {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, cellID.compare)
+	for _, id := range ids {
+		c := CellResult{Account: Name{ID: id.account}, Bucket: Name{ID: id.bucket}, Key: Name{ID: id.key}, Class: id.class, Hour: id.hour, Ledger: ledger.cells[id], Log: log.cells[id]}
+		c.Difference = c.Ledger.minus(c.Log)
+		if c.Difference == (Figures{}) {
+			continue
+		}
+		r.Unexplained = r.Unexplained.plus(c.explain(late[id], &dropped, ledger.state(id.hour)).size())
+		r.Cells = append(r.Cells, c)
+	}
+}
+
+// explain returns what is left when each known cause has taken its part.
+func (c *CellResult) explain(late Figures, dropped *Figures, state openness) Figures {
+	left := c.Difference
+	each := func(f func(left, late, dropped *int64)) {
+		f(&left.Requests, &late.Requests, &dropped.Requests)
+		f(&left.Ingress, &late.Ingress, &dropped.Ingress)
+		f(&left.Egress, &late.Egress, &dropped.Egress)
+	}
+	c.Verdict = Explained
+	each(func(left, late, _ *int64) {
+		if *left < 0 && *late > 0 {
+			*left = min(0, *left+*late)
+			c.Cause = "not written by its node yet"
+		}
+	})
+	bytesOnly := left.Requests == 0 && left.Ingress >= 0 && left.Egress >= 0
+	switch {
+	case state == open:
+		each(func(left, _, _ *int64) {
+			if *left > 0 {
+				*left = 0
+				c.Verdict, c.Cause = Possible, "requests under way, and lines on their way to the disk: the hour is not final"
+			}
+		})
+	case state == straddled && bytesOnly && left != (Figures{}):
+		left = Figures{}
+		c.Verdict, c.Cause = Possible, "transfers that began in the hour and are still under way"
+	default:
+		each(func(left, _, dropped *int64) {
+			if taken := min(*left, *dropped); taken > 0 {
+				*left -= taken
+				*dropped -= taken
+				c.Verdict, c.Cause = Possible, "lines that could not be written, of this account or of others"
+			}
+		})
+	}
+	if left == (Figures{}) {
+		return left
+	}
+	c.Verdict = Unexplained
+	switch s := left; {
+	case s.Requests <= 0 && s.Ingress <= 0 && s.Egress <= 0:
+		c.Cause = "the ledger lacks what is in the log"
+	case s.Requests == 0 && s.Ingress >= 0 && s.Egress >= 0:
+		c.Cause = "the log lacks bytes and no request: transfers cut by the kill of their node look like this"
+	case s.Requests >= 0 && s.Ingress >= 0 && s.Egress >= 0:
+		c.Cause = "the log lacks what is in the ledger: a line or a node's folder is missing"
+	default:
+		c.Cause = fmt.Sprintf("both lack something: %+d requests, %+d ingress, %+d egress", s.Requests, s.Ingress, s.Egress)
+	}
+	return left
+}

@@ -1,0 +1,417 @@
+package reconcile_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/minio/minio-go/v7"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/metering/reconcile"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+var (
+	first   = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	account = tenancy.ID{0xa}
+	other   = tenancy.ID{0xb}
+	bucket  = tenancy.ID{1}
+	key     = tenancy.ID{7}
+)
+
+// books is a ledger and a log of one hour, the same to begin with: three
+// requests of an account, one that outlives the hour, and one of another.
+type books struct {
+	*testing.T
+	owner *pgxpool.Pool
+	file  string
+	cfg   reconcile.Config
+}
+
+func (b *books) exec(sql string, args ...any) {
+	b.Helper()
+	if _, err := b.owner.Exec(b.Context(), sql, args...); err != nil {
+		b.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func (b *books) append(text string) {
+	b.Helper()
+	f, err := os.OpenFile(b.file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(text); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// request is counted, and has its line.
+func (b *books) request(of tenancy.ID, at time.Time, parts ...metering.Counted) {
+	b.Helper()
+	r := accesslog.Record{Time: at, Status: 200, Operation: "PutObject"}
+	r.SetCounted(metering.Key{Account: of, Bucket: bucket, AccessKey: key, Class: parts[0].Class}, parts)
+	b.append(string(r.AppendLine(nil)))
+	for _, p := range parts {
+		b.exec(`INSERT INTO usage_readings AS r SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $8, $9
+			ON CONFLICT (epoch, account_id, bucket_id, key_id, class, hour) DO UPDATE SET requests = r.requests + $7, ingress_bytes = r.ingress_bytes + $8, egress_bytes = r.egress_bytes + $9`,
+			tenancy.ID{9}, of, bucket, key, p.Class.String(), p.Hour, p.Requests, p.Ingress, p.Egress)
+	}
+}
+
+func newBooks(t *testing.T) *books {
+	t.Helper()
+	b := &books{T: t, owner: testenv.Postgres(t).Pool(t, pg.RoleOwner)}
+	b.file = filepath.Join(t.TempDir(), "access.jsonl")
+	b.cfg = reconcile.Config{Pool: b.owner, Store: &tenancy.Store{}, Account: account, From: first, To: first.Add(2 * time.Hour), Logs: []string{b.file},
+		Now: func() time.Time { return first.Add(90 * time.Minute) }}
+	b.exec(`INSERT INTO usage_nodes (epoch, node, flushed_at, closed_at) VALUES ($1, 'n', $2, $2)`, tenancy.ID{9}, first.Add(time.Hour))
+	b.request(account, first.Add(time.Minute), metering.Counted{Class: metering.ClassA, Hour: first, Requests: 1, Ingress: 100})
+	b.request(account, first.Add(2*time.Minute), metering.Counted{Class: metering.ClassA, Hour: first, Requests: 1, Ingress: 50, Egress: 3})
+	b.request(account, first.Add(59*time.Minute), metering.Counted{Class: metering.ClassB, Hour: first, Egress: 1000},
+		metering.Counted{Class: metering.ClassB, Hour: first.Add(time.Hour), Requests: 1, Egress: 10})
+	b.request(other, first.Add(time.Minute), metering.Counted{Class: metering.ClassA, Hour: first, Requests: 1, Ingress: 1e6})
+	return b
+}
+
+func (b *books) run() *reconcile.Report {
+	b.Helper()
+	r, err := reconcile.Run(b.Context(), b.cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return r
+}
+
+// alive is a node that has written what it counted before a moment.
+func (b *books) alive(flushed time.Time) {
+	b.exec(`INSERT INTO usage_nodes (epoch, node, flushed_at) VALUES (gen_random_uuid(), 'live', $1)`, flushed)
+}
+
+// dropLine removes the n-th line from the log.
+func (b *books) changeLine(n int, change func(string) string) {
+	b.Helper()
+	text, err := os.ReadFile(b.file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(text), "\n")
+	lines[n] = change(lines[n])
+	if err := os.WriteFile(b.file, []byte(strings.Join(lines, "")), 0o600); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func gone(string) string { return "" }
+
+type figures = reconcile.Figures
+
+func TestRun_Log(t *testing.T) {
+	t.Parallel()
+	marker := func(at time.Time, lines, ingress int64) string {
+		text, err := json.Marshal(accesslog.Dropped{Time: at, Node: "n", Lines: lines, Ingress: ingress})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text) + "\n"
+	}
+	for _, tc := range []struct {
+		name        string
+		change      func(*books)
+		differs     []figures // by cell
+		verdict     reconcile.Verdict
+		unexplained figures
+		cause       string
+	}{
+		{name: "the same", change: func(*books) {}},
+		{"a deleted row of the ledger", func(b *books) { b.exec(`DELETE FROM usage_readings WHERE class = 'A' AND account_id = $1`, account) },
+			[]figures{{-2, -150, -3}}, reconcile.Unexplained, figures{2, 150, 3}, "the ledger lacks"},
+		{"a row that says too much", func(b *books) { b.exec(`UPDATE usage_readings SET egress_bytes = egress_bytes + 5 WHERE class = 'B'`) },
+			[]figures{{0, 0, 5}, {0, 0, 5}}, reconcile.Unexplained, figures{0, 0, 10}, "cut by the kill"},
+		{"a deleted line", func(b *books) { b.changeLine(0, gone) },
+			[]figures{{1, 100, 0}}, reconcile.Unexplained, figures{1, 100, 0}, "a line or a node's folder"},
+		{"a damaged line", func(b *books) { b.changeLine(1, func(s string) string { return s[:40] + "\x00" + s[41:] }) },
+			[]figures{{1, 50, 3}}, reconcile.Unexplained, figures{1, 50, 3}, ""},
+		{"a changed line", func(b *books) {
+			b.changeLine(0, func(s string) string { return strings.Replace(s, `"ingress_bytes":100`, `"ingress_bytes":900`, 1) })
+		},
+			[]figures{{0, -800, 0}}, reconcile.Unexplained, figures{0, 800, 0}, "the ledger lacks"},
+		{"dropped lines", func(b *books) {
+			b.changeLine(1, gone)
+			b.append(marker(first.Add(3*time.Minute), 1, 50))
+		}, []figures{{1, 50, 3}}, reconcile.Unexplained, figures{0, 0, 3}, "cut by the kill"},
+		{"dropped lines, all of it", func(b *books) {
+			b.changeLine(0, gone)
+			b.append(marker(first.Add(3*time.Minute), 7, 5000))
+		}, []figures{{1, 100, 0}}, reconcile.Possible, figures{}, "could not be written"},
+		{"dropped long before", func(b *books) {
+			b.changeLine(0, gone)
+			b.append(marker(first.Add(-3*time.Hour), 7, 5000))
+		}, []figures{{1, 100, 0}}, reconcile.Unexplained, figures{1, 100, 0}, "a line or"},
+		// A node that lives has flushed at 10:58: the third request is later.
+		{"not written yet", func(b *books) {
+			b.alive(first.Add(58 * time.Minute))
+			b.cfg.Now = func() time.Time { return first.Add(time.Hour) }
+			b.exec(`DELETE FROM usage_readings WHERE class = 'B'`)
+		}, []figures{{0, 0, -1000}, {-1, 0, -10}}, reconcile.Explained, figures{}, "not written by its node yet"},
+		{"written long ago and gone", func(b *books) {
+			b.alive(first.Add(58 * time.Minute))
+			b.cfg.Now = func() time.Time { return first.Add(time.Hour) }
+			b.exec(`DELETE FROM usage_readings WHERE class = 'A' AND account_id = $1`, account)
+		}, []figures{{-2, -150, -3}}, reconcile.Unexplained, figures{2, 150, 3}, "the ledger lacks"},
+		{"under way", func(b *books) {
+			b.alive(first.Add(58 * time.Minute))
+			b.changeLine(1, gone)
+		}, []figures{{1, 50, 3}}, reconcile.Possible, figures{}, "the hour is not final"},
+		// The hour is over and final, but for transfers that outlive it.
+		{"over, and still moving", func(b *books) {
+			b.alive(first.Add(119 * time.Minute))
+			b.exec(`UPDATE usage_readings SET egress_bytes = egress_bytes + 5 WHERE class = 'B' AND hour = $1`, first)
+		}, []figures{{0, 0, 5}}, reconcile.Possible, figures{}, "still under way"},
+		{"over, and a request is missing", func(b *books) {
+			b.alive(first.Add(119 * time.Minute))
+			b.changeLine(0, gone)
+		}, []figures{{1, 100, 0}}, reconcile.Unexplained, figures{1, 100, 0}, "a line or"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBooks(t)
+			tc.change(b)
+			r := b.run()
+			var differs []figures
+			for _, c := range r.Cells {
+				differs = append(differs, c.Difference)
+				if c.Verdict != tc.verdict || !strings.Contains(c.Cause, tc.cause) {
+					t.Errorf("%s: %s", c.Verdict, c.Cause)
+				}
+			}
+			if diff := cmp.Diff(tc.differs, differs); diff != "" {
+				t.Error(diff)
+			}
+			if r.Unexplained != tc.unexplained {
+				t.Errorf("unexplained %+v, want %+v", r.Unexplained, tc.unexplained)
+			}
+			if err := r.Over(0, 0); (err != nil) != (tc.unexplained != figures{}) {
+				t.Errorf("verdict: %v", err)
+			}
+			if damaged := tc.name == "a damaged line"; damaged != (len(r.Log.Damaged) == 1) {
+				t.Errorf("damaged: %q", r.Log.Damaged)
+			} else if damaged && r.Over(1e9, 100) == nil {
+				t.Error("a damaged line is tolerated")
+			}
+		})
+	}
+}
+
+// A killed node's last line is torn: it is named, and damages nothing else.
+func TestRun_Torn(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	b.append(`{"time":"2026-03-01T10`)
+	if r := b.run(); len(r.Log.Torn) != 1 || len(r.Log.Damaged) != 0 || r.Over(0, 0) != nil || r.Log.Lines != 4 {
+		t.Errorf("%+v", r.Log)
+	}
+}
+
+func TestReport_Over(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	b.changeLine(0, gone) // 100 bytes of the 1163 of two hours
+	r := b.run()
+	for _, tc := range []struct {
+		bytes   int64
+		percent float64
+		over    bool
+	}{{0, 0, true}, {99, 0, true}, {100, 0, false}, {0, 8, true}, {0, 50, false}} {
+		if err := r.Over(tc.bytes, tc.percent); (err != nil) != tc.over {
+			t.Errorf("%d bytes, %v %%: %v", tc.bytes, tc.percent, err)
+		}
+	}
+}
+
+func TestRun_Hours(t *testing.T) {
+	t.Parallel()
+	for _, to := range []time.Time{first, first.Add(90 * time.Minute), {}} {
+		if _, err := reconcile.Run(t.Context(), reconcile.Config{From: first, To: to}); err == nil {
+			t.Errorf("to %s was accepted", to)
+		}
+	}
+}
+
+// What a backend holds, against samples, ledger and log.
+func TestRun_Buckets(t *testing.T) {
+	t.Parallel()
+	keyring, err := secret.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, m := &tenancy.Store{Keyring: keyring}, testenv.MinIO(t)
+	hour := time.Now().UTC().Truncate(time.Hour)
+	type world struct {
+		*books
+		client *minio.Client
+		bucket *tenancy.Bucket
+		sample func()
+	}
+	put := func(w *world, name string, size int) {
+		t.Helper()
+		if _, err := w.client.PutObject(t.Context(), w.bucket.BackendName, name, bytes.NewReader(make([]byte, size)), int64(size), minio.PutObjectOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// counted is what the gateway would have written of a request.
+	counted := func(w *world, operation string, class metering.Class, ingress int64) {
+		t.Helper()
+		r := accesslog.Record{Time: time.Now(), Status: 200, Operation: operation, Key: accesslog.Text("key")}
+		c := metering.Counted{Class: class, Hour: hour, Requests: 1, Ingress: ingress}
+		r.SetCounted(metering.Key{Account: w.bucket.AccountID, Bucket: w.bucket.ID, Class: class}, []metering.Counted{c})
+		w.append(string(r.AppendLine(nil)))
+		w.exec(`INSERT INTO usage_readings AS r SELECT $1, $2, $3, $4, $5, $6, 1, $7, 0, $7, 0
+			ON CONFLICT (epoch, account_id, bucket_id, key_id, class, hour) DO UPDATE SET requests = r.requests + 1, ingress_bytes = r.ingress_bytes + $7`,
+			tenancy.ID{9}, w.bucket.AccountID, w.bucket.ID, tenancy.ID{}, class.String(), hour, ingress)
+	}
+	for _, tc := range []struct {
+		name            string
+		fill            func(*world)
+		noLog           bool
+		growth, content reconcile.Comparison
+	}{
+		{"the same", func(w *world) {
+			put(w, "a", 1000)
+			counted(w, "PutObject", metering.ClassA, 1000)
+			w.sample()
+		}, false, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Verdict: reconcile.Exact}},
+		{"a document beside, told by the log", func(w *world) {
+			counted(w, "PutBucketTagging", metering.ClassA, 77)
+			w.sample()
+		}, false, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Verdict: reconcile.Exact}},
+		{"a document beside, without a log", func(w *world) {
+			counted(w, "PutBucketTagging", metering.ClassA, 77)
+			w.sample()
+		}, true, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Difference: -77, Verdict: reconcile.Possible, Cause: "documents and uploads that failed"}},
+		{"written since the sample", func(w *world) {
+			w.sample()
+			put(w, "a", 10)
+			counted(w, "PutObject", metering.ClassA, 10)
+		}, false, reconcile.Comparison{Difference: 10, Verdict: reconcile.Possible, Cause: "requests since"}, reconcile.Comparison{Verdict: reconcile.Exact}},
+		{"past the gateway", func(w *world) {
+			w.sample()
+			put(w, "a", 10)
+		}, false, reconcile.Comparison{Difference: 10, Verdict: reconcile.Unexplained, Cause: "past the gateway"}, reconcile.Comparison{Difference: 10, Verdict: reconcile.Unexplained, Cause: "without an upload"}},
+		{"a copy", func(w *world) {
+			put(w, "a", 10)
+			counted(w, "PutObject", metering.ClassA, 10)
+			put(w, "copy", 10)
+			counted(w, "CopyObject", metering.ClassA, 0)
+			w.sample()
+		}, false, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Difference: 10, Verdict: reconcile.Possible, Cause: "copies on the server"}},
+		{"a multipart upload of the window", func(w *world) {
+			counted(w, "CompleteMultipartUpload", metering.ClassA, 300) // of another node's log
+			counted(w, "CreateMultipartUpload", metering.ClassA, 0)
+			w.sample()
+			put(w, "smuggled", 10)
+		}, false, reconcile.Comparison{Difference: 10, Verdict: reconcile.Possible, Cause: "requests since"}, reconcile.Comparison{Difference: 10, Verdict: reconcile.Unexplained, Cause: "without an upload"}},
+		{"a multipart upload of before the window", func(w *world) {
+			counted(w, "CompleteMultipartUpload", metering.ClassA, 300)
+			put(w, "key", 10)
+			w.sample()
+		}, false, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Difference: 10, Verdict: reconcile.Possible, Cause: "begun before the window"}},
+		{"deleted", func(w *world) {
+			counted(w, "PutObject", metering.ClassA, 10)
+			counted(w, "DeleteObject", metering.ClassFree, 0)
+			w.sample()
+		}, false, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Difference: -10, Verdict: reconcile.Possible, Cause: "1 requests in the window"}},
+		{"expired", func(w *world) {
+			put(w, "a", 10)
+			w.sample()
+			if err := w.client.RemoveObject(t.Context(), w.bucket.BackendName, "a", minio.RemoveObjectOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}, false, reconcile.Comparison{Difference: -10, Verdict: reconcile.Possible, Cause: "lifecycle"}, reconcile.Comparison{Verdict: reconcile.Exact}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			db := testenv.Postgres(t)
+			w := &world{books: &books{T: t, owner: db.Pool(t, pg.RoleOwner), file: filepath.Join(t.TempDir(), "access.jsonl")}}
+			w.append("")
+			backend, err := store.AddBackend(t.Context(), w.owner, tenancy.Backend{Name: "minio", Endpoints: []string{m.Endpoint}, AccessKeyID: m.AccessKey, SecretKey: m.SecretKey})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w.client, err = backend.Client(); err != nil {
+				t.Fatal(err)
+			}
+			a, err := store.CreateAccount(t.Context(), w.owner, "acme", "", tenancy.Active)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w.bucket, err = store.CreateBucket(t.Context(), w.owner, a.ID, "backups"); err != nil {
+				t.Fatal(err)
+			}
+			inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: w.owner, Store: store})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.sample = func() {
+				if _, err := inventory.Sample(t.Context(), w.bucket); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tc.fill(w)
+			w.cfg = reconcile.Config{Pool: w.owner, Store: store, Inventory: inventory, Account: a.ID, From: hour.Add(-time.Hour), To: hour.Add(2 * time.Hour)}
+			if !tc.noLog {
+				w.cfg.Logs = []string{w.file}
+			}
+			r := w.run()
+			if len(r.Buckets) != 1 || len(r.Cells) != 0 {
+				t.Fatalf("%+v", r)
+			}
+			bad := false
+			for i, want := range []reconcile.Comparison{tc.growth, tc.content} {
+				got := []reconcile.Comparison{r.Buckets[0].Growth, r.Buckets[0].Content}[i]
+				if got.Difference != want.Difference || got.Verdict != want.Verdict || !strings.Contains(got.Cause, want.Cause) || (got.Cause == "") != (want.Cause == "") {
+					t.Errorf("got %+v, want %+v", got, want)
+				}
+				bad = bad || want.Verdict == reconcile.Unexplained
+			}
+			if err := r.Over(0, 0); (err != nil) != bad {
+				t.Errorf("verdict: %v", err)
+			}
+		})
+	}
+	t.Run("a bucket that cannot be listed", func(t *testing.T) {
+		t.Parallel()
+		b := newBooks(t)
+		inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: b.owner, Store: store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		backend, err := store.AddBackend(t.Context(), b.owner, tenancy.Backend{Name: "minio", Endpoints: []string{m.Endpoint}, AccessKeyID: m.AccessKey, SecretKey: m.SecretKey})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := store.CreateAccount(t.Context(), b.owner, "acme", "", tenancy.Active)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.ImportBucket(t.Context(), b.owner, a.ID, "lost", backend.ID, "is-not-there", false); err != nil {
+			t.Fatal(err)
+		}
+		b.cfg.Account, b.cfg.Inventory, b.cfg.Store = a.ID, inventory, store
+		if r := b.run(); len(r.Buckets) != 1 || !strings.Contains(r.Buckets[0].Error, "no such bucket") || r.Over(0, 0) == nil {
+			t.Errorf("%+v", r.Buckets)
+		}
+	})
+}

@@ -1,0 +1,202 @@
+package metering
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// Keys vouch for seals. They are kept outside the database: who can change a
+// row cannot make its seal. The id of a key is kept with the seal, so that keys
+// may be replaced.
+type Keys interface {
+	Attest(label string, data []byte) (keyID string, mac []byte)
+	Attested(label, keyID string, data, mac []byte) error
+}
+
+const sealLabel = "usage seal"
+
+// Digest is a SHA-256.
+type Digest [sha256.Size]byte
+
+// Seal is what was final of an hour: its readings, and the adjustments that
+// came for earlier hours since the seal before. Every hour from the first one
+// with readings on has one, also when nothing was counted in it.
+type Seal struct {
+	Hour              time.Time
+	Rows, Adjustments int64  // readings and adjustments
+	Previous          Digest // Hash of the hour before; zero in the first seal
+	Hash              Digest // of all the others and of every column of what is sealed
+	SealedAt          time.Time
+	KeyID             string
+	HMAC              []byte // of Hash
+}
+
+// SealFinal seals final hours that are not sealed yet, in their order and each
+// in a transaction of its own, but no more than most. Several processes may do
+// it at once. q needs the role primecloud_worker.
+func SealFinal(ctx context.Context, q pg.Querier, keys Keys, most int) (sealed int, err error) {
+	for ; sealed < most; sealed++ {
+		final, _, err := Final(ctx, q)
+		if err != nil {
+			return sealed, err
+		}
+		if done, err := sealNext(ctx, q, keys, final); err != nil || !done {
+			return sealed, err
+		}
+	}
+	return sealed, nil
+}
+
+// sealNext seals the hour after the last seal if it is over before final. It
+// looks before it takes the lock that writers share, and again with it.
+func sealNext(ctx context.Context, q pg.Querier, keys Keys, final time.Time) (done bool, err error) {
+	if s, err := next(ctx, q); err != nil || !s.over(final) {
+		return false, err
+	}
+	err = pg.InTx(ctx, q, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT lock_usage()`); err != nil {
+			return err
+		}
+		s, err := next(ctx, tx)
+		if err != nil || !s.over(final) {
+			return err
+		}
+		if err := s.compute(ctx, tx); err != nil {
+			return err
+		}
+		s.KeyID, s.HMAC = keys.Attest(sealLabel, s.Hash[:])
+		done = true
+		return insertSeal(ctx, tx, s)
+	})
+	return done && err == nil, err
+}
+
+func (s Seal) over(final time.Time) bool {
+	return !s.Hour.IsZero() && !s.Hour.Add(time.Hour).After(final)
+}
+
+// next is the seal to make after the last one, or of the first hour that has
+// readings; its Hour is zero when there is none.
+func next(ctx context.Context, q pg.Querier) (Seal, error) {
+	var s Seal
+	var previous []byte
+	err := q.QueryRow(ctx, `SELECT hour + interval '1 hour', hash, clock_timestamp() FROM usage_seals ORDER BY hour DESC LIMIT 1`).
+		Scan(&s.Hour, &previous, &s.SealedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		var first *time.Time
+		if err = q.QueryRow(ctx, `SELECT min(hour), clock_timestamp() FROM usage_readings`).Scan(&first, &s.SealedAt); first != nil {
+			s.Hour = *first
+		}
+	}
+	copy(s.Previous[:], previous)
+	s.Hour = s.Hour.UTC()
+	return s, err
+}
+
+// compute sets Rows, Adjustments and Hash to what the database has for the hour.
+// The hash is over a canonical form: lengths are fixed or given, integers
+// big-endian, times in microseconds since 1970.
+func (s *Seal) compute(ctx context.Context, q pg.Querier) (err error) {
+	h := sha256.New()
+	b := append(make([]byte, 0, 256), "primecloud usage seal 1\n"...)
+	b = appendTimes(b, s.Hour, s.SealedAt)
+	_, _ = h.Write(append(b, s.Previous[:]...))
+	if s.Rows, err = hashRows(ctx, q, h, `SELECT epoch, account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes,
+			declared_ingress_bytes, declared_egress_bytes, read_at
+		FROM usage_readings WHERE hour = $1 ORDER BY epoch, account_id, bucket_id, key_id, class COLLATE "C"`, s.Hour); err != nil {
+		return err
+	}
+	if s.Adjustments, err = hashRows(ctx, q, h, `SELECT epoch, account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes,
+			declared_ingress_bytes, declared_egress_bytes, recorded_at
+		FROM usage_adjustments WHERE seal_hour = $1 ORDER BY epoch, account_id, bucket_id, key_id, class COLLATE "C", hour`, s.Hour); err != nil {
+		return err
+	}
+	h.Sum(s.Hash[:0])
+	return nil
+}
+
+// hashRows adds rows to h, and how many they were.
+func hashRows(ctx context.Context, q pg.Querier, h hash.Hash, sql string, hour time.Time) (n int64, err error) {
+	rows, err := q.Query(ctx, sql, hour)
+	if err != nil {
+		return 0, err
+	}
+	var epoch, account, bucket, key tenancy.ID
+	var class string
+	var of, at time.Time
+	var t totals
+	into := []any{&epoch, &account, &bucket, &key, &class, &of, &t.requests, &t.ingress, &t.egress, &t.declaredIngress, &t.declaredEgress, &at}
+	b := make([]byte, 0, 256)
+	_, err = pgx.ForEachRow(rows, into, func() error {
+		b = append(b[:0], 'r')
+		for _, id := range [...]*tenancy.ID{&epoch, &account, &bucket, &key} {
+			b = append(b, id[:]...)
+		}
+		b = append(binary.AppendUvarint(b, uint64(len(class))), class...)
+		for _, n := range [...]int64{t.requests, t.ingress, t.egress, t.declaredIngress, t.declaredEgress} {
+			b = binary.BigEndian.AppendUint64(b, uint64(n))
+		}
+		b = appendTimes(b, of, at)
+		_, _ = h.Write(b)
+		n++
+		return nil
+	})
+	_, _ = h.Write(binary.BigEndian.AppendUint64([]byte{'n'}, uint64(n)))
+	if err != nil {
+		return 0, fmt.Errorf("usage of %s: %w", hour.Format(time.RFC3339), err)
+	}
+	return n, nil
+}
+
+func appendTimes(b []byte, times ...time.Time) []byte {
+	for _, t := range times {
+		b = binary.BigEndian.AppendUint64(b, uint64(t.UnixMicro()))
+	}
+	return b
+}
+
+func insertSeal(ctx context.Context, q pg.Querier, s Seal) error {
+	_, err := q.Exec(ctx, `INSERT INTO usage_seals (hour, rows, adjustments, previous, hash, key_id, hmac, sealed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		s.Hour, s.Rows, s.Adjustments, s.Previous[:], s.Hash[:], s.KeyID, s.HMAC, s.SealedAt)
+	return err
+}
+
+// seals are those of the hours from one until before another, in their order.
+func seals(ctx context.Context, q pg.Querier, from, to time.Time) ([]Seal, error) {
+	rows, err := q.Query(ctx, `SELECT hour, rows, adjustments, previous, hash, key_id, hmac, sealed_at FROM usage_seals
+		WHERE hour >= $1 AND hour < $2 ORDER BY hour`, from, to)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (s Seal, err error) {
+		var previous, hash []byte
+		err = r.Scan(&s.Hour, &s.Rows, &s.Adjustments, &previous, &hash, &s.KeyID, &s.HMAC, &s.SealedAt)
+		copy(s.Previous[:], previous)
+		copy(s.Hash[:], hash)
+		s.Hour = s.Hour.UTC()
+		return s, err
+	})
+}
+
+// newest is the last seal; ok is false when there is none.
+func newest(ctx context.Context, q pg.Querier) (s Seal, ok bool, err error) {
+	var hour *time.Time
+	if err := q.QueryRow(ctx, `SELECT max(hour) FROM usage_seals`).Scan(&hour); err != nil || hour == nil {
+		return Seal{}, false, err
+	}
+	all, err := seals(ctx, q, *hour, hour.Add(time.Hour))
+	if err != nil || len(all) == 0 {
+		return Seal{}, false, err
+	}
+	return all[0], true, nil
+}

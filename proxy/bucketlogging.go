@@ -1,0 +1,86 @@
+package proxy
+
+import (
+	"errors"
+
+	"github.com/primecloudpro/primecloud/proxy/s3xml"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// maxTargetPrefix leaves room for what is put behind it in a key.
+const maxTargetPrefix = 512
+
+// keyFormats are S3's names of the formats in which log objects are named.
+var keyFormats = map[string]tenancy.KeyFormat{
+	"": "", "SimplePrefix": tenancy.SimplePrefix, "EventTime": tenancy.ByEventTime, "DeliveryTime": tenancy.ByDeliveryTime,
+}
+
+// putBucketLogging says where lines about the bucket are delivered: to a
+// bucket of the same account. Whose bucket it is otherwise makes no
+// difference: a foreign one does not exist.
+func putBucketLogging(x *exchange) error {
+	doc, err := x.readDocument()
+	if err != nil {
+		return err
+	}
+	wanted, err := s3xml.ParseLogging(doc)
+	if err != nil {
+		return err
+	}
+	var logging *tenancy.BucketLogging
+	if wanted != nil {
+		if x.srv.cfg.AccessLog == nil {
+			return refuse("NotImplemented", "This gateway keeps no access log that could be delivered.")
+		}
+		if err := x.mayLogTo(wanted); err != nil {
+			return err
+		}
+		logging = &tenancy.BucketLogging{Target: wanted.TargetBucket, Prefix: wanted.TargetPrefix, Format: keyFormats[wanted.Format]}
+	}
+	ctx, cancel := x.srv.databaseContext()
+	defer cancel()
+	if err := x.srv.cfg.Directory.SetLogging(ctx, x.bucket, logging); err != nil {
+		return err
+	}
+	x.respondEmpty(200)
+	return nil
+}
+
+func (x *exchange) mayLogTo(l *s3xml.Logging) error {
+	target, prefix := []byte(l.TargetBucket), []byte(l.TargetPrefix)
+	if !validBucketName(target) {
+		return errLogTarget
+	}
+	if err := x.mayTouch(target, nil); err != nil {
+		return err
+	}
+	if len(prefix) > maxTargetPrefix {
+		return refuse("InvalidArgument", "TargetPrefix must not have more than 512 bytes.")
+	}
+	if err := checkKey(append(prefix, '0')); err != nil { // what is put behind it begins with a name or a year
+		return err
+	}
+	if _, err := x.srv.cfg.Directory.Bucket(x.srv.ctx, x.account.ID, target); errors.Is(err, tenancy.ErrBucketUnknown) {
+		return errLogTarget
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+var errLogTarget = &s3Error{code: "InvalidTargetBucketForLogging"}
+
+func getBucketLogging(x *exchange) error {
+	var answer *s3xml.Logging
+	if l := x.bucket.Logging; l != nil {
+		answer = &s3xml.Logging{TargetBucket: l.Target, TargetPrefix: l.Prefix}
+		for name, format := range keyFormats {
+			if format == l.Format {
+				answer.Format = name
+			}
+		}
+	}
+	x.local = s3xml.AppendLogging(x.local[:0], answer)
+	x.respondXML(200, x.local)
+	return nil
+}

@@ -1,0 +1,127 @@
+package proxy
+
+import (
+	"bytes"
+
+	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/proxy/s3op"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// limit asks for the request's grant, once: before a byte of its body is asked
+// for, or, when an earlier stage refused it with an answer that is billed, then.
+// An account that was named but not proved is not charged, nor limited.
+func (x *exchange) limit(stores int64) error {
+	if x.limited || x.srv.cfg.Limiter == nil || x.account == nil || x.op == nil || x.identity == nil && x.bucket == nil {
+		return nil
+	}
+	x.limited = true
+	return x.srv.cfg.Limiter.Admit(x.srv.ctx, &x.grant, limits.Request{
+		Account: x.account, Key: x.identity, Class: x.op.Class,
+		Upload: max(x.length, 0), Stores: stores, Download: x.op.Answer != s3op.Empty && x.op.Method != "HEAD",
+	})
+}
+
+// stores is how many bytes the request's body will keep. A copy has none: its
+// source is looked at in forward.
+func (x *exchange) stores() int64 {
+	if x.op.Body == s3op.Stream {
+		return x.length
+	}
+	return 0
+}
+
+// reserve is the stage that takes the answer's body from the egress budgets
+// before its first byte is sent: what does not fit is not begun.
+func reserve(x *exchange) error {
+	r := &x.ctx.Response
+	if !x.billed() || r.SkipBody {
+		return nil
+	}
+	if !r.IsBodyStream() { // else Body would read it whole
+		return x.grant.Answer(x.srv.ctx, int64(len(r.Body())))
+	}
+	n := x.resp.ContentLength
+	if n < 0 {
+		// A document of unknown length is small: what it has beyond this is
+		// taken when it is settled.
+		n = 16 << 10
+	}
+	return x.grant.Answer(x.srv.ctx, n)
+}
+
+// settleLimits gives back what the request did not use.
+func (x *exchange) settleLimits() {
+	x.grant.Settle(limits.Outcome{
+		Billed: x.billed(), Sent: x.conn.sent, Received: x.received,
+		// After a lost answer the object may be there.
+		Stored: x.status < 400 || x.status == 499 && x.received == x.length || x.status >= 500 && x.received == x.length,
+	})
+}
+
+// Ingress counts body bytes that came from the client.
+func (x *exchange) Ingress(n int64) {
+	x.received += n
+	x.tally.Ingress(n)
+}
+
+// admitCopy finds the length of a copy's source, which counts against a hard
+// storage quota as an upload does (S3-RULES.md D2). When the backend does not
+// tell, the copy fails too, and says why.
+func (x *exchange) admitCopy() error {
+	if !x.op.CopySource || !x.grant.Hard(tenancy.Storage) {
+		return nil
+	}
+	if n, ok := x.sourceRange(); ok {
+		return x.grant.Store(x.srv.ctx, n)
+	}
+	x.out.set("HEAD", x.source.bucket.BackendName, x.source.key)
+	x.out.payload = emptySHA256
+	if x.source.versionID != nil {
+		x.out.param(paramVersionID, x.source.versionID)
+	}
+	for i := range x.headers {
+		h := &x.headers[i]
+		if rest, ok := bytes.CutPrefix(h.Name, copySourceCustomerKey); ok {
+			x.out.header(append(x.keepString("x-amz-server-side-encryption-customer-"), rest...), h.Value)
+		}
+	}
+	if err := x.send(nil); err != nil {
+		return err
+	}
+	status, n := x.resp.Status, x.resp.ContentLength
+	x.finish()
+	if status != 200 || n < 0 {
+		return nil
+	}
+	return x.grant.Store(x.srv.ctx, n)
+}
+
+var (
+	paramVersionID        = []byte("versionId")
+	copySourceCustomerKey = []byte("x-amz-copy-source-server-side-encryption-customer-")
+)
+
+// sourceRange is the length of UploadPartCopy's x-amz-copy-source-range:
+// bytes=first-last.
+func (x *exchange) sourceRange() (int64, bool) {
+	v, _ := x.header("x-amz-copy-source-range")
+	v, ok := bytes.CutPrefix(v, []byte("bytes="))
+	first, last, _ := bytes.Cut(v, []byte{'-'})
+	a, okFirst := parseDecimal(first)
+	b, okLast := parseDecimal(last)
+	return b - a + 1, ok && okFirst && okLast && b >= a
+}
+
+// limitError is what a refusal is in S3. That a budget is used up does not pass
+// by itself, so that clients must not try again: 403. The others do: 503.
+func limitError(e *limits.RefusalError) *s3Error {
+	code := "SlowDown"
+	switch e.Reason {
+	case limits.Exhausted:
+		code = "QuotaExceeded"
+	case limits.Unknown:
+		code = "ServiceUnavailable"
+	}
+	return &s3Error{code: code, message: e.Message, retry: int(e.RetryAfter.Seconds()), cause: e}
+}

@@ -1,0 +1,417 @@
+package proxy_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// limit sets what limits the tenant, and waits until every node has heard of it.
+func (tn *tenant) limit(t testing.TB, l tenancy.Limits, nodes ...*gateway) {
+	t.Helper()
+	if err := tn.g.store.SetLimits(t.Context(), tn.g.owner, tn.account.ID, &l); err != nil {
+		t.Fatal(err)
+	}
+	want, err := l.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range append(nodes, tn.g) {
+		testenv.WaitFor(t, "the limits to be heard of", func() bool {
+			a, err := g.dir.Account(t.Context(), tn.account.ID)
+			if err != nil || (a.Limits == nil) != l.None() {
+				return false
+			}
+			if a.Limits == nil {
+				return true
+			}
+			got, err := a.Limits.MarshalJSON()
+			return err == nil && bytes.Equal(got, want)
+		})
+	}
+}
+
+func hardCap(b tenancy.Budget, amount int64) (l tenancy.Limits) {
+	l.Caps[b] = &tenancy.Cap{Amount: amount}
+	return l
+}
+
+// refusal is an error as an SDK's user sees it.
+func refusal(err error) (code string, status int, retryAfter string) {
+	var api smithy.APIError
+	var resp *smithyhttp.ResponseError
+	if errors.As(err, &api) {
+		code = api.ErrorCode()
+	}
+	if errors.As(err, &resp) {
+		status, retryAfter = resp.HTTPStatusCode(), resp.Response.Header.Get("Retry-After")
+	}
+	return code, status, retryAfter
+}
+
+// Three nodes, one hard budget, 200 downloads at once: what sockets took is
+// never more than the budget, and nearly all of it. It begins anew when it is
+// raised.
+func TestLimits_cap(t *testing.T) {
+	t.Parallel()
+	first := newGateway(t, options{})
+	nodes := []*gateway{first, newGateway(t, options{beside: first}), newGateway(t, options{beside: first})}
+	tn := first.tenant()
+	const object = 512 << 10
+	tn.put(t, "k", object)
+	const budget = 60*object + 1000
+	tn.limit(t, hardCap(tenancy.Egress, budget), nodes[1:]...)
+	var received, complete atomic.Int64
+	var renewing sync.Mutex
+	load := func(clients int) {
+		var working sync.WaitGroup
+		for i := range clients {
+			working.Go(func() {
+				c := nodes[i%3].s3(tn.key)
+				for {
+					out, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("broken"), Key: aws.String("k")})
+					if err == nil {
+						n, err := io.Copy(io.Discard, out.Body)
+						received.Add(n)
+						if err != nil || n != object {
+							t.Errorf("%d bytes, %v", n, err)
+						}
+						complete.Add(1)
+						return
+					}
+					switch code, status, _ := refusal(err); {
+					case code == "QuotaExceeded" && status == http.StatusForbidden:
+						return
+					case code != "SlowDown":
+						t.Error(err)
+						return
+					}
+					// What Retry-After would wait for, once for all who wait.
+					if renewing.TryLock() {
+						for _, g := range nodes {
+							g.limiter.Renew(t.Context())
+						}
+					} else {
+						renewing.Lock()
+					}
+					renewing.Unlock()
+				}
+			})
+		}
+		working.Wait()
+	}
+	egress := func() (sum int64) {
+		for _, g := range nodes {
+			sum = usage(t, g, tn, metering.ByClass)["B"].Egress
+		}
+		return sum
+	}
+	load(200)
+	testenv.WaitFor(t, "the ledger to have it all", func() bool { return egress() == received.Load() })
+	if got := received.Load(); got > budget || got < budget-object {
+		t.Errorf("clients received %d bytes of a budget of %d, %d objects", got, int64(budget), complete.Load())
+	}
+	// Its refusal is free, whatever is asked for, and deletes still work.
+	if res := tn.raw().do(t, &request{method: "GET", path: "/broken/k"}); res.code() != "QuotaExceeded" || !strings.Contains(string(res.body), "egress budget for "+time.Now().UTC().Format("2006-01")) {
+		t.Errorf("%d %s", res.status, res.body)
+	}
+	if res := tn.raw().do(t, &request{method: "GET", path: "/no-such-bucket/k"}); res.code() == "NoSuchBucket" && len(res.body) > 1000 || res.status == http.StatusOK {
+		t.Errorf("%d %s", res.status, res.body)
+	}
+	tn.limit(t, hardCap(tenancy.Egress, budget+10*object), nodes[1:]...)
+	load(30)
+	testenv.WaitFor(t, "the ledger to have it all", func() bool { return egress() >= received.Load() })
+	if got := egress(); got > budget+10*object || got < budget+9*object {
+		t.Errorf("after raising it: %d of %d", got, int64(budget+10*object))
+	}
+	if res := tn.raw().do(t, &request{method: "DELETE", path: "/broken/k"}); res.status != http.StatusNoContent {
+		t.Errorf("a delete: %d %s", res.status, res.body)
+	}
+	events, err := limits.Events(t.Context(), first.owner, tn.account.ID, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, e := range events {
+		seen[fmt.Sprint(e.Name, e.Threshold)]++
+	}
+	for _, threshold := range []string{"egress50", "egress80", "egress95", "egress100"} {
+		if seen[threshold] != 1 {
+			t.Errorf("%s was raised %d times", threshold, seen[threshold])
+		}
+	}
+}
+
+// What is refused, as aws-sdk-go-v2 sees it.
+func TestLimits_refusals(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	tn := g.tenant()
+	tn.put(t, "k", 100_000)
+	get := func() error {
+		out, err := tn.s3().GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("broken"), Key: aws.String("k")})
+		if err == nil {
+			_, _ = io.Copy(io.Discard, out.Body)
+			_ = out.Body.Close()
+		}
+		return err
+	}
+	put := func() error {
+		_, err := tn.s3().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("broken"), Key: aws.String("p"), Body: bytes.NewReader(make([]byte, 1000))})
+		return err
+	}
+	want := func(what string, err error, wantCode string, wantStatus int) {
+		t.Helper()
+		code, status, retry := refusal(err)
+		if code != wantCode || status != wantStatus || (status == 503) != (retry != "") || retry == "0" {
+			t.Errorf("%s: %s %d, Retry-After %q: %v", what, code, status, retry, err)
+		}
+	}
+	tn.limit(t, hardCap(tenancy.Egress, 99_999))
+	want("an object larger than the egress budget", get(), "QuotaExceeded", 403)
+	if err := put(); err != nil {
+		t.Errorf("an upload within an egress budget: %v", err)
+	}
+	tn.limit(t, hardCap(tenancy.Storage, 999))
+	want("an upload beyond the quota", put(), "QuotaExceeded", 403)
+	_, err := tn.s3().CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String("broken"), Key: aws.String("c"), CopySource: aws.String("broken/k")})
+	want("a copy beyond the quota", err, "QuotaExceeded", 403)
+	up, err := tn.s3().CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String("broken"), Key: aws.String("m")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tn.s3().UploadPart(t.Context(), &s3.UploadPartInput{Bucket: aws.String("broken"), Key: aws.String("m"), UploadId: up.UploadId, PartNumber: aws.Int32(1), Body: bytes.NewReader(make([]byte, 1000))})
+	want("a part beyond the quota", err, "QuotaExceeded", 403)
+	_, err = tn.s3().UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: aws.String("broken"), Key: aws.String("m"), UploadId: up.UploadId, PartNumber: aws.Int32(1),
+		CopySource: aws.String("broken/k"), CopySourceRange: aws.String("bytes=0-999")})
+	want("a part copied beyond the quota", err, "QuotaExceeded", 403)
+	if _, err = tn.s3().UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: aws.String("broken"), Key: aws.String("m"), UploadId: up.UploadId, PartNumber: aws.Int32(1),
+		CopySource: aws.String("broken/k"), CopySourceRange: aws.String("bytes=0-499")}); err != nil {
+		t.Errorf("a part copied within the quota: %v", err)
+	}
+	if err := get(); err != nil {
+		t.Errorf("a download with the quota full: %v", err)
+	}
+	tn.limit(t, tenancy.Limits{RequestsPerSecond: 1})
+	err = nil
+	for err == nil {
+		err = get()
+	}
+	want("too many requests", err, "SlowDown", 503)
+	usage(t, g, tn, metering.ByClass) // what is in the ledger counts
+	l := hardCap(tenancy.Requests, 1)
+	l.Concurrent = 5
+	tn.limit(t, l)
+	want("requests beyond the budget", get(), "QuotaExceeded", 403)
+	if all := usage(t, g, tn, metering.ByClass)["unbilled"]; all.Requests == 0 || all.Egress == 0 {
+		t.Errorf("refusals are unbilled, with their bodies: %+v", all)
+	}
+}
+
+// An upload that does not fit is refused before its body is asked for.
+func TestLimits_expect(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	tn := g.tenant()
+	tn.put(t, "k", 1)
+	tn.limit(t, hardCap(tenancy.Storage, 1000))
+	before := usage(t, g, tn, metering.ByClass)["A"].Ingress
+	nc, err := net.Dial("tcp", g.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	r := tn.raw().build(t, &request{method: "PUT", path: "/broken/large", payload: "UNSIGNED-PAYLOAD", header: http.Header{"Expect": {"100-continue"}}, body: make([]byte, 1001)})
+	if err := writeHead(nc, r); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 4096)
+	n, err := nc.Read(answer)
+	if err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 403 ") {
+		t.Errorf("%q, %v", answer[:n], err)
+	}
+	if in := usage(t, g, tn, metering.ByClass)["A"].Ingress - before; in != 0 {
+		t.Errorf("%d bytes were read", in)
+	}
+}
+
+// writeHead sends a request without its body.
+func writeHead(w io.Writer, r *http.Request) error {
+	var wire bytes.Buffer
+	if err := r.Write(&wire); err != nil {
+		return err
+	}
+	head, _, _ := bytes.Cut(wire.Bytes(), []byte("\r\n\r\n"))
+	_, err := w.Write(append(head, "\r\n\r\n"...))
+	return err
+}
+
+// What a request holds is given back exactly once, however it ends.
+func TestLimits_released(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	tn := g.tenant()
+	const size = 8 << 20
+	tn.put(t, "k", size)
+	other := tn.newKey(tenancy.Key{Permissions: []string{"list"}})
+	l := hardCap(tenancy.Egress, 1<<40)
+	l.Caps[tenancy.Storage] = &tenancy.Cap{Amount: 1 << 30}
+	l.Concurrent = 64
+	tn.limit(t, l)
+	var working sync.WaitGroup
+	for i := range 48 {
+		working.Go(func() {
+			switch i % 6 {
+			case 0: // to the end
+				tn.raw().do(t, &request{method: "GET", path: "/broken/k"})
+			case 1: // the client leaves
+				nc, resp := tn.raw().download(t, "/broken/k")
+				_, _ = io.CopyN(io.Discard, resp.Body, 1<<20)
+				_ = nc.Close()
+			case 2: // an upload is cut
+				nc, err := net.Dial("tcp", g.addr)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r := tn.raw().build(t, &request{method: "PUT", path: "/broken/half", payload: "UNSIGNED-PAYLOAD", body: make([]byte, size)})
+				r.Body = io.NopCloser(io.LimitReader(r.Body, 1<<20))
+				_ = r.Write(nc)
+				_ = nc.Close()
+			case 3: // refused with an answer that is billed
+				tn.raw().do(t, &request{method: "GET", path: "/broken/no-such-key"})
+			case 4: // refused before it was admitted
+				(&endpoint{g.addr, other.KeyID, other.Secret}).do(t, &request{method: "GET", path: "/broken/k"})
+			case 5: // deletes, and permission to send a body that never comes
+				doc := []byte(`<Delete><Object><Key>none</Key></Object></Delete>`)
+				tn.raw().do(t, &request{method: "POST", path: "/broken", query: url.Values{"delete": {""}}, body: doc, header: http.Header{"Content-Md5": {contentMD5(doc)}}})
+				nc, err := net.Dial("tcp", g.addr)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r := tn.raw().build(t, &request{method: "PUT", path: "/broken/never", payload: "UNSIGNED-PAYLOAD", header: http.Header{"Expect": {"100-continue"}}, body: make([]byte, 10)})
+				if err := writeHead(nc, r); err != nil {
+					t.Error(err)
+				}
+				_ = nc.Close()
+			}
+		})
+	}
+	working.Wait()
+	status := map[string]limits.Status{}
+	testenv.WaitFor(t, "everything to be given back", func() bool {
+		g.limiter.Renew(t.Context())
+		if err := g.meter.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		list, err := limits.Report(t.Context(), g.owner, nil, tn.account.ID, tenancy.ID{}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		held := int64(0)
+		for _, s := range list {
+			status[s.Name] = s
+			held += s.Leased
+		}
+		return g.limiter.Active() == 0 && held == 0
+	})
+	if s := status["storage"]; s.Used != 0 {
+		t.Errorf("stored, as far as leases know: %d", s.Used)
+	}
+	// Every slot is free again, and no more than there are.
+	tn.limit(t, tenancy.Limits{Concurrent: 1})
+	if res := tn.raw().do(t, &request{method: "GET", path: "/broken/k"}); res.status != http.StatusOK {
+		t.Errorf("%d %s", res.status, res.body)
+	}
+}
+
+// A body is paced by waits between its steps, in both directions; the waits
+// do not make the client look slow.
+func TestLimits_pacing(t *testing.T) {
+	t.Parallel()
+	c := &stepClock{at: time.Now()}
+	g := newGateway(t, options{limit: limits.Config{Now: c.now, Sleep: c.sleep, MaxDebt: time.Hour}})
+	tn := g.tenant()
+	const size, rate = 4 << 20, 1 << 20
+	data := tn.put(t, "k", size)
+	tn.limit(t, tenancy.Limits{DownloadRate: rate, UploadRate: rate})
+	if res := tn.raw().do(t, &request{method: "GET", path: "/broken/k"}); !bytes.Equal(res.body, data) {
+		t.Errorf("%d bytes", len(res.body))
+	}
+	if waited := c.total(); waited < 2*time.Second || waited > 4*time.Second {
+		t.Errorf("4 s worth were held back for %s", waited)
+	}
+	before := c.total()
+	if res := tn.raw().do(t, &request{method: "PUT", path: "/broken/up", body: data, payload: "UNSIGNED-PAYLOAD"}); res.status != http.StatusOK {
+		t.Errorf("%d %s", res.status, res.body)
+	}
+	if waited := c.total() - before; waited < 2*time.Second || waited > 4*time.Second {
+		t.Errorf("an upload of 4 s worth was held back for %s", waited)
+	}
+}
+
+// stepClock is the real time, and what sleepers would have slept beside.
+type stepClock struct {
+	mu    sync.Mutex
+	at    time.Time
+	slept time.Duration
+}
+
+func (c *stepClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at.Add(c.slept)
+}
+
+func (c *stepClock) sleep(_ context.Context, d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slept += d
+	return nil
+}
+
+func (c *stepClock) total() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.slept
+}
+
+// Anonymous reads are the bucket owner's, and a form is held to the quota.
+func TestLimits_whose(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	tn := g.tenant()
+	tn.put(t, "k", 1000)
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::broken/*"]}]}`
+	if res := tn.raw().do(t, &request{method: "PUT", path: "/broken", query: url.Values{"policy": {""}}, body: []byte(policy)}); res.status != http.StatusNoContent {
+		t.Fatal(res.status, string(res.body))
+	}
+	tn.limit(t, hardCap(tenancy.Egress, 1500))
+	host := tn.account.Name + ".tenants.example.test"
+	for i, want := range []int{http.StatusOK, http.StatusForbidden} {
+		if res := tn.raw().do(t, &request{method: "GET", path: "/broken/k", host: host, anonymous: true}); res.status != want || want == http.StatusForbidden && res.code() != "QuotaExceeded" {
+			t.Errorf("anonymous read %d: %d %s", i, res.status, res.body)
+		}
+	}
+}
