@@ -66,7 +66,7 @@ func growth(ctx context.Context, s *settings) (err error) {
 	}
 	defer func() { err = errors.Join(err, st.lab.Close()) }()
 	st.warmup = 300 * time.Millisecond
-	for _, step := range []func(context.Context, *stage) (*report.Curve, error){growSizes, growConnections, growNodes, growBuckets, growKeys} {
+	for _, step := range []func(context.Context, *stage) (*report.Curve, error){growSizes, growNodes, growConnections, growBuckets, growKeys} {
 		c, err := step(ctx, st)
 		if err != nil {
 			return err
@@ -152,6 +152,7 @@ func growNodes(ctx context.Context, st *stage) (*report.Curve, error) {
 			if err != nil {
 				return nil, err
 			}
+			defer func() { _ = one.Stop() }()
 			nodes = append(nodes, one)
 		}
 		g, err := st.grow(nodes, op, 64, 2*time.Second)
@@ -238,7 +239,7 @@ const keysUsed = 120_000
 // growKeys: keys in the database, all of them in use as far as they go.
 func growKeys(ctx context.Context, st *stage) (*report.Curve, error) {
 	c := &report.Curve{Name: "Access keys in the database", File: "keys", X: "keys", Series: seriesOfUse,
-		Note: fmt.Sprintf("All in use in turn, up to %d: the cache holds %d, and what it does not hold is asked of PostgreSQL, which shows in the cost of a request and not in memory.", keysUsed, cacheBound)}
+		Note: fmt.Sprintf("All in use in turn, up to %s: the cache holds %s, and what it does not hold is asked of PostgreSQL, which shows in the cost of a request and not in memory.", report.Number(keysUsed), report.Number(cacheBound))}
 	from := 0
 	for _, n := range []int{1000, 10_000, cacheBound, 1_000_000} {
 		if err := st.inst.ImportKeys(ctx, from, n, keysUsed); err != nil {

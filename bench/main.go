@@ -34,7 +34,7 @@ type settings struct {
 	command string
 	binary  string // of PrimeCloud
 	results string // folder
-	only    string // contests whose name contains it
+	only    string // contests whose backend and name contain it
 	update  bool   // guard: write the baseline
 
 	baselineFile, capacityFile string
@@ -58,7 +58,7 @@ func run() error {
 	var s settings
 	flag.StringVar(&s.binary, "primecloud", "bin/primecloud", "what is measured")
 	flag.StringVar(&s.results, "results", "bench/results", "where figures are written")
-	flag.StringVar(&s.only, "only", "", "only loads whose name contains this, and no goals")
+	flag.StringVar(&s.only, "only", "", "only loads whose backend and name contain this; nothing is written")
 	flag.BoolVar(&s.update, "update", false, "guard: take what is measured as the baseline")
 	flag.StringVar(&s.baselineFile, "baseline", "bench/baseline/guard.json", "guard: the ratios that are compared with")
 	flag.StringVar(&s.capacityFile, "capacity", "docs/CAPACITY.md", "full and growth: the page on capacity")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/primecloudpro/primecloud/bench/load"
@@ -90,7 +91,7 @@ func (st *stage) run(ctx context.Context, c contest) ([]report.Row, error) {
 				continue
 			}
 			if err := st.measure(r, &c, duration); err != nil {
-				r.row.Note = fmt.Sprintf("failed: %.200v", err)
+				r.row.Note = strings.Join(strings.Fields(fmt.Sprintf("failed: %.200v", err)), " ") // one cell of a table
 				fmt.Fprintf(st.out, "%s: %s failed: %v\n%s\n", r.row.Peer, c.work.name, err, st.lab.Tail(r.server))
 			}
 		}

@@ -84,7 +84,7 @@ func (s *settings) half(ctx context.Context, r *report.Report, set func(*stage),
 	defer func() { err = errors.Join(err, st.lab.Close()) }()
 	set(st)
 	for _, c := range contests {
-		if !strings.Contains(c.work.name, s.only) {
+		if !strings.Contains(backend+" "+c.work.name, s.only) {
 			continue
 		}
 		rows, err := st.run(ctx, c)

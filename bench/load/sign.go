@@ -97,6 +97,14 @@ func NewContent(b []byte) (*Content, error) {
 	return c, err
 }
 
+// Close gives the memory back.
+func (c *Content) Close() error {
+	if c.body == nil {
+		return nil
+	}
+	return c.body.Close()
+}
+
 // Put makes an upload. The framed forms build a body of their own for each
 // call, since the chunks are signed with the request.
 func (s *Signer) Put(target string, c *Content, p Payload) (*Request, error) {

@@ -21,7 +21,8 @@ func (l *Lab) Null(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Name: "null backend", AccessKey: "null", SecretKey: "null-null-null"}
+	s := &Server{Name: "null backend"}
+	s.AccessKey, s.SecretKey = "null", "it looks at no signature"
 	if err := freeAddrs(&s.Addr); err != nil {
 		return nil, err
 	}
@@ -69,6 +70,7 @@ func Fill(s *Server, size int64, count int) error {
 	if err != nil {
 		return err
 	}
+	defer content.Close()
 	for i := range count {
 		if err := Send(s, func(sign *load.Signer) (*load.Request, error) {
 			return sign.Put(ObjectPath(size, i), content, load.Unsigned)

@@ -18,7 +18,9 @@ func (r *Report) Markdown(charts []string) []byte {
 	for _, name := range slices.Sorted(maps.Keys(m.Versions)) {
 		fmt.Fprintf(&b, "- %s: %s\n", name, m.Versions[name])
 	}
-	b.WriteString("\n## Goals\n\n| What | Goal | Measured | Peer | Ratio | Met |\n|---|---|---|---|---|---|\n")
+	if len(r.Goals) > 0 {
+		b.WriteString("\n## Goals\n\n| What | Goal | Measured | Peer | Ratio | Met |\n|---|---|---|---|---|---|\n")
+	}
 	for _, g := range r.Goals {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", g.What, g.Goal, g.Measured, g.Peer, g.Ratio, g.Met)
 	}
