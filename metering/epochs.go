@@ -28,8 +28,12 @@ type EpochUsage struct {
 func SumEpochs(ctx context.Context, q pg.Querier, account, key tenancy.ID, from, to time.Time, cuts []time.Time) ([]EpochUsage, error) {
 	rows, err := q.Query(ctx, `SELECT epoch, class, width_bucket(hour, $5::timestamptz[]) AS piece,
 			sum(requests)::bigint, sum(ingress_bytes)::bigint, sum(egress_bytes)::bigint,
-			EXISTS (SELECT FROM usage_nodes n WHERE n.epoch = usage_readings.epoch AND n.closed_at IS NOT NULL)
-		FROM usage_readings WHERE account_id = $1 AND hour >= $3 AND hour < $4 AND class IN ('A', 'B')
+			EXISTS (SELECT FROM usage_nodes n WHERE n.epoch = counted.epoch AND n.closed_at IS NOT NULL)
+		FROM (
+			SELECT epoch, account_id, key_id, class, hour, requests, ingress_bytes, egress_bytes FROM usage_readings
+			UNION ALL
+			SELECT epoch, account_id, key_id, class, hour, requests, ingress_bytes, egress_bytes FROM usage_adjustments
+		) AS counted WHERE account_id = $1 AND hour >= $3 AND hour < $4 AND class IN ('A', 'B')
 			AND ($2 = '00000000-0000-0000-0000-000000000000'::uuid OR key_id = $2)
 		GROUP BY 1, 2, 3`, account, key, from, to, cuts)
 	if err != nil {

@@ -437,6 +437,10 @@ func TestLateUsage(t *testing.T) {
 	if err != nil || len(u) != 1 || u[0].Requests != 4 || u[0].Egress != 1111 || u[0].AdjustedRequests != 3 || u[0].AdjustedEgress != 1011 || u[0].AdjustedIngress != 0 {
 		t.Errorf("usage: %+v, %v", u, err)
 	}
+	epochs, err := metering.SumEpochs(t.Context(), l.db.Pool(t, pg.RoleGateway), tenancy.ID{1}, tenancy.ID{}, hourAt(0), hourAt(1), []time.Time{hourAt(5)})
+	if err != nil || len(epochs) != 1 || epochs[0].Egress != 1111 || epochs[0].Requests != 4 {
+		t.Errorf("the epoch has counted: %+v, %v", epochs, err)
+	}
 	for _, tc := range []struct {
 		from, to int
 		egress   []int64
