@@ -102,8 +102,8 @@ func TestLimits_cap(t *testing.T) {
 					switch code, status, _ := refusal(err); {
 					case code == "QuotaExceeded" && status == http.StatusForbidden:
 						return
-					case code != "SlowDown":
-						t.Error(err)
+					case status != http.StatusServiceUnavailable: // SlowDown, or a lease that takes long on a busy machine
+						t.Error(code, err)
 						return
 					}
 					// What Retry-After would wait for, once for all who wait.
@@ -342,7 +342,7 @@ func TestLimits_released(t *testing.T) {
 	// Every slot is free again, and no more than there are.
 	tn.limit(t, tenancy.Limits{Concurrent: 1})
 	if res := tn.raw().do(t, &request{method: "GET", path: "/broken/k"}); res.status != http.StatusOK {
-		t.Errorf("%d %s", res.status, res.body)
+		t.Errorf("%d %s: %s", res.status, res.body, g.log.of(tn.account.Name))
 	}
 }
 
@@ -357,7 +357,7 @@ func TestLimits_pacing(t *testing.T) {
 	data := tn.put(t, "k", size)
 	tn.limit(t, tenancy.Limits{DownloadRate: rate, UploadRate: rate})
 	if res := tn.raw().do(t, &request{method: "GET", path: "/broken/k"}); !bytes.Equal(res.body, data) {
-		t.Errorf("%d bytes", len(res.body))
+		t.Errorf("%d bytes, %d %s: %s", len(res.body), res.status, res.code(), g.log.of(tn.account.Name))
 	}
 	if waited := c.total(); waited < 2*time.Second || waited > 4*time.Second {
 		t.Errorf("4 s worth were held back for %s", waited)
