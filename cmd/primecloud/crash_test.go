@@ -158,8 +158,10 @@ func newCrash(t *testing.T) *crash {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := superuser.Exec(t.Context(), `ALTER ROLE `+pg.RoleGateway+` LOGIN`); err != nil {
-		t.Fatal(err)
+	for _, role := range []string{pg.RoleGateway, pg.RoleWorker} {
+		if _, err := superuser.Exec(t.Context(), `ALTER ROLE `+role+` LOGIN`); err != nil {
+			t.Fatal(err)
+		}
 	}
 	_ = superuser.Close(t.Context())
 	c.must("account", "create", "acme")

@@ -65,7 +65,7 @@ func TestNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	hours, err := csv.NewReader(strings.NewReader(in.must("usage", "show", "--by", "hour", "--csv"))).ReadAll()
-	if err != nil || len(hours) != 3 || !slices.Equal(hours[1], []string{"acme", "2026-01-02T03:00:00Z", "1", "2", "3", "true"}) || hours[2][5] != "false" {
+	if err != nil || len(hours) != 3 || !slices.Equal(hours[1], []string{"acme", "2026-01-02T03:00:00Z", "1", "2", "3", "0", "0", "0", "true"}) || hours[2][8] != "false" {
 		t.Errorf("hours: %q, %v", hours, err)
 	}
 	lost := in.serveOn(t.TempDir())
