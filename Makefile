@@ -81,8 +81,8 @@ BENCHCOUNT ?= 10
 bench-go: ## the hot path's Go benchmarks, for benchstat
 	go test -run '^$$' -bench . -benchmem -count=$(BENCHCOUNT) ./sigv4 ./tenancy ./metering ./proxy/...
 
-docs: ## write docs/S3-COMPATIBILITY.md from the operation table
-	go test ./proxy/s3op -run TestCompatibilityPage -update
+docs: ## write what docs/ says of operations and of counting from the operation table
+	go test ./proxy/s3op -run 'TestCompatibilityPage|TestCountingPage' -update
 
 schema: ## write internal/pg/schema.sql from the migrations
 	go test ./internal/pg -run TestSchema -update

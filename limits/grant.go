@@ -45,6 +45,7 @@ type Grant struct {
 
 	l        *Limiter // nil: nothing is held
 	class    metering.Class
+	at       time.Time  // of the admission: asked for once
 	of       [2]*holder // the account's and the key's, nil without limits
 	limits   [2]*tenancy.Limits
 	rates    *Rates
@@ -72,7 +73,7 @@ func (l *Limiter) Admit(ctx context.Context, g *Grant, r Request) error {
 	if r.Account.Limits == nil && (r.Key == nil || r.Key.Limits == nil) {
 		return nil
 	}
-	g.l, g.class = l, r.Class
+	g.l, g.class, g.at = l, r.Class, l.cfg.Now()
 	if r.Account.Limits != nil {
 		g.of[0], g.limits[0] = l.enter(r.Account.ID, tenancy.ID{}), r.Account.Limits
 	}
@@ -87,7 +88,7 @@ func (l *Limiter) Admit(ctx context.Context, g *Grant, r Request) error {
 }
 
 func (g *Grant) admit(ctx context.Context, r Request) error {
-	now, nodes := g.l.now(), g.l.nodes.Load()
+	now, nodes := int64(g.at.Sub(g.l.start)), g.l.nodes.Load()
 	for i, h := range g.of {
 		if h == nil {
 			continue
@@ -191,7 +192,7 @@ func (g *Grant) reserve(ctx context.Context, b tenancy.Budget, n int64) error {
 		}
 		r := &g.reserved[i][b]
 		if r.lease == nil {
-			r.lease = h.lease(b)
+			r.lease = h.lease(b, g.at)
 			r.lease.users.Add(1)
 		}
 		if err := h.take(ctx, r.lease, n, g.limits[i].Caps[b]); err != nil {

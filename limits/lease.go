@@ -76,9 +76,8 @@ func (le *lease) try(n int64) (left int64, ok bool) {
 	}
 }
 
-// lease returns the present period's lease of a budget.
-func (h *holder) lease(b tenancy.Budget) *lease {
-	now := h.l.cfg.Now()
+// lease returns the lease of a budget in the period of now.
+func (h *holder) lease(b tenancy.Budget, now time.Time) *lease {
 	if le := h.leases[b].Load(); le != nil && now.Before(le.end) && !now.Before(le.start) {
 		return le
 	}
@@ -156,7 +155,7 @@ func (h *holder) prices(ctx context.Context) (*Rates, error) {
 	if r := h.rates.Load(); r != nil {
 		return r, nil
 	}
-	le := h.lease(tenancy.Spend)
+	le := h.lease(tenancy.Spend, h.l.cfg.Now())
 	if o := le.outcome.Load(); o == nil || h.l.now()-o.at >= int64(retryAfter) {
 		timeout := time.NewTimer(h.l.cfg.Wait)
 		defer timeout.Stop()

@@ -85,3 +85,18 @@ func EpochOf(path string) (string, error) {
 	}
 	return l.epoch.String(), nil
 }
+
+// Sync writes the journal to the disk, as Run does every SyncInterval.
+func (m *Meter) Sync() error { return m.journal.sync() }
+
+// Path is the journal's file.
+func (m *Meter) Path() string { return m.journal.path() }
+
+// Crash lets go of the journal as a killed process does: nothing is written,
+// and the folder is free. What is counted afterwards is nobody's.
+func (m *Meter) Crash() {
+	_ = m.journal.lock.Close()
+	if m.journal.file != nil {
+		_ = m.journal.file.Close()
+	}
+}

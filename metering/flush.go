@@ -32,6 +32,7 @@ func (m *Meter) flushAll(ctx context.Context) error {
 	if err := m.takeOver(ctx); err != nil {
 		return err
 	}
+	m.journal.begin()
 	dirty, readings := m.dirty()
 	for from := 0; from < len(dirty); from += batch {
 		to := min(from+batch, len(dirty))

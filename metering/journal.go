@@ -37,7 +37,6 @@ const (
 	journalSuffix    = ".journal"
 	damagedSuffix    = ".damaged"
 	unfinishedSuffix = ".new"
-	lockName         = "lock"
 )
 
 // The states of a record; one that was never used is all zeros.
@@ -52,9 +51,12 @@ var neverUsed [recordSize]byte
 type fileHeader struct {
 	magic   [8]byte
 	version uint32
-	sum     uint32 // CRC-32C of what follows
+	sum     uint32 // CRC-32C of epoch and size
 	epoch   tenancy.ID
 	size    uint32 // recordSize
+	// short is not 0 while cells are in memory for lack of room: a process that
+	// ends meanwhile has counted what is in no journal.
+	short atomic.Uint32
 }
 
 // record is a cell on its disk. The sum covers the key, so that a torn record
@@ -81,44 +83,28 @@ func (r *record) keySum() uint32 {
 
 func (h *fileHeader) sumOf() uint32 {
 	b := unsafe.Slice((*byte)(unsafe.Pointer(h)), recordSize)
-	return crc32.Checksum(b[unsafe.Offsetof(h.epoch):], castagnoli)
+	return crc32.Checksum(b[unsafe.Offsetof(h.epoch):unsafe.Offsetof(h.short)], castagnoli)
 }
 
 // journal is the file of this process.
 type journal struct {
 	dir   string
-	file  *os.File
-	lock  *os.File
+	lock  *os.File // the folder
 	epoch tenancy.ID
 
 	mu       sync.Mutex
+	file     *os.File // nil: the disk had no room for it yet
 	segments [][]byte
 	free     []*record
-	degraded atomic.Int64 // cells that found no room on the disk
+	degraded atomic.Int64 // cells that found no room on the disk, and 1 when the journal itself has found none
 	sick     error        // why
 }
 
 // ErrLocked means that another process writes the files of a folder.
 var ErrLocked = errors.New("metering: another process uses this folder")
 
-// LockFolder makes a folder if need be and keeps other processes out of it, as
-// long as the file is open: ErrLocked when one has it.
-func LockFolder(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("metering: folder: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("metering: folder: %w", err)
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = lock.Close()
-		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
-	}
-	return lock, nil
-}
-
-// openJournal locks the folder and begins a journal of a new epoch.
+// openJournal locks the folder and begins a journal of a new epoch. On a full
+// disk it begins when there is room.
 func openJournal(dir string) (*journal, error) {
 	lock, err := LockFolder(dir)
 	if err != nil {
@@ -129,7 +115,11 @@ func openJournal(dir string) (*journal, error) {
 		_ = os.Remove(path) // of a process that died while it began one: nothing was counted in it
 	}
 	j := &journal{dir: dir, lock: lock, epoch: tenancy.NewID()}
-	if err := j.create(); err != nil {
+	switch err := j.create(); {
+	case full(err):
+		j.sick = err
+		j.degraded.Add(1)
+	case err != nil:
 		_ = lock.Close()
 		return nil, fmt.Errorf("metering: journal: %w", err)
 	}
@@ -140,12 +130,13 @@ func openJournal(dir string) (*journal, error) {
 // it its own when the header is on the disk.
 func (j *journal) create() error {
 	temporary := filepath.Join(j.dir, j.epoch.String()+unfinishedSuffix)
-	var err error
-	if j.file, err = os.OpenFile(temporary, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
+	file, err := os.OpenFile(temporary, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
 		return err
 	}
+	j.file = file
 	if err = j.extend(); err == nil {
-		h := (*fileHeader)(unsafe.Pointer(&j.segments[0][0]))
+		h := j.header()
 		copy(h.magic[:], journalMagic)
 		h.version, h.epoch, h.size = journalVersion, j.epoch, recordSize
 		h.sum = h.sumOf()
@@ -157,11 +148,17 @@ func (j *journal) create() error {
 		err = syncDir(j.dir)
 	}
 	if err != nil {
-		_ = j.file.Close()
+		_ = file.Close()
 		_ = os.Remove(temporary)
+		for _, s := range j.segments {
+			_ = unix.Munmap(s) // no cell is in it yet
+		}
+		j.file, j.segments, j.free = nil, nil, nil
 	}
 	return err
 }
+
+func (j *journal) header() *fileHeader { return (*fileHeader)(unsafe.Pointer(&j.segments[0][0])) }
 
 func (j *journal) path() string { return filepath.Join(j.dir, j.epoch.String()+journalSuffix) }
 
@@ -176,6 +173,9 @@ func syncDir(dir string) error {
 
 // extend adds a segment.
 func (j *journal) extend() error {
+	if j.file == nil {
+		return j.sick
+	}
 	at := int64(len(j.segments)) * segmentSize
 	if err := unix.Fallocate(int(j.file.Fd()), 0, at, segmentSize); err != nil {
 		return fmt.Errorf("allocate: %w", err)
@@ -202,7 +202,7 @@ func (j *journal) cell(k cellKey) *cell {
 	if len(j.free) == 0 {
 		if err := j.extend(); err != nil {
 			j.sick = err
-			j.degraded.Add(1)
+			j.more(1)
 			c.counters = &counters{}
 			c.reset()
 			return c
@@ -224,7 +224,7 @@ func (j *journal) release(c *cell) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if c.record == nil {
-		j.degraded.Add(-1)
+		j.more(-1)
 		return
 	}
 	atomic.StoreUint32(&c.record.state, recordFree)
@@ -254,6 +254,9 @@ func (j *journal) sync() error {
 // close lets go of the folder; with remove, everything in the journal is
 // confirmed and it is deleted. The mapping stays: a tally may hold a cell.
 func (j *journal) close(remove bool) error {
+	if j.file == nil {
+		return j.lock.Close()
+	}
 	var err error
 	if remove {
 		if err = os.Remove(j.path()); err == nil {
@@ -315,12 +318,11 @@ type Imported struct {
 // epoch stays open, and the error says what could not be believed. A journal
 // in a folder that a process uses is refused with ErrLocked.
 func ImportJournal(ctx context.Context, q pg.Querier, path string) (Imported, error) {
-	if lock, err := os.Open(filepath.Join(filepath.Dir(path), lockName)); err == nil {
-		defer lock.Close()
-		if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-			return Imported{}, fmt.Errorf("%w: %s", ErrLocked, filepath.Dir(path))
-		}
+	lock, err := lockFolder(filepath.Dir(path))
+	if err != nil {
+		return Imported{}, err
 	}
+	defer lock.Close()
 	l, err := readJournal(path)
 	if err != nil {
 		return Imported{}, err
@@ -358,6 +360,9 @@ func readJournal(path string) (*left, error) {
 		return l, nil
 	}
 	l.epoch = h.epoch
+	if h.short.Load() != 0 {
+		l.damage = fmt.Errorf("%w: %s: its disk was full, and what was counted in memory is not in it", errDamaged, path)
+	}
 	for at := recordSize; at < len(data); at += recordSize {
 		r := (*record)(unsafe.Pointer(&data[at]))
 		if r.state == recordFree || bytes.Equal(data[at:at+recordSize], neverUsed[:]) {
@@ -394,37 +399,6 @@ func (j *journal) leftovers() ([]*left, error) {
 		all = append(all, l)
 	}
 	return all, nil
-}
-
-// counter is a number on the disk three times: its value, the complement of it
-// and its value once more, added to in this order.
-type counter struct{ value, complement, again atomic.Int64 }
-
-func (c *counter) add(n int64) {
-	c.value.Add(n)
-	c.complement.Add(-n)
-	c.again.Add(n)
-}
-
-func (c *counter) reset() {
-	c.value.Store(0)
-	c.complement.Store(^0)
-	c.again.Store(0)
-}
-
-// ahead is how far the first may be before the last: additions that a kill has
-// cut, one of each thread that was in them. Declared lengths are added whole.
-const ahead, declaredAhead = 1 << 30, 1 << 40
-
-// believed returns the number, or false when only damage explains what is
-// there. A kill leaves first ≥ second ≥ third, and nearly always two that are
-// equal: then the addition it cut is not counted.
-func (c *counter) believed(most int64) (int64, bool) {
-	first, second, third := c.value.Load(), ^c.complement.Load(), c.again.Load()
-	if third < 0 || first < second || second < third || first-third > most {
-		return 0, false
-	}
-	return second, true
 }
 
 var _ = [1]struct{}{}[unsafe.Sizeof(record{})/(recordSize+1)] // a record fits its place

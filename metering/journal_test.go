@@ -16,7 +16,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
@@ -28,75 +27,14 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("METERING_CRASH_DIR"); dir != "" {
 		countForEver(dir)
 	}
-	if dir := os.Getenv("METERING_FULL_DIR"); dir != "" {
-		if err := fillDisk(dir, os.Getenv("METERING_FULL_URL")); err != nil {
+	if child := diskChildren[os.Getenv("METERING_DISK_CHILD")]; child != nil {
+		if err := child(os.Getenv("METERING_DISK_DIR"), os.Getenv("METERING_DISK_URL")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
-}
-
-// manyCells is more than a journal's first MiB has room for.
-const manyCells = 6000
-
-// fillDisk counts into more cells than its disk of 1 MiB has room for.
-func fillDisk(dir, url string) error {
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		return fmt.Errorf("mount: %w", err)
-	}
-	ctx := context.Background()
-	pool, err := pgxpool.New(ctx, url)
-	if err != nil {
-		return err
-	}
-	registry := prometheus.NewRegistry()
-	m, err := metering.New(metering.Config{Pool: pool, Dir: dir, Metrics: registry})
-	if err != nil {
-		return err
-	}
-	for n := range manyCells {
-		var t metering.Tally
-		m.Begin(&t, key(n))
-		t.Egress(int64(n))
-		t.End()
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		return err
-	}
-	for _, f := range families {
-		if f.GetName() == "primecloud_metering_journal_degraded_cells" && f.GetMetric()[0].GetGauge().GetValue() > 0 {
-			return m.Flush(ctx)
-		}
-	}
-	return errors.New("no cell is said to be without a journal")
-}
-
-// A disk without room costs nothing that is counted while the process lives;
-// but no figure becomes final. The disk is a small one of a namespace's own.
-func TestJournal_diskFull(t *testing.T) {
-	t.Parallel()
-	db := testenv.Postgres(t)
-	owner := db.Pool(t, pg.RoleOwner)
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), "METERING_FULL_DIR="+t.TempDir(), "METERING_FULL_URL="+db.URL(pg.RoleGateway))
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-	}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	rows, err := metering.Sum(t.Context(), owner, metering.Query{By: metering.ByClass})
-	if err != nil || len(rows) != 1 || rows[0].Egress != manyCells*(manyCells-1)/2 {
-		t.Errorf("usage: %+v, %v", rows, err)
-	}
-	if moment, ok, err := metering.Final(t.Context(), owner); err != nil || !ok || moment.Year() > 1 {
-		t.Errorf("figures are final until %v (%v, %v) though a kill would have lost some", moment, ok, err)
-	}
 }
 
 const crashStep = 1 << 20 // bytes of one addition, the largest there is

@@ -110,8 +110,9 @@ func add(tally *metering.Tally, counter int, n int64) {
 
 // TestMeter_AnyInterleaving holds the ledger to a plain sum, whatever comes
 // between counting and writing: failed flushes, lost answers, duplicates that
-// come late, hours that pass while tallies are open, hours that are sealed
-// before all of them is written.
+// come late (also from a process that is dead), hours that pass while tallies
+// are open, retired cells, crashes, clean ends, the next process on what they
+// left, and hours that are sealed before all of them is written.
 func TestMeter_AnyInterleaving(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(12) {
@@ -124,8 +125,15 @@ func TestMeter_AnyInterleaving(t *testing.T) {
 
 func interleave(t *testing.T, r *rand.Rand) {
 	db := testenv.Postgres(t)
-	c := newClock()
-	m := newMeter(t, db.Pool(t, pg.RoleGateway), c)
+	c, pool, dir := newClock(), db.Pool(t, pg.RoleGateway), t.TempDir()
+	open := func() *metering.Meter {
+		m, err := metering.New(metering.Config{Pool: pool, Dir: dir, Node: "test", Now: c.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	m := open()
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	worker, keys := db.Pool(t, pg.RoleWorker), newKeyring(t)
@@ -136,7 +144,28 @@ func interleave(t *testing.T, r *rand.Rand) {
 	var again []func(context.Context) error
 	for range 600 {
 		i := r.IntN(len(tallies))
-		switch op := r.IntN(100); {
+		switch op := r.IntN(104); {
+		case op >= 102: // a crash
+			m.Crash()
+			clear(cells[:])
+			for i := range tallies {
+				tallies[i] = metering.Tally{}
+			}
+			m = open()
+		case op >= 100: // an end, clean or with readings that could not be written
+			clear(cells[:])
+			for i := range tallies {
+				tallies[i].End()
+			}
+			if r.IntN(2) == 0 {
+				if err := m.Flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := m.Close(); err != nil {
+				t.Fatal(err)
+			}
+			m = open()
 		case op < 15:
 			cells[i] = randomKey(r)
 			m.Begin(&tallies[i], cells[i])
@@ -209,6 +238,15 @@ func interleave(t *testing.T, r *rand.Rand) {
 	}
 	if n := m.Cells(); n != 0 {
 		t.Errorf("%d cells of closed hours are kept", n)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if nodes, err := metering.Nodes(t.Context(), pool, false); err != nil || len(nodes) != 0 {
+		t.Errorf("epochs that hold the figures open after the last process's end: %v, %v", nodes, err)
+	}
+	if left := journals(t, dir, ""); len(left) != 0 {
+		t.Errorf("left in the folder: %v", left)
 	}
 }
 

@@ -3,6 +3,7 @@ package metering
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"sync"
@@ -47,7 +48,8 @@ type Meter struct {
 }
 
 // New locks the journal folder (ErrLocked when another process has it), reads
-// what earlier processes left there and begins a journal. Run writes readings.
+// what earlier processes left there and begins a journal; on a full disk it
+// counts in memory until there is room. Run writes readings.
 func New(cfg Config) (*Meter, error) {
 	if cfg.Pool == nil {
 		return nil, errors.New("metering: Pool is required")
@@ -111,7 +113,11 @@ func (m *Meter) Close() error {
 		}
 	}
 	if !confirmed {
-		return m.journal.close(false)
+		err := m.journal.close(false)
+		if n := m.journal.degraded.Load(); n > 0 {
+			err = errors.Join(err, fmt.Errorf("metering: usage in memory is lost, in %d places: %w", n, m.journal.reason()))
+		}
+		return err
 	}
 	err := m.report(context.Background(), time.Time{}, true)
 	return errors.Join(err, m.journal.close(err == nil))

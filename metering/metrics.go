@@ -38,7 +38,7 @@ func newMetrics(r prometheus.Registerer, degraded *atomic.Int64) metrics {
 	}
 	if r != nil {
 		r.MustRegister(m.flushed, m.failures, m.damaged, m.cells, m.watermark, m.contested, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "primecloud_metering_journal_degraded_cells", Help: "Cells that found no room in the journal: a kill would lose them.",
+			Name: "primecloud_metering_journal_degraded_cells", Help: "Cells that found no room in the journal, and 1 when there is no journal: a kill would lose what they count.",
 		}, func() float64 { return float64(degraded.Load()) }))
 	}
 	return m

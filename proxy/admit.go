@@ -32,9 +32,14 @@ func admit(x *exchange) error {
 // meter binds the exchange to its ledger cell, once.
 func (x *exchange) meter() {
 	if !x.metered {
-		x.srv.cfg.Meter.Begin(&x.tally, x.meterKey())
-		x.metered = true
+		x.rebind()
 	}
+}
+
+// rebind binds the exchange to the cell of what is known by now.
+func (x *exchange) rebind() {
+	x.srv.cfg.Meter.Begin(&x.tally, x.meterKey())
+	x.metered = true
 }
 
 // admitBody finds the decoded length of the body. Framing is the gateway's

@@ -133,19 +133,26 @@ func (x *exchange) expectedOwner(name string) error {
 // meterKey is the ledger cell of the request: resolved ids only, so that
 // invented names add nothing.
 func (x *exchange) meterKey() metering.Key {
-	k := metering.Key{Class: metering.ClassUnbilled}
-	if x.op != nil {
-		k.Class = x.op.Class
-	}
-	// An account that was named but not proved is not charged.
-	if x.account != nil && (x.identity != nil || x.bucket != nil) {
-		k.Account = x.account.ID
+	k := metering.Key{Class: x.op.Counted(x.caller(), x.status)}
+	if x.bucket != nil {
+		k.Account, k.Bucket = x.bucket.AccountID, x.bucket.ID
 	}
 	if x.identity != nil {
-		k.AccessKey = x.identity.ID
-	}
-	if x.bucket != nil {
-		k.Bucket = x.bucket.ID
+		// Not the host's account: it may be another's, and the signature wrong.
+		k.Account, k.AccessKey = x.identity.AccountID, x.identity.ID
 	}
 	return k
+}
+
+// caller is who asks, for the ledger.
+func (x *exchange) caller() s3op.Caller {
+	switch {
+	case x.identity == nil && x.bucket == nil:
+		return s3op.Nobody // an account that was only named is not charged
+	case x.identity == nil:
+		return s3op.Anonymous
+	case x.identity.Kind == tenancy.KindS3:
+		return s3op.Customer
+	}
+	return s3op.Internal
 }

@@ -27,8 +27,7 @@ func (x *exchange) readDocument() ([]byte, error) {
 		limit = x.length
 	}
 	x.tally.DeclaredIngress(max(x.length, 0))
-	doc, err := io.ReadAll(io.LimitReader(src, limit+1))
-	x.Ingress(min(int64(len(doc)), limit))
+	doc, err := io.ReadAll(io.LimitReader(&countingReader{r: src, x: x}, limit+1))
 	switch {
 	case err != nil:
 		return nil, err

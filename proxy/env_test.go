@@ -58,7 +58,7 @@ type options struct {
 	minio  *devstack.MinIO // default: the shared plain one
 	limits proxy.Limits
 	tls    bool
-	quiet  bool // no log for people: making its lines allocates
+	quiet  bool          // no log for people: making its lines allocates
 	beside *gateway      // another node of its fleet: the same database
 	limit  limits.Config // Now and Sleep of the limiter
 }

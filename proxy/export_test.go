@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"net"
 
 	"github.com/valyala/fasthttp"
@@ -38,4 +39,21 @@ func (a *Admission) Settle() error {
 	x.setStatus(200)
 	a.c.settle()
 	return err
+}
+
+// Answer reads a request and takes it through every stage up to admit, to the
+// answer of its refusal and to settle. It is not forwarded.
+func (a *Admission) Answer(r *bufio.Reader) (status int, err error) {
+	a.ctx.Request.Reset()
+	a.ctx.Response.Reset()
+	if err := a.ctx.Request.Read(r); err != nil {
+		return 0, err
+	}
+	x := a.srv.begin(&a.ctx)
+	if x.failed != nil {
+		x.respondError(x.failed)
+	}
+	status = x.status
+	a.c.settle()
+	return status, nil
 }

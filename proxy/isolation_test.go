@@ -269,8 +269,14 @@ func backendNameOf(t *testing.T, tn *tenant, name string) string {
 // postForm uploads by a browser form whose policy is for policyBucket.
 func postForm(t *testing.T, tn *tenant, bucket string, fields map[string]string, policyBucket, file string) *reply {
 	t.Helper()
+	return sendForm(t, tn, bucket, signForm(t, tn.key.KeyID, tn.key.Secret, fields, policyBucket), file)
+}
+
+// signForm completes the fields of a form with its policy and signature.
+func signForm(t *testing.T, id, secret string, fields map[string]string, policyBucket string) map[string]string {
+	t.Helper()
 	now := time.Now().UTC()
-	credential := tn.key.KeyID + "/" + now.Format("20060102") + "/us-east-1/s3/aws4_request"
+	credential := id + "/" + now.Format("20060102") + "/us-east-1/s3/aws4_request"
 	all := map[string]string{"x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-credential": credential, "x-amz-date": now.Format("20060102T150405Z")}
 	conditions := []any{map[string]string{"bucket": policyBucket}, []any{"content-length-range", 0, 10 << 20}}
 	for k, v := range fields {
@@ -287,11 +293,17 @@ func postForm(t *testing.T, tn *tenant, bucket string, fields map[string]string,
 	}
 	policy := base64.StdEncoding.EncodeToString(doc)
 	all["policy"] = policy
-	all["x-amz-signature"] = sigv4.SignPolicy(policy, sigv4.NewSigningKey(tn.key.Secret, now.Format("20060102"), "us-east-1"))
-	return sendForm(t, tn, bucket, all, file)
+	all["x-amz-signature"] = sigv4.SignPolicy(policy, sigv4.NewSigningKey(secret, now.Format("20060102"), "us-east-1"))
+	return all
 }
 
 func sendForm(t *testing.T, tn *tenant, bucket string, fields map[string]string, file string) *reply {
+	t.Helper()
+	q := formRequest(t, bucket, fields, file)
+	return tn.raw().do(t, &q)
+}
+
+func formRequest(t *testing.T, bucket string, fields map[string]string, file string) request {
 	t.Helper()
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
@@ -308,5 +320,5 @@ func sendForm(t *testing.T, tn *tenant, bucket string, fields map[string]string,
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return tn.raw().do(t, &request{method: "POST", path: "/" + bucket, anonymous: true, body: body.Bytes(), header: headers("Content-Type", w.FormDataContentType())})
+	return request{method: "POST", path: "/" + bucket, anonymous: true, body: body.Bytes(), header: headers("Content-Type", w.FormDataContentType())}
 }

@@ -35,7 +35,7 @@ func (x *exchange) stores() int64 {
 // before its first byte is sent: what does not fit is not begun.
 func reserve(x *exchange) error {
 	r := &x.ctx.Response
-	if unbilled(x.status) || r.SkipBody {
+	if !x.billed() || r.SkipBody {
 		return nil
 	}
 	if !r.IsBodyStream() { // else Body would read it whole
@@ -53,7 +53,7 @@ func reserve(x *exchange) error {
 // settleLimits gives back what the request did not use.
 func (x *exchange) settleLimits() {
 	x.grant.Settle(limits.Outcome{
-		Billed: !unbilled(x.status), Sent: x.conn.sent, Received: x.received,
+		Billed: x.billed(), Sent: x.conn.sent, Received: x.received,
 		// After a lost answer the object may be there.
 		Stored: x.status < 400 || x.status == 499 && x.received == x.length || x.status >= 500 && x.received == x.length,
 	})

@@ -297,6 +297,7 @@ func (x *exchange) authorizeForm(f *form) error {
 		return err
 	}
 	x.identity = identity
+	x.rebind() // what follows is the key's, a refusal too
 	if err := x.auth.VerifyPolicy(text, signingKey(x)); err != nil {
 		x.identity = nil
 		return err
@@ -334,7 +335,7 @@ func (x *exchange) authorizeForm(f *form) error {
 		return err
 	}
 	x.bucket = bucket
-	x.srv.cfg.Meter.Begin(&x.tally, x.meterKey())
+	x.rebind()
 	x.backend, err = x.srv.backends.get(x.srv.ctx, bucket.BackendID)
 	return err
 }

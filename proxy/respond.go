@@ -3,7 +3,6 @@ package proxy
 import (
 	"strconv"
 
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
 
@@ -14,10 +13,8 @@ func (x *exchange) setCommonHeaders() {
 
 func (x *exchange) setStatus(status int) {
 	x.status = status
-	if unbilled(status) {
-		// Before the answer moves: the bytes of a refusal are not billed either.
-		x.tally.Reclass(metering.ClassUnbilled)
-	}
+	// Before a byte of the answer moves: a refusal's document is not billed.
+	x.tally.Reclass(x.op.Counted(x.caller(), status))
 	x.ctx.Response.SetStatusCode(status)
 }
 
@@ -38,15 +35,15 @@ func (x *exchange) respondXML(status int, doc []byte) {
 
 // respondError ends the request with S3's error document.
 func (x *exchange) respondError(err error) {
+	e := asS3(err)
+	status := e.status()
+	x.status, x.code, x.cause = status, e.code, e.cause
 	x.meter()
 	if x.responded {
 		x.resp.Abort()
 		x.finish()
 	}
-	e := asS3(err)
-	x.code, x.cause = e.code, e.cause
-	status := e.status()
-	if !unbilled(status) {
+	if x.billed() {
 		if err := x.limit(0); err != nil {
 			x.respondError(err) // unbilled, so that this ends here
 			return
@@ -87,7 +84,7 @@ func (x *exchange) respondError(err error) {
 		doc.BucketName, doc.Key = string(x.bucketNm), string(x.key)
 	}
 	x.local = s3xml.AppendError(x.local[:0], &doc)
-	if !unbilled(status) {
+	if x.billed() {
 		if err := x.grant.Answer(x.srv.ctx, int64(len(x.local))); err != nil {
 			x.respondError(err)
 			return

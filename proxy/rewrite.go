@@ -72,6 +72,7 @@ func (x *exchange) rewriteXML() error {
 		// An error in a 200 or 206 (S3-RULES.md E8, F7).
 		return x.documentError(result.Error)
 	}
+	x.tally.DeclaredEgress(int64(len(x.local)))
 	x.ctx.Response.SetBodyRaw(x.local)
 	return nil
 }
@@ -86,6 +87,7 @@ func (x *exchange) rewritePolicy() error {
 		return &s3Error{code: "InternalError", cause: err}
 	}
 	x.ctx.Response.Header.SetContentType("application/json")
+	x.tally.DeclaredEgress(int64(len(x.local)))
 	x.ctx.Response.SetBodyRaw(x.local)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -18,6 +19,7 @@ func (x *exchange) settle() {
 	}
 	x.finish()
 	x.meter()
+	x.tally.Reclass(x.op.Counted(x.caller(), x.status))
 	x.tally.Request()
 	x.settleLimits()
 	elapsed := x.srv.cfg.now().Sub(x.started)
@@ -61,7 +63,10 @@ func (x *exchange) settle() {
 	x.srv.log.LogAttrs(context.Background(), level, "request", attrs...)
 }
 
-func unbilled(status int) bool { return status == 401 || status == 403 || status >= 500 }
+// billed reports whether the account pays for the request, as it was answered.
+func (x *exchange) billed() bool {
+	return x.op.Counted(x.caller(), x.status) != metering.ClassUnbilled
+}
 
 // operationName is "-" for what was no operation.
 func operationName(o *s3op.Operation) string {

@@ -18,6 +18,7 @@ func verify(x *exchange) error {
 	}
 	if x.account != nil && x.account.ID != account.ID {
 		// The host belongs to another account than the key.
+		x.meter() // it is the key's account that asks
 		x.identity = nil
 		return errDenied
 	}

@@ -1,22 +1,23 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	mrand "math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -24,326 +25,485 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sys/unix"
 
+	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// The most that a transfer cut by a kill may miss, by direction, and the
-// moment before a kill from which on an answer is exact (docs/METERING.md).
+// The most that a transfer cut by a kill may miss, by direction (docs/METERING.md).
 const (
 	stepOut = 1 << 20
 	stepIn  = 256 << 10
-	settled = 100 * time.Millisecond
 )
 
-// account is what the clients of one access key know of what they moved.
-type account struct {
-	name     string
-	key      tenancy.Key
-	requests int64 // complete, and answered before the moment
-	low      int64 // what the ledger must have
-	high     int64 // what it may have
-	exact    int64 // bytes of transfers that have no play
-	cut      int
-	open     int // complete within the moment
-}
+const (
+	largest    = 40 << 20
+	readBuffer = 128 << 10 // of a client that leaves
+)
+
+// kind is what a client does.
+type kind int
+
+const (
+	get   kind = iota
+	put        // of new objects
+	leave      // in the middle of a download of the largest object
+)
+
+var kinds = [...]string{"GET", "PUT", "abort"}
 
 // transfer is one request as its client saw it.
 type transfer struct {
-	of       *account // nil: refused before it was known whose it is
+	kind     kind
+	of       string // access key
 	node     int
-	in       bool
-	complete bool
-	bytes    int64
-	ended    time.Time
+	refused  bool // PostgreSQL is away and the key, or what else is needed, not in memory
+	complete bool // for leave: the client left before its connection did
+	mark     string
+	bytes    int64 // of the body, that the client has read or handed to its kernel
+	received int64 // of a download, that the client's kernel has taken
+	most     int64 // of a download that the client left: what the gateway's kernel can have taken
+	// proven is when the next answer came on the same connection: a gateway
+	// settles a request before it reads another.
+	proven time.Time
 }
 
-// TestCrash loads two gateways that share a database, kills one or the other at
-// random moments, takes PostgreSQL away in every third round, and compares what
-// clients counted with the ledger. CRASH_KILLS says how often (make crash: 100).
+// happening is what is done to the node that is killed in a round.
+type happening int
+
+const (
+	comesBack happening = iota
+	neverComesBack
+	losesItsMachine // and the journal is what was synced last
+)
+
+// outages of PostgreSQL, in turn; the network's is without a word.
+const (
+	noOutage = iota
+	stopped
+	silent
+	outages
+)
+
+// round is one kill.
+type round struct {
+	what      happening
+	victim    int
+	killed    time.Time
+	synced    time.Time // the copy of the journal that is put back was begun
+	transfers []*transfer
+	keys      [len(kinds)]tenancy.Key
+}
+
+// TestCrash loads two gateways that share a database, kills one or the other
+// at random moments, and compares what clients counted with the ledger. In
+// every third round PostgreSQL is stopped, in every third its network falls
+// silent; one node never comes back until its journal is handed in, and every
+// tenth loses its machine. Each round has access keys of its own, so that no
+// round can make up for another. CRASH_KILLS says how often (make crash: 100).
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	kills := 8
+	kills := 6
 	if s := os.Getenv("CRASH_KILLS"); s != "" {
 		var err error
 		if kills, err = strconv.Atoi(s); err != nil {
 			t.Fatal(err)
 		}
 	}
-	in := install(t)
-	in.must("account", "create", "acme")
-	in.must("bucket", "create", "acme", "crash")
-	accounts := make([]*account, 3)
-	for i, name := range []string{"GET", "PUT", "abort"} {
-		accounts[i] = &account{name: name, key: decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))}
+	c := newCrash(t)
+	rounds := make([]*round, kills)
+	for n := range rounds {
+		r := &round{victim: mrand.IntN(len(c.nodes))}
+		switch {
+		case n == kills/2:
+			r.what = neverComesBack
+		case n%10 == 5:
+			r.what = losesItsMachine
+		}
+		c.play(r, n%outages)
+		rounds[n] = r
 	}
-	journals := []string{t.TempDir(), t.TempDir()}
-	objects := []int{0, 1000, 300_000, 5 << 20, 40 << 20}
-	nodes := []*process{in.serveOn(journals[0]), in.serveOn(journals[1])}
-	superuser := testenv.EmptyPostgres(t).Pool(t, "")
-	setup := client(nodes[0].addrs.S3, decode[tenancy.Key](t, in.must("key", "create", "acme", "--json")))
-	for _, size := range objects {
+	c.end()
+	c.compare(rounds)
+}
+
+// crash is the installation that is killed.
+type crash struct {
+	*installation
+	database *database
+	uploads  *uploads
+	journals [2]string
+	nodes    [2]*process
+	objects  []int
+	buffers  int64 // that the kernel gives a sending socket at most
+}
+
+func newCrash(t *testing.T) *crash {
+	t.Helper()
+	c := &crash{objects: []int{0, 1000, 300_000, 5 << 20, largest}, journals: [2]string{t.TempDir(), t.TempDir()}}
+	wmem, err := os.ReadFile("/proc/sys/net/ipv4/tcp_wmem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscan(string(wmem), new(int), new(int), &c.buffers); err != nil {
+		t.Fatal(err)
+	}
+	c.database = newDatabase(t)
+	c.uploads = newUploads(t, strings.TrimPrefix(testenv.MinIO(t).Endpoint, "http://"))
+	c.installation = installOn(t, c.database.url, "http://"+c.uploads.addr())
+	superuser, err := pgx.Connect(t.Context(), c.url(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := superuser.Exec(t.Context(), `ALTER ROLE `+pg.RoleGateway+` LOGIN`); err != nil {
+		t.Fatal(err)
+	}
+	_ = superuser.Close(t.Context())
+	c.must("account", "create", "acme")
+	c.must("bucket", "create", "acme", "crash")
+	for n := range c.nodes {
+		c.start(n)
+	}
+	setup := client(c.nodes[0].addrs.S3, c.key())
+	for _, size := range c.objects {
 		data := make([]byte, size)
 		_, _ = rand.Read(data)
 		if _, err := setup.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("crash"), Key: aws.String(strconv.Itoa(size)), Body: bytes.NewReader(data)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for round := range kills {
-		var mu sync.Mutex
-		var all []transfer
-		stop := make(chan struct{})
-		var working sync.WaitGroup
-		for w := range 2 * len(accounts) {
-			working.Go(func() {
-				a, node := accounts[w%3], w/3
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					tr, ok := a.once(t, nodes[node].addrs.S3, objects)
-					if !ok {
-						return
-					}
-					tr.node = node
-					mu.Lock()
-					all = append(all, tr)
-					mu.Unlock()
+	return c
+}
+
+func (c *crash) key() tenancy.Key {
+	c.t.Helper()
+	return decode[tenancy.Key](c.t, c.must("key", "create", "acme", "--json"))
+}
+
+// start starts a node on its journal. The second one flushes many times in
+// every round, so that flushes are cut too.
+func (c *crash) start(n int) {
+	c.t.Helper()
+	c.nodes[n] = c.serveOn(c.journals[n], "PRIMECLOUD_FLUSH_INTERVAL="+[...]string{"2s", "50ms"}[n])
+}
+
+// play loads both nodes, kills one, and does with it what the round says.
+func (c *crash) play(r *round, outage int) {
+	c.t.Helper()
+	for i := range r.keys {
+		r.keys[i] = c.key()
+	}
+	if r.what == neverComesBack {
+		testenv.WaitFor(c.t, "both nodes to be known", func() bool { return len(c.open()) == len(c.nodes) })
+	}
+	var mu sync.Mutex
+	stop := make(chan struct{})
+	var working sync.WaitGroup
+	for w := range len(kinds) * len(c.nodes) {
+		working.Go(func() {
+			k, node := kind(w%len(kinds)), w/len(kinds)
+			l := &line{crash: c, addr: c.nodes[node].addrs.S3}
+			defer l.drop()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
 				}
-			})
-		}
-		<-time.After(time.Duration(100+mrand.IntN(500)) * time.Millisecond) // of load, to a random moment
-		away := round%3 == 2
-		if away {
-			in.database(superuser, false)
-			<-time.After(time.Duration(mrand.IntN(300)) * time.Millisecond) // of load without it
-		}
-		killed, victim := time.Now(), mrand.IntN(len(nodes))
-		_ = nodes[victim].cmd.Process.Kill()
-		close(stop)
-		working.Wait()
-		_ = nodes[victim].cmd.Wait()
-		if away {
-			in.database(superuser, true)
-		}
-		if len(all) == 0 {
-			t.Errorf("round %d: no transfer", round)
-		}
-		for _, tr := range all {
-			if tr.of != nil {
-				tr.of.add(tr, tr.node == victim, killed)
+				tr := &transfer{kind: k, of: r.keys[k].KeyID, node: node, mark: rand.Text()}
+				if !l.once(tr, r.keys[k]) {
+					return
+				}
+				mu.Lock()
+				r.transfers = append(r.transfers, tr)
+				mu.Unlock()
+			}
+		})
+	}
+	<-time.After(time.Duration(100+mrand.IntN(500)) * time.Millisecond) // of load, to a random moment
+	back := c.outage(outage)
+	journal := map[string][]byte{}
+	if r.what == losesItsMachine {
+		r.synced = time.Now()
+		journal = c.readJournals(r.victim)
+	}
+	if outage != noOutage || r.what == losesItsMachine {
+		<-time.After(time.Duration(mrand.IntN(300)) * time.Millisecond) // of load without it
+	}
+	r.killed = time.Now()
+	_ = c.nodes[r.victim].cmd.Process.Kill()
+	close(stop)
+	working.Wait()
+	_ = c.nodes[r.victim].cmd.Wait()
+	back()
+	if len(r.transfers) == 0 {
+		c.t.Error("a round without a transfer")
+	}
+	switch r.what {
+	case neverComesBack:
+		c.handIn(r.victim)
+		c.journals[r.victim] = c.t.TempDir()
+	case losesItsMachine:
+		for path := range c.readJournals(r.victim) {
+			if err := os.Remove(path); err != nil {
+				c.t.Fatal(err)
 			}
 		}
-		nodes[victim] = in.serveOn(journals[victim])
+		for path, data := range journal {
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				c.t.Fatal(err)
+			}
+		}
+	case comesBack:
 	}
-	for _, p := range nodes {
+	c.start(r.victim)
+}
+
+// outage takes PostgreSQL away in one of the ways, and returns the way back.
+func (c *crash) outage(which int) (back func()) {
+	switch which {
+	case stopped:
+		if err := c.database.stop(); err != nil {
+			c.t.Error(err)
+		}
+		return c.database.start
+	case silent:
+		c.database.network.silent.Lock()
+		return c.database.network.silent.Unlock
+	}
+	return func() {}
+}
+
+// readJournals reads a node's journals. What is in the page cache while this
+// runs is what a sync begun at the same moment would bring to the disk.
+func (c *crash) readJournals(node int) map[string][]byte {
+	c.t.Helper()
+	paths, err := filepath.Glob(filepath.Join(c.journals[node], "*.journal"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	all := map[string][]byte{}
+	for _, path := range paths {
+		if all[path], err = os.ReadFile(path); err != nil && !os.IsNotExist(err) { // one that was taken over meanwhile
+			c.t.Fatal(err)
+		}
+		if err != nil {
+			delete(all, path)
+		}
+	}
+	return all
+}
+
+// handIn accounts for the journal of a node that does not come back. Until
+// then it holds the figures open.
+func (c *crash) handIn(node int) {
+	c.t.Helper()
+	if open := c.open(); len(open) != len(c.nodes) {
+		c.t.Errorf("a node is away, and %d hold the figures open: %+v", len(open), open)
+	}
+	for path := range c.readJournals(node) {
+		for range 2 {
+			c.must("usage", "import-journal", path)
+		}
+	}
+	if open := c.open(); len(open) != len(c.nodes)-1 {
+		c.t.Errorf("its journal was handed in, and %d hold the figures open: %+v", len(open), open)
+	}
+}
+
+func (c *crash) open() []nodeRow {
+	c.t.Helper()
+	return decode[[]nodeRow](c.t, c.must("node", "list", "--json"))
+}
+
+// end stops the nodes as an operator does.
+func (c *crash) end() {
+	c.t.Helper()
+	for _, p := range c.nodes {
 		if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
-			t.Fatal(err)
+			c.t.Fatal(err)
 		}
 		if err := p.cmd.Wait(); err != nil {
-			t.Errorf("the last process: %v: %s", err, p.log)
+			c.t.Errorf("the last process: %v: %s", err, p.log)
 		}
 	}
-	if open := decode[[]nodeRow](t, in.must("node", "list", "--json")); len(open) != 0 {
-		t.Errorf("nodes that hold figures open: %+v", open)
+	c.uploads.end()
+	if open := c.open(); len(open) != 0 {
+		c.t.Errorf("nodes that hold figures open: %+v", open)
 	}
-	var table strings.Builder
-	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintf(w, "\nclients\tcomplete\tcut\texact bytes\tmust have\tledger\tmay have\trequests\tledger\t\n")
-	rows := decode[[]usageRow](t, in.must("usage", "show", "--by", "key", "--json"))
-	for _, a := range accounts {
-		var got usageRow
-		for _, r := range rows {
-			if r.Key == a.key.KeyID {
-				got = r
-			}
-		}
-		moved := got.Egress
-		if a.name == "PUT" {
-			moved = got.Ingress
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d…%d\t%d\t\n", a.name, a.requests, a.cut, a.exact, a.low, moved, a.high, a.requests, a.requests+int64(a.cut+a.open), got.Requests)
-		if moved < a.low || moved > a.high {
-			t.Errorf("%s: the ledger has %d bytes, the clients say %d to %d", a.name, moved, a.low, a.high)
-		}
-		if got.Requests < a.requests || got.Requests > a.requests+int64(a.cut+a.open) {
-			t.Errorf("%s: the ledger has %d requests, the clients say %d to %d", a.name, got.Requests, a.requests, a.requests+int64(a.cut+a.open))
-		}
-	}
-	_ = w.Flush()
-	t.Logf("%d kills:%s", kills, table.String())
 }
 
-// database takes the installation's database away, or brings it back.
-func (in *installation) database(superuser *pgxpool.Pool, there bool) {
-	in.t.Helper()
-	_, err := superuser.Exec(in.t.Context(), fmt.Sprintf(`ALTER DATABASE %s ALLOW_CONNECTIONS %v`, in.db.Name, there))
-	if err == nil && !there {
-		_, err = superuser.Exec(in.t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, in.db.Name)
+// line is a client's connection, made when there is none.
+type line struct {
+	*crash
+	addr string
+	conn *net.TCPConn
+	in   *countConn
+	br   *bufio.Reader
+	last *transfer // complete, on this connection
+}
+
+func (l *line) drop() {
+	if l.conn != nil {
+		_ = l.conn.Close()
 	}
+	l.conn, l.last = nil, nil
+}
+
+func (l *line) dial(k kind) error {
+	if l.conn != nil {
+		return nil
+	}
+	d := net.Dialer{}
+	if k == leave {
+		d.Control = func(_, _ string, raw syscall.RawConn) error {
+			var serr error
+			err := raw.Control(func(fd uintptr) { serr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, readBuffer) })
+			return errors.Join(err, serr)
+		}
+	}
+	nc, err := d.DialContext(context.WithoutCancel(l.t.Context()), "tcp", l.addr)
 	if err != nil {
-		in.t.Error(err)
+		return err
 	}
+	l.conn = nc.(*net.TCPConn)
+	l.in = &countConn{Reader: l.conn}
+	l.br = bufio.NewReader(l.in)
+	return nil
 }
 
-// add takes a transfer into what the ledger must and may have.
-func (a *account) add(tr transfer, hit bool, killed time.Time) {
-	step := int64(stepOut)
-	if tr.in {
-		step = stepIn
+// once makes one transfer; it is false when no connection could be made.
+func (l *line) once(tr *transfer, key tenancy.Key) bool {
+	if l.dial(tr.kind) != nil {
+		return false
 	}
-	switch {
-	case a.name == "abort":
-		// Complete here means that the client left before the kill: it knows
-		// what it took, its kernel may have taken up to all of the object.
-		a.high += 40 << 20
-		a.cut++
-		if tr.complete {
-			a.low += tr.bytes
-		} else {
-			a.low += max(0, tr.bytes-step)
-		}
-	case tr.complete && (!hit || killed.Sub(tr.ended) > settled):
-		a.requests++
-		a.exact += tr.bytes
-		a.low, a.high = a.low+tr.bytes, a.high+tr.bytes
-	case tr.complete:
-		a.open++
-		a.low, a.high = a.low+max(0, tr.bytes-step), a.high+tr.bytes
-	case tr.in:
-		a.cut++
-		a.high += tr.bytes // what the gateway's socket took is between
-	default:
-		// A killed process's kernel still delivers what its socket took: the
-		// client that reads to the end has all of it.
-		a.cut++
-		a.low, a.high = a.low+max(0, tr.bytes-step), a.high+tr.bytes
-	}
-}
-
-// once makes one transfer; ok is false when no connection could be made.
-func (a *account) once(t *testing.T, addr string, objects []int) (transfer, bool) {
-	size := objects[mrand.IntN(len(objects))]
-	tr := transfer{of: a, in: a.name == "PUT"}
-	method, target := http.MethodGet, fmt.Sprintf("http://%s/crash/%d", addr, size)
+	size := l.objects[mrand.IntN(len(l.objects))]
+	method, object := http.MethodGet, strconv.Itoa(size)
 	var body io.Reader
 	sent := &countReader{left: int64(size)}
-	if tr.in {
-		method, target, body = http.MethodPut, fmt.Sprintf("http://%s/crash/put-%d", addr, mrand.IntN(4)), sent
+	switch tr.kind {
+	case put:
+		method, object, body = http.MethodPut, fmt.Sprintf("put-%d", mrand.IntN(4)), sent
+	case leave:
+		object = strconv.Itoa(largest)
+	case get:
 	}
-	if a.name == "abort" {
-		target = fmt.Sprintf("http://%s/crash/%d", addr, 40<<20)
-	}
-	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, target, body)
+	r, err := http.NewRequestWithContext(context.WithoutCancel(l.t.Context()), method, "http://"+l.addr+"/crash/"+object, body)
 	if err != nil {
-		t.Error(err)
-		return tr, false
+		l.t.Error(err)
+		return false
 	}
-	if tr.in {
+	if tr.kind == put {
 		r.ContentLength = int64(size)
+		r.Header.Set(markHeader, tr.mark)
 		if size == 0 {
 			r.Body = http.NoBody
 		}
 	}
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
-	if err := signer.SignHTTP(t.Context(), aws.Credentials{AccessKeyID: a.key.KeyID, SecretAccessKey: a.key.Secret}, r, "UNSIGNED-PAYLOAD", "s3", "us-east-1", time.Now()); err != nil {
-		t.Error(err)
-		return tr, false
+	if err := signer.SignHTTP(l.t.Context(), aws.Credentials{AccessKeyID: key.KeyID, SecretAccessKey: key.Secret}, r, "UNSIGNED-PAYLOAD", "s3", "us-east-1", time.Now()); err != nil {
+		l.t.Error(err)
+		return false
 	}
-	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
-	resp, err := transport.RoundTrip(r)
-	if err != nil {
-		tr.bytes, tr.ended = sent.n.Load(), time.Now()
-		return tr, true
-	}
-	defer resp.Body.Close()
-	switch resp.StatusCode {
-	case http.StatusOK:
-	case http.StatusServiceUnavailable: // PostgreSQL is away and the key not in memory
-		return transfer{}, true
-	default:
-		t.Errorf("%s answers %d", a.name, resp.StatusCode)
-	}
-	switch a.name {
-	case "PUT":
-		_, err = io.Copy(io.Discard, resp.Body)
+	err = l.converse(tr, r)
+	if tr.kind == put && !tr.refused {
 		tr.bytes = sent.n.Load()
-	case "abort":
-		tr.bytes, err = io.CopyN(io.Discard, resp.Body, int64(mrand.IntN(20<<20)))
-	default:
-		tr.bytes, err = io.Copy(io.Discard, resp.Body)
 	}
-	tr.complete, tr.ended = err == nil, time.Now()
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !strings.Contains(err.Error(), "reset") {
-		t.Errorf("%s: %v", a.name, err)
+	tr.complete = err == nil
+	if err != nil || tr.refused || tr.kind == leave {
+		l.drop()
+	} else {
+		l.last = tr
 	}
-	return tr, true
+	return true
 }
 
-// TestNode: a node is killed and never comes back. It holds the figures open
-// until its journal is handed in; twice is as good as once.
-func TestNode(t *testing.T) {
-	t.Parallel()
-	in := install(t)
-	in.must("account", "create", "acme")
-	in.must("bucket", "create", "acme", "backups")
-	k := decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))
-	journal := t.TempDir()
-	p := in.serveOn(journal)
-	testenv.WaitFor(t, "the node to be known", func() bool { return len(decode[[]nodeRow](t, in.must("node", "list", "--json"))) == 1 })
-	const size = 12345
-	if _, err := client(p.addrs.S3, k).PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("backups"), Key: aws.String("k"), Body: bytes.NewReader(make([]byte, size))}); err != nil {
-		t.Fatal(err)
+// converse sends r and reads the answer, or as much of it as the client stays for.
+func (l *line) converse(tr *transfer, r *http.Request) error {
+	before := l.in.n
+	if err := r.Write(l.conn); err != nil {
+		return err
 	}
-	files, err := filepath.Glob(filepath.Join(journal, "*.journal"))
-	if err != nil || len(files) != 1 {
-		t.Fatal(files, err)
+	head, status, length, err := readAnswer(l.br)
+	if err != nil {
+		return err
 	}
-	if _, err := in.run("usage", "import-journal", files[0]); !errors.Is(err, metering.ErrLocked) {
-		t.Errorf("a journal in use: %v", err)
+	if l.last != nil {
+		l.last.proven = time.Now()
 	}
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
-	nodes := decode[[]nodeRow](t, in.must("node", "list", "--json"))
-	if len(nodes) != 1 || nodes[0].ClosedAt != nil {
-		t.Fatalf("after the kill: %+v", nodes)
+	switch {
+	case status == http.StatusServiceUnavailable:
+		tr.refused = true
+	case status != http.StatusOK:
+		l.t.Errorf("%s answers %d", kinds[tr.kind], status)
+	case tr.kind == leave:
+		return l.leave(tr, before+head)
 	}
-	for range 2 {
-		in.must("usage", "import-journal", files[0])
-		if rows := decode[[]usageRow](t, in.must("usage", "show", "--json")); len(rows) != 1 || rows[0].Ingress != size || rows[0].Requests != 1 {
-			t.Errorf("usage: %+v", rows)
+	tr.bytes, err = io.CopyN(io.Discard, l.br, length)
+	return err
+}
+
+// leave reads a part of the body, which began at a byte of the connection, and
+// asks the kernel what it has.
+func (l *line) leave(tr *transfer, began int64) (err error) {
+	tr.bytes, err = io.CopyN(io.Discard, l.br, int64(mrand.IntN(largest/2)))
+	var info *unix.TCPInfo
+	var buffer int
+	if raw, rerr := l.conn.SyscallConn(); rerr == nil {
+		_ = raw.Control(func(fd uintptr) {
+			info, _ = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+			buffer, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF)
+		})
+	}
+	if info == nil || buffer == 0 {
+		l.t.Error("the kernel does not tell what it has")
+		return err
+	}
+	tr.received = min(int64(info.Bytes_received)-began, largest) // a FIN counts as one more
+	// Beyond what was read at most the two sockets' buffers can be full, and
+	// one piece more than the sender's.
+	tr.most = min(l.in.n-began+int64(buffer)+l.buffers+64<<10, largest)
+	return err
+}
+
+// readAnswer reads an answer's head and tells how long it was.
+func readAnswer(br *bufio.Reader) (head int64, status int, length int64, err error) {
+	for {
+		line, err := br.ReadString('\n')
+		head += int64(len(line))
+		if err != nil {
+			return head, 0, 0, err
+		}
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		switch {
+		case status == 0:
+			if _, err := fmt.Sscanf(line, "HTTP/1.1 %d", &status); err != nil {
+				return head, 0, 0, err
+			}
+		case strings.EqualFold(name, "Content-Length"):
+			if length, err = strconv.ParseInt(strings.TrimSpace(value), 10, 64); err != nil {
+				return head, 0, 0, err
+			}
+		case line == "\r\n":
+			return head, status, length, nil
 		}
 	}
-	if nodes := decode[[]nodeRow](t, in.must("node", "list", "--json")); len(nodes) != 0 {
-		t.Errorf("after the import: %+v", nodes)
-	}
-	if all := decode[[]nodeRow](t, in.must("node", "list", "--all", "--json")); len(all) != 1 || all[0].ClosedAt == nil {
-		t.Errorf("all: %+v", all)
-	}
-	if _, err := in.run("node", "retire", nodes[0].Epoch.String()); !errors.Is(err, metering.ErrNodeUnknown) {
-		t.Errorf("retiring what is over: %v", err)
-	}
-	// An hour that every node has passed is final, the present one is not.
-	if _, err := in.db.Pool(t, "").Exec(t.Context(), `INSERT INTO usage_readings SELECT epoch, account_id, bucket_id, key_id, class, '2026-01-02T03:00Z', 1, 2, 3, 2, 3 FROM usage_readings`); err != nil {
-		t.Fatal(err)
-	}
-	hours, err := csv.NewReader(strings.NewReader(in.must("usage", "show", "--by", "hour", "--csv"))).ReadAll()
-	if err != nil || len(hours) != 3 || !slices.Equal(hours[1], []string{"acme", "2026-01-02T03:00:00Z", "1", "2", "3", "true"}) || hours[2][5] != "false" {
-		t.Errorf("hours: %q, %v", hours, err)
-	}
-	lost := in.serveOn(t.TempDir())
-	testenv.WaitFor(t, "the second node", func() bool { return len(decode[[]nodeRow](t, in.must("node", "list", "--json"))) == 1 })
-	_ = lost.cmd.Process.Kill()
-	in.must("node", "retire", decode[[]nodeRow](t, in.must("node", "list", "--json"))[0].Epoch.String())
-	if nodes := decode[[]nodeRow](t, in.must("node", "list", "--json")); len(nodes) != 0 {
-		t.Errorf("after it was given up: %+v", nodes)
-	}
+}
+
+// countConn counts what was read of a connection.
+type countConn struct {
+	io.Reader
+	n int64
+}
+
+func (c *countConn) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
 }
 
 // countReader gives zeros and counts what was taken of them.
@@ -361,4 +521,111 @@ func (c *countReader) Read(p []byte) (int, error) {
 	c.left -= int64(n)
 	c.n.Add(int64(n))
 	return n, nil
+}
+
+// bounds are what the ledger must and may have of some transfers.
+type bounds struct {
+	complete, cut int
+	exact         int64 // bytes of transfers that have no play
+	low, high     int64
+	requests      [2]int64
+	widest        int64 // play of one transfer that was cut
+	moved, asked  int64 // what the ledger has
+}
+
+// add takes a transfer into the bounds.
+func (b *bounds) add(r *round, tr *transfer, written func(mark string) int64) {
+	b.requests[1]++
+	if tr.refused { // recorded, when it was known whose it is, with the refusal's document
+		if tr.kind != put {
+			b.high += tr.bytes
+		}
+		return
+	}
+	hit := tr.node == r.victim
+	open := hit && tr.proven.IsZero() // it may have been in the kill's way
+	low, high := tr.bytes, tr.bytes
+	switch {
+	case tr.kind == put && tr.complete: // counted before it was answered
+	case tr.kind == put:
+		low = written(tr.mark)
+		high = min(low+stepIn, tr.bytes)
+	case tr.kind == leave && tr.complete:
+		low, high = tr.received, tr.most
+	}
+	// Of a download that the kill has cut the client still gets all that the
+	// gateway's kernel took.
+	if tr.kind != put && (open || !tr.complete) {
+		low = max(0, low-stepOut)
+	}
+	certain := tr.complete && !open
+	if r.what == losesItsMachine && hit && (!certain || !tr.proven.Before(r.synced)) {
+		low, certain = 0, false // counted after the sync, or may be
+	}
+	if certain {
+		b.complete++
+		b.requests[0]++
+	} else {
+		b.cut++
+	}
+	if low == high {
+		b.exact += low
+	}
+	b.low, b.high = b.low+low, b.high+high
+	b.widest = max(b.widest, high-low)
+}
+
+// compare holds the ledger to the clients, round by round.
+func (c *crash) compare(rounds []*round) {
+	c.t.Helper()
+	ledger := map[string]usageRow{}
+	for _, row := range decode[[]usageRow](c.t, c.must("usage", "show", "--by", "key", "--json")) {
+		ledger[row.Key] = row
+	}
+	var sums [2][len(kinds)]bounds // of usual rounds, and of those that lost a machine
+	for n, r := range rounds {
+		for k, key := range r.keys {
+			var b bounds
+			for i := range r.transfers {
+				if tr := r.transfers[i]; tr.of == key.KeyID {
+					b.add(r, tr, c.uploads.written)
+				}
+			}
+			row := ledger[key.KeyID]
+			b.moved, b.asked = row.Egress, row.Requests
+			if kind(k) == put {
+				b.moved = row.Ingress
+			}
+			if b.moved < b.low || b.moved > b.high {
+				c.t.Errorf("round %d, %s: the ledger has %d bytes, the clients say %d to %d", n, kinds[k], b.moved, b.low, b.high)
+			}
+			if b.asked < b.requests[0] || b.asked > b.requests[1] {
+				c.t.Errorf("round %d, %s: the ledger has %d requests, the clients say %d to %d", n, kinds[k], b.asked, b.requests[0], b.requests[1])
+			}
+			lost := 0
+			if r.what == losesItsMachine {
+				lost = 1
+			}
+			sums[lost][k].join(b)
+		}
+	}
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintf(w, "\nclients\tcomplete\tcut\texact bytes\tmust have\tledger\tmay have\twidest play\trequests\tledger\t\n")
+	for lost, of := range sums {
+		for k, b := range of {
+			_, _ = fmt.Fprintf(w, "%s%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d…%d\t%d\t\n", kinds[k], [...]string{"", ", machine lost"}[lost], b.complete, b.cut, b.exact, b.low, b.moved, b.high, b.widest,
+				b.requests[0], b.requests[1], b.asked)
+		}
+	}
+	_ = w.Flush()
+	c.t.Logf("%d kills:%s", len(rounds), table.String())
+}
+
+func (b *bounds) join(o bounds) {
+	b.complete, b.cut = b.complete+o.complete, b.cut+o.cut
+	b.exact, b.low, b.high = b.exact+o.exact, b.low+o.low, b.high+o.high
+	b.requests[0], b.requests[1] = b.requests[0]+o.requests[0], b.requests[1]+o.requests[1]
+	b.widest = max(b.widest, o.widest)
+	b.moved, b.asked = b.moved+o.moved, b.asked+o.asked
 }

@@ -29,20 +29,30 @@ import (
 // it up with the commands.
 type installation struct {
 	t       *testing.T
-	db      *testenv.DB
+	db      *testenv.DB              // nil: a server of the test's own
+	url     func(role string) string // of the database
 	keyring string
 	env     []string
 }
 
 func install(t *testing.T) *installation {
 	t.Helper()
-	in := &installation{t: t, db: testenv.EmptyPostgres(t), keyring: filepath.Join(t.TempDir(), "keyring")}
+	db := testenv.EmptyPostgres(t)
+	in := installOn(t, db.URL, testenv.MinIO(t).Endpoint)
+	in.db = db
+	return in
+}
+
+// installOn installs on a given database, and MinIO as it is reached at endpoint.
+func installOn(t *testing.T, url func(role string) string, endpoint string) *installation {
+	t.Helper()
+	in := &installation{t: t, url: url, keyring: filepath.Join(t.TempDir(), "keyring")}
 	m := testenv.MinIO(t)
-	in.env = []string{"PRIMECLOUD_OWNER_DATABASE_URL=" + in.db.OwnerURL(), "PRIMECLOUD_KEYRING_FILE=" + in.keyring,
+	in.env = []string{"PRIMECLOUD_OWNER_DATABASE_URL=" + url(""), "PRIMECLOUD_KEYRING_FILE=" + in.keyring,
 		"BACKEND_ACCESS_KEY=" + m.AccessKey, "BACKEND_SECRET_KEY=" + m.SecretKey}
 	in.must("secret", "generate", in.keyring)
 	in.must("migrate")
-	in.must("backend", "add", "minio", "--endpoints", m.Endpoint)
+	in.must("backend", "add", "minio", "--endpoints", endpoint)
 	return in
 }
 
@@ -81,13 +91,13 @@ type process struct {
 // serveProcess starts this test binary as `primecloud serve`.
 func (in *installation) serveProcess() *process { return in.serveOn(in.t.TempDir()) }
 
-// serveOn starts one on a journal folder.
-func (in *installation) serveOn(journal string) *process {
+// serveOn starts one on a journal folder, with further settings.
+func (in *installation) serveOn(journal string, settings ...string) *process {
 	in.t.Helper()
 	ready := filepath.Join(in.t.TempDir(), "ready")
 	p := &process{cmd: exec.CommandContext(in.t.Context(), os.Args[0], "-test.run=^$"), log: &bytes.Buffer{}}
-	p.cmd.Env = append(os.Environ(), "PRIMECLOUD_CHILD_READY="+ready, "PRIMECLOUD_CHILD_DATABASE_URL="+in.db.URL(pg.RoleGateway), "PRIMECLOUD_CHILD_WORKER_DATABASE_URL="+in.db.URL(pg.RoleWorker), "PRIMECLOUD_CHILD_KEYRING_FILE="+in.keyring,
-		"PRIMECLOUD_CHILD_JOURNAL="+journal)
+	p.cmd.Env = append(os.Environ(), "PRIMECLOUD_CHILD_READY="+ready, "PRIMECLOUD_CHILD_DATABASE_URL="+in.url(pg.RoleGateway), "PRIMECLOUD_CHILD_WORKER_DATABASE_URL="+in.url(pg.RoleWorker),
+		"PRIMECLOUD_CHILD_KEYRING_FILE="+in.keyring, "PRIMECLOUD_CHILD_JOURNAL="+journal, "PRIMECLOUD_CHILD_SETTINGS="+strings.Join(settings, " "))
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
@@ -119,9 +129,10 @@ func TestMain(m *testing.M) {
 	if ready == "" {
 		os.Exit(m.Run())
 	}
-	cfg, err := loadConfig("", []string{"PRIMECLOUD_DATABASE_URL=" + os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"), "PRIMECLOUD_WORKER_DATABASE_URL=" + os.Getenv("PRIMECLOUD_CHILD_WORKER_DATABASE_URL"),
-		"PRIMECLOUD_KEYRING_FILE=" + os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"), "PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0",
-		"PRIMECLOUD_JOURNAL_DIR=" + os.Getenv("PRIMECLOUD_CHILD_JOURNAL"), "PRIMECLOUD_ACCESS_LOG_DIR=" + accessLogOf(os.Getenv("PRIMECLOUD_CHILD_JOURNAL")), "PRIMECLOUD_DRAIN_TIMEOUT=20s"})
+	cfg, err := loadConfig("", append(strings.Fields(os.Getenv("PRIMECLOUD_CHILD_SETTINGS")), "PRIMECLOUD_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
+		"PRIMECLOUD_WORKER_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_WORKER_DATABASE_URL"), "PRIMECLOUD_KEYRING_FILE="+os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"),
+		"PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0", "PRIMECLOUD_JOURNAL_DIR="+os.Getenv("PRIMECLOUD_CHILD_JOURNAL"),
+		"PRIMECLOUD_ACCESS_LOG_DIR="+accessLogOf(os.Getenv("PRIMECLOUD_CHILD_JOURNAL")), "PRIMECLOUD_DRAIN_TIMEOUT=20s"))
 	if err == nil {
 		ctx, stop := signalContext()
 		defer stop()

@@ -8,11 +8,9 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
-
-// stored is where storage quotas learn what was measured; nil: nothing is yet.
-var stored limits.Stored
 
 // limitFlags declares a flag for each limit. What is not given stays as it is.
 type limitFlags struct {
@@ -150,7 +148,7 @@ func (c *cli) keyLimit(ctx context.Context, args []string) error {
 	if err := o.store.SetKeyLimits(ctx, o.pool, k, l); err != nil {
 		return err
 	}
-	budgets, err := limits.Report(ctx, o.pool, stored, k.AccountID, k.ID, time.Now())
+	budgets, err := limits.Report(ctx, o.pool, metering.StoredBytes, k.AccountID, k.ID, time.Now())
 	if err != nil {
 		return err
 	}
@@ -181,7 +179,7 @@ type limitsOf struct {
 // detail is all that `account show` shows.
 func (o *operator) detail(ctx context.Context, a *tenancy.Account, now time.Time) (d accountDetail, all []limitsOf, err error) {
 	d = accountDetail{Account: a}
-	if d.Budgets, err = limits.Report(ctx, o.pool, stored, a.ID, tenancy.ID{}, now); err != nil {
+	if d.Budgets, err = limits.Report(ctx, o.pool, metering.StoredBytes, a.ID, tenancy.ID{}, now); err != nil {
 		return d, nil, err
 	}
 	month := time.Date(now.UTC().Year(), now.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
@@ -204,7 +202,7 @@ func (o *operator) detail(ctx context.Context, a *tenancy.Account, now time.Time
 		if k.Limits, err = o.store.Limits(ctx, o.pool, a.ID, id); err != nil {
 			return d, nil, err
 		}
-		if k.Budgets, err = limits.Report(ctx, o.pool, stored, a.ID, id, now); err != nil {
+		if k.Budgets, err = limits.Report(ctx, o.pool, metering.StoredBytes, a.ID, id, now); err != nil {
 			return d, nil, err
 		}
 		d.Keys = append(d.Keys, k)

@@ -41,6 +41,41 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// TestStorageQuota: a quota begins with what was measured, and a deletion makes
+// room once it has been measured too. What was uploaded in the hour of a sample
+// counts beside it.
+func TestStorageQuota(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	in.must("account", "create", "acme")
+	in.must("bucket", "create", "acme", "backups")
+	k := decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))
+	in.must("account", "limit", "acme", "--storage-quota", "5MB")
+	c := client(in.serveProcess().addrs.S3, k)
+	put := func(key string, size int) error {
+		_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("backups"), Key: aws.String(key), Body: bytes.NewReader(make([]byte, size))})
+		return err
+	}
+	if err := put("first", 3e6); err != nil {
+		t.Fatal(err)
+	}
+	in.must("usage", "sample", "--account", "acme")
+	testenv.WaitFor(t, "the sample to count", func() bool {
+		err := put("second", 1e6) // 3 measured, 3 uploaded, and this
+		if err != nil && !strings.Contains(err.Error(), "QuotaExceeded") {
+			t.Fatal(err)
+		}
+		return err != nil
+	})
+	for _, key := range []string{"first", "second"} {
+		if _, err := c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("backups"), Key: aws.String(key)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in.must("usage", "sample", "--account", "acme")
+	testenv.WaitFor(t, "room", func() bool { return put("third", 100_000) == nil })
+}
+
 // TestLimitCommands sets every limit, uses some of a budget on a node, and
 // reads where it stands.
 func TestLimitCommands(t *testing.T) {

@@ -154,7 +154,7 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 		return err
 	}
 	if n.limiter, err = limits.New(limits.Config{
-		Pool: pool, Epoch: n.meter.Epoch(), Stored: stored, Logger: n.log, Metrics: n.registry,
+		Pool: pool, Epoch: n.meter.Epoch(), Stored: metering.StoredBytes, Logger: n.log, Metrics: n.registry,
 	}); err != nil {
 		return err
 	}

@@ -999,6 +999,8 @@ CREATE POLICY gateway_reads ON public.key_limits FOR SELECT TO primecloud_gatewa
 
 CREATE POLICY gateway_reads ON public.rate_cards FOR SELECT TO primecloud_gateway USING (true);
 
+CREATE POLICY gateway_reads ON public.storage_samples FOR SELECT TO primecloud_gateway USING (true);
+
 ALTER TABLE public.key_limits ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.limit_events ENABLE ROW LEVEL SECURITY;
@@ -1239,6 +1241,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.storage_listings TO primecloud
 
 GRANT SELECT,INSERT ON TABLE public.storage_samples TO primecloud_worker;
 GRANT SELECT ON TABLE public.storage_samples TO primecloud_portal;
+GRANT SELECT ON TABLE public.storage_samples TO primecloud_gateway;
 
 GRANT UPDATE(current_bytes) ON TABLE public.storage_samples TO primecloud_worker;
 

@@ -140,3 +140,17 @@ func admin(t testing.TB, sql string) {
 		t.Errorf("%s: %v", sql, err)
 	}
 }
+
+// OwnPostgres returns a PostgreSQL of the test's own, to be stopped and
+// restarted on its data at will. It has the superuser only.
+func OwnPostgres(t testing.TB, dir string) *devstack.Postgres {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	p, err := devstack.StartPostgres(ctx, devstack.PostgresConfig{Dir: dir, Progress: os.Stderr})
+	if err != nil {
+		unavailable(t, "PostgreSQL", err)
+	}
+	t.Cleanup(func() { _ = p.Stop() })
+	return p
+}

@@ -10,7 +10,7 @@ import (
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 )
 
-var update = flag.Bool("update", false, "write docs/S3-COMPATIBILITY.md")
+var update = flag.Bool("update", false, "write the pages of docs/")
 
 const pageFile = "../../docs/S3-COMPATIBILITY.md"
 

@@ -154,3 +154,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON key_limits TO primecloud_portal;
 CREATE POLICY worker_reads ON account_limits FOR SELECT TO primecloud_worker USING (true);
 CREATE POLICY worker_reads ON limit_events FOR SELECT TO primecloud_worker USING (true);
 GRANT SELECT ON account_limits, limit_events TO primecloud_worker;
+
+-- Storage quotas begin with what was measured.
+CREATE POLICY gateway_reads ON storage_samples FOR SELECT TO primecloud_gateway USING (true);
+GRANT SELECT ON storage_samples TO primecloud_gateway;

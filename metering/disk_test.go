@@ -1,0 +1,326 @@
+package metering_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/metering"
+)
+
+// diskChildren are what this binary does when a test has started it with a
+// folder and the URL of a database.
+var diskChildren = map[string]func(dir, url string) error{"full": fillDisk, "full at start": startOnFullDisk, "syncing": countAndSync}
+
+// diskChild is a child with a namespace of its own, in which it may mount.
+func diskChild(t *testing.T, name, dir, url string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), "METERING_DISK_CHILD="+name, "METERING_DISK_DIR="+dir, "METERING_DISK_URL="+url)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	return cmd
+}
+
+// degraded is the alarm metric.
+func degraded(r *prometheus.Registry) (float64, error) {
+	families, err := r.Gather()
+	for _, f := range families {
+		if f.GetName() == "primecloud_metering_journal_degraded_cells" {
+			return f.GetMetric()[0].GetGauge().GetValue(), err
+		}
+	}
+	return 0, errors.Join(err, errors.New("there is no alarm metric"))
+}
+
+// countCells counts n bytes out into the nth of some cells.
+func countCells(m *metering.Meter, cells int) {
+	for n := range cells {
+		var t metering.Tally
+		m.Begin(&t, key(n))
+		t.Egress(int64(n))
+		t.End()
+	}
+}
+
+// isFinal reports whether any figure is final.
+func isFinal(ctx context.Context, q pg.Querier) (bool, error) {
+	moment, ok, err := metering.Final(ctx, q)
+	return ok && moment.Year() > 1, err
+}
+
+// manyCells is more than a journal's first MiB has room for.
+const manyCells = 6000
+
+// fillDisk counts into more cells than its disk of 1 MiB has room for.
+func fillDisk(dir, url string) error {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	ctx := context.Background()
+	pool, err := pgxpool.New(ctx, url)
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	m, err := metering.New(metering.Config{Pool: pool, Dir: dir, Metrics: registry})
+	if err != nil {
+		return err
+	}
+	countCells(m, manyCells)
+	if n, err := degraded(registry); err != nil || n == 0 {
+		return fmt.Errorf("no cell is said to be without a journal: %w", err)
+	}
+	return m.Flush(ctx)
+}
+
+// A disk without room costs nothing that is counted while the process lives;
+// but no figure becomes final. The disk is a small one of a namespace's own.
+func TestJournal_diskFull(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	owner := db.Pool(t, pg.RoleOwner)
+	if out, err := diskChild(t, "full", t.TempDir(), db.URL(pg.RoleGateway)).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	rows, err := metering.Sum(t.Context(), owner, metering.Query{By: metering.ByClass})
+	if err != nil || len(rows) != 1 || rows[0].Egress != manyCells*(manyCells-1)/2 {
+		t.Errorf("usage: %+v, %v", rows, err)
+	}
+	if final, err := isFinal(t.Context(), owner); err != nil || final {
+		t.Errorf("figures are final (%v, %v) though a kill would have lost some", final, err)
+	}
+}
+
+// startOnFullDisk starts where the disk has no room for a journal, gets room,
+// and loses it again.
+func startOnFullDisk(dir, url string) error {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=512k"); err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	ctx, c := context.Background(), newClock()
+	pool, err := pgxpool.New(ctx, url)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	expect := func(what string, m *metering.Meter, r *prometheus.Registry, alarm, final bool) {
+		if err := m.Flush(ctx); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", what, err))
+		}
+		n, err := degraded(r)
+		if err != nil || (n > 0) != alarm {
+			faults = append(faults, fmt.Errorf("%s: %v cells are said to be without a journal, %w", what, n, err))
+		}
+		if is, err := isFinal(ctx, pool); err != nil || is != final {
+			faults = append(faults, fmt.Errorf("%s: figures are final: %v, %w", what, is, err))
+		}
+	}
+	open := func() (*metering.Meter, *prometheus.Registry, error) {
+		r := prometheus.NewRegistry()
+		m, err := metering.New(metering.Config{Pool: pool, Dir: dir, Metrics: r, Now: c.now})
+		return m, r, err
+	}
+	m, r, err := open()
+	if err != nil {
+		return fmt.Errorf("a full disk keeps the process from starting: %w", err)
+	}
+	expect("before anything is counted", m, r, true, false)
+	countCells(m, 100)
+	expect("on a full disk", m, r, true, false)
+	if _, _, err := open(); !errors.Is(err, metering.ErrLocked) {
+		return fmt.Errorf("a second process on a full disk: %w", err)
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=1100k"); err != nil {
+		return fmt.Errorf("remount: %w", err)
+	}
+	expect("with room again", m, r, true, false)
+	c.advance(time.Hour)
+	m.Tick()
+	expect("an hour later", m, r, false, true) // the flush has written and retired the cells in memory
+	countCells(m, 100)
+	expect("with the journal begun", m, r, false, true)
+	countCells(m, manyCells)
+	if n, err := degraded(r); err != nil || n == 0 {
+		return fmt.Errorf("the disk is not full: %w", err)
+	}
+	m.Crash()
+	if m, _, err = open(); err != nil {
+		return err
+	}
+	c.advance(time.Hour)
+	if err := m.Flush(ctx); err != nil {
+		return err
+	}
+	moment, _, err := metering.Final(ctx, pool)
+	if aside, _ := filepath.Glob(filepath.Join(dir, "*.damaged")); err != nil || !moment.Before(c.now()) || len(aside) != 1 {
+		faults = append(faults, fmt.Errorf("after a kill with cells in memory figures are final until %v, %d journals are put aside, %w", moment, len(aside), err))
+	}
+	return errors.Join(faults...)
+}
+
+// A process starts on a full disk: it counts in memory, raises the alarm and
+// lets no figure become final, until there is room and the hour is over. One
+// that is killed meanwhile leaves its epoch open.
+func TestJournal_diskFullAtStart(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	if out, err := diskChild(t, "full at start", t.TempDir(), db.URL(pg.RoleGateway)).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	rows, err := metering.Sum(t.Context(), db.Pool(t, pg.RoleOwner), metering.Query{By: metering.ByHour})
+	if err != nil || len(rows) != 2 || rows[0].Egress != 100*99/2 || rows[1].Egress < 100*99/2 {
+		t.Errorf("usage: %+v, %v", rows, err)
+	}
+}
+
+// countAndSync counts on every counter and says so after each addition, and
+// copies the journal whenever it was synced: that is what a lost machine has.
+func countAndSync(dir, _ string) error {
+	pool, err := pgxpool.New(context.Background(), "postgres://nobody@127.0.0.1:1/none")
+	if err != nil {
+		return err
+	}
+	m, err := metering.New(metering.Config{Pool: pool, Dir: dir})
+	if err != nil {
+		return err
+	}
+	var adding sync.WaitGroup
+	for worker := range crashWorkers {
+		adding.Go(func() {
+			var t metering.Tally
+			m.Begin(&t, key(worker))
+			for n := int64(1); ; n++ {
+				t.Request()
+				t.Ingress(crashStep)
+				t.Egress(crashStep)
+				t.DeclaredIngress(crashStep)
+				t.DeclaredEgress(crashStep)
+				fmt.Printf("%d %d\n", worker, n)
+			}
+		})
+	}
+	for n := 1; ; n++ {
+		fmt.Printf("sync %d\n", n)
+		if err := m.Sync(); err != nil {
+			return err
+		}
+		data, err := os.ReadFile(m.Path())
+		if err == nil {
+			err = os.WriteFile(m.Path()+".copying", data, 0o600)
+		}
+		if err == nil {
+			err = os.Rename(m.Path()+".copying", m.Path()+".synced")
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Printf("synced %d\n", n)
+	}
+}
+
+// A machine is lost: what its disk has is the journal as it was synced last.
+// What was counted before that sync began is there, per counter, nothing is
+// there twice, and at most what was counted since is missing.
+func TestJournal_machineLost(t *testing.T) {
+	t.Parallel()
+	db, dir := testenv.Postgres(t), t.TempDir()
+	owner := db.Pool(t, pg.RoleOwner)
+	var least, most [crashWorkers]int64
+	const machines = 5
+	for range machines {
+		cmd := diskChild(t, "syncing", dir, "")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var said, begun, synced [crashWorkers]int64
+		enough := 1 + rand.IntN(3)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			var worker int
+			var n int64
+			switch line := s.Text(); {
+			case scan(line, "synced %d", &n):
+				synced = begun
+				if enough--; enough == 0 {
+					// Not at once: what is counted from here on is lost with the machine.
+					time.AfterFunc(time.Duration(rand.IntN(20))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+				}
+			case scan(line, "sync %d", &n):
+				begun = said
+			case scan(line, "%d %d", &worker, &n):
+				said[worker] = n
+			}
+		}
+		_ = cmd.Wait()
+		if enough > 0 {
+			t.Fatal("the child ended by itself")
+		}
+		files := journals(t, dir, ".synced")
+		if len(files) != 1 {
+			t.Fatal(files)
+		}
+		if err := os.Rename(files[0], files[0][:len(files[0])-len(".synced")]); err != nil {
+			t.Fatal(err)
+		}
+		for w := range crashWorkers {
+			least[w], most[w] = least[w]+synced[w], most[w]+said[w]+1 // one addition may have come before its line
+		}
+		m, err := metering.New(metering.Config{Pool: db.Pool(t, pg.RoleGateway), Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := m.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, err := metering.Sum(t.Context(), owner, metering.Query{By: metering.ByKey})
+	if err != nil || len(rows) != crashWorkers {
+		t.Fatal(rows, err)
+	}
+	for _, u := range rows {
+		for w := range crashWorkers {
+			if u.Value != key(w).AccessKey.String() {
+				continue
+			}
+			for name, got := range map[string]int64{"requests": u.Requests, "in": u.Ingress / crashStep, "out": u.Egress / crashStep, "declared in": u.DeclaredIngress / crashStep, "declared out": u.DeclaredEgress / crashStep} {
+				if got < least[w] || got > most[w] {
+					t.Errorf("key %d, %s: %d in the ledger, %d were synced and %d counted", w, name, got, least[w], most[w])
+				}
+			}
+			t.Logf("key %d: %d additions synced, %d in the ledger, %d counted", w, least[w], u.Requests, most[w])
+		}
+	}
+	if _, ok, err := metering.Final(t.Context(), owner); !ok || err != nil {
+		t.Errorf("no figure is final: %v", err)
+	}
+}
+
+func scan(line, format string, to ...any) bool {
+	n, err := fmt.Sscanf(line, format, to...)
+	return err == nil && n == len(to)
+}

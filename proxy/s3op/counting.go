@@ -1,0 +1,58 @@
+package s3op
+
+import "github.com/primecloudpro/primecloud/metering"
+
+// CountingVersion names the rules of this file together with the classes of
+// the table. It is raised whenever a request that was counted one way is
+// counted another way: `make docs` refuses to change a line of the counting
+// table in docs/METERING.md without it.
+const CountingVersion = 1
+
+// Caller is who asks, as far as it was proved.
+type Caller uint8
+
+// The callers. Requests of Nobody go to the "-" cell, an Anonymous one's to
+// the owner of the bucket; those of a key to its account, also when its
+// signature was wrong: an id that exists says whose trouble it is.
+const (
+	Nobody    Caller = iota
+	Anonymous        // on a host that names the account, at a bucket that exists
+	Customer         // a customer's access key
+	Internal         // a key of portal, SFTP or jobs
+)
+
+// Counted is the class that a request of o counts in. Status is that of its
+// answer; 0 while there is none: bytes that move before an answer count in the
+// class that they would have if all went well, and stay there. o is nil for
+// what is no operation.
+//
+// What the operator's own software asks for beside objects' bytes (listings of
+// the portal, SFTP's control traffic) is recorded, not billed.
+func (o *Operation) Counted(by Caller, status int) metering.Class {
+	switch {
+	case o == nil, by == Nobody, unbilled(status):
+		return metering.ClassUnbilled
+	case by == Internal && !o.MovesObject():
+		return metering.ClassUnbilled
+	}
+	return o.Class
+}
+
+// unbilled reports whether an answer of this status is never billed: who may
+// not is no customer, and a fault is the operator's.
+func unbilled(status int) bool { return status == 401 || status == 403 || status >= 500 }
+
+// MovesObject reports whether an object's bytes pass between client and
+// gateway. Those of a copy do not.
+func (o *Operation) MovesObject() bool {
+	return o.Body == Stream || o.Body == Form || o.Answer == Bytes
+}
+
+// Moved says which bytes count as ingress and which as egress, for the page
+// and for the test that holds the gateway to it. An error's document is
+// egress too, in the class of its answer.
+func (o *Operation) Moved() (ingress, egress string) {
+	ingress = [...]string{NoBody: "", Stream: "object", Document: "document", Form: "the form's file"}[o.Body]
+	egress = [...]string{Empty: "", Bytes: "object", XML: "document", JSON: "document"}[o.Answer]
+	return ingress, egress
+}
