@@ -163,7 +163,7 @@ func TestStorage_Roles(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
 	for role, statements := range map[string][]string{
-		pg.RoleGateway: {`SELECT 1 FROM storage_samples`, `INSERT INTO deleted_buckets SELECT * FROM deleted_buckets`},
+		pg.RoleGateway: {`UPDATE storage_samples SET current_bytes = 0`, `DELETE FROM storage_samples`, `SELECT key FROM storage_uploads`, `INSERT INTO deleted_buckets SELECT * FROM deleted_buckets`},
 		pg.RolePortal: {`DELETE FROM storage_samples`, `UPDATE storage_samples SET current_bytes = 0`, `SELECT error FROM storage_gaps`,
 			`SELECT key FROM storage_uploads`, `SELECT marker FROM storage_listings`, `SELECT sealed_credential FROM backends`},
 		pg.RoleWorker: {`DELETE FROM storage_samples`, `UPDATE storage_samples SET account_id = gen_random_uuid()`, `UPDATE backends SET region = ''`,

@@ -129,7 +129,8 @@ func TestReconcile(t *testing.T) {
 		}
 		return decode[report](t, out)
 	}
-	t.Run("a node's log is missing", func(t *testing.T) {
+	// A node's log is missing.
+	{
 		r := fails("without a folder", args(journals[0]))
 		if r.Unexplained.Requests != 11 || len(r.Cells) == 0 || r.Cells[0].Verdict != reconcile.Unexplained {
 			t.Errorf("%+v", r)
@@ -139,8 +140,9 @@ func TestReconcile(t *testing.T) {
 				t.Errorf("tolerance %s: %v", tolerance, err)
 			}
 		}
-	})
-	t.Run("a damaged line", func(t *testing.T) {
+	}
+	// A line is damaged.
+	{
 		files, err := accesslog.Files(accessLogOf(journals[1]))
 		if err != nil || len(files) == 0 {
 			t.Fatal(files, err)
@@ -161,8 +163,9 @@ func TestReconcile(t *testing.T) {
 		if err := os.WriteFile(files[0], whole, 0o600); err != nil {
 			t.Fatal(err)
 		}
-	})
-	t.Run("a deleted row", func(t *testing.T) {
+	}
+	// A row of the ledger is deleted.
+	{
 		superuser := in.db.Pool(t, "")
 		for _, sql := range []string{`CREATE TABLE kept AS SELECT * FROM usage_readings WHERE class = 'A' AND ingress_bytes > 0`, `DELETE FROM usage_readings WHERE (epoch, class) IN (SELECT epoch, class FROM kept LIMIT 1)`} {
 			if _, err := superuser.Exec(t.Context(), sql); err != nil {
@@ -176,8 +179,9 @@ func TestReconcile(t *testing.T) {
 		if _, err := superuser.Exec(t.Context(), `INSERT INTO usage_readings SELECT * FROM kept ON CONFLICT DO NOTHING`); err != nil {
 			t.Fatal(err)
 		}
-	})
-	t.Run("writes past the gateway", func(t *testing.T) {
+	}
+	// Somebody writes past the gateway.
+	{
 		m := testenv.MinIO(t)
 		direct := client(strings.TrimPrefix(m.Endpoint, "http://"), tenancy.Key{KeyID: m.AccessKey, Secret: m.SecretKey})
 		if _, err := direct.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(b.BackendName), Key: aws.String("smuggled"), Body: strings.NewReader("12345")}); err != nil {
@@ -190,5 +194,5 @@ func TestReconcile(t *testing.T) {
 		if out := in.must(append(slices.DeleteFunc(args(journals...), func(s string) bool { return s == "--json" }), "--tolerance", "5")...); !strings.Contains(out, "stored, against uploaded") {
 			t.Errorf("printed %s", out)
 		}
-	})
+	}
 }

@@ -55,7 +55,7 @@ type Name struct {
 }
 
 // MarshalText makes JSON show the name, or the id of what has none.
-func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil } //nolint:unparam // encoding.TextMarshaler
+func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
 
 func (n Name) String() string {
 	if n.Name != "" {
