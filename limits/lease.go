@@ -312,10 +312,13 @@ func (le *lease) ask(now time.Time, retiring bool) ask {
 }
 
 func (le *lease) apply(q *ask, a *answer, at int64) {
-	le.avail.Add(a.granted - q.held - a.missed)
+	// What the ledger had when it was read was reserved before that: it is held
+	// against what is used by now, since requests went on meanwhile.
+	missed := max(0, a.known-(q.held-le.avail.Load()))
+	le.avail.Add(a.granted - q.held - missed)
 	le.held.Store(a.granted)
 	le.fresh, le.target = false, a.target
-	used := q.used + a.missed
+	used := max(q.used, a.known)
 	if used == le.reported.Load() && le.pending.Load() == 0 {
 		le.idle++
 	} else {

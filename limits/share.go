@@ -22,7 +22,7 @@ type ask struct {
 // answer is what it gets.
 type answer struct {
 	granted int64 // what it holds from now on, never less than it held
-	missed  int64 // what it used and did not know of
+	known   int64 // what it is known to have used, whatever it says
 	target  int64 // how much to keep that is not used
 	more    bool  // more can be had
 	short   bool  // all that is left was not what was needed
@@ -44,9 +44,9 @@ func slice(b tenancy.Budget, left int64, nodes int) int64 {
 // decide gives a node what it needs and a slice beside, never more than the
 // cap leaves after what others hold. It takes nothing back that is held, only
 // says how much to keep: what is held may be used at this moment.
-func decide(q *ask, c *tenancy.Cap, others, missed, spare int64, nodes int) answer {
-	used := q.used + missed
-	a := answer{granted: max(q.held, used), missed: missed, limit: math.MaxInt64}
+func decide(q *ask, c *tenancy.Cap, others, known, spare int64, nodes int) answer {
+	used := max(q.used, known)
+	a := answer{granted: max(q.held, used), known: known, limit: math.MaxInt64}
 	switch {
 	case c == nil, c.Soft:
 		a.granted = used // it counts what it used, and holds nothing

@@ -292,7 +292,7 @@ func (s *scope) answer(q *ask, epoch tenancy.ID) answer {
 	if q.fresh {
 		known = max(known, own.used)
 	}
-	a := decide(q, s.limits.Caps[q.budget], others, max(0, known-q.used), spare, s.nodes)
-	own.granted, own.used = a.granted, q.used+a.missed
+	a := decide(q, s.limits.Caps[q.budget], others, known, spare, s.nodes)
+	own.granted, own.used = a.granted, max(q.used, known)
 	return a
 }

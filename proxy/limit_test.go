@@ -132,9 +132,14 @@ func TestLimits_cap(t *testing.T) {
 		t.Errorf("clients received %d bytes of a budget of %d, %d objects", got, int64(budget), complete.Load())
 	}
 	// Its refusal is free, whatever is asked for, and deletes still work.
-	if res := tn.raw().do(t, &request{method: "GET", path: "/broken/k"}); res.code() != "QuotaExceeded" || !strings.Contains(string(res.body), "egress budget for "+time.Now().UTC().Format("2006-01")) {
-		t.Errorf("%d %s", res.status, res.body)
-	}
+	testenv.WaitFor(t, "every node to know that it is used up", func() bool {
+		for _, g := range nodes {
+			g.limiter.Renew(t.Context())
+		}
+		res := tn.raw().do(t, &request{method: "GET", path: "/broken/k"})
+		return res.code() == "QuotaExceeded" && res.status == http.StatusForbidden &&
+			strings.Contains(string(res.body), "egress budget for "+time.Now().UTC().Format("2006-01"))
+	})
 	if res := tn.raw().do(t, &request{method: "GET", path: "/no-such-bucket/k"}); res.code() == "NoSuchBucket" && len(res.body) > 1000 || res.status == http.StatusOK {
 		t.Errorf("%d %s", res.status, res.body)
 	}
