@@ -30,7 +30,7 @@ type Config struct {
 	HeaderTimeout  time.Duration // from the end of the request to the head of the answer; 5 min
 	Stall          time.Duration // one read or write without progress; 60 s
 	IdleTimeout    time.Duration // of a kept connection; 50 s
-	MaxIdle        int           // kept connections of an endpoint; 256
+	MaxIdle        int           // kept connections of an endpoint; 4096: below the clients at once, every request dials
 	HealthInterval time.Duration // 2 s; negative: no probes
 	Ejection       time.Duration // how long an endpoint that failed is avoided at first; 500 ms, doubled up to 30 s
 
@@ -43,7 +43,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.HeaderTimeout, 5*time.Minute)
 	setDefault(&c.Stall, time.Minute)
 	setDefault(&c.IdleTimeout, 50*time.Second)
-	setDefault(&c.MaxIdle, 256)
+	setDefault(&c.MaxIdle, 4096)
 	setDefault(&c.HealthInterval, 2*time.Second)
 	setDefault(&c.Ejection, 500*time.Millisecond)
 	if c.Logger == nil {
