@@ -170,7 +170,7 @@ func (i *Installation) Node(ctx context.Context, flags ...string) (*Server, erro
 	s.Host = s.Addr
 	l := i.lab
 	cmd := exec.Command(l.Binary, append([]string{"serve", "--s3-addr", s.Addr, "--tls-addr", s.TLSAddr, "--admin-addr", s.AdminAddr,
-		"--tls-cert", l.path("tls.crt"), "--tls-key", l.path("tls.key"), "--journal-dir", l.path(fileName(name) + "-journal"),
+		"--tls-cert", l.path("tls.crt"), "--tls-key", l.path("tls.key"), "--journal-dir", l.path(fileName(name) + "-journal"), "--access-log-dir", l.path(fileName(name) + "-access-log"),
 		"--node", fileName(name), "--drain-timeout", "2s"}, flags...)...)
 	cmd.Env = i.environ("PRIMECLOUD_DATABASE_URL="+i.postgres.URL(pg.RoleGateway, "primecloud"),
 		"PRIMECLOUD_WORKER_DATABASE_URL="+i.postgres.URL(pg.RoleWorker, "primecloud"))

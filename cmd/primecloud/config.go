@@ -77,6 +77,7 @@ func defaultConfig() Config {
 		MaxStale:       duration{time.Minute},
 		FlushInterval:  duration{2 * time.Second},
 		JournalDir:     "/var/lib/primecloud/journal",
+		AccessLogDir:   "/var/lib/primecloud/access-log",
 		SyncInterval:   duration{time.Second},
 		MaxConnections: 65536,
 
