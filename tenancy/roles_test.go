@@ -180,13 +180,17 @@ func TestRoles_worker(t *testing.T) {
 	if n := count(t, worker, `SELECT count(*) FROM accounts`); n != 2 {
 		t.Errorf("sees %d accounts", n)
 	}
+	// It lists what backends hold; a customer's secret it does not see.
+	if n := count(t, worker, `SELECT count(sealed_credential) FROM backends`); n != 1 {
+		t.Errorf("sees %d backends", n)
+	}
 	tag, err := worker.Exec(t.Context(), `UPDATE domains SET verified = true`)
 	if err != nil || tag.RowsAffected() != 1 {
 		t.Errorf("proving a domain: %v", err)
 	}
 	for what, sql := range map[string]string{
 		"read keys":         `SELECT id FROM access_keys`,
-		"read backends":     `SELECT id FROM backends`,
+		"change a backend":  `UPDATE backends SET region = ''`,
 		"change a status":   `UPDATE accounts SET status = 'active'`,
 		"change a bucket":   `UPDATE buckets SET state = 'active'`,
 		"move a domain":     `UPDATE domains SET account_id = NULL`,
