@@ -160,7 +160,7 @@ func TestAccessLog_fields(t *testing.T) { //nolint:tparallel // one bucket, step
 			}), forbidden, false},
 		{"wrong secret", request{method: "GET", path: "/logged/k"},
 			line("GetObject", "GET", "header", "/logged/k", "k", 403, "SignatureDoesNotMatch", metering.ClassUnbilled, func(r *accesslog.Record) {
-				r.AccountID, r.BucketID, r.Owner, r.Requester, r.AccessKey = tenancy.ID{}, tenancy.ID{}, "", "", "" // the ledger: the key's, of no account
+				r.BucketID, r.Owner, r.Requester, r.AccessKey = tenancy.ID{}, "", "", "" // counted as the key's, proven to be nobody's
 			}), &tenancy.Key{KeyID: tn.key.KeyID, Secret: "wrong"}, false},
 		{"anonymous", request{method: "GET", path: "/logged/dir/a b+ü", anonymous: true, host: tn.account.Name + ".tenants.example.test"},
 			line("GetObject", "GET", "anonymous", "/logged/dir/a%20b%2B%C3%BC", "dir/a b+ü", 403, "AccessDenied", metering.ClassUnbilled, func(r *accesslog.Record) {

@@ -29,6 +29,7 @@ func TestServe_accessLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := defaultConfig()
+	cfg.Roles = []string{"gateway"}
 	cfg.DatabaseURL, cfg.Keyring, cfg.S3Addr, cfg.AdminAddr, cfg.Node = in.db.URL(pg.RoleGateway), string(keyring), "127.0.0.1:0", "127.0.0.1:0", "node-a"
 	cfg.JournalDir, cfg.AccessLogDir, cfg.DrainTimeout = t.TempDir(), t.TempDir(), duration{10 * time.Second}
 	node := func(use func(*s3.Client)) {
