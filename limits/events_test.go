@@ -112,7 +112,7 @@ func TestBudget_spend(t *testing.T) {
 	}
 	card(limits.Card{ValidFrom: day, Rates: limits.Rates{EgressGB: 1e9}})                                        // 1 for each byte
 	card(limits.Card{ValidFrom: day, Account: f.account.ID, Rates: limits.Rates{EgressGB: 2e9, ThousandB: 1e5}}) // 2, and 100 a request
-	card(limits.Card{ValidFrom: day.Add(time.Hour), Rates: limits.Rates{EgressGB: 7e9}}) // newer, but not its own
+	card(limits.Card{ValidFrom: day.Add(time.Hour), Rates: limits.Rates{EgressGB: 7e9}})                         // newer, but not its own
 	f.limit(hard(tenancy.Spend, 10_000))
 	if err := f.nodes[0].download(1000, 1000); err != nil { // 2100
 		t.Fatal(err)
