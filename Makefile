@@ -65,7 +65,7 @@ bin/bench: build
 bench: bin/bench ## every load, side by side with the peers, about 25 minutes (bench/README.md)
 	bin/bench full
 
-bench-quick: bin/bench ## the goals and the main table of it, under 3 minutes
+bench-quick: bin/bench ## the goals and the main table of it, about 4 minutes
 	bin/bench quick
 
 bench-growth: bin/bench ## curves: connections, objects, processes, buckets, keys; about 8 minutes

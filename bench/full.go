@@ -61,13 +61,7 @@ func full(ctx context.Context, s *settings) error {
 	set := func(st *stage) {
 		st.repeats, st.warmup, st.duration = 3, 200*time.Millisecond, time.Second
 	}
-	if err := s.half(ctx, r, set, nullName, fullNull(), nil, func(ctx context.Context, st *stage) error {
-		if err := p.measure(ctx, st); err != nil {
-			return err
-		}
-		p.try("keys", func() error { return p.measureKeys(ctx, st) })
-		return ctx.Err()
-	}); err != nil {
+	if err := s.half(ctx, r, set, nullName, fullNull(), nil, p.measureAll); err != nil {
 		return err
 	}
 	if err := s.half(ctx, r, set, minioName, fullMinIO(), []int64{kib, 64 * kib, mib, 10 * mib, gib}, nil); err != nil {
