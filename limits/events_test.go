@@ -197,6 +197,7 @@ func TestBudget_outage(t *testing.T) {
 		}
 	}
 	away(false)
+	f.owner.Reset() // its connections were cut too
 	f.limit(l)
 	f.clock.advance(time.Minute)
 	testenv.WaitFor(t, "the budget to be checked again", func() bool {
