@@ -187,5 +187,5 @@ func (c *Conn) write(p []byte) error {
 }
 
 // waitHead bounds the wait for an answer, which may be long after a large
-// Complete.
+// Complete. A deadline of which not half has passed stands.
 func (c *Conn) waitHead() error { return c.extendRead(c.endpoint.pool.cfg.HeaderTimeout) }
