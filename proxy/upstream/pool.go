@@ -27,7 +27,7 @@ type Config struct {
 	CA        string   // PEM; "" trusts the system's roots
 
 	DialTimeout    time.Duration // 3 s
-	HeaderTimeout  time.Duration // from the end of the request to the head of the answer; 5 min
+	HeaderTimeout  time.Duration // from the end of the request to the head of the answer, or what is left of it, at least half, on a kept connection; 5 min
 	Stall          time.Duration // one read or write without progress; 60 s
 	IdleTimeout    time.Duration // of a kept connection; 50 s
 	MaxIdle        int           // kept connections of an endpoint; 4096: below the clients at once, every request dials
