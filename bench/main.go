@@ -27,15 +27,17 @@ var commands = map[string]struct {
 	"growth":  {growth, 30 * time.Minute},
 	"guard":   {guard, 5 * time.Minute},
 	"profile": {profile, 5 * time.Minute},
+	"compare": {compareBuilds, 30 * time.Minute},
 }
 
 // settings are the harness's own flags.
 type settings struct {
 	command string
-	binary  string // of PrimeCloud
-	results string // folder
-	only    string // contests whose backend and name contain it
-	update  bool   // guard: write the baseline
+	binary  string   // of PrimeCloud
+	results string   // folder
+	only    string   // contests whose backend and name contain it
+	update  bool     // guard: write the baseline
+	builds  []string // compare: programs
 
 	baselineFile, capacityFile string
 }
@@ -63,16 +65,16 @@ func run() error {
 	flag.StringVar(&s.baselineFile, "baseline", "bench/baseline/guard.json", "guard: the ratios that are compared with")
 	flag.StringVar(&s.capacityFile, "capacity", "docs/CAPACITY.md", "full and growth: the page on capacity")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [flags] quick|full|growth|guard|profile")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [flags] quick|full|growth|guard|profile|compare BUILD...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
 	c, ok := commands[flag.Arg(0)]
-	if !ok || flag.NArg() != 1 {
+	if !ok || (flag.NArg() > 1) != (flag.Arg(0) == "compare") {
 		flag.Usage()
 		return flag.ErrHelp
 	}
-	s.command = flag.Arg(0)
+	s.command, s.builds = flag.Arg(0), flag.Args()[1:]
 	if err := s.absolute(); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/proxy/socket"
 )
 
 // Steps in which a body moves: between two steps bytes are counted and
@@ -31,7 +32,7 @@ var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyStep); retur
 // when an answer is out.
 type conn struct {
 	net.Conn
-	tcp    *net.TCPConn // nil under TLS: nothing can be spliced then
+	socket *socket.Conn // nil under TLS: nothing can be spliced then
 	limits *Limits
 	tls    bool
 
@@ -130,7 +131,12 @@ func (c *conn) Write(p []byte) (int, error) {
 // ReadFrom moves a body from an upstream socket. Without TLS on either side
 // the kernel moves it (splice); otherwise through a pooled buffer.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
-	if c.tcp == nil {
+	part, _ := r.(*io.LimitedReader)
+	var from *socket.Conn
+	if part != nil {
+		from, _ = part.R.(*socket.Conn)
+	}
+	if c.socket == nil || from == nil {
 		buf := copyBuffers.Get().(*[]byte)
 		defer copyBuffers.Put(buf)
 		return io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{r}, *buf)
@@ -141,7 +147,7 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	if err := c.pace.step(c.limits, c.SetWriteDeadline); err != nil {
 		return 0, err
 	}
-	n, err := c.tcp.ReadFrom(r)
+	n, err := c.socket.Splice(from, part.N)
 	c.pace.moved += n
 	c.body(n)
 	return n, err
@@ -249,7 +255,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	w := &conn{Conn: c, limits: l.limits}
-	w.tcp, _ = c.(*net.TCPConn)
+	w.socket, _ = c.(*socket.Conn)
 	_, w.tls = c.(*tls.Conn)
 	l.track(w)
 	return w, nil

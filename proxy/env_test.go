@@ -172,12 +172,8 @@ func (g *gateway) listen(running *sync.WaitGroup, config *tls.Config) string {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	addr := l.Addr().String()
-	if config != nil {
-		l = tls.NewListener(l, config)
-	}
-	running.Go(func() { _ = g.server.Serve(l) })
-	return addr
+	running.Go(func() { _ = g.server.Serve(l, config) })
+	return l.Addr().String()
 }
 
 // metric is the sum of a counter or gauge over its labels.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"log/slog"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/primecloudpro/primecloud/proxy/socket"
 )
 
 // Server is a gateway: any number of listeners, plain or TLS, one data path.
@@ -88,9 +91,13 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts connections of l until Shutdown. A TLS listener hands over
-// *tls.Conn. It returns nil after Shutdown.
-func (s *Server) Serve(l net.Listener) error {
+// Serve accepts connections of l until Shutdown: HTTP, or HTTPS with a
+// configuration. It returns nil after Shutdown.
+func (s *Server) Serve(l net.Listener, secure *tls.Config) error {
+	l = socket.Listener{Listener: l}
+	if secure != nil {
+		l = tls.NewListener(l, secure)
+	}
 	err := s.http.Serve(&listener{Listener: l, limits: &s.cfg.Limits, track: s.track})
 	if errors.Is(err, net.ErrClosed) {
 		return nil

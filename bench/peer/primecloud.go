@@ -158,6 +158,11 @@ func (i *Installation) Attach(ctx context.Context, behind *Server) error {
 
 // Node starts a gateway as it is shipped: no setting but where things are.
 func (i *Installation) Node(ctx context.Context, flags ...string) (*Server, error) {
+	return i.NodeOf(ctx, i.lab.Binary, flags...)
+}
+
+// NodeOf is Node with another build of the gateway.
+func (i *Installation) NodeOf(ctx context.Context, binary string, flags ...string) (*Server, error) {
 	i.nodes++
 	name := "PrimeCloud"
 	if i.nodes > 1 {
@@ -169,7 +174,7 @@ func (i *Installation) Node(ctx context.Context, flags ...string) (*Server, erro
 	}
 	s.Host = s.Addr
 	l := i.lab
-	cmd := exec.Command(l.Binary, append([]string{"serve", "--s3-addr", s.Addr, "--tls-addr", s.TLSAddr, "--admin-addr", s.AdminAddr,
+	cmd := exec.Command(binary, append([]string{"serve", "--s3-addr", s.Addr, "--tls-addr", s.TLSAddr, "--admin-addr", s.AdminAddr,
 		"--tls-cert", l.path("tls.crt"), "--tls-key", l.path("tls.key"), "--journal-dir", l.path(fileName(name) + "-journal"), "--access-log-dir", l.path(fileName(name) + "-access-log"),
 		"--node", fileName(name), "--drain-timeout", "2s"}, flags...)...)
 	cmd.Env = i.environ("PRIMECLOUD_DATABASE_URL="+i.postgres.URL(pg.RoleGateway, "primecloud"),

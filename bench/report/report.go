@@ -153,6 +153,6 @@ func (r *Row) Brief() string {
 	if r.Note != "" {
 		return r.Note
 	}
-	return fmt.Sprintf("%8.0f/s %8.1f MB/s  p50 %-8s p99 %-8s CPU %7.1f µs %6.3f s/GB  backend %6.1f µs  %s",
-		r.Requests.Median, r.Bytes.Median/1e6, micros(r.P50.Median), micros(r.P99.Median), r.CPU.Median, r.CPUPerGB.Median, r.Backends.Median, MiB(r.PeakRSS))
+	return fmt.Sprintf("%8.0f/s %8.1f MB/s  p50 %-8s p99 %-8s CPU %7.1f µs (least %.1f) %6.3f s/GB (least %.3f)  backend %6.1f µs  %s",
+		r.Requests.Median, r.Bytes.Median/1e6, micros(r.P50.Median), micros(r.P99.Median), r.CPU.Median, r.CPU.Min, r.CPUPerGB.Median, r.CPUPerGB.Min, r.Backends.Median, MiB(r.PeakRSS))
 }

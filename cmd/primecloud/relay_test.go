@@ -16,11 +16,11 @@ import (
 // relay stands between gateways and one of the servers they use.
 type relay struct {
 	listener net.Listener
-	serve    func(client net.Conn)
+	serve    func(r *relay, client net.Conn)
 	serving  sync.WaitGroup
 }
 
-func newRelay(t *testing.T, serve func(client net.Conn)) *relay {
+func newRelay(t *testing.T, serve func(r *relay, client net.Conn)) *relay {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -33,7 +33,7 @@ func newRelay(t *testing.T, serve func(client net.Conn)) *relay {
 			if err != nil {
 				return
 			}
-			r.serving.Go(func() { r.serve(c) })
+			r.serving.Go(func() { r.serve(r, c) })
 		}
 	})
 	t.Cleanup(func() { _ = l.Close() })
@@ -76,14 +76,14 @@ func (u *uploads) written(mark string) int64 {
 	return u.bytes[mark]
 }
 
-func (u *uploads) pass(client net.Conn) {
+func (u *uploads) pass(relay *relay, client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", u.target)
 	if err != nil {
 		return
 	}
 	defer server.Close()
-	u.serving.Go(func() { // answers: from socket to socket in the kernel
+	relay.serving.Go(func() { // answers: from socket to socket in the kernel
 		_, _ = io.Copy(client, server)
 		_ = client.Close()
 	})
@@ -148,7 +148,7 @@ type network struct {
 func newNetwork(t *testing.T) *network {
 	t.Helper()
 	n := &network{}
-	n.relay = newRelay(t, func(client net.Conn) {
+	n.relay = newRelay(t, func(relay *relay, client net.Conn) {
 		defer client.Close()
 		n.mu.Lock()
 		target := n.target
@@ -158,7 +158,7 @@ func newNetwork(t *testing.T) *network {
 			return
 		}
 		defer server.Close()
-		n.serving.Go(func() {
+		relay.serving.Go(func() {
 			n.copy(client, server)
 			_ = client.Close()
 		})

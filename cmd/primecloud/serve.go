@@ -79,7 +79,7 @@ type node struct {
 	gateway   *proxy.Server
 	jobs      *jobs.Runner
 	admin     *http.Server
-	listeners []net.Listener
+	listeners []listener
 	addrs     addresses
 	draining  chan struct{}
 
@@ -222,7 +222,7 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 		launch("jobs", func() error { return n.jobs.Run(ctx) }) // no new ones while the gateway drains
 	}
 	for _, l := range n.listeners {
-		launch("gateway", func() error { return n.gateway.Serve(l) })
+		launch("gateway", func() error { return n.gateway.Serve(l.Listener, l.tls) })
 	}
 	if n.admin != nil {
 		launch("admin", func() error { return ignoreClosed(n.serveAdmin()) })
@@ -296,6 +296,12 @@ func (n *node) deliverLast(ctx context.Context) {
 	}
 }
 
+// listener is one of the gateway's; tls is nil for HTTP.
+type listener struct {
+	net.Listener
+	tls *tls.Config
+}
+
 func (n *node) listen() error {
 	open := func(addr string, config *tls.Config, bound *string) error {
 		if addr == "" {
@@ -306,10 +312,7 @@ func (n *node) listen() error {
 			return err
 		}
 		*bound = l.Addr().String()
-		if config != nil {
-			l = tls.NewListener(l, config)
-		}
-		n.listeners = append(n.listeners, l)
+		n.listeners = append(n.listeners, listener{l, config})
 		return nil
 	}
 	if n.gateway == nil {

@@ -6,16 +6,18 @@ import (
 	"errors"
 	"io"
 	"net"
-	"syscall"
 	"time"
+
+	"github.com/primecloudpro/primecloud/proxy/socket"
 )
 
 const readBuffer = 16 << 10
 
 // Conn is a connection to an endpoint.
 type Conn struct {
-	nc       net.Conn
-	tcp      *net.TCPConn // nil under TLS
+	nc       net.Conn // the socket, or TLS on it
+	socket   *socket.Conn
+	secure   bool
 	endpoint *Endpoint
 	used     bool // answered a request before
 	since    time.Time
@@ -35,20 +37,23 @@ func (e *Endpoint) dial(ctx context.Context) (*Conn, error) {
 		return nil, err
 	}
 	e.pool.metrics.dials.Inc()
-	c := &Conn{nc: nc, endpoint: e, buf: make([]byte, readBuffer)}
+	s, err := socket.New(nc.(*net.TCPConn))
+	if err != nil {
+		return nil, errors.Join(err, nc.Close())
+	}
+	c := &Conn{nc: s, socket: s, endpoint: e, buf: make([]byte, readBuffer)}
 	if !e.register(c) {
-		return nil, errors.Join(net.ErrClosed, nc.Close())
+		return nil, errors.Join(net.ErrClosed, s.Close())
 	}
 	if e.tls == nil {
-		c.tcp, _ = nc.(*net.TCPConn)
 		return c, nil
 	}
-	t := tls.Client(nc, e.tls)
+	t := tls.Client(s, e.tls)
 	if err := t.HandshakeContext(ctx); err != nil {
 		c.close()
 		return nil, err
 	}
-	c.nc = t
+	c.nc, c.secure = t, true
 	return c, nil
 }
 
@@ -102,31 +107,7 @@ func (e *Endpoint) put(c *Conn) {
 // open looks at the socket without waiting: a server that has closed a kept
 // connection, or has said something unasked, must not get an upload.
 func (c *Conn) open() bool {
-	if c.r != c.w {
-		return false
-	}
-	sc, ok := c.nc.(syscall.Conn)
-	if !ok {
-		t, isTLS := c.nc.(*tls.Conn)
-		if !isTLS {
-			return true
-		}
-		if sc, ok = t.NetConn().(syscall.Conn); !ok {
-			return true
-		}
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	open := false
-	var one [1]byte
-	err = raw.Read(func(fd uintptr) bool {
-		_, _, rerr := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		open = errors.Is(rerr, syscall.EAGAIN)
-		return true
-	})
-	return err == nil && open
+	return c.r == c.w && c.socket.Open()
 }
 
 func (c *Conn) close() {

@@ -217,7 +217,7 @@ var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return 
 // that the kernel can move the bytes; never more of it than the body.
 func (r *Response) SpliceTo(w io.Writer, step int64) (total int64, err error) {
 	rf, ok := w.(io.ReaderFrom)
-	if !ok || r.conn == nil || r.conn.tcp == nil || r.chunked || r.left < 0 {
+	if !ok || r.conn == nil || r.conn.secure || r.chunked || r.left < 0 {
 		return r.copyTo(w)
 	}
 	c := r.conn
@@ -234,7 +234,7 @@ func (r *Response) SpliceTo(w io.Writer, step int64) (total int64, err error) {
 		if err := c.extendRead(c.endpoint.pool.cfg.Stall); err != nil {
 			return total, err
 		}
-		r.limited = io.LimitedReader{R: c.tcp, N: min(step, r.left)}
+		r.limited = io.LimitedReader{R: c.socket, N: min(step, r.left)}
 		n, err := rf.ReadFrom(&r.limited)
 		r.left -= n
 		total += n

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/proxy/socket"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 )
 
@@ -507,7 +508,7 @@ func (s *steps) ReadFrom(r io.Reader) (int64, error) {
 	if !isLimited {
 		return 0, errors.New("what bounds a step is not there")
 	}
-	if _, isTCP := l.R.(*net.TCPConn); !isTCP {
+	if _, isSocket := l.R.(*socket.Conn); !isSocket {
 		return 0, errors.New("what the kernel needs is not there")
 	}
 	s.socket, s.largest = s.socket+1, max(s.largest, l.N)

@@ -1,0 +1,174 @@
+// Package socket reads and writes TCP connections without telling the Go
+// scheduler about each system call.
+//
+// The runtime's own way says before each call that the thread may be gone for
+// long. Its watcher then wakes every 20 µs to see whether it is, and hands work
+// to other threads; for a socket, which never blocks, all of that is cost
+// (docs/decisions/0015). Here a call runs as plain computing would. Waiting for
+// a socket is the runtime's as ever, with its deadlines.
+package socket
+
+import (
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// most is how much one system call moves, and so how long it may keep its
+// processor from the scheduler: some hundred microseconds.
+const most = 256 << 10
+
+// Conn is a TCP connection. As with any net.Conn, several goroutines may use it
+// at once.
+type Conn struct {
+	tcp     *net.TCPConn
+	in, out direction
+}
+
+// direction is one call at a time, with what it moves.
+type direction struct {
+	mu         sync.Mutex
+	wait       func(step func(fd uintptr) bool) error // until step says that it is done
+	plain      func(fd uintptr) bool                  // moves between the socket and p
+	spliced    func(fd uintptr) bool                  // moves between the socket and a pipe
+	p          []byte
+	pipe, flag uintptr
+	left       int // bytes to splice
+	n          int // bytes moved
+	errno      syscall.Errno
+}
+
+// New takes a connection over: from now on it is used through the Conn alone.
+func New(tcp *net.TCPConn) (*Conn, error) {
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{tcp: tcp}
+	c.in.wait, c.in.plain, c.in.spliced = raw.Read, c.in.receive, c.in.drain
+	c.out.wait, c.out.plain, c.out.spliced = raw.Write, c.out.send, c.out.pump
+	return c, nil
+}
+
+// Read is io.Reader's. p is the caller's again when it returns.
+func (c *Conn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	d := &c.in
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.p = p
+	n, err := d.run(d.plain, "read")
+	if n == 0 && err == nil {
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+// Write is io.Writer's: after an error n bytes are in the kernel.
+func (c *Conn) Write(p []byte) (n int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	d := &c.out
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.p = p
+	return d.run(d.plain, "write")
+}
+
+func (d *direction) run(step func(uintptr) bool, name string) (int, error) {
+	d.n, d.errno = 0, 0
+	err := d.wait(step)
+	d.p = nil
+	if err == nil && d.errno != 0 {
+		err = os.NewSyscallError(name, d.errno)
+	}
+	return d.n, err
+}
+
+// call makes a system call again while signals interrupt it; wait says that the
+// socket was not ready. What an argument points to is kept alive by d.
+func (d *direction) call(trap, a1, a2, a3, a4, a5, a6 uintptr) (n int, wait bool) {
+	for {
+		r, _, errno := syscall.RawSyscall6(trap, a1, a2, a3, a4, a5, a6)
+		switch errno {
+		case 0:
+			return int(r), false
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0, true
+		default:
+			d.errno = errno
+			return 0, false
+		}
+	}
+}
+
+func (d *direction) receive(fd uintptr) bool {
+	n, wait := d.call(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&d.p[0])), uintptr(min(len(d.p), most)), 0, 0, 0)
+	d.n = n
+	return !wait
+}
+
+func (d *direction) send(fd uintptr) bool {
+	for d.n < len(d.p) && d.errno == 0 {
+		n, wait := d.call(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&d.p[d.n])), uintptr(min(len(d.p)-d.n, most)), syscall.MSG_NOSIGNAL, 0, 0)
+		if wait {
+			return false
+		}
+		d.n += n
+	}
+	return true
+}
+
+// Open looks at the socket without waiting: false when the other side has
+// closed it or has said something.
+func (c *Conn) Open() bool {
+	d := &c.in
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var open bool
+	err := d.wait(func(fd uintptr) bool {
+		var one [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		open = err == syscall.EAGAIN
+		return true
+	})
+	return err == nil && open
+}
+
+// The rest of net.Conn.
+
+func (c *Conn) Close() error                       { return c.tcp.Close() }
+func (c *Conn) CloseWrite() error                  { return c.tcp.CloseWrite() }
+func (c *Conn) LocalAddr() net.Addr                { return c.tcp.LocalAddr() }
+func (c *Conn) RemoteAddr() net.Addr               { return c.tcp.RemoteAddr() }
+func (c *Conn) SetDeadline(t time.Time) error      { return c.tcp.SetDeadline(t) }
+func (c *Conn) SetReadDeadline(t time.Time) error  { return c.tcp.SetReadDeadline(t) }
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.tcp.SetWriteDeadline(t) }
+
+// Listener hands over what a TCP listener accepts as a Conn.
+type Listener struct{ net.Listener }
+
+// Accept is net.Listener's.
+func (l Listener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return nc, nil
+	}
+	c, err := New(tcp)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
