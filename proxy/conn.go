@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -137,9 +138,7 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 		from, _ = part.R.(*socket.Conn)
 	}
 	if c.socket == nil || from == nil {
-		buf := copyBuffers.Get().(*[]byte)
-		defer copyBuffers.Put(buf)
-		return io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{r}, *buf)
+		return c.copy(r)
 	}
 	if err := c.hold(limits.Download, &c.pace); err != nil {
 		return 0, err
@@ -150,7 +149,20 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	n, err := c.socket.Splice(from, part.N)
 	c.pace.moved += n
 	c.body(n)
+	if c.pending != nil {
+		c.pending.srv.metrics.spliced.Add(float64(n))
+	}
+	if errors.Is(err, socket.ErrNoPipe) {
+		k, err := c.copy(io.LimitReader(from, part.N-n))
+		return n + k, err
+	}
 	return n, err
+}
+
+func (c *conn) copy(r io.Reader) (int64, error) {
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	return io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{r}, *buf)
 }
 
 func (c *conn) count(p []byte) {

@@ -132,7 +132,7 @@ func newGateway(t testing.TB, o options) *gateway {
 		logger = nil
 	}
 	g.server, err = proxy.New(proxy.Config{
-		Directory: g.dir, Meter: g.meter, Limiter: g.limiter, AccessLog: g.lines, Node: "node-1", Logger: logger, Limits: o.limits,
+		Directory: g.dir, Meter: g.meter, Limiter: g.limiter, AccessLog: g.lines, Node: "node-1", Logger: logger, Metrics: g.metrics, Limits: o.limits,
 		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test",
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 type metrics struct {
 	operations map[*s3op.Operation]*series // nil: what was no operation
 	sent       prometheus.Counter
+	spliced    prometheus.Counter
 	open       prometheus.Gauge
 }
 
@@ -34,12 +35,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		sent: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "primecloud_proxy_sent_bytes_total", Help: "Body bytes that client sockets took.",
 		}),
+		spliced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "primecloud_proxy_spliced_bytes_total", Help: "Those of them that went from socket to socket in the kernel.",
+		}),
 		open: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "primecloud_proxy_connections", Help: "Client connections open.",
 		}),
 	}
 	if r != nil {
-		r.MustRegister(requests, latency, m.sent, m.open)
+		r.MustRegister(requests, latency, m.sent, m.spliced, m.open)
 	}
 	classes := [6]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 	for _, o := range append([]*s3op.Operation{nil}, s3op.Operations...) {

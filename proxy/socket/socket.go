@@ -31,15 +31,15 @@ type Conn struct {
 
 // direction is one call at a time, with what it moves.
 type direction struct {
-	mu         sync.Mutex
-	wait       func(step func(fd uintptr) bool) error // until step says that it is done
-	plain      func(fd uintptr) bool                  // moves between the socket and p
-	spliced    func(fd uintptr) bool                  // moves between the socket and a pipe
-	p          []byte
-	pipe, flag uintptr
-	left       int // bytes to splice
-	n          int // bytes moved
-	errno      syscall.Errno
+	mu      sync.Mutex
+	wait    func(step func(fd uintptr) bool) error // until step says that it is done
+	plain   func(fd uintptr) bool                  // moves between the socket and p
+	spliced func(fd uintptr) bool                  // moves between the socket and a pipe
+	p       []byte
+	pipe    *pipe
+	left    int // bytes to splice
+	n       int // bytes moved
+	err     error
 }
 
 // New takes a connection over: from now on it is used through the Conn alone.
@@ -63,7 +63,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.p = p
-	n, err := d.run(d.plain, "read")
+	n, err := d.run(d.plain)
 	if n == 0 && err == nil {
 		return 0, io.EOF
 	}
@@ -79,16 +79,16 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.p = p
-	return d.run(d.plain, "write")
+	return d.run(d.plain)
 }
 
-func (d *direction) run(step func(uintptr) bool, name string) (int, error) {
-	d.n, d.errno = 0, 0
-	err := d.wait(step)
-	d.p = nil
-	if err == nil && d.errno != 0 {
-		err = os.NewSyscallError(name, d.errno)
+// run repeats a step, waiting for the socket in between, until it is done.
+func (d *direction) run(step func(uintptr) bool) (n int, err error) {
+	d.n, d.err = 0, nil
+	if err = d.wait(step); err == nil {
+		err = d.err
 	}
+	d.p = nil
 	return d.n, err
 }
 
@@ -104,11 +104,13 @@ func (d *direction) call(trap, a1, a2, a3, a4, a5, a6 uintptr) (n int, wait bool
 		case syscall.EAGAIN:
 			return 0, true
 		default:
-			d.errno = errno
+			d.err = os.NewSyscallError(names[trap], errno)
 			return 0, false
 		}
 	}
 }
+
+var names = map[uintptr]string{syscall.SYS_RECVFROM: "recvfrom", syscall.SYS_SENDTO: "sendto", syscall.SYS_SPLICE: "splice"}
 
 func (d *direction) receive(fd uintptr) bool {
 	n, wait := d.call(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&d.p[0])), uintptr(min(len(d.p), most)), 0, 0, 0)
@@ -117,8 +119,8 @@ func (d *direction) receive(fd uintptr) bool {
 }
 
 func (d *direction) send(fd uintptr) bool {
-	for d.n < len(d.p) && d.errno == 0 {
-		n, wait := d.call(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&d.p[d.n])), uintptr(min(len(d.p)-d.n, most)), syscall.MSG_NOSIGNAL, 0, 0)
+	for d.n < len(d.p) && d.err == nil {
+		n, wait := d.call(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&d.p[d.n])), uintptr(min(len(d.p)-d.n, most)), 0, 0, 0)
 		if wait {
 			return false
 		}

@@ -1,0 +1,80 @@
+package socket
+
+import (
+	"errors"
+	"net"
+	"testing"
+)
+
+// When no pipe may be made, nothing is taken; when pipes are free again, they
+// are used again.
+func TestConn_Splice_withoutPipes(t *testing.T) {
+	connect := func() (*Conn, net.Conn) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		other, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc, err := Listener{l}.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = errors.Join(nc.Close(), other.Close()) })
+		return nc.(*Conn), other
+	}
+	from, source := connect()
+	to, sink := connect()
+	move := func() {
+		t.Helper()
+		if _, err := source.Write([]byte("abcdef")); err != nil {
+			t.Fatal(err)
+		}
+		p := make([]byte, 6)
+		for moved := int64(0); moved < 6; {
+			n, err := to.Splice(from, 6-moved)
+			if err != nil || n == 0 {
+				t.Fatalf("%d, %v", n, err)
+			}
+			moved += n
+		}
+		if n, err := sink.Read(p); err != nil || string(p[:n]) != "abcdef" {
+			t.Fatalf("%q, %v", p[:n], err)
+		}
+	}
+	var all []*pipe
+	for {
+		p, err := takePipe()
+		if errors.Is(err, ErrNoPipe) {
+			break
+		}
+		all = append(all, p)
+	}
+	if len(all) == 0 || len(all) > mostPipes {
+		t.Errorf("%d pipes", len(all))
+	}
+	if _, err := source.Write([]byte("kept")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := to.Splice(from, 4); n != 0 || !errors.Is(err, ErrNoPipe) {
+		t.Errorf("without a pipe: %d, %v", n, err)
+	}
+	p := make([]byte, 4)
+	if n, err := from.Read(p); string(p[:n]) != "kept" {
+		t.Errorf("%q is left, %v", p[:n], err)
+	}
+	before := pipeCount.Load()
+	for _, p := range all {
+		p.close()
+	}
+	if got := pipeCount.Load(); got != before-int64(len(all)) {
+		t.Errorf("%d pipes are counted of %d", got, before-int64(len(all)))
+	}
+	move()
+	if pipeCount.Load() == 0 {
+		t.Error("no pipe was used")
+	}
+}
