@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// compareBuilds lets builds of the gateway take turns at the goals' loads, to tell
+// compareBuilds lets builds of the gateway take turns at loads that -only names,
 // what a change is worth: many short repetitions, and HAProxy for scale.
 func compareBuilds(ctx context.Context, s *settings) error {
 	set := func(st *stage) {
@@ -19,7 +19,7 @@ func compareBuilds(ctx context.Context, s *settings) error {
 		backend  string
 		contests []contest
 		sizes    []int64
-	}{{nullName, quickNull, nil}, {minioName, quickMinIO, []int64{kib, mib}}} {
+	}{{nullName, fullNull(), nil}, {minioName, fullMinIO(), allSizes}} {
 		var wanted []contest
 		for _, c := range half.contests {
 			if strings.Contains(half.backend+" "+c.work.name, s.only) {

@@ -31,6 +31,9 @@ func fullNull() []contest {
 	return list
 }
 
+// allSizes are of the objects that fullMinIO reads.
+var allSizes = []int64{kib, 64 * kib, mib, 10 * mib, gib}
+
 // fullMinIO is every load on the real thing.
 func fullMinIO() []contest {
 	list := slices.Clone(quickMinIO)
@@ -64,7 +67,7 @@ func full(ctx context.Context, s *settings) error {
 	if err := s.half(ctx, r, set, nullName, fullNull(), nil, p.measureAll); err != nil {
 		return err
 	}
-	if err := s.half(ctx, r, set, minioName, fullMinIO(), []int64{kib, 64 * kib, mib, 10 * mib, gib}, nil); err != nil {
+	if err := s.half(ctx, r, set, minioName, fullMinIO(), allSizes, nil); err != nil {
 		return err
 	}
 	if err := s.finish(ctx, r, p); err != nil || s.only != "" {

@@ -71,9 +71,22 @@ func appendElement(dst []byte, name, value string) []byte {
 }
 
 func appendText(dst []byte, s string) []byte {
+	if plainText(s) {
+		return append(dst, s...)
+	}
 	b := bytes.NewBuffer(dst)
 	_ = xml.EscapeText(b, []byte(s)) // a Buffer does not fail
 	return b.Bytes()
+}
+
+// plainText reports whether s needs no escaping.
+func plainText(s string) bool {
+	for _, c := range []byte(s) {
+		if c != ' ' && !nameBytes[c] {
+			return false
+		}
+	}
+	return true
 }
 
 // backendCodes are the codes that MinIO made up, in S3's terms (F4).

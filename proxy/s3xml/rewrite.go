@@ -1,6 +1,7 @@
 package s3xml
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync"
@@ -121,6 +122,7 @@ func (w *rewriter) end() error {
 func (w *rewriter) feed(p []byte) error {
 	for len(p) > 0 {
 		if !w.mark.open() {
+			p = p[w.simple(p):]
 			n := textLen(p)
 			if err := w.text(p[:n]); err != nil {
 				return err
@@ -143,6 +145,70 @@ func (w *rewriter) feed(p []byte) error {
 	}
 	return nil
 }
+
+// simple takes text and tags without attributes, which is nearly all of a list,
+// a stretch at a time, and returns how much of p it took. It stops before what
+// is anything else, or wrong, or cut: the state machine takes that.
+func (w *rewriter) simple(p []byte) (n int) {
+	if w.failed {
+		return 0
+	}
+	from := 0 // not copied yet
+	for w.path.depth() > 0 {
+		open := bytes.IndexByte(p[n:], '<')
+		if open < 0 {
+			break
+		}
+		tag := p[n+open+1:]
+		length := bytes.IndexByte(tag, '>')
+		if length < 1 {
+			break
+		}
+		tag = tag[:length]
+		if tag[0] == '/' {
+			if w.path.depth() == 1 || string(tag[1:]) != string(w.path.top()) {
+				break
+			}
+			if w.skip {
+				from, w.skip = n+open, false
+			}
+			w.path.pop()
+			n += open + length + 2
+			continue
+		}
+		if w.skip || !plainName(tag) || w.path.depth() >= maxDepth {
+			break
+		}
+		w.path.push(tag)
+		n += open + length + 2
+		if value, ok := w.replacement(); ok {
+			w.skip = true
+			w.out = appendText(append(w.out, p[from:n]...), value)
+		}
+	}
+	if !w.skip {
+		w.out = append(w.out, p[from:n]...)
+	}
+	return n
+}
+
+// plainName reports whether a tag is a name and nothing else.
+func plainName(tag []byte) bool {
+	for _, c := range tag {
+		if !nameBytes[c] {
+			return false
+		}
+	}
+	return nameStart(tag[0])
+}
+
+// nameBytes are the bytes of names in ASCII (XML 1.0 section 2.3).
+var nameBytes = func() (set [256]bool) {
+	for _, c := range []byte("-.:_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+		set[c] = true
+	}
+	return set
+}()
 
 func (w *rewriter) emit(b []byte) error {
 	if !w.failed {
