@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -22,7 +21,7 @@ func compareBuilds(ctx context.Context, s *settings) error {
 	}{{nullName, fullNull(), nil}, {minioName, fullMinIO(), allSizes}} {
 		var wanted []contest
 		for _, c := range half.contests {
-			if strings.Contains(half.backend+" "+c.work.name, s.only) {
+			if s.wants(half.backend, &c) {
 				c.peers = nil
 				wanted = append(wanted, c)
 			}

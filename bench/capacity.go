@@ -40,12 +40,9 @@ type capacityPetabyte struct {
 // nothing while one of them is missing.
 func (s *settings) capacity() error {
 	table, err := report.Read(filepath.Join(s.results, "full.json"))
-	if errors.Is(err, os.ErrNotExist) {
-		table, err = report.Read(filepath.Join(s.results, "quick.json"))
-	}
 	curves, cerr := report.Read(filepath.Join(s.results, "growth", "growth.json"))
 	if err = errors.Join(err, cerr); errors.Is(err, os.ErrNotExist) {
-		fmt.Fprintln(os.Stderr, "bench: docs/CAPACITY.md wants both `make bench-growth` and `make bench` or `make bench-quick`")
+		fmt.Fprintln(os.Stderr, "bench: docs/CAPACITY.md wants both `make bench` and `make bench-growth`")
 		return nil
 	}
 	if err != nil {

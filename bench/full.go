@@ -70,7 +70,7 @@ func full(ctx context.Context, s *settings) error {
 	if err := s.half(ctx, r, set, minioName, fullMinIO(), allSizes, nil); err != nil {
 		return err
 	}
-	if err := s.finish(ctx, r, p); err != nil || s.only != "" {
+	if err := s.finish(ctx, r, p); err != nil || s.only != nil {
 		return err
 	}
 	return s.capacity()

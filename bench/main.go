@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"syscall"
 	"time"
@@ -33,11 +34,11 @@ var commands = map[string]struct {
 // settings are the harness's own flags.
 type settings struct {
 	command string
-	binary  string   // of PrimeCloud
-	results string   // folder
-	only    string   // contests whose backend and name contain it
-	update  bool     // guard: write the baseline
-	builds  []string // compare: programs
+	binary  string         // of PrimeCloud
+	results string         // folder
+	only    *regexp.Regexp // loads by their heading in the results; nil: all
+	update  bool           // guard: write the baseline
+	builds  []string       // compare: programs
 
 	baselineFile, capacityFile string
 }
@@ -60,7 +61,10 @@ func run() error {
 	var s settings
 	flag.StringVar(&s.binary, "primecloud", "bin/primecloud", "what is measured")
 	flag.StringVar(&s.results, "results", "bench/results", "where figures are written")
-	flag.StringVar(&s.only, "only", "", "only loads whose backend and name contain this; nothing is written")
+	flag.Func("only", "only loads whose heading in the results matches this `expression`; nothing is written", func(text string) (err error) {
+		s.only, err = regexp.Compile(text)
+		return err
+	})
 	flag.BoolVar(&s.update, "update", false, "guard: take what is measured as the baseline")
 	flag.StringVar(&s.baselineFile, "baseline", "bench/baseline/guard.json", "guard: the ratios that are compared with")
 	flag.StringVar(&s.capacityFile, "capacity", "docs/CAPACITY.md", "full and growth: the page on capacity")

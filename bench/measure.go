@@ -27,6 +27,16 @@ type contest struct {
 	repeats     int           // 0: the stage's
 }
 
+func (c *contest) row(backend, peer string) report.Row {
+	return report.Row{Backend: backend, Load: c.work.name, Connections: c.connections, TLS: c.tls, Rate: c.rate, Peer: peer}
+}
+
+// wants reports whether a contest was asked for.
+func (s *settings) wants(backend string, c *contest) bool {
+	row := c.row(backend, "")
+	return s.only == nil || s.only.MatchString(row.Title())
+}
+
 // stage is a backend with everything in front of it.
 type stage struct {
 	lab     *peer.Lab
@@ -75,12 +85,10 @@ func (st *stage) run(ctx context.Context, c contest) ([]report.Row, error) {
 	var rows []*collected
 	for _, s := range st.servers {
 		name := st.label(s)
-		if len(c.peers) > 0 && !slices.Contains(c.peers, name) || c.tls && s.TLSAddr == "" {
+		if len(c.peers) > 0 && !slices.Contains(c.peers, name) || c.tls && s.TLSAddr == "" || !c.tls && s.Addr == "" {
 			continue
 		}
-		rows = append(rows, &collected{server: s, row: report.Row{
-			Backend: st.name, Load: c.work.name, Connections: c.connections, TLS: c.tls, Rate: c.rate, Peer: name,
-		}})
+		rows = append(rows, &collected{server: s, row: c.row(st.name, name)})
 	}
 	for range repeats {
 		for _, r := range rows {
@@ -104,7 +112,9 @@ func (st *stage) run(ctx context.Context, c contest) ([]report.Row, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(st.missing)) {
 		if len(c.peers) == 0 || slices.Contains(c.peers, name) {
-			out = append(out, report.Row{Backend: st.name, Load: c.work.name, Connections: c.connections, TLS: c.tls, Rate: c.rate, Peer: name, Note: st.missing[name]})
+			row := c.row(st.name, name)
+			row.Note = st.missing[name]
+			out = append(out, row)
 		}
 	}
 	return out, nil

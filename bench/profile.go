@@ -31,9 +31,9 @@ func profile(ctx context.Context, s *settings) (err error) {
 	}
 	for _, c := range []contest{
 		{work: get(kib), connections: 16}, {work: get(10 * mib), connections: 4}, {work: put(10*mib, load.Unsigned), connections: 4}, {work: put(10*mib, load.SignedChunks), connections: 4},
-		{work: put(kib, load.SignedHash), connections: 16}, {work: get(10 * mib), connections: 4, tls: true},
+		{work: put(kib, load.SignedHash), connections: 16}, {work: get(10 * mib), connections: 4, tls: true}, {work: list1000(), connections: 16},
 	} {
-		if !strings.Contains(c.work.name, s.only) {
+		if !s.wants(nullName, &c) {
 			continue
 		}
 		name := strings.NewReplacer(" ", "-", ",", "").Replace(c.work.name)

@@ -27,7 +27,10 @@ const (
 )
 
 // peers are what can stand in front of a backend, in the order of the tables.
-var peers = []string{"nginx unbuffered", "nginx buffered", "HAProxy", "versitygw", gateway}
+var peers = []string{"nginx unbuffered", "nginx buffered", "HAProxy", "versitygw", versityTLS, gateway}
+
+// versityTLS is versitygw's process for TLS; its rows say versitygw.
+const versityTLS = "versitygw TLS"
 
 // open starts a backend and some of the peers in front of it; sizes are of the
 // objects that a real backend is filled with.
@@ -82,7 +85,9 @@ func (st *stage) start(ctx context.Context, name string) (*peer.Server, error) {
 	case "HAProxy":
 		return st.lab.HAProxy(ctx, st.backend)
 	case "versitygw":
-		return st.lab.Versity(ctx, st.backend)
+		return st.lab.Versity(ctx, st.backend, false)
+	case versityTLS:
+		return st.lab.Versity(ctx, st.backend, true)
 	}
 	return st.inst.Node(ctx)
 }

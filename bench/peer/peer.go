@@ -4,6 +4,7 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -31,7 +32,7 @@ const Bucket = nullbackend.ListBucket
 // Server is a running server as its clients see it.
 type Server struct {
 	Name      string
-	Addr      string // plain HTTP
+	Addr      string // plain HTTP; "": none
 	TLSAddr   string // "": none
 	AdminAddr string // of PrimeCloud
 
@@ -112,7 +113,7 @@ func (l *Lab) start(ctx context.Context, s *Server, cmd *exec.Cmd) error {
 	}
 	defer log.Close()
 	cmd.Dir, cmd.Stdout, cmd.Stderr = l.dir, log, log
-	p, err := devstack.StartProcess(ctx, s.Name, cmd, func(ctx context.Context) error { return answers(ctx, s.Addr) })
+	p, err := devstack.StartProcess(ctx, s.Name, cmd, func(ctx context.Context) error { return answers(ctx, cmp.Or(s.Addr, s.TLSAddr)) })
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, l.Tail(s))
 	}

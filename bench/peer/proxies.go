@@ -181,20 +181,28 @@ const VersityModule = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 
 // Versity starts versitygw's S3 proxy, which verifies and re-signs as
 // PrimeCloud does; with kept-alive connections and without its SDK's checksums of
-// uploads, which over plain HTTP it cannot compute: neither is its default.
-func (l *Lab) Versity(ctx context.Context, behind *Server) (*Server, error) {
+// uploads, which over plain HTTP it cannot compute: neither is its default. One
+// process of it speaks either HTTP or HTTPS.
+func (l *Lab) Versity(ctx context.Context, behind *Server, secure bool) (*Server, error) {
 	bin, err := devstack.EnsureTool(ctx, "versitygw", VersityModule, l.Log)
 	if err != nil {
 		return nil, fmt.Errorf("versitygw: %w: %w", ErrNotInstalled, err)
 	}
 	s := &Server{Name: "versitygw"}
 	s.AccessKey, s.SecretKey = "versity", "only on this machine, for a while"
-	if err := freeAddrs(&s.Addr); err != nil {
+	addr, err := freeAddr()
+	if err != nil {
 		return nil, err
 	}
-	s.Host = s.Addr
-	cmd := exec.Command(bin, "--port", s.Addr, "--region", Region, "--quiet", "--keep-alive",
-		"s3", "--endpoint", "http://"+behind.Addr, "--region", Region, "--use-path-style", "--disable-data-integrity-check")
+	s.Host = addr
+	args := []string{"--port", addr, "--region", Region, "--quiet", "--keep-alive"}
+	if secure {
+		s.TLSAddr = addr
+		args = append(args, "--cert", l.path("tls.crt"), "--key", l.path("tls.key"))
+	} else {
+		s.Addr = addr
+	}
+	cmd := exec.Command(bin, append(args, "s3", "--endpoint", "http://"+behind.Addr, "--region", Region, "--use-path-style", "--disable-data-integrity-check")...)
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "AWS_") && !strings.HasPrefix(kv, "VGW_") { // it refuses to start with AWS_CA_BUNDLE
 			cmd.Env = append(cmd.Env, kv)

@@ -8,6 +8,12 @@ import (
 	"time"
 )
 
+// No is Goal.Met's word for what falls short.
+const No = "**no**"
+
+// tried is the page on what was tried, seen from the results' folder.
+const tried = "../../docs/decisions/0015-cost-of-a-small-request.md"
+
 // Markdown is the report as a page; charts are named where they are.
 func (r *Report) Markdown(charts []string) []byte {
 	var b strings.Builder
@@ -23,6 +29,9 @@ func (r *Report) Markdown(charts []string) []byte {
 	}
 	for _, g := range r.Goals {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", g.What, g.Goal, g.Measured, g.Peer, g.Ratio, g.Met)
+	}
+	if slices.ContainsFunc(r.Goals, func(g Goal) bool { return g.Met == No }) {
+		fmt.Fprintf(&b, "\nWhat was tried for the rows that fall short: [decision 15](%s).\n", tried)
 	}
 	for _, c := range charts {
 		fmt.Fprintf(&b, "\n![%s](%s)\n", strings.TrimSuffix(c, ".svg"), c)
@@ -42,7 +51,7 @@ func (r *Report) tables(b *strings.Builder) {
 	last := ""
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		if title := row.title(); title != last {
+		if title := row.Title(); title != last {
 			last = title
 			fmt.Fprintf(b, "\n### %s\n\n| | requests/s | MB/s | p50 | p99 | p99.9 | CPU µs/request | CPU s/GB | backend µs/request | peak RSS | errors |\n|---|---|---|---|---|---|---|---|---|---|---|\n", title)
 		}
@@ -56,7 +65,8 @@ func (r *Report) tables(b *strings.Builder) {
 	}
 }
 
-func (row *Row) title() string {
+// Title is the load's heading in a page.
+func (row *Row) Title() string {
 	t := fmt.Sprintf("%s, %d connections", row.Load, row.Connections)
 	if row.Connections == 1 {
 		t = strings.TrimSuffix(t, "s")
