@@ -92,11 +92,14 @@ func (d *direction) run(step func(uintptr) bool) (n int, err error) {
 	return d.n, err
 }
 
-// call makes a system call again while signals interrupt it; wait says that the
-// socket was not ready. What an argument points to is kept alive by d.
-func (d *direction) call(trap, a1, a2, a3, a4, a5, a6 uintptr) (n int, wait bool) {
+// address is where p's bytes are; d.p keeps them alive while the kernel works.
+func address(p []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(p))) } //nolint:gosec // a system call wants it
+
+// call makes a system call, whose fourth argument is 0, again while signals
+// interrupt it; wait says that the socket was not ready.
+func (d *direction) call(trap, a1, a2, a3, a5, a6 uintptr) (n int, wait bool) {
 	for {
-		r, _, errno := syscall.RawSyscall6(trap, a1, a2, a3, a4, a5, a6)
+		r, _, errno := syscall.RawSyscall6(trap, a1, a2, a3, 0, a5, a6)
 		switch errno {
 		case 0:
 			return int(r), false
@@ -113,14 +116,16 @@ func (d *direction) call(trap, a1, a2, a3, a4, a5, a6 uintptr) (n int, wait bool
 var names = map[uintptr]string{syscall.SYS_RECVFROM: "recvfrom", syscall.SYS_SENDTO: "sendto", syscall.SYS_SPLICE: "splice"}
 
 func (d *direction) receive(fd uintptr) bool {
-	n, wait := d.call(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&d.p[0])), uintptr(min(len(d.p), most)), 0, 0, 0)
+	p := d.p[:min(len(d.p), most)]
+	n, wait := d.call(syscall.SYS_RECVFROM, fd, address(p), uintptr(len(p)), 0, 0)
 	d.n = n
 	return !wait
 }
 
 func (d *direction) send(fd uintptr) bool {
 	for d.n < len(d.p) && d.err == nil {
-		n, wait := d.call(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&d.p[d.n])), uintptr(min(len(d.p)-d.n, most)), 0, 0, 0)
+		p := d.p[d.n:min(len(d.p), d.n+most)]
+		n, wait := d.call(syscall.SYS_SENDTO, fd, address(p), uintptr(len(p)), 0, 0)
 		if wait {
 			return false
 		}

@@ -65,7 +65,7 @@ func (d *direction) drain(fd uintptr) bool {
 	if d.pipe, d.err = takePipe(); d.err != nil {
 		return true
 	}
-	n, wait := d.call(syscall.SYS_SPLICE, fd, 0, uintptr(d.pipe.ends[1]), 0, uintptr(d.left), unix.SPLICE_F_NONBLOCK)
+	n, wait := d.call(syscall.SYS_SPLICE, fd, 0, uintptr(d.pipe.ends[1]), uintptr(d.left), unix.SPLICE_F_NONBLOCK)
 	d.n = n
 	if wait {
 		pipes.Put(d.pipe)
@@ -76,7 +76,7 @@ func (d *direction) drain(fd uintptr) bool {
 
 func (d *direction) pump(fd uintptr) bool {
 	for d.n < d.left && d.err == nil {
-		n, wait := d.call(syscall.SYS_SPLICE, uintptr(d.pipe.ends[0]), 0, fd, 0, uintptr(d.left-d.n), unix.SPLICE_F_NONBLOCK)
+		n, wait := d.call(syscall.SYS_SPLICE, uintptr(d.pipe.ends[0]), 0, fd, uintptr(d.left-d.n), unix.SPLICE_F_NONBLOCK)
 		if wait {
 			return false
 		}
