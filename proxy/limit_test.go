@@ -129,7 +129,9 @@ func TestLimits_cap(t *testing.T) {
 	}
 	load(200)
 	testenv.WaitFor(t, "the ledger to have it all", func() bool { return egress() == received.Load() })
-	if got := received.Load(); got > budget || got < budget-int64(len(nodes))*object {
+	// Each node may be left with less than an object.
+	unused := int64(len(nodes)) * object
+	if got := received.Load(); got > budget || got < budget-unused {
 		t.Errorf("clients received %d bytes of a budget of %d, %d objects", got, int64(budget), complete.Load())
 	}
 	// Its refusal is free, whatever is asked for, and deletes still work.
@@ -147,7 +149,7 @@ func TestLimits_cap(t *testing.T) {
 	tn.limit(t, hardCap(tenancy.Egress, budget+10*object), nodes[1:]...)
 	load(30)
 	testenv.WaitFor(t, "the ledger to have it all", func() bool { return egress() >= received.Load() })
-	if got := egress(); got > budget+10*object || got < budget+9*object {
+	if got := egress(); got > budget+10*object || got < budget+10*object-unused {
 		t.Errorf("after raising it: %d of %d", got, int64(budget+10*object))
 	}
 	if res := tn.raw().do(t, &request{method: "DELETE", path: "/broken/k"}); res.status != http.StatusNoContent {

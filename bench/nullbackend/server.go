@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"runtime"
@@ -185,7 +186,11 @@ func (l *loop) step(c *conn) bool {
 		case c.reply != nil:
 			c.out, c.reply = c.reply, nil
 		case c.close:
-			return false
+			// Closing with bytes unread would be a reset, before the client has read.
+			if unix.Shutdown(c.fd, unix.SHUT_WR) != nil {
+				return false
+			}
+			c.close, c.drain = false, math.MaxInt64
 		default:
 			ok, again := l.next(c)
 			if !ok {
