@@ -215,7 +215,7 @@ func (f *figures) memory() []report.Goal {
 		out = append(out, report.Goal{What: what, Goal: goal, Measured: measured, Peer: "–", Ratio: "–", Met: met})
 	}
 	if what, goal := "5 GiB streamed: memory", "< 2 MiB more"; f.p.why["streamed"] == "" {
-		add(what, goal, report.MiB(float64(f.p.streamed))+" more", yes(f.p.streamed < 2*mib))
+		add(what, goal, fmt.Sprintf("%.1f MiB more", float64(f.p.streamed)/mib), yes(f.p.streamed < 2*mib))
 	} else {
 		out = append(out, unknown(what, goal, f.p.why["streamed"]))
 	}

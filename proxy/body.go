@@ -166,20 +166,43 @@ func (b *requestBody) copy(w io.Writer, n int64, buf []byte) error {
 	return nil
 }
 
+// writeFramed sends what stands around a piece of the body together with it: a
+// small upload is one write, with its head.
 func (b *requestBody) writeFramed(w io.Writer, buf []byte) error {
-	var line [24]byte
+	const around = 256 // bytes at most, of a chunk's size or of its end and the trailer
+	out := buf[:0]     // not sent yet
+	send := func() error {
+		if _, err := w.Write(out); err != nil {
+			return fmt.Errorf("write to the backend: %w", err)
+		}
+		return nil
+	}
 	for left := b.length; left > 0; {
 		size := min(left, outChunk)
-		if _, err := w.Write(append(strconv.AppendInt(line[:0], size, 16), "\r\n"...)); err != nil {
-			return fmt.Errorf("write to the backend: %w", err)
-		}
-		if err := b.copy(w, size, buf); err != nil {
-			return err
-		}
-		if _, err := w.Write([]byte("\r\n")); err != nil {
-			return fmt.Errorf("write to the backend: %w", err)
-		}
 		left -= size
+		out = append(strconv.AppendInt(buf[:0], size, 16), "\r\n"...)
+		for {
+			k, err := b.src.Read(buf[len(out):min(len(buf)-around, len(out)+int(size))])
+			out, size = buf[:len(out)+k], size-int64(k)
+			if size == 0 {
+				break
+			}
+			if k > 0 {
+				if err := send(); err != nil {
+					return err
+				}
+				out = buf[:0]
+			}
+			if err != nil {
+				return b.fail(err)
+			}
+		}
+		out = append(out, "\r\n"...)
+		if left > 0 {
+			if err := send(); err != nil {
+				return err
+			}
+		}
 	}
 	// The end of the client's body carries the trailer; of an empty body
 	// nothing has been read yet.
@@ -187,15 +210,12 @@ func (b *requestBody) writeFramed(w io.Writer, buf []byte) error {
 		return err
 	}
 	name, value := b.chunks.Trailer()
-	tail := append(buf[:0], "0\r\n"...)
-	tail = append(tail, name...)
-	tail = append(tail, ':')
-	tail = append(tail, value...)
-	tail = append(tail, "\r\n\r\n"...)
-	if _, err := w.Write(tail); err != nil {
-		return fmt.Errorf("write to the backend: %w", err)
-	}
-	return nil
+	out = append(out, "0\r\n"...)
+	out = append(out, name...)
+	out = append(out, ':')
+	out = append(out, value...)
+	out = append(out, "\r\n\r\n"...)
+	return send()
 }
 
 // fail remembers that it was the client's side that ended the body, so that

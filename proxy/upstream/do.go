@@ -64,6 +64,9 @@ func (p *Pool) Do(ctx context.Context, req *Request, resp *Response) error {
 			return nil
 		}
 		c.close()
+		if x.abandoned {
+			return fmt.Errorf("upstream: %w", err)
+		}
 		last = err
 		if !c.used {
 			e.failed(err)
@@ -82,6 +85,8 @@ type exchange struct {
 	conn  *Conn
 	sent  bool // the head was handed to the socket whole
 	taken bool // a byte of the body was asked for
+
+	abandoned bool // the body failed: no endpoint is to blame, and there is no more to send
 }
 
 var heads = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
@@ -103,6 +108,10 @@ func (x *exchange) exchangeBody(req *Request, resp *Response) error {
 	*head = req.Head((*head)[:0], x.conn.endpoint)
 	w := &bodyWriter{x: x, head: *head}
 	err := req.Body.WriteBody(w)
+	if err != nil && !w.early && !w.broken {
+		x.abandoned = true
+		return err
+	}
 	if err == nil {
 		err = w.flush()
 	}

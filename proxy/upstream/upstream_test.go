@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -513,4 +514,28 @@ func (s *steps) ReadFrom(r io.Reader) (int64, error) {
 	}
 	s.socket, s.largest = s.socket+1, max(s.largest, l.N)
 	return s.got.ReadFrom(r)
+}
+
+// A client that leaves its upload is not the endpoint's failure, and nothing is
+// sent twice, whether or not a byte had gone out.
+func TestPool_Do_bodyFails(t *testing.T) {
+	t.Parallel()
+	for _, sent := range []string{"", "x"} {
+		s := serve(t, func(p *peer, _ int) { _, _ = io.Copy(io.Discard, p) })
+		var logs bytes.Buffer
+		p := pool(t, upstream.Config{Endpoints: []string{s.url}, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+		gone, asked := errors.New("the client has left"), 0
+		var resp upstream.Response
+		err := p.Do(t.Context(), put(10, bodyFunc(func(w io.Writer) error {
+			asked++
+			_, _ = io.WriteString(w, sent)
+			return gone
+		})), &resp)
+		if !errors.Is(err, gone) || errors.Is(err, upstream.ErrNoEndpoint) || asked != 1 {
+			t.Errorf("after %q: %v, asked %d times", sent, err, asked)
+		}
+		if logs.Len() > 0 {
+			t.Errorf("after %q: %s", sent, &logs)
+		}
+	}
 }
