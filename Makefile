@@ -62,13 +62,13 @@ fuzz: ## each fuzz target for FUZZTIME
 bin/bench: build
 	go build -o bin/bench ./bench
 
-bench: bin/bench ## every load, side by side with the peers, about 25 minutes (bench/README.md)
+bench: bin/bench ## every load, side by side with the peers, about half an hour (bench/README.md)
 	bin/bench full
 
-bench-quick: bin/bench ## the goals and the main table of it, about 4 minutes
+bench-quick: bin/bench ## the goals and the main table of it, under 3 minutes
 	bin/bench quick
 
-bench-growth: bin/bench ## curves: connections, objects, processes, buckets, keys; about 8 minutes
+bench-growth: bin/bench ## curves: connections, objects, processes, buckets, keys; about 5 minutes
 	bin/bench growth
 
 bench-guard: bin/bench ## no allocations, and no more CPU against HAProxy than bench/baseline/guard.json says; GUARD=-update writes it
