@@ -15,26 +15,6 @@ import (
 	"github.com/primecloudpro/primecloud/proxy/socket"
 )
 
-// pair is a Conn and its other side, which is the standard library's.
-func pair(t testing.TB) (*socket.Conn, *net.TCPConn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	other, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	nc, err := socket.Listener{Listener: l}.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = errors.Join(nc.Close(), other.Close()) })
-	return nc.(*socket.Conn), other.(*net.TCPConn)
-}
-
 func noise(n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{7}).Read(b)
@@ -45,7 +25,7 @@ func noise(n int) []byte {
 // once among them, arrives as it was, in both directions at once.
 func TestConn_bytes(t *testing.T) {
 	t.Parallel()
-	c, other := pair(t)
+	c, other := socket.Pair(t)
 	content := noise(9 << 20)
 	var g sync.WaitGroup
 	send := func(w io.Writer, end func() error) {
@@ -88,7 +68,7 @@ func TestConn_errors(t *testing.T) {
 	one := make([]byte, 1)
 	t.Run("time-out of a read", func(t *testing.T) {
 		t.Parallel()
-		c, other := pair(t)
+		c, other := socket.Pair(t)
 		_ = c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 		_, err := c.Read(one)
 		var ne net.Error
@@ -103,7 +83,7 @@ func TestConn_errors(t *testing.T) {
 	})
 	t.Run("time-out of a write says how much went out", func(t *testing.T) {
 		t.Parallel()
-		c, other := pair(t)
+		c, other := socket.Pair(t)
 		content, first := noise(64<<20), make([]byte, 1)
 		go func() {
 			_, _ = io.ReadFull(other, first)
@@ -120,7 +100,7 @@ func TestConn_errors(t *testing.T) {
 	})
 	t.Run("closed while waiting", func(t *testing.T) {
 		t.Parallel()
-		c, _ := pair(t)
+		c, _ := socket.Pair(t)
 		got := make(chan error)
 		go func() {
 			_, err := c.Read(one)
@@ -136,7 +116,7 @@ func TestConn_errors(t *testing.T) {
 	})
 	t.Run("reset", func(t *testing.T) {
 		t.Parallel()
-		c, other := pair(t)
+		c, other := socket.Pair(t)
 		_ = other.SetLinger(0)
 		_ = other.Close()
 		if _, err := c.Read(one); !errors.Is(err, syscall.ECONNRESET) {
@@ -150,7 +130,7 @@ func TestConn_errors(t *testing.T) {
 
 func TestConn_Open(t *testing.T) {
 	t.Parallel()
-	c, other := pair(t)
+	c, other := socket.Pair(t)
 	if !c.Open() {
 		t.Error("a quiet connection is not open")
 	}
@@ -172,8 +152,8 @@ func TestConn_Open(t *testing.T) {
 func TestConn_Splice(t *testing.T) {
 	t.Parallel()
 	content := noise(5<<20 + 12345)
-	from, source := pair(t)
-	to, sink := pair(t)
+	from, source := socket.Pair(t)
+	to, sink := socket.Pair(t)
 	var g sync.WaitGroup
 	g.Go(func() { _, _ = source.Write(content); _ = source.CloseWrite() })
 	g.Go(func() {
@@ -204,8 +184,8 @@ func TestConn_Splice_cut(t *testing.T) {
 	t.Parallel()
 	t.Run("the source ends early", func(t *testing.T) {
 		t.Parallel()
-		from, source := pair(t)
-		to, _ := pair(t)
+		from, source := socket.Pair(t)
+		to, _ := socket.Pair(t)
 		_, _ = source.Write([]byte("abc"))
 		_ = source.Close()
 		if n, err := to.Splice(from, 10); n != 3 || err != nil {
@@ -214,8 +194,8 @@ func TestConn_Splice_cut(t *testing.T) {
 	})
 	t.Run("the source is silent", func(t *testing.T) {
 		t.Parallel()
-		from, source := pair(t)
-		to, sink := pair(t)
+		from, source := socket.Pair(t)
+		to, sink := socket.Pair(t)
 		_, _ = source.Write([]byte("abc"))
 		go func() {
 			_, _ = io.ReadFull(sink, make([]byte, 1))
@@ -232,8 +212,8 @@ func TestConn_Splice_cut(t *testing.T) {
 	})
 	t.Run("the sink is slow", func(t *testing.T) {
 		t.Parallel()
-		from, source := pair(t)
-		to, sink := pair(t)
+		from, source := socket.Pair(t)
+		to, sink := socket.Pair(t)
 		go func() { _, _ = source.Write(noise(64 << 20)) }()
 		go func() {
 			_, _ = io.ReadFull(sink, make([]byte, 1))
@@ -248,8 +228,8 @@ func TestConn_Splice_cut(t *testing.T) {
 			t.Errorf("%d arrived, %d counted", got+1, n)
 		}
 		// The pipe that still held bytes must not serve another connection.
-		from, source = pair(t)
-		to, sink = pair(t)
+		from, source = socket.Pair(t)
+		to, sink = socket.Pair(t)
 		_, _ = source.Write([]byte("clean"))
 		_ = source.Close()
 		if n, err := to.Splice(from, 100); n != 5 || err != nil {
@@ -263,8 +243,8 @@ func TestConn_Splice_cut(t *testing.T) {
 }
 
 func TestConn_allocates(t *testing.T) {
-	c, other := pair(t)
-	to, sink := pair(t)
+	c, other := socket.Pair(t)
+	to, sink := socket.Pair(t)
 	p := make([]byte, 64)
 	if n := testing.AllocsPerRun(100, func() {
 		_, _ = c.Write(p)

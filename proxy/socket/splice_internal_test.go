@@ -6,28 +6,31 @@ import (
 	"testing"
 )
 
+// Pair is a Conn and its other side, which is the standard library's.
+func Pair(t testing.TB) (*Conn, *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	other, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := Listener{l}.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = errors.Join(nc.Close(), other.Close()) })
+	return nc.(*Conn), other.(*net.TCPConn)
+}
+
 // When no pipe may be made, nothing is taken; when pipes are free again, they
 // are used again.
 func TestConn_Splice_withoutPipes(t *testing.T) {
-	connect := func() (*Conn, net.Conn) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		other, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		nc, err := Listener{l}.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = errors.Join(nc.Close(), other.Close()) })
-		return nc.(*Conn), other
-	}
-	from, source := connect()
-	to, sink := connect()
+	from, source := Pair(t)
+	to, sink := Pair(t)
 	move := func() {
 		t.Helper()
 		if _, err := source.Write([]byte("abcdef")); err != nil {
