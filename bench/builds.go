@@ -8,12 +8,10 @@ import (
 	"time"
 )
 
-// compareBuilds lets builds of the gateway take turns at loads that -only names,
-// what a change is worth: many short repetitions, and HAProxy for scale.
+// compareBuilds lets builds of the gateway take turns at the loads that -only
+// selects, to tell what a change is worth: many short repetitions, and HAProxy
+// for scale.
 func compareBuilds(ctx context.Context, s *settings) error {
-	set := func(st *stage) {
-		st.repeats, st.warmup, st.duration = 9, 200*time.Millisecond, 500*time.Millisecond
-	}
 	for _, half := range []struct {
 		backend  string
 		contests []contest
@@ -29,20 +27,20 @@ func compareBuilds(ctx context.Context, s *settings) error {
 		if len(wanted) == 0 {
 			continue
 		}
-		if err := s.buildsOn(ctx, half.backend, half.sizes, set, wanted); err != nil {
+		if err := s.buildsOn(ctx, half.backend, half.sizes, wanted); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *settings) buildsOn(ctx context.Context, backend string, sizes []int64, set func(*stage), contests []contest) (err error) {
+func (s *settings) buildsOn(ctx context.Context, backend string, sizes []int64, contests []contest) (err error) {
 	st, err := s.open(ctx, backend, sizes, []string{"HAProxy"})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.lab.Close()) }()
-	set(st)
+	st.repeats, st.warmup, st.duration = 9, 200*time.Millisecond, 500*time.Millisecond
 	for _, build := range s.builds {
 		if build, err = filepath.Abs(build); err != nil {
 			return err
