@@ -332,7 +332,5 @@ func (g *Grant) End() {
 		}
 		h.leave()
 	}
-	g.l, g.rates = nil, nil
-	g.of, g.limits, g.counted, g.next = [2]*holder{}, [2]*tenancy.Limits{}, [2]bool{}, [directions]int64{}
-	g.reserved = [2][tenancy.Budgets]reservation{}
+	*g = Grant{}
 }

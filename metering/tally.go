@@ -54,7 +54,7 @@ func (m *Meter) Begin(t *Tally, k Key) {
 	if !k.Class.known() {
 		k.Class = ClassUnbilled // PostgreSQL would refuse it, and with it all of a flush
 	}
-	t.meter, t.key, t.parts = m, k, t.parts[:0]
+	t.meter, t.key = m, k
 	t.enter()
 }
 
@@ -73,15 +73,15 @@ func (t *Tally) enter() {
 func (t *Tally) Key() Key { return t.key }
 
 // Counted is what the ledger has from t since Begin, cell by cell in the order
-// of time; the last one may be empty. It is valid until the next Begin.
+// of time; the last one may be empty. It is valid until End.
 func (t *Tally) Counted() []Counted { return t.parts }
 
-// End lets go of the cell.
+// End lets go of the cell and forgets what was counted.
 func (t *Tally) End() {
 	if t.cell != nil {
 		t.cell.leave()
-		t.cell = nil
 	}
+	*t = Tally{parts: t.parts[:0]}
 }
 
 // now returns the counters to add to, of the present hour, and the part that

@@ -7,7 +7,6 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/sigv4"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -197,13 +196,6 @@ func (x *exchange) sizeOfObject() int64 {
 		return x.declared
 	}
 	return x.objectSize
-}
-
-// forgetLine empties what the next request's line would inherit.
-func (x *exchange) forgetLine() {
-	x.line = accesslog.Record{}
-	x.asked, x.objectSize, x.proven = time.Time{}, -1, false
-	x.auth.Mechanism = sigv4.Anonymous
 }
 
 // prove takes the account for the requester's: the signature was good.

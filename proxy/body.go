@@ -20,16 +20,8 @@ type requestBody struct {
 	length  int64     // of src
 	trailer sigv4.Checksum
 	framed  bool // our own unsigned-trailer framing
-	chunks  sigv4.ChunkReader
 	plain   plainBody
 	err     error // why the client's side ended early
-}
-
-func (b *requestBody) reset() {
-	b.doc, b.src, b.err = nil, nil, nil
-	b.length, b.framed = 0, false
-	b.trailer = 0
-	b.plain = plainBody{}
 }
 
 // outChunk is the largest chunk of our own framing: MinIO refuses more than 16 MiB.
@@ -100,8 +92,8 @@ func (b *requestBody) openChunks() error {
 		x.out.header([]byte("x-amz-decoded-content-length"), strconv.AppendInt(nil, x.length, 10))
 		x.out.length = framedLength(x.length, sum)
 	}
-	b.chunks.Reset(&b.plain, &x.auth, x.signing, options)
-	b.src, b.length = &countingReader{r: &b.chunks, x: x}, x.length
+	x.chunks.Reset(&b.plain, &x.auth, x.signing, options)
+	b.src, b.length = &countingReader{r: &x.chunks, x: x}, x.length
 	if x.length == 0 && !b.framed {
 		// An empty object is complete with its head: verify before that is sent.
 		x.conn.readBody(true)
@@ -209,7 +201,10 @@ func (b *requestBody) writeFramed(w io.Writer, buf []byte) error {
 	if err := b.atEnd(); err != nil {
 		return err
 	}
-	name, value := b.chunks.Trailer()
+	name, value := b.x.chunks.Trailer()
+	if !upstream.ValidField(name, value) {
+		return b.fail(fmt.Errorf("%w: trailer %.40q", upstream.ErrHead, name))
+	}
 	out = append(out, "0\r\n"...)
 	out = append(out, name...)
 	out = append(out, ':')

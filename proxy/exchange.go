@@ -22,6 +22,14 @@ import (
 type exchange struct {
 	_ noCopy
 
+	request
+	buffers
+}
+
+// request is what belongs to one request alone. It is overwritten as a whole,
+// so that nothing of one request can show up in another, whatever is added
+// here and whichever stages have run.
+type request struct {
 	srv     *Server
 	ctx     *fasthttp.RequestCtx
 	conn    *conn
@@ -30,9 +38,6 @@ type exchange struct {
 	remote  netip.Addr
 
 	// parse
-	headers  []sigv4.Header // names in lower case, arrival order
-	names    []byte         // holds them
-	target   sigv4.Target
 	req      sigv4.Request
 	framing  framing
 	host     host
@@ -42,7 +47,6 @@ type exchange struct {
 	key      []byte // decoded, validated
 
 	// resolve
-	auth     sigv4.Auth
 	identity *tenancy.Identity // nil: anonymous
 	account  *tenancy.Account
 	signing  *sigv4.SigningKey
@@ -59,16 +63,11 @@ type exchange struct {
 
 	// forward
 	body      requestBody
-	out       outgoing
 	upstream  upstream.Request
-	resp      upstream.Response
 	responded bool // resp holds an answer that must be closed
 	stream    answerStream
-	arena     []byte
-	local     []byte // an answer made here
 
 	// settle
-	tally    metering.Tally
 	status   int
 	code     string // S3 error code of the answer, "" for none
 	answered bool   // the answer was made before rewrite
@@ -88,6 +87,48 @@ type exchange struct {
 	errorHeaders [len(errorHeaders)][]byte // of the backend's error
 }
 
+// buffers are what keeps memory from one request to the next. Each forgets
+// what is in it with Clear, clear or End.
+type buffers struct {
+	headers  []sigv4.Header // parse: names in lower case, arrival order
+	names    []byte         // holds them
+	hostName []byte         // holds host.name
+	target   sigv4.Target
+	auth     sigv4.Auth
+	out      outgoing
+	chunks   sigv4.ChunkReader
+	resp     upstream.Response
+	arena    []byte
+	local    []byte // an answer made here
+	tally    metering.Tally
+}
+
+// Larger buffers are not kept: one large answer must not be held by every
+// exchange that ever made one.
+const (
+	keptArena = 64 << 10
+	keptLocal = 1 << 20
+)
+
+func (b *buffers) clear() {
+	clear(b.headers[:cap(b.headers)]) // they alias fasthttp's request
+	b.headers, b.names, b.hostName = b.headers[:0], b.names[:0], b.hostName[:0]
+	b.target.Clear()
+	b.auth.Clear()
+	b.out.clear()
+	b.chunks.Clear()
+	b.resp.Clear()
+	b.arena, b.local = emptied(b.arena, keptArena), emptied(b.local, keptLocal)
+	b.tally.End()
+}
+
+func emptied(b []byte, most int) []byte {
+	if cap(b) > most {
+		return nil
+	}
+	return b[:0]
+}
+
 // noCopy makes go vet refuse copies.
 type noCopy struct{}
 
@@ -96,11 +137,9 @@ func (*noCopy) Unlock() {}
 
 var exchanges = sync.Pool{New: func() any {
 	x := &exchange{}
-	x.objectSize = -1
-	x.stream.x = x
-	x.body.x = x
 	x.out.x = x
-	x.out.head = x.out.appendHead
+	x.out.head = x.out.writeHead
+	x.clear()
 	return x
 }}
 
@@ -109,7 +148,6 @@ func (s *Server) newExchange(ctx *fasthttp.RequestCtx, c *conn) *exchange {
 	x.srv, x.ctx, x.conn = s, ctx, c
 	x.started = s.cfg.now()
 	x.id = s.ids.next()
-	x.remote = netip.Addr{}
 	c.answer(x)
 	return x
 }
@@ -117,37 +155,15 @@ func (s *Server) newExchange(ctx *fasthttp.RequestCtx, c *conn) *exchange {
 // release forgets everything of the request, so that nothing of one account
 // can show up in another's, and returns the exchange to the pool.
 func (x *exchange) release() {
-	x.srv, x.ctx, x.conn = nil, nil, nil
-	x.headers = x.headers[:0]
-	x.names = x.names[:0]
-	x.req = sigv4.Request{}
-	x.framing = framing{}
-	x.host = host{name: x.host.name[:0]}
-	x.op, x.level = nil, 0
-	x.bucketNm, x.key = nil, nil
-	x.identity, x.account, x.signing = nil, nil, nil
-	x.bucket, x.backend = nil, nil
-	x.source = copySource{}
-	x.length, x.begun, x.failed = 0, false, nil
-	x.body.reset()
-	x.out.reset()
-	x.upstream = upstream.Request{}
-	x.responded = false
-	if cap(x.arena) > 64<<10 {
-		x.arena = nil
-	}
-	x.arena = x.arena[:0]
-	if cap(x.local) > 1<<20 {
-		x.local = nil
-	}
-	x.local = x.local[:0]
-	x.tally.End()
-	x.grant.End()
-	x.limited, x.received = false, 0
-	x.status, x.code, x.answered, x.metered, x.declared, x.cause = 0, "", false, false, 0, nil
-	clear(x.errorHeaders[:])
-	x.forgetLine()
+	x.clear()
 	exchanges.Put(x)
+}
+
+func (x *exchange) clear() {
+	x.grant.End()
+	x.request = request{objectSize: -1}
+	x.stream.x, x.body.x = x, x
+	x.buffers.clear()
 }
 
 // header returns the single value of a request header by its lower-case name;

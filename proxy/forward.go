@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
@@ -178,6 +179,11 @@ func (x *exchange) send(body upstream.Body) error {
 		return nil
 	}
 	x.responded = false
+	if errors.Is(err, upstream.ErrHead) {
+		// What was let in here could not be one request there: a hole in parse.
+		x.srv.metrics.unsendable.Inc()
+		return &s3Error{code: "InternalError", cause: err}
+	}
 	if x.body.err != nil {
 		return x.body.err
 	}

@@ -47,7 +47,8 @@ func (x *exchange) parseHost() error {
 		name = name[:i]
 	}
 	name = bytes.TrimSuffix(name, []byte{'.'})
-	x.host.name = appendLower(x.host.name[:0], name)
+	x.hostName = appendLower(x.hostName[:0], name)
+	x.host.name = x.hostName
 	for _, c := range x.host.name {
 		if !alphanumeric(c) && c != '.' && c != '-' && c != '_' && c != ':' && c != '[' && c != ']' {
 			return refuse("BadRequest", "The Host header is not a host name.")
@@ -98,9 +99,9 @@ func isAddress(name []byte) bool {
 
 // clientAddr is the client's address: the connection's, or what a trusted
 // proxy says. The last address that is not a trusted proxy's own counts
-// (S3-RULES.md A19).
+// (S3-RULES.md A19). It has no zone: in a header that is any text at all.
 func (x *exchange) clientAddr() netip.Addr {
-	addr := x.conn.addr()
+	addr := x.conn.addr().WithZone("")
 	if len(x.srv.cfg.TrustedProxies) == 0 || !x.srv.trusted(addr) {
 		return addr
 	}
@@ -115,7 +116,7 @@ func (x *exchange) clientAddr() netip.Addr {
 			if err != nil {
 				return addr
 			}
-			addr = a.Unmap()
+			addr = a.Unmap().WithZone("")
 			if !x.srv.trusted(addr) {
 				return addr
 			}

@@ -15,6 +15,7 @@ type metrics struct {
 	sent       prometheus.Counter
 	spliced    prometheus.Counter
 	open       prometheus.Gauge
+	unsendable prometheus.Counter
 }
 
 type series struct {
@@ -41,9 +42,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		open: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "primecloud_proxy_connections", Help: "Client connections open.",
 		}),
+		unsendable: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "primecloud_proxy_unsendable_requests_total",
+			Help: "Requests to a backend that were refused while they were written, and answered 500: each is a hole in the checks before it. Alert on any.",
+		}),
 	}
 	if r != nil {
-		r.MustRegister(requests, latency, m.sent, m.spliced, m.open)
+		r.MustRegister(requests, latency, m.sent, m.spliced, m.open, m.unsendable)
 	}
 	classes := [6]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 	for _, o := range append([]*s3op.Operation{nil}, s3op.Operations...) {

@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"strconv"
-
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
@@ -18,25 +16,21 @@ type outgoing struct {
 	length  int64  // Content-Length; -1: no body
 	signed  []sigv4.Header
 	req     sigv4.Request
-	head    func(dst []byte, e *upstream.Endpoint) []byte // appendHead, bound once
+	head    func(h *upstream.Head, e *upstream.Endpoint) // writeHead, bound once
 }
 
-func (o *outgoing) reset() {
-	o.method = ""
-	o.target.Path = nil
-	o.target.Query = o.target.Query[:0]
-	o.headers = o.headers[:0]
-	o.payload = nil
-	o.length = -1
+// clear forgets the request and keeps the memory for the next.
+func (o *outgoing) clear() {
+	clear(o.headers[:cap(o.headers)]) // they alias fasthttp's request
 	clear(o.signed[:cap(o.signed)])
-	o.signed = o.signed[:0]
-	o.req = sigv4.Request{}
+	o.target.Clear()
+	*o = outgoing{x: o.x, head: o.head, length: -1, target: o.target, headers: o.headers[:0], signed: o.signed[:0]}
 }
 
 // set addresses bucket and key in the backend's names.
 func (o *outgoing) set(method, backendBucket string, key []byte) {
 	x := o.x
-	o.reset()
+	o.clear()
 	o.method = method
 	n := len(x.arena)
 	x.arena = append(x.arena, '/')
@@ -58,74 +52,75 @@ func (o *outgoing) header(name, value []byte) {
 }
 
 var (
-	hdrHost          = []byte("host")
-	hdrDate          = []byte("x-amz-date")
-	hdrContentSHA256 = []byte("x-amz-content-sha256")
-	unsignedPayload  = []byte("UNSIGNED-PAYLOAD")
-	unsignedTrailer  = []byte("STREAMING-UNSIGNED-PAYLOAD-TRAILER")
-	emptySHA256      = []byte("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+	hdrHost           = []byte("host")
+	hdrDate           = []byte("x-amz-date")
+	hdrContentSHA256  = []byte("x-amz-content-sha256")
+	hdrAuthorization  = []byte("authorization")
+	hdrForwardedFor   = []byte("x-forwarded-for")
+	hdrAcceptEncoding = []byte("accept-encoding")
+	valueIdentity     = []byte("identity")
+	unsignedPayload   = []byte("UNSIGNED-PAYLOAD")
+	unsignedTrailer   = []byte("STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+	emptySHA256       = []byte("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
 )
 
-// appendHead writes the complete head for one endpoint. It runs again when the
+// writeHead writes the complete head for one endpoint. It runs again when the
 // request is tried on another one: host and signature differ.
-func (o *outgoing) appendHead(dst []byte, e *upstream.Endpoint) []byte {
-	dst = append(dst, o.method...)
-	dst = append(dst, ' ')
-	dst = sigv4.AppendEscape(dst, o.target.Path, true)
-	for i := range o.target.Query {
-		p := &o.target.Query[i]
-		if i == 0 {
-			dst = append(dst, '?')
-		} else {
-			dst = append(dst, '&')
-		}
-		dst = sigv4.AppendEscape(dst, p.Name, false)
-		dst = append(dst, '=')
-		dst = sigv4.AppendEscape(dst, p.Value, false)
-	}
-	dst = append(dst, " HTTP/1.1\r\nhost: "...)
-	dst = append(dst, e.Host()...)
-	dst = append(dst, "\r\n"...)
+func (o *outgoing) writeHead(h *upstream.Head, e *upstream.Endpoint) {
+	h.Start(o.method, o.encodedTarget())
 	for i := range o.headers {
-		dst = append(dst, o.headers[i].Name...)
-		dst = append(dst, ": "...)
-		dst = append(dst, o.headers[i].Value...)
-		dst = append(dst, "\r\n"...)
+		h.Field(o.headers[i].Name, o.headers[i].Value)
 	}
 	if o.length >= 0 {
-		dst = append(dst, "content-length: "...)
-		dst = strconv.AppendInt(dst, o.length, 10)
-		dst = append(dst, "\r\n"...)
+		h.Length(o.length)
 	}
 	// One address, the gateway's own finding: the client's header never passes.
-	dst = append(dst, "x-forwarded-for: "...)
+	var addr [64]byte
+	var remote []byte
 	if a := o.x.remote; a.IsValid() {
-		dst = a.AppendTo(dst)
+		remote = a.AppendTo(addr[:0])
 	}
+	h.Field(hdrForwardedFor, remote)
 	// Go clients would ask for gzip by themselves; object bytes are opaque (C15).
-	dst = append(dst, "\r\naccept-encoding: identity\r\n"...)
+	h.Field(hdrAcceptEncoding, valueIdentity)
 	if o.payload != nil {
-		dst = o.appendSignature(dst, e)
+		o.sign(h, e)
 	}
-	return append(dst, "\r\n"...)
 }
 
-func (o *outgoing) appendSignature(dst []byte, e *upstream.Endpoint) []byte {
-	var stamp [16]byte
-	now := o.x.srv.cfg.now()
-	date := sigv4.AppendTime(stamp[:0], now)
+// encodedTarget is the request target with every byte of path and query
+// percent-encoded that does not stand for itself.
+func (o *outgoing) encodedTarget() []byte {
+	x := o.x
+	n := len(x.arena)
+	x.arena = sigv4.AppendEscape(x.arena, o.target.Path, true)
+	separator := byte('?')
+	for i := range o.target.Query {
+		p := &o.target.Query[i]
+		x.arena = append(x.arena, separator)
+		x.arena = sigv4.AppendEscape(x.arena, p.Name, false)
+		x.arena = append(x.arena, '=')
+		x.arena = sigv4.AppendEscape(x.arena, p.Value, false)
+		separator = '&'
+	}
+	return x.arena[n:len(x.arena):len(x.arena)]
+}
 
-	dst = append(dst, "x-amz-date: "...)
-	dst = append(dst, date...)
-	dst = append(dst, "\r\nx-amz-content-sha256: "...)
-	dst = append(dst, o.payload...)
-	dst = append(dst, "\r\nauthorization: "...)
+func (o *outgoing) sign(h *upstream.Head, e *upstream.Endpoint) {
+	x := o.x
+	now := x.srv.cfg.now()
+	n := len(x.arena)
+	x.arena = sigv4.AppendTime(x.arena, now)
+	date := x.arena[n:len(x.arena):len(x.arena)]
 
-	o.signed = append(o.signed[:0], sigv4.Header{Name: hdrHost, Value: e.HostBytes()},
-		sigv4.Header{Name: hdrDate, Value: o.x.keep(date)}, sigv4.Header{Name: hdrContentSHA256, Value: o.payload})
+	o.signed = append(o.signed[:0], sigv4.Header{Name: hdrHost, Value: e.Host()},
+		sigv4.Header{Name: hdrDate, Value: date}, sigv4.Header{Name: hdrContentSHA256, Value: o.payload})
 	o.signed = append(o.signed, o.headers...)
-	o.req = sigv4.Request{Method: o.x.keepString(o.method), Target: &o.target, Headers: o.signed}
-	b := o.x.backend
-	dst = sigv4.AppendAuthorization(dst, &o.req, b.of.AccessKeyID, b.signingKey(date[:8]), o.payload, now)
-	return append(dst, "\r\n"...)
+	o.req = sigv4.Request{Method: x.keepString(o.method), Target: &o.target, Headers: o.signed}
+	b := x.backend
+	n = len(x.arena)
+	x.arena = sigv4.AppendAuthorization(x.arena, &o.req, b.of.AccessKeyID, b.signingKey(date[:8]), o.payload, now)
+	h.Field(hdrDate, date)
+	h.Field(hdrContentSHA256, o.payload)
+	h.Field(hdrAuthorization, x.arena[n:len(x.arena):len(x.arena)])
 }

@@ -232,6 +232,9 @@ func (x *exchange) checkHeaders() error {
 		if len(p.Name) > len(lower) {
 			return refuse("NotImplemented", "The request has a query parameter that this operation does not take.")
 		}
+		if !isTokens(p.Name) {
+			return refuse("InvalidArgument", "The name of a query parameter has an invalid character.")
+		}
 		name := appendLower(lower[:0], p.Name)
 		if h := s3op.LookupHeader(name); !h.Hoistable && h.Treatment != s3op.Decline && string(name) != "x-amz-security-token" {
 			return refuse("InvalidArgument", "This header may not be sent as a query parameter.")

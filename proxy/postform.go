@@ -198,7 +198,7 @@ func (f *form) partHead() (name, filename, contentType string, err error) {
 			if perr != nil || disposition != "form-data" {
 				return "", "", "", errForm
 			}
-			name, filename = strings.ToLower(params["name"]), params["filename"]
+			name, filename = params["name"], params["filename"]
 		case "content-type":
 			contentType = strings.TrimSpace(value)
 		}
@@ -206,7 +206,11 @@ func (f *form) partHead() (name, filename, contentType string, err error) {
 	if name == "" {
 		return "", "", "", errForm
 	}
-	return name, filename, contentType, nil
+	if !isTokens(name) {
+		// S3's own names are tokens; some become names of headers.
+		return "", "", "", refuse("InvalidArgument", "The name of a form field has an invalid character.")
+	}
+	return strings.ToLower(name), filename, contentType, nil
 }
 
 func (f *form) get(name string) (string, bool) {

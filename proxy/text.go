@@ -11,6 +11,16 @@ func isToken(c byte) bool {
 	return bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), c) >= 0
 }
 
+// isTokens reports whether s has nothing but token bytes, as a header name must.
+func isTokens[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if !isToken(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // parseDecimal reads a number of digits only, up to 18 of them.
 func parseDecimal(b []byte) (int64, bool) {
 	if len(b) == 0 || len(b) > 18 {

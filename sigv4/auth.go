@@ -88,7 +88,7 @@ var (
 // (B10), expiry (B23), payload marker (B14), and that host and every x-amz-
 // header is signed (A4, B9).
 func (a *Auth) Parse(r *Request, o Options) error {
-	*a = Auth{signed: a.signed[:0]}
+	a.Clear()
 	if err := refuseTokens(r); err != nil {
 		return err
 	}
@@ -110,6 +110,9 @@ func (a *Auth) Parse(r *Request, o Options) error {
 	}
 	return a.parseAnonymous(r)
 }
+
+// Clear forgets the credential and keeps the memory for the next.
+func (a *Auth) Clear() { *a = Auth{signed: a.signed[:0]} }
 
 // refuseTokens refuses session tokens anywhere: there is no STS, and a token
 // that is ignored would be a token that is not checked (B26).

@@ -69,21 +69,18 @@ const (
 // Reset readies c for a body. a and k are those the request was verified
 // with; k is not used for unsigned chunks. c keeps them until the next Reset.
 func (c *ChunkReader) Reset(src io.Reader, a *Auth, k *SigningKey, o ChunkOptions) {
+	c.Clear()
 	if c.buf == nil {
 		c.buf = make([]byte, chunkBuffer)
 	}
 	c.src, c.auth, c.key, c.opt = src, a, k, o
 	c.signed = a.Payload == PayloadSignedChunks || a.Payload == PayloadSignedChunksTrailer
-	c.r, c.w, c.wire, c.left, c.given, c.decoded = 0, 0, 0, 0, 0, 0
-	c.holds, c.state, c.err = false, atHeader, nil
-	c.trailer.name = nil
 	if c.signed {
 		copy(c.previous[:], a.signature)
 		if c.chunkHash == nil {
 			c.chunkHash = sha256.New()
 		}
 	}
-	c.sum = nil
 	if kind, ok := ParseChecksum(o.Trailer); ok {
 		if c.sumsByKind[kind] == nil {
 			c.sumsByKind[kind] = kind.New()
@@ -91,6 +88,13 @@ func (c *ChunkReader) Reset(src io.Reader, a *Auth, k *SigningKey, o ChunkOption
 		c.sum, c.sumKind = c.sumsByKind[kind], kind
 		c.sum.Reset()
 	}
+}
+
+// Clear forgets the body and keeps the memory for the next.
+func (c *ChunkReader) Clear() {
+	kept := ChunkReader{buf: c.buf, chunkHash: c.chunkHash, sumsByKind: c.sumsByKind}
+	kept.trailer.value = c.trailer.value[:0]
+	*c = kept
 }
 
 // Wire is how many bytes were read from the source.

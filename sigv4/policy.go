@@ -179,7 +179,7 @@ func startsWith(c condition, v string) bool {
 // ParseForm reads the credential of a POST form, as Auth.Parse does that of a
 // request. The signature is over the policy field's text as it was sent.
 func (a *Auth) ParseForm(fields []Field, o Options) error {
-	*a = Auth{signed: a.signed[:0]}
+	a.Clear()
 	get := func(name string) string {
 		for _, f := range fields {
 			if f.Name == name {

@@ -54,7 +54,7 @@ var (
 // AWS sorts the values of a repeated name, MinIO keeps their order). A plus in
 // the query is a space. Reused, it allocates nothing.
 func (t *Target) Parse(raw []byte) error {
-	t.Path, t.Query, t.buf = nil, t.Query[:0], t.buf[:0]
+	t.Clear()
 	if len(raw) == 0 || raw[0] != '/' {
 		return errTargetForm
 	}
@@ -99,6 +99,9 @@ func (t *Target) Parse(raw []byte) error {
 	}
 	return nil
 }
+
+// Clear forgets the target and keeps the memory for the next.
+func (t *Target) Clear() { *t = Target{Query: t.Query[:0], buf: t.buf[:0]} }
 
 // Get returns a parameter's value by its exact name.
 func (t *Target) Get(name string) (value []byte, ok bool) {

@@ -14,9 +14,9 @@ type Body interface{ WriteBody(w io.Writer) error }
 
 // Request is what is sent.
 type Request struct {
-	// Head appends the complete head for this endpoint, blank line included.
-	// It is called again when the request is tried on another one.
-	Head       func(dst []byte, e *Endpoint) []byte
+	// Head writes the head for this endpoint: Start, then the header lines. It
+	// is called again when the request is tried on another one.
+	Head       func(h *Head, e *Endpoint)
 	Body       Body // nil: none
 	Idempotent bool // may be sent again while no byte of an answer was seen
 	NoBody     bool // HEAD: the answer has no body
@@ -37,6 +37,8 @@ func (p *Pool) Do(ctx context.Context, req *Request, resp *Response) error {
 	var e *Endpoint
 	var tried [attempts]*Endpoint
 	fresh := false
+	head := heads.Get().(*Head)
+	defer heads.Put(head)
 	for try := range attempts {
 		if try > 0 {
 			p.metrics.retries.Inc()
@@ -45,6 +47,9 @@ func (p *Pool) Do(ctx context.Context, req *Request, resp *Response) error {
 			e = p.pick(start, tried[:try])
 		}
 		tried[try] = e
+		if err := head.write(req, e); err != nil {
+			return err
+		}
 		c, err := e.get(ctx, fresh, req.Idempotent && req.Body == nil)
 		if err != nil {
 			e.failed(err)
@@ -55,9 +60,9 @@ func (p *Pool) Do(ctx context.Context, req *Request, resp *Response) error {
 		x := &resp.try
 		*x = exchange{conn: c}
 		if req.Body == nil {
-			err = x.exchangeHead(req, resp)
+			err = x.exchangeHead(head.buf, req, resp)
 		} else {
-			err = x.exchangeBody(req, resp)
+			err = x.exchangeBody(head.buf, req, resp)
 		}
 		if err == nil {
 			e.worked()
@@ -89,24 +94,26 @@ type exchange struct {
 	abandoned bool // the body failed: no endpoint is to blame, and there is no more to send
 }
 
-var heads = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+var heads = sync.Pool{New: func() any { return &Head{buf: make([]byte, 0, 4<<10)} }}
 
-func (x *exchange) exchangeHead(req *Request, resp *Response) error {
-	head := heads.Get().(*[]byte)
-	defer heads.Put(head)
-	*head = req.Head((*head)[:0], x.conn.endpoint)
-	if err := x.conn.write(*head); err != nil {
+// write writes the whole head of req for e.
+func (h *Head) write(req *Request, e *Endpoint) error {
+	*h = Head{buf: h.buf[:0], host: e.raw}
+	req.Head(h, e)
+	h.buf = append(h.buf, "\r\n"...)
+	return h.err
+}
+
+func (x *exchange) exchangeHead(head []byte, req *Request, resp *Response) error {
+	if err := x.conn.write(head); err != nil {
 		return err
 	}
 	x.sent = true
 	return resp.readHead(x.conn, req.NoBody)
 }
 
-func (x *exchange) exchangeBody(req *Request, resp *Response) error {
-	head := heads.Get().(*[]byte)
-	defer heads.Put(head)
-	*head = req.Head((*head)[:0], x.conn.endpoint)
-	w := &bodyWriter{x: x, head: *head}
+func (x *exchange) exchangeBody(head []byte, req *Request, resp *Response) error {
+	w := &bodyWriter{x: x, head: head}
 	err := req.Body.WriteBody(w)
 	if err != nil && !w.early && !w.broken {
 		x.abandoned = true

@@ -85,11 +85,8 @@ type Endpoint struct {
 	avoidUntil atomic.Int64 // Unix nanoseconds
 }
 
-// Host is host:port as the Host header has it.
-func (e *Endpoint) Host() string { return e.host }
-
-// HostBytes is Host, not to be changed.
-func (e *Endpoint) HostBytes() []byte { return e.raw }
+// Host is host:port as the Host header has it, not to be changed.
+func (e *Endpoint) Host() []byte { return e.raw }
 
 // New makes a pool and begins to probe its endpoints.
 func New(cfg Config) (*Pool, error) {
@@ -214,19 +211,21 @@ func (e *Endpoint) worked() {
 	}
 }
 
+var healthPath = []byte("/minio/health/live")
+
 // probe asks MinIO whether it is alive; any HTTP answer below 500 counts, so
 // that other S3 servers pass too.
 func (e *Endpoint) probe(ctx context.Context) {
 	tick := time.NewTicker(e.pool.cfg.HealthInterval)
 	defer tick.Stop()
-	head := []byte("GET /minio/health/live HTTP/1.1\r\nhost: " + e.host + "\r\nconnection: close\r\n\r\n")
+	request := &Request{Head: func(h *Head, _ *Endpoint) { h.Start("GET", healthPath) }}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if err := e.alive(ctx, head); err == nil {
+		if err := e.alive(ctx, request); err == nil {
 			e.worked()
 		} else if ctx.Err() == nil {
 			e.failed(err)
@@ -234,7 +233,11 @@ func (e *Endpoint) probe(ctx context.Context) {
 	}
 }
 
-func (e *Endpoint) alive(ctx context.Context, head []byte) error {
+func (e *Endpoint) alive(ctx context.Context, req *Request) error {
+	var head Head
+	if err := head.write(req, e); err != nil {
+		return err
+	}
 	c, err := e.dial(ctx)
 	if err != nil {
 		return err
@@ -243,7 +246,7 @@ func (e *Endpoint) alive(ctx context.Context, head []byte) error {
 	if err := c.nc.SetDeadline(time.Now().Add(e.pool.cfg.DialTimeout)); err != nil {
 		return err
 	}
-	if _, err := c.nc.Write(head); err != nil {
+	if _, err := c.nc.Write(head.buf); err != nil {
 		return err
 	}
 	var r Response

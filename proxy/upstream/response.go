@@ -32,12 +32,13 @@ type Response struct {
 
 type field struct{ name, value []byte }
 
+// Clear forgets an answer that was closed or aborted, and keeps the memory for
+// the next.
+func (r *Response) Clear() { *r = Response{head: r.head[:0], fields: r.fields[:0]} }
+
 func (r *Response) reset(c *Conn) {
-	r.Status, r.ContentLength = 0, -1
-	r.conn = c
-	r.head, r.fields = r.head[:0], r.fields[:0]
-	r.left, r.chunked, r.keep, r.spent, r.began = 0, false, false, false, false
-	r.chunks = chunkDecoder{}
+	r.Clear()
+	r.ContentLength, r.conn = -1, c
 }
 
 // Header returns the first value of a header by its lower-case name, or nil.

@@ -97,14 +97,15 @@ func bytesBody(b []byte) upstream.Body {
 }
 
 func get() *upstream.Request {
-	return &upstream.Request{Idempotent: true, Head: func(dst []byte, e *upstream.Endpoint) []byte {
-		return append(dst, "GET /k HTTP/1.1\r\nhost: "+e.Host()+"\r\n\r\n"...)
+	return &upstream.Request{Idempotent: true, Head: func(h *upstream.Head, _ *upstream.Endpoint) {
+		h.Start("GET", []byte("/k"))
 	}}
 }
 
 func put(size int, b upstream.Body) *upstream.Request {
-	return &upstream.Request{Body: b, Head: func(dst []byte, e *upstream.Endpoint) []byte {
-		return fmt.Appendf(dst, "PUT /k HTTP/1.1\r\nhost: %s\r\ncontent-length: %d\r\n\r\n", e.Host(), size)
+	return &upstream.Request{Body: b, Head: func(h *upstream.Head, _ *upstream.Endpoint) {
+		h.Start("PUT", []byte("/k"))
+		h.Length(int64(size))
 	}}
 }
 
