@@ -58,9 +58,10 @@ type options struct {
 	minio  *devstack.MinIO // default: the shared plain one
 	limits proxy.Limits
 	tls    bool
-	quiet  bool          // no log for people: making its lines allocates
-	beside *gateway      // another node of its fleet: the same database
-	limit  limits.Config // Now and Sleep of the limiter
+	quiet  bool            // no log for people: making its lines allocates
+	beside *gateway        // another node of its fleet: the same database
+	record proxy.AccessLog // in place of the gateway's own access log
+	limit  limits.Config   // Now and Sleep of the limiter
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -131,8 +132,11 @@ func newGateway(t testing.TB, o options) *gateway {
 	if o.quiet {
 		logger = nil
 	}
+	if o.record == nil {
+		o.record = g.lines
+	}
 	g.server, err = proxy.New(proxy.Config{
-		Directory: g.dir, Meter: g.meter, Limiter: g.limiter, AccessLog: g.lines, Node: "node-1", Logger: logger, Metrics: g.metrics, Limits: o.limits,
+		Directory: g.dir, Meter: g.meter, Limiter: g.limiter, AccessLog: o.record, Node: "node-1", Logger: logger, Metrics: g.metrics, Limits: o.limits,
 		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test",
 	})
 	if err != nil {

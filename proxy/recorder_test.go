@@ -1,0 +1,230 @@
+package proxy_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// recorder is a backend that keeps what it is sent. It reads by the letter of
+// RFC 9112 and shares no code with the gateway: what it does not take as one
+// request, with nothing behind it, is a fault of the gateway's. Each connection
+// serves one request.
+type recorder struct {
+	l net.Listener
+
+	mu       sync.Mutex
+	requests []*recorded
+	open     sync.WaitGroup // connections that were accepted
+	barriers map[string]chan struct{}
+}
+
+// recorded is one request as it arrived.
+type recorded struct {
+	method, target string
+	names          []string // of the header lines, in order
+	header         map[string]string
+	body           []byte
+	fault          error // it is no request, or there is something behind it
+	cut            bool  // the body ended early
+}
+
+const barrierLine = "BARRIER "
+
+func newRecorder(t testing.TB) *recorder {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{l: l, barriers: map[string]chan struct{}{}}
+	t.Cleanup(func() { _ = l.Close() })
+	go r.accept()
+	return r
+}
+
+func (r *recorder) accept() {
+	for {
+		c, err := r.l.Accept()
+		if err != nil {
+			return
+		}
+		r.open.Add(1)
+		_ = c.SetDeadline(time.Now().Add(exchangeTime))
+		// A barrier is read here, so that it speaks for all that came before it.
+		br := bufio.NewReaderSize(c, 64<<10)
+		if first, _ := br.Peek(len(barrierLine)); string(first) == barrierLine {
+			line, _ := br.ReadString('\n')
+			r.mu.Lock()
+			done := r.barriers[line]
+			r.mu.Unlock()
+			close(done)
+			r.open.Done()
+			_ = c.Close()
+			continue
+		}
+		go func() {
+			defer r.open.Done()
+			defer c.Close()
+			r.serve(c, br)
+		}()
+	}
+}
+
+// take returns the requests that were begun since the last take, each read to
+// the end of its connection.
+func (r *recorder) take(t testing.TB) []*recorded {
+	t.Helper()
+	c, err := net.Dial("tcp", r.l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	line := barrierLine + c.LocalAddr().String() + "\n"
+	passed := make(chan struct{})
+	r.mu.Lock()
+	r.barriers[line] = passed
+	r.mu.Unlock()
+	if _, err := io.WriteString(c, line); err != nil {
+		t.Fatal(err)
+	}
+	<-passed
+	r.open.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.barriers, line)
+	taken := r.requests
+	r.requests = nil
+	return taken
+}
+
+func (r *recorder) serve(c net.Conn, br *bufio.Reader) {
+	q := &recorded{header: map[string]string{}}
+	q.fault = q.read(br)
+	if q.fault == nil && string(q.target) == "/minio/health/live" && len(q.names) == 1 {
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+		return
+	}
+	if q.fault == nil && !q.cut {
+		_, _ = io.WriteString(c, answerOf(q))
+	}
+	// Whatever else comes on this connection, nobody asked for it.
+	rest, _ := io.ReadAll(br)
+	if q.fault == nil && len(rest) > 0 {
+		q.fault = fmt.Errorf("%d bytes stand behind the request: %.200q", len(rest), rest)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requests = append(r.requests, q)
+}
+
+func (q *recorded) read(br *bufio.Reader) error {
+	line, err := headLine(br)
+	if err != nil {
+		return err
+	}
+	parts := strings.Split(line, " ")
+	if len(parts) != 3 || parts[2] != "HTTP/1.1" || parts[0] == "" || strings.Trim(parts[0], "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return fmt.Errorf("request line %q", line)
+	}
+	q.method, q.target = parts[0], parts[1]
+	if q.target[0] != '/' {
+		return fmt.Errorf("target %q", q.target)
+	}
+	for {
+		line, err := headLine(br)
+		if err != nil {
+			return err
+		}
+		if line == "" {
+			break
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || name == "" || strings.ContainsFunc(name, func(c rune) bool {
+			return !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", c))
+		}) {
+			return fmt.Errorf("header line %q", line)
+		}
+		if _, twice := q.header[name]; twice {
+			return fmt.Errorf("header %s stands there twice", name)
+		}
+		q.names = append(q.names, name)
+		q.header[name] = strings.Trim(value, " \t")
+	}
+	length, given := q.header["content-length"]
+	if !given {
+		return nil
+	}
+	n, err := strconv.ParseUint(length, 10, 32)
+	if err != nil {
+		return fmt.Errorf("content-length %q", length)
+	}
+	q.body, err = io.ReadAll(io.LimitReader(br, int64(n)))
+	q.cut = err != nil || uint64(len(q.body)) < n
+	return nil
+}
+
+// headLine reads a line that ends in CR LF, with no control character in it.
+func headLine(br *bufio.Reader) (string, error) {
+	raw, err := br.ReadSlice('\n')
+	if err != nil {
+		return "", fmt.Errorf("a head that ends in %.100q: %w", raw, err)
+	}
+	line, ok := bytes.CutSuffix(raw, []byte("\r\n"))
+	if !ok {
+		return "", fmt.Errorf("a line without CR LF: %.100q", raw)
+	}
+	for _, c := range line {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return "", fmt.Errorf("a control character in a head: %.100q", line)
+		}
+	}
+	return string(line), nil
+}
+
+// answerOf is a plausible answer to q, after which the connection ends.
+func answerOf(q *recorded) string {
+	answer := func(status, header, body string) string {
+		return fmt.Sprintf("HTTP/1.1 %s\r\netag: \"e\"\r\nconnection: close\r\n%scontent-length: %d\r\n\r\n%s", status, header, len(body), body)
+	}
+	path, query, _ := strings.Cut(q.target, "?")
+	object := strings.Count(path, "/") > 1
+	xml := func(root, text string) string {
+		return answer("200 OK", "content-type: application/xml\r\n", `<?xml version="1.0" encoding="UTF-8"?><`+root+` xmlns="http://s3.amazonaws.com/doc/2006-03-01/">`+text+`</`+root+`>`)
+	}
+	switch {
+	case q.method == "HEAD":
+		return "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\n"
+	case q.method == "DELETE" && !object && query == "":
+		return answer("409 Conflict", "", "<Error><Code>BucketNotEmpty</Code></Error>")
+	case q.method == "DELETE":
+		return "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"
+	case q.method == "GET" && object && !slices.ContainsFunc([]string{"attributes=", "tagging=", "retention=", "legal-hold=", "uploadId="}, func(s string) bool { return strings.Contains(query, s) }):
+		return answer("200 OK", "", "abc")
+	case q.method == "GET":
+		return xml("ListBucketResult", "<IsTruncated>false</IsTruncated>")
+	case q.method == "POST" && strings.Contains(query, "uploads"):
+		return xml("InitiateMultipartUploadResult", "<UploadId>"+rawUploadID+"</UploadId>")
+	case q.method == "POST" && strings.Contains(query, "delete"):
+		return xml("DeleteResult", "")
+	case q.method == "POST":
+		return xml("CompleteMultipartUploadResult", "<ETag>&#34;e&#34;</ETag>")
+	case q.header["x-amz-copy-source"] != "":
+		return xml("CopyObjectResult", "<ETag>&#34;e&#34;</ETag>")
+	}
+	return answer("200 OK", "", "")
+}
+
+// rawUploadID has the form of MinIO's.
+var rawUploadID = "ZGVwbG95bWVudC5mMGY4NTM0Ni0yZjYzLTRiOTgtOTYxYS1kZDU0ZjY2OGQ4OTE"
+
+var errNoRequest = errors.New("nothing arrived")
