@@ -60,7 +60,7 @@ func (s *scope) taken(b tenancy.Budget) (sum int64) {
 // alert writes the events that are due: thresholds that the ledger has passed,
 // and the last one when a request was refused with nearly everything taken. The
 // table's unique key makes each happen once, whoever else notices.
-func (s *scope) alert(ctx context.Context, answers []answer, asks []ask) error {
+func (s *scope) alert(ctx context.Context, tx pgx.Tx, answers []answer, asks []ask) error {
 	month, _ := periodOf(tenancy.Egress, s.at)
 	batch := &pgx.Batch{}
 	for i, c := range s.limits.Caps {
@@ -84,7 +84,7 @@ func (s *scope) alert(ctx context.Context, answers []answer, asks []ask) error {
 	if batch.Len() == 0 {
 		return nil
 	}
-	return s.tx.SendBatch(ctx, batch).Close()
+	return tx.SendBatch(ctx, batch).Close()
 }
 
 // portion is percent of n, rounded down, without overflow.
@@ -137,10 +137,10 @@ func (l *Limiter) Sweep(ctx context.Context) error {
 			if err := s.read(ctx); err != nil {
 				return err
 			}
-			if err := s.keepRead(ctx); err != nil {
+			if err := s.keepRead(ctx, tx); err != nil {
 				return err
 			}
-			return s.alert(ctx, nil, nil)
+			return s.alert(ctx, tx, nil, nil)
 		}); err != nil {
 			return err
 		}

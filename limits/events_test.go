@@ -155,6 +155,32 @@ func TestBudget_spend(t *testing.T) {
 	}
 }
 
+// A budget is raised, and all of it leased, between any two statements of a
+// report: no moment has more leased than there is.
+func TestReport_whileLeasing(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 0)
+	month := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	amount := int64(0)
+	between := func() {
+		amount += 1000
+		f.limit(hard(tenancy.Egress, amount))
+		f.exec(`INSERT INTO budget_leases (account_id, key_id, budget, period, epoch, granted) VALUES ($1, $2, 'egress', $3, $1, $4)
+			ON CONFLICT (account_id, key_id, budget, period, epoch) DO UPDATE SET granted = excluded.granted`, f.account.ID, tenancy.ID{}, month, amount)
+	}
+	between()
+	list, err := limits.Report(t.Context(), f.db.Interleaved(t, pg.RoleOwner, between), nil, f.account.ID, tenancy.ID{}, f.clock.now())
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	if s := list[0]; s.Overshoot != 0 || s.Leased != s.Amount {
+		t.Errorf("%+v", s)
+	}
+	if amount < 5000 {
+		t.Errorf("raised to %d: the test shows nothing", amount)
+	}
+}
+
 // PostgreSQL is away: a hard budget is good for the slice, then it cannot be
 // checked; a soft one does not hold anything up.
 func TestBudget_outage(t *testing.T) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -29,10 +27,12 @@ type Status struct {
 	Currency  string `json:"currency,omitempty"` // of spend, whose figures are billionths
 }
 
-// Report returns where the budgets of an account, or of one key of it, stand.
-func Report(ctx context.Context, db pg.Beginner, stored Stored, account, key tenancy.ID, at time.Time) (list []Status, err error) {
-	err = pg.InTx(ctx, db, func(tx pgx.Tx) error {
-		s, err := loadScope(ctx, tx, stored, account, key, at)
+// Report returns where the budgets of an account, or of one key of it, stand. A
+// budget and what nodes hold of it are of one moment: raised and leased in
+// between, it would look passed.
+func Report(ctx context.Context, db pg.Snapshotter, stored Stored, account, key tenancy.ID, at time.Time) (list []Status, err error) {
+	err = pg.InSnapshot(ctx, db, func(q pg.Querier) error {
+		s, err := loadScope(ctx, q, stored, account, key, at)
 		if err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ func (r *row) spent() int64 {
 // scope is an account, or one key of it, with its budgets as they are now. All
 // of it is read under one lock: who asks for a slice sees every slice given.
 type scope struct {
-	tx           pgx.Tx
+	q            pg.Querier // the transaction
 	account, key tenancy.ID
 	at           time.Time
 	limits       *tenancy.Limits // nil: none
@@ -70,30 +70,30 @@ func (l *Limiter) lockScope(ctx context.Context, tx pgx.Tx, account, key tenancy
 	return loadScope(ctx, tx, l.cfg.Stored, account, key, at)
 }
 
-func loadScope(ctx context.Context, tx pgx.Tx, stored Stored, account, key tenancy.ID, at time.Time) (s *scope, err error) {
-	s = &scope{tx: tx, account: account, key: key, at: at, nodes: 1}
-	if s.limits, err = (&tenancy.Store{}).Limits(ctx, tx, account, key); err != nil {
+func loadScope(ctx context.Context, q pg.Querier, stored Stored, account, key tenancy.ID, at time.Time) (s *scope, err error) {
+	s = &scope{q: q, account: account, key: key, at: at, nodes: 1}
+	if s.limits, err = (&tenancy.Store{}).Limits(ctx, q, account, key); err != nil {
 		return nil, err
 	}
 	if s.limits == nil {
 		s.limits = &tenancy.Limits{}
 	}
-	if s.cards, err = Cards(ctx, tx, account); err != nil {
+	if s.cards, err = Cards(ctx, q, account); err != nil {
 		return nil, err
 	}
-	if n, err := metering.LiveNodes(ctx, tx, liveness); err != nil {
+	if n, err := metering.LiveNodes(ctx, q, liveness); err != nil {
 		return nil, err
 	} else if n > 0 {
 		s.nodes = n
 	}
 	if s.limits.Caps[tenancy.Storage] != nil && stored != nil {
-		if s.stored, s.since, err = stored(ctx, tx, account); err != nil {
+		if s.stored, s.since, err = stored(ctx, q, account); err != nil {
 			return nil, err
 		}
 		s.since = s.since.UTC().Truncate(time.Hour)
 	}
 	month, _ := periodOf(tenancy.Egress, at)
-	rows, err := tx.Query(ctx, `SELECT budget, period, epoch, granted, used, ledger, final,
+	rows, err := q.Query(ctx, `SELECT budget, period, epoch, granted, used, ledger, final,
 			read_at > now() - $5::interval, renewed_at > now() - $6::interval
 		FROM budget_leases WHERE account_id = $1 AND key_id = $2
 			AND (budget <> 'storage' AND period = $3 OR budget = 'storage' AND period >= $4)`,
@@ -174,12 +174,12 @@ func (s *scope) read(ctx context.Context) error {
 	for i := range s.rows {
 		epochs[i] = s.rows[i].epoch
 	}
-	over, err := metering.EpochsOver(ctx, s.tx, epochs)
+	over, err := metering.EpochsOver(ctx, s.q, epochs)
 	if err != nil {
 		return err
 	}
 	cuts := cutsOf(s.cards, month, end)
-	sums, err := metering.SumEpochs(ctx, s.tx, s.account, s.key, month, end, cuts)
+	sums, err := metering.SumEpochs(ctx, s.q, s.account, s.key, month, end, cuts)
 	if err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func (s *scope) read(ctx context.Context) error {
 }
 
 // keepRead writes what was read, for others to use and for alerts.
-func (s *scope) keepRead(ctx context.Context) error {
+func (s *scope) keepRead(ctx context.Context, tx pgx.Tx) error {
 	batch := &pgx.Batch{}
 	for i := range s.rows {
 		if r := &s.rows[i]; r.budget != tenancy.Storage && s.limits.Caps[r.budget] != nil {
@@ -223,7 +223,7 @@ func (s *scope) keepRead(ctx context.Context) error {
 				s.account, s.key, r.budget.String(), r.period, r.epoch, r.ledger, r.final)
 		}
 	}
-	return s.tx.SendBatch(ctx, batch).Close()
+	return tx.SendBatch(ctx, batch).Close()
 }
 
 // exchange tells PostgreSQL what a node holds and used of the budgets of one
@@ -245,7 +245,7 @@ func (l *Limiter) exchange(ctx context.Context, account, key tenancy.ID, at time
 			if err := s.read(ctx); err != nil {
 				return err
 			}
-			if err := s.keepRead(ctx); err != nil {
+			if err := s.keepRead(ctx, tx); err != nil {
 				return err
 			}
 		}
@@ -265,7 +265,7 @@ func (l *Limiter) exchange(ctx context.Context, account, key tenancy.ID, at time
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 			return err
 		}
-		return s.alert(ctx, answers, asks)
+		return s.alert(ctx, tx, answers, asks)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("renew leases: %w", err)

@@ -253,18 +253,25 @@ func (v *Inventory) finish(ctx context.Context, backends *backends, l *listing) 
 
 // Measure lists a bucket now and keeps no sample.
 func (v *Inventory) Measure(ctx context.Context, b *tenancy.Bucket) (Stored, error) {
-	stored, _, err := v.MeasureWindow(ctx, b, time.Time{}, time.Time{})
+	stored, _, err := v.MeasureWindows(ctx, b)
 	return stored, err
 }
 
-// MeasureWindow is Measure, and the bytes of what is there that was stored
-// from from on and before to: objects, versions, and parts of unfinished uploads.
-func (v *Inventory) MeasureWindow(ctx context.Context, b *tenancy.Bucket, from, to time.Time) (stored Stored, created int64, err error) {
+// Window is from From on and before To; a zero To is no end.
+type Window struct{ From, To time.Time }
+
+func (w Window) has(at time.Time) bool {
+	return !at.Before(w.From) && (w.To.IsZero() || at.Before(w.To))
+}
+
+// MeasureWindows is Measure, and for each window the bytes of what is there that
+// was stored in it: objects, versions, and parts of unfinished uploads.
+func (v *Inventory) MeasureWindows(ctx context.Context, b *tenancy.Bucket, windows ...Window) (stored Stored, created []int64, err error) {
 	clients, err := v.backends().clients(ctx, b.BackendID)
 	if err != nil {
-		return Stored{}, 0, err
+		return Stored{}, nil, err
 	}
-	l := &listing{inventory: v, bucket: b, from: from, to: to}
+	l := &listing{inventory: v, bucket: b, windows: windows, created: make([]int64, len(windows))}
 	err = l.read(ctx, clients)
 	return l.done, l.created, err
 }

@@ -25,8 +25,8 @@ type listing struct {
 	marker    string      // the last key whose versions are all in done
 	done      Stored
 
-	from, to time.Time // created is of this window; kept by no one
-	created  int64
+	windows []Window // kept by no one, as is what was stored in each
+	created []int64
 }
 
 // pageSize is S3's largest page.
@@ -71,7 +71,7 @@ func (l *listing) versions(ctx context.Context, c *minio.Client) error {
 	// The client has no limit for an answer that stops half-way.
 	stall := time.AfterFunc(l.inventory.cfg.Stall, func() { cancel(errStalled) })
 	defer stall.Stop()
-	key, sums, created, n := l.marker, l.done, l.created, 0
+	key, sums, created, n := l.marker, l.done, slices.Clone(l.created), 0
 	for o := range c.ListObjectsIter(ctx, l.bucket.BackendName, minio.ListObjectsOptions{
 		WithVersions: true, Recursive: true, StartAfter: l.marker, MaxKeys: pageSize,
 	}) {
@@ -79,14 +79,14 @@ func (l *listing) versions(ctx context.Context, c *minio.Client) error {
 			return errors.Join(o.Err, stallOf(ctx))
 		}
 		if o.Key != key {
-			l.marker, l.done, l.created = key, sums, created
+			l.passed(key, sums, created)
 			if err := l.save(ctx); err != nil {
 				return err
 			}
 			key = o.Key
 		}
 		sums.add(&o)
-		created += l.within(o.LastModified, o.Size)
+		l.within(created, o.LastModified, o.Size)
 		if n++; n%pageSize == 0 {
 			stall.Reset(l.inventory.cfg.Stall)
 			if err := l.inventory.limiter.Wait(ctx); err != nil {
@@ -98,16 +98,23 @@ func (l *listing) versions(ctx context.Context, c *minio.Client) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	l.marker, l.done, l.created = key, sums, created
+	l.passed(key, sums, created)
 	return nil
 }
 
-// within is size when it was stored in the window.
-func (l *listing) within(at time.Time, size int64) int64 {
-	if at.Before(l.from) || !at.Before(l.to) {
-		return 0
+// passed notes what there is up to and with a key.
+func (l *listing) passed(key string, sums Stored, created []int64) {
+	l.marker, l.done = key, sums
+	copy(l.created, created)
+}
+
+// within adds size to what was stored in each window that has the moment.
+func (l *listing) within(created []int64, at time.Time, size int64) {
+	for i, w := range l.windows {
+		if w.has(at) {
+			created[i] += size
+		}
 	}
-	return size
 }
 
 // ask makes one request, within the rate and the time that one may take.

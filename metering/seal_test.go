@@ -616,6 +616,32 @@ func TestSeal_underWriters(t *testing.T) {
 	}
 }
 
+// Hours become final and are sealed between any two statements of a
+// verification: what it says is of one moment all the same.
+func TestVerify_whileSealing(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	l.fill()
+	sealed := 0
+	between := l.db.Interleaved(t, pg.RoleOwner, func() {
+		count(l.meter, key(1), 1)
+		l.clock.advance(time.Hour)
+		l.meter.Tick()
+		l.flush()
+		sealed += l.seal()
+	})
+	v, err := metering.Verify(t.Context(), between, l.keys, metering.VerifyQuery{})
+	if err != nil || v.Difference != nil || v.Hours < 4 {
+		t.Fatalf("%+v, %+v, %v", v, v.Difference, err)
+	}
+	if last := hourAt(v.Hours - 1); !v.Head.Hour.Equal(last) || v.Unsealed != 0 {
+		t.Errorf("verified to %s, the head is %s, and %d hours are unsealed", last, v.Head.Hour, v.Unsealed)
+	}
+	if sealed < 5 {
+		t.Errorf("%d hours were sealed meanwhile: the test shows nothing", sealed)
+	}
+}
+
 // A writer that has looked holds the sealer off until it has committed.
 func TestSeal_waitsForWriters(t *testing.T) {
 	t.Parallel()

@@ -199,11 +199,13 @@ func StorageGaps(ctx context.Context, q pg.Querier, query Query, now time.Time) 
 }
 
 // StorageFinal returns the moment before which samples do not change any more:
-// the hours before now's that no listing is still at.
+// the hours before now's that no listing is still at. One that is held has not
+// kept its hours for a while, or never: then it is of those since it began.
 func StorageFinal(ctx context.Context, q pg.Querier, now time.Time) (time.Time, error) {
 	final := now.UTC().Truncate(time.Hour)
 	var open *time.Time
-	if err := q.QueryRow(ctx, `SELECT min(h) FROM storage_listings, unnest(hours) AS h`).Scan(&open); err != nil {
+	if err := q.QueryRow(ctx, `SELECT min(coalesce(h, date_trunc('hour', started_at, 'UTC')))
+		FROM storage_listings LEFT JOIN unnest(hours) AS h ON true WHERE h IS NOT NULL OR held_until > clock_timestamp()`).Scan(&open); err != nil {
 		return time.Time{}, err
 	}
 	if open != nil && open.Before(final) {

@@ -156,6 +156,13 @@ func TestStorageFinal(t *testing.T) {
 	if final, err := metering.StorageFinal(t.Context(), pool, s.at(5.333)); err != nil || !final.Equal(s.at(3)) {
 		t.Errorf("with a listing since then, final until %s, %v", final, err)
 	}
+	// One that has just begun has not kept its hours yet.
+	for held, want := range map[string]time.Time{"infinity": s.at(4), "-infinity": s.at(5)} {
+		s.exec(`UPDATE storage_listings SET held_until = $1::text::timestamptz, started_at = $2, hours = '{}'`, held, s.at(4.999))
+		if final, err := metering.StorageFinal(t.Context(), pool, s.at(5.001)); err != nil || !final.Equal(want) {
+			t.Errorf("with a listing held until %s, final until %s, %v", held, final, err)
+		}
+	}
 }
 
 // What each database role may do with samples.

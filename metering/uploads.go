@@ -84,9 +84,10 @@ func (l *listing) measure(ctx context.Context, clients []*minio.Client, page []u
 }
 
 func (l *listing) parts(ctx context.Context, clients []*minio.Client, u upload) (bytes int64, err error) {
-	var created int64
+	created := make([]int64, len(l.created))
 	err = eachUntil(clients, func(c *minio.Client) error {
-		bytes, created = 0, 0
+		bytes = 0
+		clear(created)
 		for marker := 0; ; {
 			page, err := ask(ctx, l.inventory, func(ctx context.Context) (minio.ListObjectPartsResult, error) {
 				return minio.Core{Client: c}.ListObjectParts(ctx, l.bucket.BackendName, u.key, u.id, marker, pageSize)
@@ -96,7 +97,7 @@ func (l *listing) parts(ctx context.Context, clients []*minio.Client, u upload) 
 			}
 			for i := range page.ObjectParts {
 				bytes += page.ObjectParts[i].Size
-				created += l.within(page.ObjectParts[i].LastModified, page.ObjectParts[i].Size)
+				l.within(created, page.ObjectParts[i].LastModified, page.ObjectParts[i].Size)
 			}
 			if !page.IsTruncated || page.NextPartNumberMarker <= marker {
 				return nil
@@ -104,6 +105,8 @@ func (l *listing) parts(ctx context.Context, clients []*minio.Client, u upload) 
 			marker = page.NextPartNumberMarker
 		}
 	})
-	l.created += created
+	for i, n := range created {
+		l.created[i] += n
+	}
 	return bytes, err
 }

@@ -40,8 +40,18 @@ type Difference struct {
 }
 
 // Verify computes the seals anew from what they seal, and stops at the first
-// difference. q needs to read all accounts: the owner, or the worker.
-func Verify(ctx context.Context, q pg.Querier, keys Keys, query VerifyQuery) (v Verification, err error) {
+// difference. db needs to read all accounts: the owner, or the worker. All of it
+// is of one moment: hours that are sealed meanwhile are neither verified nor
+// Head nor Unsealed.
+func Verify(ctx context.Context, db pg.Snapshotter, keys Keys, query VerifyQuery) (v Verification, err error) {
+	err = pg.InSnapshot(ctx, db, func(q pg.Querier) error {
+		v, err = verify(ctx, q, keys, query)
+		return err
+	})
+	return v, err
+}
+
+func verify(ctx context.Context, q pg.Querier, keys Keys, query VerifyQuery) (v Verification, err error) {
 	if v.Head, _, err = newest(ctx, q); err != nil {
 		return v, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/jobs"
+	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -40,23 +41,28 @@ var storageColumns = []string{"CURRENT_BYTE_HOURS", "NONCURRENT_BYTE_HOURS", "IN
 
 func (c *cli) storageShow(ctx context.Context, o *operator, q metering.Query, asJSON, asCSV bool) error {
 	now := time.Now()
-	sums, err := metering.SumStorage(ctx, o.pool, q, now)
-	if err != nil {
+	var sums []metering.StorageUsage
+	var list []metering.StorageGap
+	var final time.Time
+	// Of one moment: a listing that ends meanwhile makes an hour final, and its
+	// sample has to be in the sums then.
+	if err := pg.InSnapshot(ctx, o.pool, func(tx pg.Querier) (err error) {
+		if sums, err = metering.SumStorage(ctx, tx, q, now); err != nil {
+			return err
+		}
+		if q.By == metering.ByBucket {
+			if list, err = metering.StorageGaps(ctx, tx, q, now); err != nil {
+				return err
+			}
+		}
+		final, err = metering.StorageFinal(ctx, tx, now)
+		return err
+	}); err != nil {
 		return err
 	}
 	gaps := map[tenancy.ID][]gapRow{}
-	if q.By == metering.ByBucket {
-		list, err := metering.StorageGaps(ctx, o.pool, q, now)
-		if err != nil {
-			return err
-		}
-		for _, g := range list {
-			gaps[g.Bucket] = append(gaps[g.Bucket], gapRow{g.From, g.To, g.Error})
-		}
-	}
-	final, err := metering.StorageFinal(ctx, o.pool, now)
-	if err != nil {
-		return err
+	for _, g := range list {
+		gaps[g.Bucket] = append(gaps[g.Bucket], gapRow{g.From, g.To, g.Error})
 	}
 	named, err := o.names(ctx, q.By)
 	if err != nil {
@@ -238,11 +244,12 @@ func (c *cli) bucketStat(ctx context.Context, args []string) error {
 			return err
 		}
 		s := bucketStatus{Account: a.Name, Bucket: b.Name}
-		if s.Now, err = inventory.Measure(ctx, b); err != nil {
-			return err
-		}
+		// The sample first: one that is made meanwhile is not what was before.
 		last, ok, err := metering.LastSample(ctx, o.pool, b.ID)
 		if err != nil {
+			return err
+		}
+		if s.Now, err = inventory.Measure(ctx, b); err != nil {
 			return err
 		}
 		rows := [][]string{append([]string{"now"}, storedCells(s.Now)...)}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -61,12 +62,19 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 	if *storage {
 		return c.storageShow(ctx, o, q, f.json, *asCSV)
 	}
-	sums, err := metering.Sum(ctx, o.pool, q)
-	if err != nil {
+	return c.usageSums(ctx, o, q, f.json, *asCSV)
+}
+
+func (c *cli) usageSums(ctx context.Context, o *operator, q metering.Query, asJSON, asCSV bool) error {
+	var sums []metering.Usage
+	var final time.Time
+	// Of one moment: sums that are older than final would miss what it promises.
+	if err := pg.InSnapshot(ctx, o.pool, func(tx pg.Querier) (err error) {
+		if sums, err = metering.Sum(ctx, tx, q); err == nil {
+			final, _, err = metering.Final(ctx, tx)
+		}
 		return err
-	}
-	final, _, err := metering.Final(ctx, o.pool)
-	if err != nil {
+	}); err != nil {
 		return err
 	}
 	named, err := o.names(ctx, q.By)
@@ -97,7 +105,7 @@ func (c *cli) usageShow(ctx context.Context, args []string) error {
 		rows = append(rows, row.columns(value))
 	}
 	header := append([]string{"ACCOUNT", strings.ToUpper(string(q.By))}, usageColumns...)
-	return c.printUsage(f.json, *asCSV, data, header, rows)
+	return c.printUsage(asJSON, asCSV, data, header, rows)
 }
 
 func (c *cli) printUsage(asJSON, asCSV bool, data any, header []string, rows [][]string) error {

@@ -78,3 +78,25 @@ func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 func InTx(ctx context.Context, db Beginner, f func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, db, f)
 }
+
+// Snapshotter begins transactions of a kind. A pool does; within a transaction
+// the kind is settled, so that a transaction is none.
+type Snapshotter interface {
+	BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
+}
+
+// Pool is what a *pgxpool.Pool is and a transaction is not: calls on it are
+// transactions of their own, and it gives snapshots.
+type Pool interface {
+	Querier
+	Snapshotter
+}
+
+// InSnapshot runs f in a read-only transaction of which every statement sees
+// what was committed when the first one began. What is read by several
+// statements and must agree is read so: in InTx, as on a pool, each statement
+// sees what others have committed since the one before. It keeps rows that are
+// replaced meanwhile from being cleared away: nothing in f may wait for anybody.
+func InSnapshot(ctx context.Context, db Snapshotter, f func(Querier) error) error {
+	return pgx.BeginTxFunc(ctx, db, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error { return f(tx) })
+}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
@@ -180,4 +181,35 @@ func count(t testing.TB, pool *pgxpool.Pool, sql string) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// What others commit between the statements of a snapshot is not in it, and it
+// changes nothing.
+func TestInSnapshot(t *testing.T) {
+	t.Parallel()
+	db := testenv.EmptyPostgres(t)
+	other := db.Pool(t, "")
+	run(t, other, `CREATE TABLE things (n int)`)
+	snapshots := db.Interleaved(t, "", func() { run(t, other, `INSERT INTO things VALUES (1)`) })
+	if err := pg.InSnapshot(t.Context(), snapshots, func(q pg.Querier) error {
+		seen := map[int]bool{}
+		for range 4 {
+			var n int
+			if err := q.QueryRow(t.Context(), `SELECT count(*) FROM things`).Scan(&n); err != nil {
+				return err
+			}
+			seen[n] = true
+		}
+		if len(seen) != 1 || seen[0] {
+			t.Errorf("counted %v in one snapshot", seen)
+		}
+		_, err := q.Exec(t.Context(), `DELETE FROM things`)
+		var refused *pgconn.PgError
+		if !errors.As(err, &refused) || refused.Code != "25006" { // read_only_sql_transaction
+			t.Errorf("a snapshot deletes: %v", err)
+		}
+		return nil
+	}); err == nil {
+		t.Error("an aborted transaction is committed")
+	}
 }

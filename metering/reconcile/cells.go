@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -46,57 +45,6 @@ type LogReport struct {
 	Dropped Figures  `json:"dropped"` // lines that nodes could not write about this time, of any account
 	Damaged []string `json:"damaged"` // lines that cannot be read
 	Torn    []string `json:"torn"`    // files that end in the middle of a line: their process writes, or was killed
-}
-
-// ledger is the window's cells.
-type ledger struct {
-	cells map[cellID]Figures
-	sum   Figures
-	// What was counted before watermark is written. Zero: nobody counts any more.
-	watermark time.Time
-}
-
-func readLedger(ctx context.Context, cfg *Config) (*ledger, error) {
-	l := &ledger{cells: map[cellID]Figures{}}
-	nodes, err := metering.Nodes(ctx, cfg.Pool, false)
-	if err != nil {
-		return nil, err
-	}
-	for _, n := range nodes {
-		if l.watermark.IsZero() || n.FlushedAt.Before(l.watermark) {
-			l.watermark = n.FlushedAt
-		}
-	}
-	for c, err := range metering.Cells(ctx, cfg.Pool, metering.Query{Account: cfg.Account, From: cfg.From, To: cfg.To}) {
-		if err != nil {
-			return nil, err
-		}
-		l.cells[cellID{c.Account, c.Bucket, c.AccessKey, c.Class, c.Hour}] = figures(&c.Counted)
-		l.sum = l.sum.plus(figures(&c.Counted))
-	}
-	return l, nil
-}
-
-// openness is what of an hour may still change.
-type openness int
-
-const (
-	closed    openness = iota
-	straddled          // lines of transfers that outlive it may be to come
-	open               // anything
-)
-
-// state says how open an hour is: nodes write the ledger by their watermark,
-// and a transfer's line when it ends. One that goes on for longer than an hour
-// behind its hour looks unexplained until then.
-func (l *ledger) state(hour time.Time) openness {
-	switch {
-	case l.watermark.IsZero(), !l.watermark.Before(hour.Add(2 * time.Hour)):
-		return closed
-	case l.watermark.Before(hour.Add(time.Hour)):
-		return open
-	}
-	return straddled
 }
 
 // requestLog is the window's lines, added up.
@@ -182,7 +130,7 @@ func (l *requestLog) add(cfg *Config, r *accesslog.Record, since time.Time) {
 func (r *Report) compareCells(ledger *ledger, log *requestLog) {
 	late := map[cellID]Figures{} // in the log, and maybe not in the ledger yet
 	for _, e := range log.ended {
-		if !ledger.watermark.IsZero() && !e.at.Before(ledger.watermark) {
+		if ledger.missing(e.at) {
 			late[e.cell] = late[e.cell].plus(e.Figures)
 		}
 	}

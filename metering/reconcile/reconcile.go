@@ -15,7 +15,7 @@ import (
 
 // Config says what to compare.
 type Config struct {
-	Pool      pg.Querier // as the owner
+	Pool      pg.Pool // as the owner
 	Store     *tenancy.Store
 	Inventory *metering.Inventory // nil: the backends are not asked
 	Account   tenancy.ID          // zero: every account
@@ -113,21 +113,18 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, errHours
 	}
 	r := &Report{From: cfg.From, To: cfg.To, Cells: []CellResult{}, Buckets: []Bucket{}}
-	final, ok, err := metering.Final(ctx, cfg.Pool)
+	l, err := begin(ctx, &cfg)
 	if err != nil {
 		return nil, err
 	}
-	if ok {
-		r.FinalUntil = &final
-	}
+	r.FinalUntil = l.final
 	// The log before the ledger: what ends in between is in the ledger alone,
 	// and counts as still under way.
 	log, err := readLog(&cfg)
 	if err != nil {
 		return nil, err
 	}
-	l, err := readLedger(ctx, &cfg)
-	if err != nil {
+	if err := l.read(ctx, &cfg); err != nil {
 		return nil, err
 	}
 	r.Ledger = l.sum

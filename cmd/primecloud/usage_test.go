@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// Nodes count and flush between any two statements of `usage show`: an hour that
+// it calls final has all that will ever be in it.
+func TestUsageShow_whileCounting(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	now := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	meter, err := metering.New(metering.Config{Pool: db.Pool(t, pg.RoleGateway), Dir: t.TempDir(), Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func() {
+		var tally metering.Tally
+		meter.Begin(&tally, metering.Key{Account: tenancy.ID{1}, Class: metering.ClassA})
+		tally.Request()
+		tally.End()
+	}
+	flush := func() {
+		t.Helper()
+		if err := meter.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Each hour has one request that is flushed within it, and one that is
+	// flushed with its end.
+	between := func() {
+		count()
+		now = now.Add(time.Hour)
+		flush()
+		count()
+		flush()
+	}
+	count()
+	flush()
+	between()
+	between()
+	var out bytes.Buffer
+	o := &operator{pool: db.Interleaved(t, pg.RoleOwner, between), store: &tenancy.Store{}}
+	if err := (&cli{out: &out}).usageSums(t.Context(), o, metering.Query{By: metering.ByHour}, true, false); err != nil {
+		t.Fatal(err)
+	}
+	final := 0
+	for _, r := range decode[[]usageRow](t, out.String()) {
+		if !r.Final {
+			continue
+		}
+		if final++; r.Requests != 2 {
+			t.Errorf("%s is final with %d requests, and 2 were counted", r.Hour, r.Requests)
+		}
+	}
+	if final < 2 {
+		t.Errorf("%d hours are final in %s", final, out.String())
+	}
+	if err := meter.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A listing ends between any two statements of `usage show --storage`: an hour
+// that is final has its sample, and what is missing is named by its gaps.
+func TestStorageShow_whileSampling(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	owner := db.Pool(t, pg.RoleOwner)
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := owner.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	keyring, err := secret.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := &tenancy.Store{Keyring: keyring}
+	backend, err := store.AddBackend(t.Context(), owner, tenancy.Backend{Name: "minio", Endpoints: []string{"http://127.0.0.1:1"}, AccessKeyID: "id", SecretKey: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := store.CreateAccount(t.Context(), owner, "acme", "", tenancy.Active)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := store.ImportBucket(t.Context(), owner, a.ID, "backups", backend.ID, "theirs", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	present := time.Now().UTC().Truncate(time.Hour)
+	const hours = 20
+	exec(`UPDATE buckets SET created_at = $1`, present.Add(-hours*time.Hour))
+	// One listing reads in all of the hours; each step is the end of one of it.
+	open := make([]time.Time, hours)
+	for i := range open {
+		open[i] = present.Add(time.Duration(i-hours) * time.Hour)
+	}
+	list := func() {
+		exec(`DELETE FROM storage_listings`)
+		if len(open) > 0 {
+			exec(`INSERT INTO storage_listings (bucket_id, holder, held_until, started_at, hours, marker, current_bytes, noncurrent_bytes, objects, noncurrent_versions, delete_markers)
+				VALUES ($1, $1, 'infinity', $2, $3, '', 0, 0, 0, 0, 0)`, b.ID, open[0], open)
+		}
+	}
+	between := func() {
+		if len(open) == 0 {
+			return
+		}
+		exec(`INSERT INTO storage_samples (bucket_id, hour, account_id, current_bytes, noncurrent_bytes, incomplete_bytes, objects, noncurrent_versions, delete_markers, uploads, source, started_at, measured_at)
+			VALUES ($1, $2, $3, 1, 0, 0, 1, 0, 0, 0, 'listing', $2, $2)`, b.ID, open[0], a.ID)
+		open = open[1:]
+		list()
+	}
+	list()
+	between()
+	for _, by := range []metering.Group{metering.ByHour, metering.ByBucket} {
+		var out bytes.Buffer
+		o := &operator{pool: db.Interleaved(t, pg.RoleOwner, between), store: store}
+		if err := (&cli{out: &out}).storageShow(t.Context(), o, metering.Query{By: by}, true, false); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range decode[[]storageRow](t, out.String()) {
+			if r.Final && r.Missing > 0 {
+				t.Errorf("%s is final without its sample", r.Hour)
+			}
+			gaps := int64(0)
+			for _, g := range r.Gaps {
+				gaps += int64(g.To.Sub(g.From) / time.Hour)
+			}
+			if by == metering.ByBucket && gaps != r.Missing {
+				t.Errorf("%d hours are missing, and the gaps are of %d: %+v", r.Missing, gaps, r.Gaps)
+			}
+		}
+	}
+	if len(open) == 0 {
+		t.Error("the listing was over too early: the test shows nothing")
+	}
+}
