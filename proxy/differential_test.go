@@ -54,6 +54,8 @@ var expected = map[string]string{
 	"list versions max-keys":          "S3: NextKeyMarker is a key; MinIO puts an order to its cache behind it",
 	"list v1 max-keys +3":             "a number is digits",
 	"list v1 max-keys 5000":           "S3 gives 1,000 at most, and says so",
+	"list uploads":                    "S3's page has 1,000 uploads; MinIO's 10,000",
+	"list uploads url":                "S3's page has 1,000 uploads; MinIO's 10,000",
 	"list uploads bad encoding":       "MinIO ignores what it does not know, and repeats it",
 	"list parts bad encoding":         "MinIO ignores what it does not know",
 	"part 0":                          "AWS's InvalidArgument; MinIO: InvalidPart",

@@ -72,7 +72,7 @@ func (x *exchange) prepare() {
 		}
 	}
 	if x.op.Name == "ListMultipartUploads" {
-		o.param(paramEncoding, valueURL) // rewriteUploads needs the keys as they are
+		x.prepareUploads()
 	}
 	for i := range x.headers {
 		x.passHeader(x.headers[i].Name, x.headers[i].Value)

@@ -362,8 +362,8 @@ func TestIDs_D14_uploads(t *testing.T) {
 				}
 			}
 			all, err := c.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: bucket})
-			if err != nil {
-				t.Fatal(err)
+			if err != nil || len(all.Uploads) != 3 {
+				t.Fatal(err, all)
 			}
 			for _, u := range all.Uploads { // whatever XML made of the key, the ids are for it
 				if _, err := c.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: bucket, Key: aws.String(key), UploadId: u.UploadId}); err != nil {
@@ -376,6 +376,87 @@ func TestIDs_D14_uploads(t *testing.T) {
 		})
 	}
 	large(ctx, t, c, bucket)
+}
+
+// TestIDs_D14_wholeBucket pages through the uploads of a bucket, aborting them
+// on the way, as tools that clean up do.
+func TestIDs_D14_wholeBucket(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	tn := g.tenant()
+	e, c := tn.raw(), tn.s3()
+	e.must(t, &request{method: "PUT", path: "/whole-bucket"})
+	bucket := aws.String("whole-bucket")
+	begin := func() map[string]string {
+		want := map[string]string{}
+		for _, key := range oddKeys {
+			for range 3 {
+				want[e.begin(t, "/whole-bucket/"+key)] = key
+			}
+		}
+		return want
+	}
+	for _, aborting := range []bool{false, true} {
+		for _, size := range []int32{1, 2, 7, 1000} {
+			want := begin()
+			seen, last := 0, ""
+			in := &s3.ListMultipartUploadsInput{Bucket: bucket, MaxUploads: aws.Int32(size), EncodingType: types.EncodingTypeUrl}
+			for more := true; more; {
+				page, err := c.ListMultipartUploads(t.Context(), in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(page.Uploads) > int(size) || len(page.Uploads) == 0 {
+					t.Fatalf("a page of %d has %d", size, len(page.Uploads))
+				}
+				for _, u := range page.Uploads {
+					key, err := url.QueryUnescape(aws.ToString(u.Key))
+					if err != nil || want[aws.ToString(u.UploadId)] != key || key < last {
+						t.Errorf("%v: %q behind %q: not there, or twice", err, key, last)
+					}
+					delete(want, aws.ToString(u.UploadId))
+					seen, last = seen+1, key
+					if aborting {
+						e.must(t, &request{method: "DELETE", path: "/whole-bucket/" + key, query: query("uploadId", aws.ToString(u.UploadId))})
+					}
+				}
+				marker, err := url.QueryUnescape(aws.ToString(page.NextKeyMarker))
+				if err != nil {
+					t.Fatal(err)
+				}
+				more = aws.ToBool(page.IsTruncated)
+				in.KeyMarker, in.UploadIdMarker = aws.String(marker), page.NextUploadIdMarker
+			}
+			if len(want) > 0 {
+				t.Errorf("aborting=%v, pages of %d: %d of %d are missing", aborting, size, len(want), seen)
+			}
+			if !aborting {
+				for _, id := range allUploads(t, c, bucket) {
+					e.must(t, &request{method: "DELETE", path: "/whole-bucket/" + id[1], query: query("uploadId", id[0])})
+				}
+			}
+		}
+	}
+	if r := e.must(t, &request{method: "GET", path: "/whole-bucket", query: query("uploads", "", "max-uploads", "0")}); textOf(t, r.body, "IsTruncated") != "false" {
+		t.Errorf("a page of nothing: %s", r.body)
+	}
+}
+
+// allUploads are the ids and keys of a bucket's uploads.
+func allUploads(t *testing.T, c *s3.Client, bucket *string) (all [][2]string) {
+	t.Helper()
+	page, err := c.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: bucket, EncodingType: types.EncodingTypeUrl})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range page.Uploads {
+		key, err := url.QueryUnescape(aws.ToString(u.Key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, [2]string{aws.ToString(u.UploadId), key})
+	}
+	return all
 }
 
 func listUploads(t *testing.T, c *s3.Client, bucket *string, key string, encoding types.EncodingType) (ids []string) {

@@ -63,11 +63,6 @@ func (x *exchange) checkVersion(id []byte) error {
 // that of a backend which was not read from the database.
 func (x *exchange) minio() bool { return x.backend.of.Kind != tenancy.BackendS3 }
 
-var (
-	paramEncoding = []byte("encoding-type")
-	valueURL      = []byte("url")
-)
-
 // backendValue is what the backend gets of a parameter that the operation
 // takes: ids in its own spelling, numbers in ours. ok is false when it gets
 // none.
@@ -83,7 +78,9 @@ func (x *exchange) backendValue(p *sigv4.Param) (value []byte, ok bool) {
 		return p.Value, len(p.Value) > 0
 	case "encoding-type":
 		return p.Value, len(p.Value) > 0 && x.op.Name != "ListMultipartUploads"
-	case "partNumber", "max-keys", "max-parts", "max-uploads", "part-number-marker":
+	case "max-uploads": // prepareUploads says it
+		return nil, false
+	case "partNumber", "max-keys", "max-parts", "part-number-marker":
 		n, ok := s3op.Number(p.Name, p.Value)
 		return x.keepNumber(n), ok
 	}
