@@ -6,7 +6,7 @@ import (
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 )
 
-// admit refuses by length and by limits, before a byte of the body is asked
+// admit refuses by length, by ids that are not ours and by limits, before a byte of the body is asked
 // for, and binds the exchange to its ledger cell.
 func admit(x *exchange) error {
 	x.meter()
@@ -19,6 +19,9 @@ func admit(x *exchange) error {
 			return err
 		}
 		x.backend = b
+		if err := x.openIDs(); err != nil {
+			return err
+		}
 		if err := x.admitCustomerKey(); err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ func (bs *backends) abort() {
 
 func sameBackend(a, b *tenancy.Backend) bool {
 	if a.ID != b.ID || a.Region != b.Region || a.AccessKeyID != b.AccessKeyID || a.SecretKey != b.SecretKey ||
-		a.CA != b.CA || len(a.Endpoints) != len(b.Endpoints) {
+		a.CA != b.CA || a.Kind != b.Kind || len(a.Endpoints) != len(b.Endpoints) {
 		return false
 	}
 	for i := range a.Endpoints {

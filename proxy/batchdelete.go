@@ -69,6 +69,11 @@ func (x *exchange) mayDelete(o *s3xml.DeleteObject) error {
 	if err := checkKey([]byte(o.Key)); err != nil {
 		return err
 	}
+	if o.VersionID != "" {
+		if err := x.checkVersion([]byte(o.VersionID)); err != nil {
+			return err
+		}
+	}
 	return x.mayTouch(x.bucketNm, []byte(o.Key))
 }
 

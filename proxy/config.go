@@ -12,6 +12,7 @@ import (
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/proxy/opaque"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -63,10 +64,13 @@ type Limiter interface {
 	Admit(ctx context.Context, g *limits.Grant, r limits.Request) error
 }
 
-// Config is what a Server needs. Only Directory and Meter are required.
+// Config is what a Server needs. Only Directory, Meter and MAC are required.
 type Config struct {
 	Directory Directory
 	Meter     Meter
+	// MAC makes the backend's ids ours (docs/decisions/0017): the keyring's, the
+	// same on every node and after a rotation, or uploads end with the node.
+	MAC       opaque.MAC
 	Limiter   Limiter               // nil: nothing is limited
 	AccessLog AccessLog             // nil: none
 	Logger    *slog.Logger          // nil: discard
@@ -137,6 +141,10 @@ func (c *Config) validate() error {
 	}
 	if c.Meter == nil {
 		errs = append(errs, errors.New("proxy: Meter is required"))
+	}
+	if c.MAC == nil {
+		// Without it the backend would decode what clients made up.
+		errs = append(errs, errors.New("proxy: MAC is required"))
 	}
 	return errors.Join(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/url"
 
+	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -56,6 +57,9 @@ func parseCopySource(raw []byte) (bucket, key, version []byte, err error) {
 			return nil, nil, nil, errCopySource
 		}
 		version = []byte(decoded)
+		if refusal := s3op.CheckVersionID(version); refusal != nil {
+			return nil, nil, nil, refusal
+		}
 	} else if bytes.IndexByte(raw, '?') >= 0 {
 		return nil, nil, nil, errCopySource
 	}

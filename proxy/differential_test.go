@@ -49,6 +49,20 @@ var expected = map[string]string{
 	"double slash key":                "AWS's InvalidArgument in place of MinIO's own code",
 	"dot key":                         "AWS's InvalidArgument in place of MinIO's own code",
 	"leading slash key":               "MinIO drops the slash and makes another object",
+	"list v1 max-keys":                "S3: NextMarker is a key; MinIO puts an order to its cache behind it",
+	"list v1 url max-keys":            "S3: NextMarker is a key; MinIO puts an order to its cache behind it",
+	"list versions max-keys":          "S3: NextKeyMarker is a key; MinIO puts an order to its cache behind it",
+	"list v1 max-keys +3":             "a number is digits",
+	"list v1 max-keys 5000":           "S3 gives 1,000 at most, and says so",
+	"list uploads":                    "S3's page has 1,000 uploads; MinIO's 10,000",
+	"list uploads url":                "S3's page has 1,000 uploads; MinIO's 10,000",
+	"list uploads bad encoding":       "MinIO ignores what it does not know, and repeats it",
+	"list parts bad encoding":         "MinIO ignores what it does not know",
+	"part 0":                          "AWS's InvalidArgument; MinIO: InvalidPart",
+	"get part x":                      "MinIO answers 500",
+	"get version with braces":         "MinIO takes it for the same version",
+	"get empty version":               "AWS: InvalidArgument; MinIO ignores it",
+	"reserved name":                   "one object with the key that ends in a slash",
 }
 
 // step is one S3 call of the script. Bucket names a and b stand for the
@@ -282,6 +296,9 @@ func script() []step {
 		"v2 start-after": query("list-type", "2", "start-after", "m"), "v2 owner": query("list-type", "2", "fetch-owner", "true"),
 		"v2 max-keys": query("list-type", "2", "max-keys", "4"), "v2 url": query("list-type", "2", "encoding-type", "url"),
 		"versions": query("versions", ""), "versions prefix": query("versions", "", "prefix", "dir/"), "uploads": query("uploads", ""),
+		"v1 url max-keys": query("encoding-type", "url", "max-keys", "3"), "versions max-keys": query("versions", "", "max-keys", "3"),
+		"v1 max-keys +3": query("max-keys", "+3"), "v1 max-keys 5000": query("max-keys", "5000"), "v1 max-keys huge": query("max-keys", "99999999999999999999"),
+		"v1 max-keys negative": query("max-keys", "-1"), "v1 max-keys empty": query("max-keys", ""), "v2 bad token": query("list-type", "2", "continuation-token", "nonsense!"),
 	} {
 		add("list "+name, "GET", "/{a}", q, nil, "")
 	}
@@ -345,10 +362,17 @@ func script() []step {
 	add("part 2", "PUT", "/{a}/multi", query("partNumber", "2", "uploadId", "{upload:start}"), nil, "tail")
 	add("part copy", "PUT", "/{a}/multi", query("partNumber", "3", "uploadId", "{upload:start}"), headers("x-amz-copy-source", "{a}/big"), "")
 	add("list parts", "GET", "/{a}/multi", query("uploadId", "{upload:start}"), nil, "")
+	add("list parts page", "GET", "/{a}/multi", query("uploadId", "{upload:start}", "max-parts", "2", "part-number-marker", "1"), nil, "")
+	add("list parts bad encoding", "GET", "/{a}/multi", query("uploadId", "{upload:start}", "encoding-type", "base64"), nil, "")
 	add("list uploads", "GET", "/{a}", query("uploads", "", "prefix", "multi"), nil, "")
+	add("list uploads url", "GET", "/{a}", query("uploads", "", "prefix", "multi", "encoding-type", "url"), nil, "")
+	add("list uploads bad encoding", "GET", "/{a}", query("uploads", "", "prefix", "multi", "encoding-type", "base64"), nil, "")
+	add("part 0", "PUT", "/{a}/multi", query("partNumber", "0", "uploadId", "{upload:start}"), nil, "x")
+	add("part 10001", "PUT", "/{a}/multi", query("partNumber", "10001", "uploadId", "{upload:start}"), nil, "x")
 	add("complete bad etag", "POST", "/{a}/multi", query("uploadId", "{upload:start}"), nil, `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"nope"</ETag></Part></CompleteMultipartUpload>`)
 	add("complete", "POST", "/{a}/multi", query("uploadId", "{upload:start}"), nil, `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag:part 1}</ETag></Part><Part><PartNumber>2</PartNumber><ETag>{etag:part 2}</ETag></Part></CompleteMultipartUpload>`)
 	add("head multi", "HEAD", "/{a}/multi", nil, nil, "")
+	add("get part x", "GET", "/{a}/multi", query("partNumber", "x"), nil, "")
 	add("get part 2", "GET", "/{a}/multi", query("partNumber", "2"), nil, "")
 	add("complete gone", "POST", "/{a}/multi", query("uploadId", "{upload:start}"), nil, `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"x"</ETag></Part></CompleteMultipartUpload>`)
 	add("start 2", "POST", "/{a}/aborted", query("uploads", ""), nil, "")
@@ -364,6 +388,9 @@ func script() []step {
 	add("get version 1", "GET", "/{a}/versioned", query("versionId", "{version:version 1}"), nil, "")
 	add("get null version", "GET", "/{a}/plain", query("versionId", "null"), nil, "")
 	add("get bad version", "GET", "/{a}/versioned", query("versionId", "nonsense"), nil, "")
+	add("get version with braces", "GET", "/{a}/versioned", query("versionId", "{{version:version 1}}"), nil, "")
+	add("get empty version", "GET", "/{a}/versioned", query("versionId", ""), nil, "")
+	add("reserved name", "PUT", "/{b}/dir__XLDIR__", nil, headers("Content-Md5", "auto"), "x")
 	add("delete marker", "DELETE", "/{a}/versioned", nil, nil, "")
 	add("get deleted", "GET", "/{a}/versioned", nil, nil, "")
 	add("list all versions", "GET", "/{a}", query("versions", "", "prefix", "versioned"), nil, "")

@@ -7,7 +7,7 @@
 //	resolve    host → account; access key id → identity; identity → account
 //	verify     SigV4 over exactly what was parsed
 //	authorize  account status, key's rights, bucket ownership, copy source
-//	admit      lengths and limits, before any body byte is asked for
+//	admit      lengths, ids and limits, before any body byte is asked for
 //	forward    the request rebuilt from what was understood, signed with the
 //	           backend's credential, sent; the answer's head awaited
 //	rewrite    the answer's names and headers mapped back, body prepared
@@ -15,10 +15,11 @@
 // then settle runs exactly once, when the answer has reached the socket or has
 // failed: ledger, metrics, one log line.
 //
-// Three rules hold everywhere. Nothing of the client's request is forwarded
+// Four rules hold everywhere. Nothing of the client's request is forwarded
 // because it was there, only because the operation's row allows it. The
 // (bucket, key, version) that was authorised is the one that is encoded
-// upstream; it is decoded once, in parse. And nothing is committed before it
-// is verified: the last byte of an upload is held back until its signature
+// upstream; it is decoded once, in parse. Ids that the backend gave out reach
+// clients as tokens, and come back to it only when they open for that bucket
+// and key. And nothing is committed before it is verified: the last byte of an upload is held back until its signature
 // chain, trailer, checksum and length have passed.
 package proxy

@@ -62,6 +62,7 @@ type options struct {
 	beside *gateway        // another node of its fleet: the same database
 	record proxy.AccessLog // in place of the gateway's own access log
 	limit  limits.Config   // Now and Sleep of the limiter
+	kind   tenancy.BackendKind
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -108,7 +109,7 @@ func newGateway(t testing.TB, o options) *gateway {
 			t.Fatal(err)
 		}
 		g.owner, g.store = g.db.Pool(t, pg.RoleOwner), &tenancy.Store{Keyring: g.keyring.Public()}
-		g.backend = g.addBackend("minio", g.minio)
+		g.backend = g.addBackend("minio", g.minio, o.kind)
 	}
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -136,7 +137,7 @@ func newGateway(t testing.TB, o options) *gateway {
 		o.record = g.lines
 	}
 	g.server, err = proxy.New(proxy.Config{
-		Directory: g.dir, Meter: g.meter, Limiter: g.limiter, AccessLog: o.record, Node: "node-1", Logger: logger, Metrics: g.metrics, Limits: o.limits,
+		Directory: g.dir, Meter: g.meter, MAC: g.keyring.MAC, Limiter: g.limiter, AccessLog: o.record, Node: "node-1", Logger: logger, Metrics: g.metrics, Limits: o.limits,
 		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test",
 	})
 	if err != nil {
@@ -197,10 +198,10 @@ func (g *gateway) metric(t testing.TB, name string) (sum float64) {
 	return sum
 }
 
-func (g *gateway) addBackend(name string, m *devstack.MinIO) *tenancy.Backend {
+func (g *gateway) addBackend(name string, m *devstack.MinIO, kind tenancy.BackendKind) *tenancy.Backend {
 	g.t.Helper()
 	b, err := g.store.AddBackend(g.t.Context(), g.owner, tenancy.Backend{
-		Name: name, Endpoints: []string{m.Endpoint}, AccessKeyID: m.AccessKey, SecretKey: m.SecretKey, CA: caOf(g.t, m),
+		Name: name, Endpoints: []string{m.Endpoint}, AccessKeyID: m.AccessKey, SecretKey: m.SecretKey, CA: caOf(g.t, m), Kind: kind,
 	})
 	if err != nil {
 		g.t.Fatal(err)

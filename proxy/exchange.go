@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
@@ -57,6 +58,7 @@ type request struct {
 	source  copySource
 
 	// admit
+	ids    ids
 	length int64 // decoded bytes of the body; -1 unknown
 	begun  bool  // stages up to admit have run (inside ExpectHandler)
 	failed error
@@ -189,6 +191,13 @@ func (x *exchange) keep(b []byte) []byte {
 func (x *exchange) keepString(s string) []byte {
 	n := len(x.arena)
 	x.arena = append(x.arena, s...)
+	return x.arena[n:len(x.arena):len(x.arena)]
+}
+
+// keepNumber keeps a number's decimal digits.
+func (x *exchange) keepNumber(v int64) []byte {
+	n := len(x.arena)
+	x.arena = strconv.AppendInt(x.arena, v, 10)
 	return x.arena[n:len(x.arena):len(x.arena)]
 }
 

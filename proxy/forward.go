@@ -67,8 +67,13 @@ func (x *exchange) prepare() {
 	for i := range x.target.Query {
 		p := &x.target.Query[i]
 		if string(p.Name) == x.op.Selector || x.op.Allows(p.Name) {
-			o.param(p.Name, p.Value)
+			if value, ok := x.backendValue(p); ok {
+				o.param(p.Name, value)
+			}
 		}
+	}
+	if x.op.Name == "ListMultipartUploads" {
+		x.prepareUploads()
 	}
 	for i := range x.headers {
 		x.passHeader(x.headers[i].Name, x.headers[i].Value)

@@ -107,7 +107,7 @@ func TestInventedNames(t *testing.T) {
 	const requests, cells = 1_000_000, 10
 	g := newGateway(t, options{})
 	tn := g.tenant()
-	server, err := proxy.New(proxy.Config{Directory: unlisted{g.dir}, Meter: g.meter, Hosts: []string{"s3.example.test"}, TenantDomain: "tenants.example.test"})
+	server, err := proxy.New(proxy.Config{Directory: unlisted{g.dir}, Meter: g.meter, MAC: g.keyring.MAC, Hosts: []string{"s3.example.test"}, TenantDomain: "tenants.example.test"})
 	if err != nil {
 		t.Fatal(err)
 	}

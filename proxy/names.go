@@ -25,8 +25,48 @@ func checkKey(key []byte) error {
 	case dotSegment(key):
 		return refuse("InvalidArgument", "An object key must not have a segment \".\" or \"..\".")
 	}
+	return reserved(key, true)
+}
+
+var (
+	// dirObject is how MinIO spells the slash at the end of a key: "k__XLDIR__"
+	// and "k/" are one object there, and what is written below the first is in
+	// no listing.
+	dirObject = []byte("__XLDIR__")
+	// metaFile is the name of the file that makes a folder an object: nobody
+	// can write "k" any more when "k/xl.meta" is there.
+	metaFile = []byte("xl.meta")
+	// cacheDirective in a marker is an order to MinIO's listing cache.
+	cacheDirective = []byte("[minio_cache:")
+)
+
+// reserved refuses names that MinIO spells something of its own with. whole
+// says that name is a key and ends with its last segment; a prefix or a marker
+// may end in the middle of one. The sentence says what the client itself has
+// sent, and no more.
+func reserved(name []byte, whole bool) error {
+	if bytes.Contains(name, cacheDirective) {
+		return errCacheText
+	}
+	for len(name) > 0 {
+		segment, rest, more := bytes.Cut(name, []byte{'/'})
+		switch {
+		case !more && !whole:
+		case bytes.HasSuffix(segment, dirObject):
+			return errDirObject
+		case bytes.Equal(segment, metaFile):
+			return errMetaFile
+		}
+		name = rest
+	}
 	return nil
 }
+
+var (
+	errCacheText = refuse("InvalidArgument", "The text \"[minio_cache:\" is reserved: no object key has it.")
+	errDirObject = refuse("InvalidArgument", "Segments that end in \"__XLDIR__\" are reserved: no object key has one.")
+	errMetaFile  = refuse("InvalidArgument", "Segments of the name \"xl.meta\" are reserved: no object key has one.")
+)
 
 // dotSegment reports whether a segment between slashes, of either kind, is "." or "..".
 func dotSegment(key []byte) bool {

@@ -187,7 +187,7 @@ func (x *exchange) classify() error {
 		return refusal
 	}
 	x.op = op
-	if err := x.checkListing(); err != nil {
+	if err := x.checkValues(); err != nil {
 		return err
 	}
 	return x.checkHeaders()
@@ -197,23 +197,6 @@ func (x *exchange) classify() error {
 // own answer, which lets every origin in with credentials, must not get out
 // (S3-RULES.md F6).
 var errPreflight error = &s3Error{code: "AccessForbidden"}
-
-// checkListing refuses listing parameters that MinIO would resolve as paths.
-func (x *exchange) checkListing() error {
-	if x.level != s3op.Bucket {
-		return nil
-	}
-	for i := range x.target.Query {
-		p := &x.target.Query[i]
-		switch string(p.Name) {
-		case "prefix", "marker", "start-after", "key-marker":
-			if dotSegment(p.Value) || bytes.IndexByte(p.Value, 0) >= 0 {
-				return refuse("InvalidArgument", "The parameter has a segment \".\" or \"..\", which no key has.")
-			}
-		}
-	}
-	return nil
-}
 
 // checkHeaders holds every header against the operation's row, and the
 // parameters that a presigner made of headers (S3-RULES.md B25, C10, D3).
@@ -258,6 +241,9 @@ func (x *exchange) checkHeader(name, value []byte) error {
 	}
 	if h.Group != 0 && h.Group&x.op.Headers == 0 && bytes.HasPrefix(name, amzPrefix) {
 		return refuse("InvalidRequest", "The request has an x-amz- header that this operation does not take.")
+	}
+	if refusal := s3op.CheckValue(name, value); refusal != nil {
+		return refusal
 	}
 	switch string(name) {
 	case "x-amz-acl":

@@ -213,6 +213,8 @@ func answerOf(q *recorded) string {
 		return "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"
 	case q.method == "GET" && object && !slices.ContainsFunc([]string{"attributes=", "tagging=", "retention=", "legal-hold=", "uploadId="}, func(s string) bool { return strings.Contains(query, s) }):
 		return answer("200 OK", "", "abc")
+	case q.method == "GET" && strings.Contains(query, "uploads="):
+		return xml("ListMultipartUploadsResult", "<EncodingType>url</EncodingType><Upload><Key>dir/k</Key><UploadId>"+rawUploadID+"</UploadId></Upload>")
 	case q.method == "GET":
 		return xml("ListBucketResult", "<IsTruncated>false</IsTruncated>")
 	case q.method == "POST" && strings.Contains(query, "uploads"):

@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strconv"
 
+	"github.com/primecloudpro/primecloud/proxy/opaque"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/sigv4"
@@ -56,6 +58,9 @@ func rewrite(x *exchange) error {
 // and the client must see it to stay on the line (S3-RULES.md E8).
 func (x *exchange) rewriteXML() error {
 	x.ctx.Response.Header.SetContentType("application/xml")
+	if x.op.Name == "ListMultipartUploads" {
+		return x.rewriteUploads()
+	}
 	if x.resp.ContentLength < 0 && !x.op.Idempotent {
 		x.stream.names = x.names3()
 		x.ctx.Response.SetBodyStream(&x.stream, -1)
@@ -63,7 +68,10 @@ func (x *exchange) rewriteXML() error {
 	}
 	buf := bytes.NewBuffer(x.local[:0])
 	result, err := s3xml.Rewrite(buf, io.LimitReader(&x.resp, maxAnswerDocument), x.names3())
-	if err != nil {
+	switch {
+	case errors.Is(err, errForeignID), errors.Is(err, opaque.ErrBackendText):
+		return &s3Error{code: "InternalError", cause: err}
+	case err != nil:
 		return &s3Error{code: "ServiceUnavailable", cause: err}
 	}
 	x.finish()
@@ -104,6 +112,13 @@ func (x *exchange) names3() *s3xml.Names {
 	}
 	if x.bucket != nil {
 		n.Bucket, n.BackendBucket = x.bucket.Name, x.bucket.BackendName
+	}
+	n.Seal = x.sealed
+	if v, ok := x.target.Get("uploadId"); ok {
+		n.UploadID = string(v)
+	}
+	if v, ok := x.target.Get("continuation-token"); ok {
+		n.Token = string(v)
 	}
 	return n
 }

@@ -36,11 +36,12 @@ func (b Backend) LogValue() slog.Value { return slog.StringValue(b.String()) }
 // MarshalJSON leaves the credential out.
 func (b Backend) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
-		ID        ID       `json:"id"`
-		Name      string   `json:"name"`
-		Endpoints []string `json:"endpoints"`
-		Region    string   `json:"region"`
-		CA        string   `json:"ca,omitempty"`
-		Default   bool     `json:"default"`
-	}{b.ID, b.Name, b.Endpoints, b.Region, b.CA, b.Default})
+		ID        ID          `json:"id"`
+		Name      string      `json:"name"`
+		Kind      BackendKind `json:"kind"`
+		Endpoints []string    `json:"endpoints"`
+		Region    string      `json:"region"`
+		CA        string      `json:"ca,omitempty"`
+		Default   bool        `json:"default"`
+	}{b.ID, b.Name, b.Kind, b.Endpoints, b.Region, b.CA, b.Default})
 }

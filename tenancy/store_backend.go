@@ -37,6 +37,9 @@ func (b *Backend) check() error {
 	if b.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(b.CA)) {
 		errs = append(errs, fmt.Errorf("tenancy: %w", errCA))
 	}
+	if b.Kind != "" && b.Kind != BackendMinIO && b.Kind != BackendS3 {
+		errs = append(errs, fmt.Errorf("tenancy: unknown kind of backend %q; known are %q and %q", b.Kind, BackendMinIO, BackendS3))
+	}
 	return errors.Join(errs...)
 }
 
@@ -61,6 +64,9 @@ func (s *Store) AddBackend(ctx context.Context, q pg.Querier, b Backend) (*Backe
 	if b.Region == "" {
 		b.Region = "us-east-1"
 	}
+	if b.Kind == "" {
+		b.Kind = BackendMinIO
+	}
 	b.trimSlashes()
 	if err := b.check(); err != nil {
 		return nil, err
@@ -80,9 +86,9 @@ func (s *Store) AddBackend(ctx context.Context, q pg.Querier, b Backend) (*Backe
 				return err
 			}
 		}
-		return tx.QueryRow(ctx, `INSERT INTO backends (id, name, endpoints, region, ca, sealed_credential, is_default)
-			VALUES ($1, $2, $3, $4, $5, $6, $7 OR NOT EXISTS (SELECT FROM backends WHERE is_default)) RETURNING is_default`,
-			b.ID, b.Name, b.Endpoints, b.Region, b.CA, sealed, b.Default).Scan(&b.Default)
+		return tx.QueryRow(ctx, `INSERT INTO backends (id, name, endpoints, region, ca, sealed_credential, kind, is_default)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8 OR NOT EXISTS (SELECT FROM backends WHERE is_default)) RETURNING is_default`,
+			b.ID, b.Name, b.Endpoints, b.Region, b.CA, sealed, b.Kind, b.Default).Scan(&b.Default)
 	})
 	if isUnique(err) {
 		return nil, ErrBackendExists
@@ -96,7 +102,7 @@ func (s *Store) AddBackend(ctx context.Context, q pg.Querier, b Backend) (*Backe
 // RotateBackend replaces a backend's credential, and its endpoints when some are given.
 func (s *Store) RotateBackend(ctx context.Context, q pg.Querier, name, accessKeyID, secretKey string, endpoints []string) error {
 	b := &Backend{Name: name, AccessKeyID: accessKeyID, SecretKey: secretKey}
-	err := q.QueryRow(ctx, `SELECT id, endpoints FROM backends WHERE name = $1`, name).Scan(&b.ID, &b.Endpoints)
+	err := q.QueryRow(ctx, `SELECT id, endpoints, kind FROM backends WHERE name = $1`, name).Scan(&b.ID, &b.Endpoints, &b.Kind)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrBackendUnknown
 	}
@@ -118,12 +124,12 @@ func (s *Store) RotateBackend(ctx context.Context, q pg.Querier, name, accessKey
 		b.ID, sealed, b.Endpoints))(ErrBackendUnknown)
 }
 
-const backendColumns = `id, name, endpoints, region, ca, is_default, sealed_credential`
+const backendColumns = `id, name, endpoints, region, ca, is_default, kind, sealed_credential`
 
 func (s *Store) scanBackend(row pgx.Row, open bool) (*Backend, error) {
 	b := &Backend{}
 	var sealed []byte
-	err := row.Scan(&b.ID, &b.Name, &b.Endpoints, &b.Region, &b.CA, &b.Default, &sealed)
+	err := row.Scan(&b.ID, &b.Name, &b.Endpoints, &b.Region, &b.CA, &b.Default, &b.Kind, &sealed)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrBackendUnknown
 	}

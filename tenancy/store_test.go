@@ -259,16 +259,16 @@ func TestStore_backends(t *testing.T) {
 	if _, err := f.store.AddBackend(ctx, f.owner, good); !errors.Is(err, tenancy.ErrBackendExists) {
 		t.Errorf("the same name: %v", err)
 	}
-	good.Name, good.Default = "third", true
+	good.Name, good.Default, good.Kind = "third", true, tenancy.BackendS3
 	must(f.store.AddBackend(ctx, f.owner, good))(t)
-	if b := must(open.BackendByName(ctx, f.owner, ""))(t); b.Name != "third" {
-		t.Errorf("the default is %s", b.Name)
+	if b := must(open.BackendByName(ctx, f.owner, ""))(t); b.Name != "third" || b.Kind != tenancy.BackendS3 {
+		t.Errorf("the default is %s, of kind %s", b.Name, b.Kind)
 	}
 	if err := f.store.RotateBackend(ctx, f.owner, "second", "id2", "secret2", []string{"http://new:1"}); err != nil {
 		t.Error(err)
 	}
-	if b := must(open.BackendByName(ctx, f.owner, "second"))(t); b.AccessKeyID != "id2" || b.SecretKey != "secret2" || b.Endpoints[0] != "http://new:1" {
-		t.Errorf("rotated: %v %v", b, b.Endpoints)
+	if b := must(open.BackendByName(ctx, f.owner, "second"))(t); b.AccessKeyID != "id2" || b.SecretKey != "secret2" || b.Endpoints[0] != "http://new:1" || b.Kind != tenancy.BackendMinIO {
+		t.Errorf("rotated: %v %v %s", b, b.Endpoints, b.Kind)
 	}
 	if err := f.store.RotateBackend(ctx, f.owner, "absent", "id", "secret", nil); !errors.Is(err, tenancy.ErrBackendUnknown) {
 		t.Errorf("rotate nothing: %v", err)
@@ -285,6 +285,7 @@ func TestStore_backends(t *testing.T) {
 		"password":    func(b *tenancy.Backend) { b.Endpoints = []string{"http://a:b@minio"} },
 		"no key":      func(b *tenancy.Backend) { b.AccessKeyID = "" },
 		"CA":          func(b *tenancy.Backend) { b.CA = "not PEM" },
+		"kind":        func(b *tenancy.Backend) { b.Kind = "azure" },
 	} {
 		b := good
 		b.Name = "bad"

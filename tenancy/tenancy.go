@@ -169,4 +169,16 @@ type Backend struct {
 	SecretKey   string
 	CA          string // PEM, or "" for the system's
 	Default     bool
+	Kind        BackendKind
 }
+
+// BackendKind is what is known of the server behind a backend's endpoints: how
+// it spells its ids, and what it takes names for.
+type BackendKind string
+
+// The kinds. BackendMinIO is the default; BackendS3 is any other S3 server, of
+// which only what S3 itself says is assumed.
+const (
+	BackendMinIO BackendKind = "minio"
+	BackendS3    BackendKind = "s3"
+)

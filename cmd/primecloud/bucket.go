@@ -12,20 +12,21 @@ import (
 
 // backendRow is a backend without its credential, which is never shown.
 type backendRow struct {
-	Name      string   `json:"name"`
-	Endpoints []string `json:"endpoints"`
-	Region    string   `json:"region"`
-	Default   bool     `json:"default"`
+	Name      string              `json:"name"`
+	Kind      tenancy.BackendKind `json:"kind"`
+	Endpoints []string            `json:"endpoints"`
+	Region    string              `json:"region"`
+	Default   bool                `json:"default"`
 }
 
 func (c *cli) printBackends(asJSON bool, list ...*tenancy.Backend) error {
 	data := make([]backendRow, 0, len(list))
 	rows := make([][]string, 0, len(list))
 	for _, b := range list {
-		data = append(data, backendRow{b.Name, b.Endpoints, b.Region, b.Default})
-		rows = append(rows, []string{b.Name, strings.Join(b.Endpoints, ","), b.Region, fmt.Sprint(b.Default)})
+		data = append(data, backendRow{b.Name, b.Kind, b.Endpoints, b.Region, b.Default})
+		rows = append(rows, []string{b.Name, string(b.Kind), strings.Join(b.Endpoints, ","), b.Region, fmt.Sprint(b.Default)})
 	}
-	return c.print(asJSON, data, "NAME ENDPOINTS REGION DEFAULT", rows)
+	return c.print(asJSON, data, "NAME KIND ENDPOINTS REGION DEFAULT", rows)
 }
 
 // backendCredential takes a credential from files, so that it shows in no list
@@ -56,6 +57,7 @@ func (c *cli) backendAdd(ctx context.Context, args []string) error {
 	f := c.flags("backend add", "NAME")
 	endpoints := f.String("endpoints", "", "http(s)://host:port, comma-separated")
 	region := f.String("region", "us-east-1", "the region it is configured with")
+	kind := f.String("kind", string(tenancy.BackendMinIO), "minio, or s3 for any other S3 server")
 	ca := f.String("ca-file", "", "PEM of the CA that signed its certificate; the system's by default")
 	isDefault := f.Bool("default", false, "put new buckets here")
 	credential := credentialFlags(f)
@@ -63,7 +65,7 @@ func (c *cli) backendAdd(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	b := tenancy.Backend{Name: rest[0], Region: *region, Default: *isDefault}
+	b := tenancy.Backend{Name: rest[0], Kind: tenancy.BackendKind(*kind), Region: *region, Default: *isDefault}
 	b.Endpoints = strings.FieldsFunc(*endpoints, func(r rune) bool { return r == ',' })
 	if b.AccessKeyID, b.SecretKey, err = credential.read(c); err != nil {
 		return err

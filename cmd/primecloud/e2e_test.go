@@ -207,11 +207,15 @@ func TestCommands(t *testing.T) {
 	if list := decode[[]tenancy.Key](t, in.must("key", "list", "acme", "--json")); len(list) != 2 || list[0].RevokedAt == nil || list[1].RevokedAt != nil {
 		t.Errorf("key list: %+v", list)
 	}
+	in.must("backend", "add", "other", "--endpoints", testenv.MinIO(t).Endpoint, "--kind", "s3")
+	if list := in.must("backend", "list", "--json"); !strings.Contains(list, `"kind": "minio"`) || !strings.Contains(list, `"kind": "s3"`) {
+		t.Errorf("backend list does not say the kinds: %s", list)
+	}
 	if text := in.must("key", "list", "acme") + in.must("backend", "list", "--json") + in.must("account", "show", "acme"); strings.Contains(text, next.Secret) || strings.Contains(text, testenv.MinIO(t).SecretKey) {
 		t.Error("a secret is shown a second time")
 	}
 	// Secrets move to a new key, and everything still works.
-	if moved := decode[map[string]int](t, in.must("secret", "rotate", in.keyring, "--json")); moved["moved"] != 3 {
+	if moved := decode[map[string]int](t, in.must("secret", "rotate", in.keyring, "--json")); moved["moved"] != 4 {
 		t.Errorf("secret rotate: %v", moved)
 	}
 	p = in.serveProcess()

@@ -166,7 +166,7 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 		return err
 	}
 	gateway := proxy.Config{
-		Directory: n.directory, Meter: n.meter, Limiter: n.limiter, Logger: n.log, Metrics: n.registry, Region: cfg.Region, Node: cfg.Node,
+		Directory: n.directory, Meter: n.meter, MAC: keyring.MAC, Limiter: n.limiter, Logger: n.log, Metrics: n.registry, Region: cfg.Region, Node: cfg.Node,
 		Hosts: cfg.Hosts, TenantDomain: cfg.TenantDomain, TrustedProxies: proxies,
 		Limits: proxy.Limits{Connections: cfg.MaxConnections},
 	}

@@ -290,7 +290,9 @@ CREATE TABLE public.backends (
     is_default boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    kind text DEFAULT 'minio'::text NOT NULL,
     CONSTRAINT backends_endpoints_check CHECK ((cardinality(endpoints) > 0)),
+    CONSTRAINT backends_kind_check CHECK ((kind = ANY (ARRAY['minio'::text, 's3'::text]))),
     CONSTRAINT backends_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text))
 );
 

@@ -54,7 +54,11 @@ func page() string {
 	s3op.Refused(func(selector, sentence string) { fmt.Fprintf(&b, "| `?%s` | %s |\n", selector, sentence) })
 	b.WriteString("\nRequest headers that begin with `x-amz-` and that the operation does not take are refused, never dropped; `x-minio-` headers have no effect.\n" +
 		"Signature Version 2, Version 4A and session tokens are refused with a sentence. Customer-provided keys (SSE-C) need TLS on both hops.\n" +
-		"An account that is read-only may read and delete.\n")
+		"An account that is read-only may read and delete.\n\n" +
+		"Upload ids and continuation tokens are good for their bucket (and key) only, on every node: anything else is NoSuchUpload or InvalidArgument.\n" +
+		"Markers are plain keys. Version ids are `null` or what the storage gave out. A page has at most 1,000 entries; numbers are digits.\n" +
+		"Keys are up to 1,024 bytes of UTF-8, without a leading slash, two slashes in a row, a segment `.` or `..`, or NUL; segments that end in\n" +
+		"`__XLDIR__`, segments `xl.meta` and the text `[minio_cache:` are reserved. What is refused is refused with a sentence.\n")
 	return b.String()
 }
 

@@ -2,44 +2,89 @@ package s3xml
 
 import "bytes"
 
-// replacement decides by the path of the element just opened, in the documents
-// that hold names (F1). Keys, prefixes and markers are never among them.
-func (w *rewriter) replacement() (string, bool) {
+// fate is what becomes of an element's text.
+type fate uint8
+
+const (
+	keep    fate = iota // copy it
+	replace             // put a value in its place, known before it is read
+	seal                // read it whole and ask Names.Seal
+	forbid              // an id where none is known to be: the answer ends
+)
+
+// fate decides by the path of the element just opened, in the documents that
+// hold names and ids (F1, D14). Keys and prefixes are never among them.
+func (w *rewriter) fate() (value string, f fate) {
 	n := w.path.depth()
 	if n < 2 {
-		return "", false
+		return "", keep
 	}
 	name := local(w.path.at(n - 1))
 	switch string(local(w.path.at(n - 2))) {
 	case "Owner", "Initiator":
 		return w.person(name)
 	}
-	if n != 2 {
-		return "", false
-	}
-	switch w.result.Root {
-	case "ListBucketResult", "ListVersionsResult":
-		return w.names.Bucket, string(name) == "Name"
-	case "ListMultipartUploadsResult", "ListPartsResult", "InitiateMultipartUploadResult":
-		return w.names.Bucket, string(name) == "Bucket"
-	case "CompleteMultipartUploadResult":
-		if string(name) == "Location" {
-			return w.names.Location, true
+	if n == 2 {
+		if value, f := w.known(name); f != keep {
+			return value, f
 		}
-		return w.names.Bucket, string(name) == "Bucket"
 	}
-	return "", false
+	switch string(name) {
+	case "UploadId", "UploadIdMarker", "NextUploadIdMarker", "NextContinuationToken":
+		return "", forbid
+	}
+	return "", keep
+}
+
+// known are the places of names and ids right below the root.
+func (w *rewriter) known(name []byte) (value string, f fate) {
+	switch w.result.Root {
+	case "ListBucketResult":
+		switch string(name) {
+		case "Name":
+			return w.names.Bucket, replace
+		case "ContinuationToken": // the client's own
+			return w.names.Token, replace
+		case "NextContinuationToken", "NextMarker":
+			return "", seal
+		}
+	case "ListVersionsResult":
+		switch string(name) {
+		case "Name":
+			return w.names.Bucket, replace
+		case "NextKeyMarker":
+			return "", seal
+		}
+	case "ListPartsResult", "InitiateMultipartUploadResult":
+		switch string(name) {
+		case "Bucket":
+			return w.names.Bucket, replace
+		case "UploadId":
+			if w.names.UploadID != "" { // the client's own
+				return w.names.UploadID, replace
+			}
+			return "", seal
+		}
+	case "CompleteMultipartUploadResult":
+		switch string(name) {
+		case "Location":
+			return w.names.Location, replace
+		case "Bucket":
+			return w.names.Bucket, replace
+		}
+	}
+	return "", keep
 }
 
 // person is the account itself: the backend knows one user for all (F3).
-func (w *rewriter) person(name []byte) (string, bool) {
+func (w *rewriter) person(name []byte) (string, fate) {
 	switch string(name) {
 	case "ID":
-		return w.names.Owner, true
+		return w.names.Owner, replace
 	case "DisplayName":
-		return w.names.OwnerName, true
+		return w.names.OwnerName, replace
 	}
-	return "", false
+	return "", keep
 }
 
 // local is a name without its name space prefix.

@@ -2,6 +2,7 @@ package s3xml
 
 import (
 	"bytes"
+	"encoding/xml"
 	"errors"
 	"io"
 	"sync"
@@ -14,6 +15,11 @@ type Names struct {
 	Location              string // of CompleteMultipartUploadResult
 	Resource              string // of Error
 	RequestID, HostID     string // of Error
+	UploadID, Token       string // the client's own, which the answer repeats; "": the answer's are new
+	// Seal is what becomes of an id or a marker that the backend gives out, by
+	// the name of its element. An error ends the answer: nothing of the text
+	// is passed on.
+	Seal func(element, text string) (string, error)
 }
 
 // Result is what passed.
@@ -31,12 +37,14 @@ const (
 	windowSize = 32 << 10
 	maxDepth   = 32
 	maxError   = 64 << 10
+	maxSealed  = 16 << 10  // of an id or a marker, escaped
 	keptOutput = 256 << 10 // a larger buffer is not kept for the next answer
 	emptyReads = 100       // in a row, as bufio allows
 )
 
 // Rewrite copies an answer and replaces the text of the elements that hold
-// names; every other byte stays as it is, keys above all. An error document is
+// names and ids; every other byte stays as it is, keys above all. A list of
+// uploads is not for it: see ParseUploads. An error document is
 // built anew instead: the backend's code goes through MapCode, and its text
 // stays behind.
 //
@@ -62,6 +70,8 @@ type rewriter struct {
 	mark     markup
 	path     path
 	skip     bool   // text is replaced: drop the original
+	sealing  bool   // text is sealed: collect it
+	text     []byte // what was collected of it, escaped
 	failed   bool   // inside an error document: collect, do not copy
 	errorDoc []byte // the error document as it came
 	result   Result
@@ -72,7 +82,7 @@ func (w *rewriter) release() {
 		w.out = nil
 	}
 	*w = rewriter{
-		window: w.window, out: w.out[:0], errorDoc: w.errorDoc[:0],
+		window: w.window, out: w.out[:0], errorDoc: w.errorDoc[:0], text: w.text[:0],
 		mark: markup{b: w.mark.b[:0]}, path: w.path.reset(),
 	}
 	rewriters.Put(w)
@@ -124,7 +134,7 @@ func (w *rewriter) feed(p []byte) error {
 		if !w.mark.open() {
 			p = p[w.simple(p):]
 			n := textLen(p)
-			if err := w.text(p[:n]); err != nil {
+			if err := w.chars(p[:n]); err != nil {
 				return err
 			}
 			if p = p[n:]; len(p) == 0 {
@@ -150,7 +160,7 @@ func (w *rewriter) feed(p []byte) error {
 // a stretch at a time, and returns how much of p it took. It stops before what
 // is anything else, or wrong, or cut: the state machine takes that.
 func (w *rewriter) simple(p []byte) (n int) {
-	if w.failed {
+	if w.failed || w.sealing {
 		return 0
 	}
 	from := 0 // not copied yet
@@ -180,8 +190,13 @@ func (w *rewriter) simple(p []byte) (n int) {
 			break
 		}
 		w.path.push(tag)
+		value, fate := w.fate()
+		if fate == seal || fate == forbid {
+			w.path.pop()
+			break
+		}
 		n += open + length + 2
-		if value, ok := w.replacement(); ok {
+		if fate == replace {
 			w.skip = true
 			w.out = appendText(append(w.out, p[from:n]...), value)
 		}
@@ -222,8 +237,14 @@ func (w *rewriter) emit(b []byte) error {
 	return nil
 }
 
-func (w *rewriter) text(b []byte) error {
+func (w *rewriter) chars(b []byte) error {
 	switch {
+	case w.sealing:
+		if len(w.text)+len(b) > maxSealed {
+			return ErrDocument
+		}
+		w.text = append(w.text, b...)
+		return nil
 	case w.path.depth() == 0 && !white(b):
 		return ErrDocument
 	case w.skip:
@@ -238,6 +259,8 @@ func (w *rewriter) markup() error {
 		return w.startTag()
 	case w.mark.kind == kindEnd:
 		return w.endTag()
+	case w.sealing:
+		return ErrDocument // an id is text and nothing else
 	case w.skip:
 		return nil
 	case w.mark.kind == kindCDATA && w.path.depth() == 0:
@@ -248,7 +271,7 @@ func (w *rewriter) markup() error {
 
 func (w *rewriter) startTag() error {
 	name := w.mark.name()
-	if w.skip || len(name) == 0 {
+	if w.skip || w.sealing || len(name) == 0 {
 		return ErrDocument // an element inside one that holds a name
 	}
 	root := w.path.depth() == 0
@@ -272,16 +295,66 @@ func (w *rewriter) startTag() error {
 		return ErrDocument
 	}
 	w.path.push(name)
-	if value, ok := w.replacement(); ok && !w.failed {
+	if w.failed {
+		return nil
+	}
+	switch value, fate := w.fate(); fate {
+	case replace:
 		w.skip = true
 		w.out = appendText(w.out, value)
+	case seal:
+		w.sealing = true
+	case forbid:
+		return ErrDocument
+	case keep:
 	}
 	return nil
+}
+
+// seal puts what becomes of the collected text in its place. An empty element
+// holds no id.
+func (w *rewriter) seal() error {
+	w.sealing = false
+	if len(w.text) == 0 {
+		return nil
+	}
+	text, err := unescape(w.text)
+	if err != nil {
+		return err
+	}
+	w.text = w.text[:0]
+	if w.names.Seal == nil {
+		return ErrDocument
+	}
+	sealed, err := w.names.Seal(string(local(w.path.top())), text)
+	if err != nil {
+		return err
+	}
+	w.out = appendText(w.out, sealed)
+	return nil
+}
+
+// unescape reads the character data between two tags.
+func unescape(b []byte) (string, error) {
+	if plainText(string(b)) {
+		return string(b), nil
+	}
+	token, err := xml.NewDecoder(bytes.NewReader(b)).RawToken()
+	text, ok := token.(xml.CharData)
+	if err != nil || !ok {
+		return "", ErrDocument
+	}
+	return string(text), nil
 }
 
 func (w *rewriter) endTag() error {
 	if w.path.depth() == 0 || string(w.mark.name()) != string(w.path.top()) {
 		return ErrDocument
+	}
+	if w.sealing {
+		if err := w.seal(); err != nil {
+			return err
+		}
 	}
 	w.path.pop()
 	w.skip = false

@@ -1,0 +1,168 @@
+package s3op
+
+import "strings"
+
+// Values of parameters and headers that the backend would decode. What is not
+// spelled as S3 spells it is refused here, so that the backend has nothing left
+// to interpret: MinIO takes "+1" and " null " and "{uuid}", answers 500 to a
+// part number "x", and ignores an encoding that it does not know.
+
+// number is a value that counts: decimal digits and nothing else.
+type number struct {
+	min, max int64
+	page     int64 // a larger one asks for as much as S3 gives: this; 0: no bound
+	optional bool  // an empty value asks for nothing
+	sentence string
+}
+
+const (
+	maxInt       = 1<<31 - 1 // S3's bound on numbers in requests
+	maxPage      = 1000
+	sentencePart = "Part number must be an integer between 1 and 10000, inclusive"
+)
+
+func counts(name string) number {
+	return number{max: maxInt, page: maxPage, optional: true, sentence: "Argument " + name + " must be an integer between 0 and 2147483647"}
+}
+
+var numbers = map[string]number{
+	"partNumber":  {min: 1, max: 10_000, sentence: sentencePart},
+	"max-keys":    counts("maxKeys"),
+	"max-parts":   counts("max-parts"),
+	"max-uploads": counts("max-uploads"),
+	"part-number-marker": {max: maxInt, optional: true,
+		sentence: "Argument part-number-marker must be an integer between 0 and 2147483647"},
+	"x-amz-max-parts": counts("x-amz-max-parts"),
+	"x-amz-part-number-marker": {max: maxInt, optional: true,
+		sentence: "Argument x-amz-part-number-marker must be an integer between 0 and 2147483647"},
+	"x-amz-mp-object-size": {max: 1<<62 - 1, sentence: "Value for x-amz-mp-object-size header is invalid."},
+}
+
+var (
+	errEncoding       = &RefusalError{"InvalidArgument", "Invalid Encoding Method specified in Request"}
+	errVersionID      = &RefusalError{"InvalidArgument", "Invalid version id specified"}
+	errEmptyVersion   = &RefusalError{"InvalidArgument", "Version id cannot be the empty string"}
+	errMetadataChoice = &RefusalError{"InvalidArgument", "Unknown metadata directive."}
+	errTaggingChoice  = &RefusalError{"InvalidArgument", "Unknown tagging directive."}
+	refusedNumbers    = map[string]*RefusalError{}
+)
+
+func init() {
+	for name, n := range numbers {
+		refusedNumbers[name] = &RefusalError{"InvalidArgument", n.sentence}
+	}
+}
+
+// CheckValue refuses a value that is not spelled as S3 spells it, of a query
+// parameter or of a header by its lower-case name. Names that it does not know
+// are nobody's to check here.
+func CheckValue(name, value []byte) *RefusalError {
+	if n, ok := numbers[string(name)]; ok {
+		if len(value) == 0 && n.optional {
+			return nil
+		}
+		if v, ok := decimal(value); !ok || v < n.min || v > n.max {
+			return refusedNumbers[string(name)]
+		}
+		return nil
+	}
+	switch string(name) {
+	case "encoding-type":
+		if len(value) > 0 && !strings.EqualFold(string(value), "url") {
+			return errEncoding
+		}
+	case "versionId":
+		if len(value) == 0 {
+			return errEmptyVersion
+		}
+		return CheckVersionID(value)
+	case "version-id-marker":
+		// MinIO gives an empty one out, behind a common prefix.
+		if len(value) > 0 {
+			return CheckVersionID(value)
+		}
+	case "x-amz-metadata-directive":
+		return directive(value, errMetadataChoice)
+	case "x-amz-tagging-directive":
+		return directive(value, errTaggingChoice)
+	}
+	return nil
+}
+
+// Number is the value that goes to the backend for one that CheckValue let
+// through: as much as S3 gives at most. ok is false for what is no number, and
+// for an empty one.
+func Number(name, value []byte) (n int64, ok bool) {
+	row, ok := numbers[string(name)]
+	if !ok || len(value) == 0 {
+		return 0, false
+	}
+	n, ok = decimal(value)
+	if row.page > 0 {
+		n = min(n, row.page)
+	}
+	return n, ok
+}
+
+// directive: MinIO has a third one of its own, ACCESS.
+func directive(value []byte, refusal *RefusalError) *RefusalError {
+	if len(value) > 0 && string(value) != "COPY" && string(value) != "REPLACE" {
+		return refusal
+	}
+	return nil
+}
+
+const maxVersionID = 64
+
+// CheckVersionID refuses what no version id looks like: 1 to 64 characters of
+// A-Z, a-z, 0-9, ".", "_" and "-". "null" is one of them.
+func CheckVersionID(id []byte) *RefusalError {
+	if len(id) == 0 || len(id) > maxVersionID {
+		return errVersionID
+	}
+	for _, c := range id {
+		if !letterOrDigit(c) && c != '.' && c != '_' && c != '-' {
+			return errVersionID
+		}
+	}
+	return nil
+}
+
+// CheckUUIDVersion refuses what MinIO does not give out: "null", or a UUID in
+// its usual form and in lower case. It takes others for the same version.
+func CheckUUIDVersion(id []byte) *RefusalError {
+	if string(id) == "null" {
+		return nil
+	}
+	if len(id) != 36 {
+		return errVersionID
+	}
+	for i, c := range id {
+		switch dash := i == 8 || i == 13 || i == 18 || i == 23; {
+		case dash && c == '-':
+		case !dash && ('0' <= c && c <= '9' || 'a' <= c && c <= 'f'):
+		default:
+			return errVersionID
+		}
+	}
+	return nil
+}
+
+func letterOrDigit(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+// decimal reads digits only.
+func decimal(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > 18 {
+		return 0, false
+	}
+	var n int64
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
+}
