@@ -19,6 +19,7 @@ func TestConn_allocates(t *testing.T) {
 		_, _ = io.ReadFull(other, p)
 		_, _ = other.Write(p)
 		_, _ = c.Read(p)
+		_, _ = c.ReadNow(p)
 		_, _ = other.Write(p)
 		_, _ = to.Splice(c, int64(len(p)))
 		_, _ = io.ReadFull(sink, p)

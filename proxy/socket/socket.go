@@ -33,7 +33,9 @@ type Conn struct {
 type direction struct {
 	mu      sync.Mutex
 	wait    func(step func(fd uintptr) bool) error // until step says that it is done
+	control func(step func(fd uintptr)) error      // step once, whatever the deadline
 	plain   func(fd uintptr) bool                  // moves between the socket and p
+	now     func(fd uintptr)                       // plain, if it can be done at once
 	spliced func(fd uintptr) bool                  // moves between the socket and a pipe
 	p       []byte
 	pipe    *pipe
@@ -50,6 +52,7 @@ func New(tcp *net.TCPConn) (*Conn, error) {
 	}
 	c := &Conn{tcp: tcp}
 	c.in.wait, c.in.plain, c.in.spliced = raw.Read, c.in.receive, c.in.drain
+	c.in.control, c.in.now = raw.Control, c.in.receiveNow
 	c.out.wait, c.out.plain, c.out.spliced = raw.Write, c.out.send, c.out.pump
 	return c, nil
 }
@@ -70,6 +73,23 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// ReadNow is Read that does not wait, whatever the deadline: while there is
+// nothing to read its error is os.ErrDeadlineExceeded.
+func (c *Conn) ReadNow(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	d := &c.in
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.p = p
+	n, err := d.result(d.control(d.now))
+	if n == 0 && err == nil {
+		return 0, io.EOF
+	}
+	return n, err
+}
+
 // Write is io.Writer's: after an error n bytes are in the kernel.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	if len(p) == 0 {
@@ -84,12 +104,17 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 
 // run repeats a step, waiting for the socket in between, until it is done.
 func (d *direction) run(step func(uintptr) bool) (n int, err error) {
-	d.n, d.err = 0, nil
-	if err = d.wait(step); err == nil {
+	return d.result(d.wait(step))
+}
+
+// result is what a call came to; the next one begins anew.
+func (d *direction) result(err error) (int, error) {
+	if err == nil {
 		err = d.err
 	}
-	d.p = nil
-	return d.n, err
+	n := d.n
+	d.p, d.n, d.err = nil, 0, nil
+	return n, err
 }
 
 // address is where p's bytes are; d.p keeps them alive while the kernel works.
@@ -122,6 +147,12 @@ func (d *direction) receive(fd uintptr) bool {
 	return !wait
 }
 
+func (d *direction) receiveNow(fd uintptr) {
+	if !d.receive(fd) {
+		d.err = os.ErrDeadlineExceeded
+	}
+}
+
 func (d *direction) send(fd uintptr) bool {
 	for d.n < len(d.p) && d.err == nil {
 		p := d.p[d.n:min(len(d.p), d.n+most)]
@@ -132,22 +163,6 @@ func (d *direction) send(fd uintptr) bool {
 		d.n += n
 	}
 	return true
-}
-
-// Open looks at the socket without waiting: false when the other side has
-// closed it or has said something.
-func (c *Conn) Open() bool {
-	d := &c.in
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var open bool
-	err := d.wait(func(fd uintptr) bool {
-		var one [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		open = err == syscall.EAGAIN
-		return true
-	})
-	return err == nil && open
 }
 
 // The rest of net.Conn.

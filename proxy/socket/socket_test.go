@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/proxy/socket"
 )
 
@@ -128,23 +129,40 @@ func TestConn_errors(t *testing.T) {
 	})
 }
 
-func TestConn_Open(t *testing.T) {
+// ReadNow takes what is there and waits for nothing, also when the deadline has
+// passed, and leaves it to Read to wait.
+func TestConn_ReadNow(t *testing.T) {
 	t.Parallel()
 	c, other := socket.Pair(t)
-	if !c.Open() {
-		t.Error("a quiet connection is not open")
-	}
-	_, _ = other.Write([]byte("x"))
 	p := make([]byte, 1)
-	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
-	// The byte has arrived when it can be read; a look must not have eaten it.
-	for c.Open() {
+	_ = c.SetReadDeadline(time.Unix(1, 0))
+	if n, err := c.ReadNow(p); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("of a quiet connection: %d, %v", n, err)
 	}
-	if n, err := c.Read(p); n != 1 || err != nil || !c.Open() {
-		t.Errorf("%d, %v", n, err)
+	now := func() (n int, err error) {
+		testenv.WaitFor(t, "what was sent", func() bool {
+			n, err = c.ReadNow(p)
+			return !errors.Is(err, os.ErrDeadlineExceeded)
+		})
+		return n, err
+	}
+	_, _ = other.Write([]byte("xyz"))
+	for _, want := range "xy" {
+		if n, err := now(); n != 1 || err != nil || p[0] != byte(want) {
+			t.Errorf("%d, %q, %v", n, p, err)
+		}
+	}
+	_ = c.SetReadDeadline(time.Time{})
+	if n, err := c.Read(p); n != 1 || err != nil || p[0] != 'z' {
+		t.Errorf("Read: %d, %q, %v", n, p, err)
 	}
 	_ = other.Close()
-	for c.Open() {
+	if n, err := now(); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("after the end: %d, %v", n, err)
+	}
+	_ = c.Close()
+	if _, err := c.ReadNow(p); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed: %v", err)
 	}
 }
 

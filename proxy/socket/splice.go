@@ -25,7 +25,7 @@ func (c *Conn) Splice(src *Conn, n int64) (moved int64, err error) {
 			p.close() // what it still holds must not reach another connection
 			return moved, err
 		}
-		pipes.Put(p)
+		p.release()
 	}
 	return moved, nil
 }
@@ -41,7 +41,7 @@ func (c *Conn) drain(n int) (*pipe, error) {
 	p := d.pipe
 	d.pipe = nil
 	if p != nil && n == 0 {
-		pipes.Put(p)
+		p.release()
 		p = nil
 	}
 	if p != nil {
@@ -68,7 +68,7 @@ func (d *direction) drain(fd uintptr) bool {
 	n, wait := d.call(syscall.SYS_SPLICE, fd, 0, uintptr(d.pipe.ends[1]), uintptr(d.left), unix.SPLICE_F_NONBLOCK)
 	d.n = n
 	if wait {
-		pipes.Put(d.pipe)
+		d.pipe.release()
 		d.pipe = nil
 	}
 	return !wait
@@ -136,6 +136,12 @@ func closePipe(ends [2]int) {
 	pipeCount.Add(-1)
 	_ = unix.Close(ends[0])
 	_ = unix.Close(ends[1])
+}
+
+// release gives back a pipe that is empty, and forgets what it was used for.
+func (p *pipe) release() {
+	*p = pipe{ends: p.ends, cleanup: p.cleanup}
+	pipes.Put(p)
 }
 
 func (p *pipe) close() {

@@ -73,11 +73,26 @@ func TestConn_Splice_withoutPipes(t *testing.T) {
 	for _, p := range all {
 		p.close()
 	}
-	if got := pipeCount.Load(); got != before-int64(len(all)) {
+	// Fewer: what earlier tests left in the pool is collected at any time.
+	if got := pipeCount.Load(); got < 0 || got > before-int64(len(all)) {
 		t.Errorf("%d pipes are counted of %d", got, before-int64(len(all)))
 	}
 	move()
 	if pipeCount.Load() == 0 {
 		t.Error("no pipe was used")
+	}
+}
+
+// A pipe that is given back knows nothing of what it was used for.
+func TestPipe_release(t *testing.T) {
+	p, err := takePipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := *p
+	p.holds = 7
+	p.release()
+	if *p != fresh {
+		t.Errorf("%+v, was %+v", *p, fresh)
 	}
 }

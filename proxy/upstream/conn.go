@@ -13,11 +13,11 @@ import (
 
 const readBuffer = 16 << 10
 
-// Conn is a connection to an endpoint.
+// Conn is a connection to an endpoint. Of a request it holds nothing but what
+// was read ahead, and with that it is never given to another.
 type Conn struct {
-	nc       net.Conn // the socket, or TLS on it
-	socket   *socket.Conn
-	secure   bool
+	nc       net.Conn // the tap, or TLS on it
+	tap      *tap     // the socket
 	endpoint *Endpoint
 	used     bool // answered a request before
 	since    time.Time
@@ -41,36 +41,33 @@ func (e *Endpoint) dial(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, errors.Join(err, nc.Close())
 	}
-	c := &Conn{nc: s, socket: s, endpoint: e, buf: make([]byte, readBuffer)}
+	c := &Conn{tap: &tap{Conn: s, secure: e.tls != nil}, endpoint: e, buf: make([]byte, readBuffer)}
+	c.nc = c.tap
+	var t *tls.Conn
+	if c.tap.secure {
+		t = tls.Client(c.tap, e.tls)
+		c.nc = t
+	}
 	if !e.register(c) {
 		return nil, errors.Join(net.ErrClosed, s.Close())
 	}
-	if e.tls == nil {
-		return c, nil
+	if t != nil {
+		if err := t.HandshakeContext(ctx); err != nil {
+			c.close()
+			return nil, err
+		}
 	}
-	t := tls.Client(s, e.tls)
-	if err := t.HandshakeContext(ctx); err != nil {
-		c.close()
-		return nil, err
-	}
-	c.nc, c.secure = t, true
 	return c, nil
 }
 
-// warm is how long a connection that answered counts as open unseen.
-const warm = time.Second
-
-// get returns a kept connection that is still open, or a new one. repeatable
-// says that the request may be sent again: then a connection that was used a
-// moment ago is believed to be open, and the look at it saved.
-func (e *Endpoint) get(ctx context.Context, fresh, repeatable bool) (*Conn, error) {
+// get returns a kept connection that is quiet, or a new one.
+func (e *Endpoint) get(ctx context.Context, fresh bool) (*Conn, error) {
 	for !fresh {
 		c := e.pop()
 		if c == nil {
 			break
 		}
-		idle := time.Since(c.since)
-		if idle < e.pool.cfg.IdleTimeout && (repeatable && idle < warm || c.open()) {
+		if time.Since(c.since) < e.pool.cfg.IdleTimeout && c.quiet() {
 			return c, nil
 		}
 		c.close()
@@ -91,10 +88,12 @@ func (e *Endpoint) pop() *Conn {
 	return c
 }
 
+// put keeps a connection for the next request, or closes it. get will look at
+// it; with what has been read too far already it need not wait for that.
 func (e *Endpoint) put(c *Conn) {
 	c.used, c.since = true, time.Now()
 	e.mu.Lock()
-	if !e.closed && len(e.idle) < e.pool.cfg.MaxIdle {
+	if !e.closed && c.r == c.w && len(e.idle) < e.pool.cfg.MaxIdle {
 		e.idle = append(e.idle, c)
 		c = nil
 	}
@@ -102,12 +101,6 @@ func (e *Endpoint) put(c *Conn) {
 	if c != nil {
 		c.close()
 	}
-}
-
-// open looks at the socket without waiting: a server that has closed a kept
-// connection, or has said something unasked, must not get an upload.
-func (c *Conn) open() bool {
-	return c.r == c.w && c.socket.Open()
 }
 
 func (c *Conn) close() {

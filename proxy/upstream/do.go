@@ -50,13 +50,13 @@ func (p *Pool) Do(ctx context.Context, req *Request, resp *Response) error {
 		if err := head.write(req, e); err != nil {
 			return err
 		}
-		c, err := e.get(ctx, fresh, req.Idempotent && req.Body == nil)
+		c, err := e.get(ctx, fresh)
 		if err != nil {
 			e.failed(err)
 			last, fresh = err, false
 			continue
 		}
-		resp.reset(c)
+		resp.Clear()
 		x := &resp.try
 		*x = exchange{conn: c}
 		if req.Body == nil {
@@ -69,6 +69,7 @@ func (p *Pool) Do(ctx context.Context, req *Request, resp *Response) error {
 			return nil
 		}
 		c.close()
+		resp.conn = nil
 		if x.abandoned {
 			return fmt.Errorf("upstream: %w", err)
 		}
@@ -137,7 +138,10 @@ func (x *exchange) exchangeBody(head []byte, req *Request, resp *Response) error
 	return resp.readHead(x.conn, req.NoBody)
 }
 
-var errEarly = errors.New("upstream: the backend ended the request early")
+var (
+	errEarly   = errors.New("upstream: the backend ended the request early")
+	errUnasked = errors.New("upstream: the backend spoke or hung up before it was asked")
+)
 
 // small is how much of a body is sent together with the head in one write.
 const small = 64 << 10
@@ -162,7 +166,7 @@ func (w *bodyWriter) Write(p []byte) (int, error) {
 		if err := w.flush(); err != nil {
 			return 0, err
 		}
-	} else if !c.open() {
+	} else if c.heard() {
 		w.early = true
 		return 0, errEarly
 	}
@@ -176,6 +180,9 @@ func (w *bodyWriter) Write(p []byte) (int, error) {
 func (w *bodyWriter) flush() error {
 	if len(w.head) == 0 {
 		return nil
+	}
+	if !w.x.conn.quiet() { // the body may have been long in coming
+		return errUnasked
 	}
 	err := w.x.conn.write(w.head)
 	w.head = nil

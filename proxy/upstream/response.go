@@ -17,9 +17,10 @@ type Response struct {
 	Status        int
 	ContentLength int64 // -1: unknown
 
+	head   []byte  // with fields, the buffers that outlive an answer
+	fields []field // they point into head
+
 	conn    *Conn
-	head    []byte
-	fields  []field
 	left    int64 // body bytes to come; -1: until the connection ends
 	chunks  chunkDecoder
 	chunked bool
@@ -32,14 +33,9 @@ type Response struct {
 
 type field struct{ name, value []byte }
 
-// Clear forgets an answer that was closed or aborted, and keeps the memory for
-// the next.
+// Clear forgets the last answer, whole: of its buffers only the room stays. Do
+// begins with it, and so does whoever puts a Response back into a pool.
 func (r *Response) Clear() { *r = Response{head: r.head[:0], fields: r.fields[:0]} }
-
-func (r *Response) reset(c *Conn) {
-	r.Clear()
-	r.ContentLength, r.conn = -1, c
-}
 
 // Header returns the first value of a header by its lower-case name, or nil.
 func (r *Response) Header(lower string) []byte {
@@ -156,9 +152,8 @@ func (r *Response) frame(noBody bool) error {
 			}
 			r.chunked = true
 		case equalFold(name, "connection"):
-			if bytes.EqualFold(value, []byte("close")) {
-				r.keep = false
-			}
+			// With whatever else it may say, the connection is not kept.
+			r.keep = r.keep && equalFold(value, "keep-alive")
 		}
 	}
 	if r.chunked && length >= 0 {
@@ -218,7 +213,7 @@ var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return 
 // that the kernel can move the bytes; never more of it than the body.
 func (r *Response) SpliceTo(w io.Writer, step int64) (total int64, err error) {
 	rf, ok := w.(io.ReaderFrom)
-	if !ok || r.conn == nil || r.conn.secure || r.chunked || r.left < 0 {
+	if !ok || r.conn == nil || r.conn.tap.secure || r.chunked || r.left < 0 {
 		return r.copyTo(w)
 	}
 	c := r.conn
@@ -235,7 +230,7 @@ func (r *Response) SpliceTo(w io.Writer, step int64) (total int64, err error) {
 		if err := c.extendRead(c.endpoint.pool.cfg.Stall); err != nil {
 			return total, err
 		}
-		r.limited = io.LimitedReader{R: c.socket, N: min(step, r.left)}
+		r.limited = io.LimitedReader{R: c.tap.Conn, N: min(step, r.left)}
 		n, err := rf.ReadFrom(&r.limited)
 		r.left -= n
 		total += n
@@ -273,24 +268,30 @@ func (r *Response) copyTo(w io.Writer) (total int64, err error) {
 // Close gives the connection back when the body was read whole and both sides
 // keep it; otherwise it is closed.
 func (r *Response) Close() {
-	c := r.conn
-	if c == nil {
-		return
-	}
-	r.conn = nil
-	if r.left == 0 && !r.chunked && r.keep && !r.spent && c.r == c.w {
+	keep := r.left == 0 && !r.chunked && r.keep && !r.spent
+	c := r.part()
+	switch {
+	case c == nil:
+	case keep:
 		c.endpoint.put(c)
-		return
+	default:
+		c.close()
 	}
-	c.close()
 }
 
 // Abort cuts the connection at once.
 func (r *Response) Abort() {
-	if r.conn != nil {
-		r.conn.close()
-		r.conn = nil
+	if c := r.part(); c != nil {
+		c.close()
 	}
+}
+
+// part leaves of the answer what its head said: nothing of it may reach a
+// connection that serves somebody else by then.
+func (r *Response) part() *Conn {
+	c := r.conn
+	*r = Response{Status: r.Status, ContentLength: r.ContentLength, head: r.head, fields: r.fields}
+	return c
 }
 
 // Classes of bytes that a head must not have in a name and in a value.
