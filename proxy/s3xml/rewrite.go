@@ -336,7 +336,7 @@ func (w *rewriter) seal() error {
 
 // unescape reads the character data between two tags.
 func unescape(b []byte) (string, error) {
-	if plainText(string(b)) {
+	if bytes.IndexByte(b, '&') < 0 {
 		return string(b), nil
 	}
 	token, err := xml.NewDecoder(bytes.NewReader(b)).RawToken()
