@@ -137,7 +137,7 @@ func (x *exchange) noteAnswer() {
 		x.objectSize = x.resp.ContentLength
 	case fasthttp.StatusPartialContent:
 		whole := x.resp.Header("content-range")
-		if n, ok := parseDecimal(whole[bytes.LastIndexByte(whole, '/')+1:]); ok {
+		if n, ok := s3op.Decimal(whole[bytes.LastIndexByte(whole, '/')+1:]); ok {
 			x.objectSize = n
 		}
 	}

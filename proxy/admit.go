@@ -60,7 +60,7 @@ func (x *exchange) admitBody() error {
 		if !ok {
 			return errMissingLength
 		}
-		n, ok := parseDecimal(raw)
+		n, ok := s3op.Decimal(raw)
 		if !ok {
 			return refuse("InvalidArgument", "x-amz-decoded-content-length is not a decimal number.")
 		}

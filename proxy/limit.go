@@ -108,8 +108,8 @@ func (x *exchange) sourceRange() (int64, bool) {
 	v, _ := x.header("x-amz-copy-source-range")
 	v, ok := bytes.CutPrefix(v, []byte("bytes="))
 	first, last, _ := bytes.Cut(v, []byte{'-'})
-	a, okFirst := parseDecimal(first)
-	b, okLast := parseDecimal(last)
+	a, okFirst := s3op.Decimal(first)
+	b, okLast := s3op.Decimal(last)
 	return b - a + 1, ok && okFirst && okLast && b >= a
 }
 

@@ -102,7 +102,7 @@ func (x *exchange) checkFraming() error {
 		}
 		switch string(name) {
 		case "content-length":
-			n, ok := parseDecimal(value)
+			n, ok := s3op.Decimal(value)
 			if !ok {
 				return refuse("BadRequest", "Content-Length is not a decimal number.")
 			}

@@ -21,21 +21,6 @@ func isTokens[T string | []byte](s T) bool {
 	return true
 }
 
-// parseDecimal reads a number of digits only, up to 18 of them.
-func parseDecimal(b []byte) (int64, bool) {
-	if len(b) == 0 || len(b) > 18 {
-		return 0, false
-	}
-	var n int64
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, true
-}
-
 // equalFold compares with a lower-case ASCII string.
 func equalFold(b []byte, lower string) bool {
 	if len(b) != len(lower) {

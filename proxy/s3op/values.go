@@ -61,7 +61,7 @@ func CheckValue(name, value []byte) *RefusalError {
 		if len(value) == 0 && n.optional {
 			return nil
 		}
-		if v, ok := decimal(value); !ok || v < n.min || v > n.max {
+		if v, ok := Decimal(value); !ok || v < n.min || v > n.max {
 			return refusedNumbers[string(name)]
 		}
 		return nil
@@ -97,7 +97,7 @@ func Number(name, value []byte) (n int64, ok bool) {
 	if !ok || len(value) == 0 {
 		return 0, false
 	}
-	n, ok = decimal(value)
+	n, ok = Decimal(value)
 	if row.page > 0 {
 		n = min(n, row.page)
 	}
@@ -152,8 +152,8 @@ func letterOrDigit(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// decimal reads digits only.
-func decimal(b []byte) (int64, bool) {
+// Decimal reads a number of decimal digits and nothing else, up to 18 of them.
+func Decimal(b []byte) (int64, bool) {
 	if len(b) == 0 || len(b) > 18 {
 		return 0, false
 	}
