@@ -3,7 +3,6 @@ package upstream_test
 import (
 	"bytes"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -104,11 +103,13 @@ func TestDo_unaskedWhileBodyWaits(t *testing.T) {
 }
 
 // What TLS says for itself is not the backend's word: neither do session tickets
-// end an upload early, whole or half, nor do they cost a connection.
+// end an upload, whole or half, before it begins or midway, nor do they cost a
+// connection.
 func TestDo_tickets(t *testing.T) {
 	t.Parallel()
-	for _, half := range []bool{false, true} {
-		t.Run(fmt.Sprintf("half %v", half), func(t *testing.T) {
+	for i := range 4 {
+		half, midway := i&1 != 0, i&2 != 0
+		t.Run(fmt.Sprintf("half %v, midway %v", half, midway), func(t *testing.T) {
 			t.Parallel()
 			cert, ca := identity()
 			begun, arrived, sent := make(chan struct{}), make(chan error, 1), make(chan struct{})
@@ -132,12 +133,19 @@ func TestDo_tickets(t *testing.T) {
 			p := pool(t, upstream.Config{Endpoints: []string{s.url}, CA: ca, HeaderTimeout: 2 * time.Second})
 			block := make([]byte, 100<<10)
 			if _, body, err := do(t, p, put(2*len(block), bodyFunc(func(w io.Writer) error {
-				_, err := w.Write(block)
-				close(begun)
-				err = errors.Join(err, <-arrived)
-				_, again := w.Write(block)
-				close(sent)
-				return errors.Join(err, again)
+				defer close(sent)
+				for i := range 2 {
+					if midway == (i == 1) {
+						close(begun)
+						if err := <-arrived; err != nil {
+							return err
+						}
+					}
+					if _, err := w.Write(block); err != nil {
+						return err
+					}
+				}
+				return nil
 			}))); err != nil || body != "ok" {
 				t.Fatalf("%q, %v", body, err)
 			}
