@@ -78,6 +78,11 @@ type rewriter struct {
 }
 
 func (w *rewriter) release() {
+	w.clear()
+	rewriters.Put(w)
+}
+
+func (w *rewriter) clear() {
 	if cap(w.out) > keptOutput {
 		w.out = nil
 	}
@@ -85,7 +90,6 @@ func (w *rewriter) release() {
 		window: w.window, out: w.out[:0], errorDoc: w.errorDoc[:0], text: w.text[:0],
 		mark: markup{b: w.mark.b[:0]}, path: w.path.reset(),
 	}
-	rewriters.Put(w)
 }
 
 func (w *rewriter) copy(dst io.Writer, src io.Reader) error {

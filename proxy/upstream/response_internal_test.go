@@ -6,11 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"reflect"
 	"testing"
 	"testing/iotest"
 	"time"
-	"unsafe"
+
+	"github.com/primecloudpro/primecloud/internal/testenv/pooled"
 )
 
 // wire is a connection that says what it was given.
@@ -81,51 +81,13 @@ func FuzzResponse(f *testing.F) {
 	})
 }
 
-// A Response that is reset is a fresh one but for its buffers, and they are
-// empty: what is added to the struct cannot be forgotten.
-func TestResponse_Reset(t *testing.T) {
+// A Response that is cleared is a fresh one but for its buffers, which are empty.
+func TestResponse_Clear(t *testing.T) {
 	t.Parallel()
-	var r Response
-	used := reflect.ValueOf(&r).Elem()
-	fill(t, used)
-	r.Clear()
-	fresh := reflect.ValueOf(&Response{}).Elem()
-	for i := range used.NumField() {
-		name, f := used.Type().Field(i).Name, used.Field(i)
-		switch {
-		case name == "head" || name == "fields":
-			if f.Len() != 0 || f.Cap() == 0 {
-				t.Errorf("%s: %d of %d are used", name, f.Len(), f.Cap())
-			}
-		case !f.Equal(fresh.Field(i)):
-			t.Errorf("%s is kept", name)
-		}
+	var used, fresh Response
+	if n := pooled.Fill(t, &used, bytes.NewReader(nil)); n < 15 {
+		t.Fatalf("only %d fields were filled", n)
 	}
-}
-
-// fill sets every field, however deep, to something.
-func fill(t *testing.T, v reflect.Value) {
-	t.Helper()
-	v = reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem() // unexported ones too
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(t, v.Field(i))
-		}
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Int, reflect.Int64:
-		v.SetInt(7)
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 3, 3))
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-	case reflect.Interface:
-		v.Set(reflect.ValueOf(bytes.NewReader(nil)))
-	default:
-		t.Fatalf("fill a %s", v.Type())
-	}
-	if v.IsZero() {
-		t.Fatalf("a %s is still empty", v.Type())
-	}
+	used.Clear()
+	pooled.Fresh(t, &used, &fresh)
 }
