@@ -108,7 +108,7 @@ func fresh(t testing.TB, got, want reflect.Value, path string, kept []string) {
 		}
 	default:
 		if !reflect.DeepEqual(got.Interface(), want.Interface()) {
-			t.Errorf("%s is %v, of a fresh one %v", path, got.Interface(), want.Interface())
+			t.Errorf("%s is %.100s, of a fresh one %.100s", path, fmt.Sprint(got.Interface()), fmt.Sprint(want.Interface()))
 		}
 	}
 }
