@@ -126,9 +126,7 @@ func (x *exchange) noteAnswer() {
 	}
 	r := &x.line
 	r.Backend += x.srv.cfg.now().Sub(x.asked)
-	if v := x.resp.Header("x-amz-version-id"); len(v) > 0 {
-		r.VersionID = x.keep(v)
-	}
+	r.VersionID = x.keep(x.resp.Header("x-amz-version-id")) // of the last answer: a copy asks for its source first
 	if x.op.Name != "GetObject" && x.op.Name != "HeadObject" {
 		return
 	}

@@ -326,7 +326,7 @@ func (b *boundary) check(c *sent, status int, r *accesslog.Record, arrived []*re
 		return fmt.Errorf("no operation was authorised, and %s %s arrived", q.method, q.target)
 	case op.Verdict != s3op.Forward:
 		return fmt.Errorf("%s is answered by the gateway, and %s %s arrived", op.Name, q.method, q.target)
-	case r.Requester == "" && !(op.Anonymous && c.way == byNobody):
+	case r.Requester == "" && (!op.Anonymous || c.way != byNobody):
 		return fmt.Errorf("%s of nobody arrived", op.Name)
 	case c.way == byNobody && q.header["authorization"] != "":
 		return fmt.Errorf("a request of nobody was signed")
@@ -357,8 +357,11 @@ func (b *boundary) checkTarget(c *sent, op *s3op.Operation, r *accesslog.Record,
 		method = "PUT"
 	}
 	u, err := url.ParseRequestURI(q.target)
-	if err != nil || q.method != method {
-		return fmt.Errorf("%s %s arrived for %s: %v", q.method, q.target, op.Name, err)
+	if err != nil {
+		return err
+	}
+	if q.method != method {
+		return fmt.Errorf("%s %s arrived for %s", q.method, q.target, op.Name)
 	}
 	want := "/" + b.backend
 	if op.Level == s3op.Object || op.Body == s3op.Form {

@@ -339,7 +339,7 @@ var oddKeys = []string{"plain", "dir/a b", "per%cent%41", "pl+us", "amp&<lt>\"qu
 
 // TestIDs_D14_uploads: a large multipart upload, its parts and uploads listed
 // page by page, by a stock SDK; every id of every listing is good.
-func TestIDs_D14_uploads(t *testing.T) {
+func TestIDs_D14_uploads(t *testing.T) { //nolint:tparallel // one bucket, step by step
 	t.Parallel()
 	g := newGateway(t, options{})
 	tn := g.tenant()

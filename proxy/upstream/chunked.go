@@ -69,7 +69,7 @@ func (d *chunkDecoder) next(c *Conn) error {
 		d.inner = true
 		return nil
 	}
-	for {
+	for trailers := 0; trailers <= maxHead; {
 		line, err := c.line()
 		if err != nil {
 			return err
@@ -78,7 +78,9 @@ func (d *chunkDecoder) next(c *Conn) error {
 			d.done = true
 			return nil
 		}
+		trailers += len(line) + len("\r\n")
 	}
+	return errChunk
 }
 
 // line reads a line that ends in CRLF, without it; valid until the next read.

@@ -60,7 +60,7 @@ func (e *Endpoint) dial(ctx context.Context) (*Conn, error) {
 	return c, nil
 }
 
-// get returns a kept connection that is quiet, or a new one.
+// get returns a kept connection that is quiet, or a new one, which must be too.
 func (e *Endpoint) get(ctx context.Context, fresh bool) (*Conn, error) {
 	for !fresh {
 		c := e.pop()
@@ -72,7 +72,12 @@ func (e *Endpoint) get(ctx context.Context, fresh bool) (*Conn, error) {
 		}
 		c.close()
 	}
-	return e.dial(ctx)
+	c, err := e.dial(ctx)
+	if err == nil && !c.quiet() {
+		c.close()
+		return nil, errUnasked
+	}
+	return c, err
 }
 
 func (e *Endpoint) pop() *Conn {

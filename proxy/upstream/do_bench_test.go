@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"errors"
 	"io"
 	"testing"
 
@@ -30,10 +31,10 @@ func BenchmarkPool_Do(b *testing.B) {
 func replayed(p *peer, _ int) {
 	answer, buf := []byte(ok), make([]byte, 4<<10)
 	for {
-		if _, err := p.Conn.Read(buf); err != nil {
+		if _, err := p.raw.Read(buf); err != nil {
 			return
 		}
-		if _, err := p.Conn.Write(answer); err != nil {
+		if _, err := p.Write(answer); err != nil {
 			return
 		}
 	}
@@ -50,7 +51,7 @@ func roundTrip(t testing.TB, p *upstream.Pool, req *upstream.Request) {
 		t.Fatal(err)
 	}
 	for {
-		if _, err := answered.Read(sink[:]); err == io.EOF {
+		if _, err := answered.Read(sink[:]); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)

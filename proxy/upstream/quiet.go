@@ -14,7 +14,7 @@ import (
 // on a quiet connection, however short ago that was used, and what is not clear
 // is not quiet: half a record of TLS's, unless the connection is new. There it is
 // half a session ticket, and nobody's answer in any case.
-func (c *Conn) quiet() bool { return !c.heard() && !(c.used && c.tap.within()) }
+func (c *Conn) quiet() bool { return !c.heard() && (!c.used || !c.tap.within()) }
 
 // heard looks, without waiting, whether the backend has said something, which
 // stays to be read, or has hung up.

@@ -162,6 +162,9 @@ func (r *Response) frame(noBody bool) error {
 	r.ContentLength = length
 	switch {
 	case noBody || r.Status == 204 || r.Status == 304:
+		if r.Status == 204 && (r.chunked || length > 0) {
+			r.keep = false // it may send what it announces and may not have (RFC 9110 section 8.6)
+		}
 		r.left, r.chunked = 0, false
 	case r.chunked:
 		r.left = -1

@@ -115,6 +115,9 @@ func (b *babbler) plan() *turn {
 		t.answer = []byte(head(length))
 	case 1, 2:
 		t.status, forgotten = []int{204, 304}[r.IntN(2)], t.body
+		if t.status == 204 {
+			length = "" // with one it is not kept in any case
+		}
 		t.answer = []byte(head(length))
 	case 3, 4:
 		half := len(t.body) / 2

@@ -185,6 +185,8 @@ func TestDo_answers(t *testing.T) {
 		{name: "connection close and more", answer: "HTTP/1.1 200 OK\r\nconnection: close, x\r\ncontent-length: 2\r\n\r\nok", status: 200, body: "ok", conns: 2, stays: true},
 		{name: "connection kept, by name", answer: "HTTP/1.1 200 OK\r\nConnection: Keep-Alive\r\ncontent-length: 2\r\n\r\nok", status: 200, body: "ok", conns: 1},
 		{name: "204", answer: "HTTP/1.1 204 No Content\r\n\r\n", status: 204, conns: 1},
+		{name: "204 with a length", answer: "HTTP/1.1 204 No Content\r\ncontent-length: 10\r\n\r\n", status: 204, conns: 2, stays: true},
+		{name: "204 with a coding", answer: "HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n", status: 204, conns: 2, stays: true},
 		{name: "304 with a length", answer: "HTTP/1.1 304 Not Modified\r\ncontent-length: 10\r\n\r\n", status: 304, conns: 1},
 		{name: "1xx first", answer: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + ok, status: 200, body: "ok", conns: 1},
 		{name: "no reason", answer: "HTTP/1.1 200\r\ncontent-length: 0\r\n\r\n", status: 200, conns: 1},
@@ -206,6 +208,7 @@ func TestDo_answers(t *testing.T) {
 		{name: "chunk size not hex", answer: "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0x2\r\nab\r\n0\r\n\r\n", status: 200, cut: true},
 		{name: "chunk size overflows", answer: "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff2\r\nab\r\n0\r\n\r\n", status: 200, cut: true},
 		{name: "chunk with more than its size", answer: "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n", status: 200, cut: true},
+		{name: "trailers without an end", answer: "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n" + strings.Repeat("a: b\r\n", 64<<10), status: 200, cut: true},
 		{name: "chunk lines end in LF", answer: "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\nab\n0\n\n", status: 200, cut: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -239,6 +242,26 @@ func TestDo_answers(t *testing.T) {
 				t.Errorf("second request: %v, over %d connections, want %d", err, s.conns.Load(), c.conns)
 			}
 		})
+	}
+}
+
+// What a backend says on a new connection before it was asked is nobody's answer.
+func TestDo_unaskedOnNewConnection(t *testing.T) {
+	t.Parallel()
+	spoken := make(chan error, 1)
+	s := serve(t, func(p *peer, _ int) {
+		p.say(ok)
+		spoken <- p.delivered()
+		_, _ = p.raw.Read(make([]byte, 1))
+	})
+	p := pool(t, s.config())
+	err := upstream.DialHeld(t.Context(), p, func() {
+		if err := <-spoken; err != nil {
+			t.Error(err)
+		}
+	})
+	if err == nil {
+		t.Error("the connection is used")
 	}
 }
 

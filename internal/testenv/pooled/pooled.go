@@ -124,5 +124,5 @@ func Zero(v any, names ...string) {
 
 // writable is v without the mark of an unexported field.
 func writable(v reflect.Value) reflect.Value {
-	return reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem()
+	return reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem() //nolint:gosec // reflection alone does not write unexported fields
 }
