@@ -150,7 +150,7 @@ func withVersion(id string) map[string]request {
 // malformedVersions are ids that MinIO never gave out, some of which it takes
 // for others that it did.
 func malformedVersions(good string) []string {
-	return []string{"nonsense", "NULL", "Null", " null ", "null ", "null\n", "0", "../x", "{" + good + "}", "urn:uuid:" + good, strings.ReplaceAll(good, "-", ""),
+	return []string{"nonsense", "00000000-0000-0000-0000-000000000000", "NULL", "Null", " null ", "null ", "null\n", "0", "../x", "{" + good + "}", "urn:uuid:" + good, strings.ReplaceAll(good, "-", ""),
 		strings.ToUpper(good) + "F", " " + good, good + "\x00", good + "/../x", good[:35], good + "0", strings.Repeat("a", 65), "a,b", "versionId=" + good, "☃"}
 }
 

@@ -128,13 +128,16 @@ func CheckVersionID(id []byte) *RefusalError {
 	return nil
 }
 
+// nullUUID is how MinIO itself spells "null".
+const nullUUID = "00000000-0000-0000-0000-000000000000"
+
 // CheckUUIDVersion refuses what MinIO does not give out: "null", or a UUID in
 // its usual form and in lower case. It takes others for the same version.
 func CheckUUIDVersion(id []byte) *RefusalError {
 	if string(id) == "null" {
 		return nil
 	}
-	if len(id) != 36 {
+	if len(id) != len(nullUUID) || string(id) == nullUUID {
 		return errVersionID
 	}
 	for i, c := range id {

@@ -74,7 +74,7 @@ func TestCheckUUIDVersion(t *testing.T) {
 			}
 		}
 	}
-	for _, id := range []string{"", good[1:], good + "0", strings.ToUpper(good), "urn:uuid:" + good, "{" + good + "}", strings.ReplaceAll(good, "-", "")} {
+	for _, id := range []string{"", good[1:], good + "0", strings.ToUpper(good), "urn:uuid:" + good, "{" + good + "}", strings.ReplaceAll(good, "-", ""), "00000000-0000-0000-0000-000000000000"} {
 		if s3op.CheckUUIDVersion([]byte(id)) == nil {
 			t.Errorf("%q is a version id", id)
 		}

@@ -2,7 +2,6 @@ package s3xml
 
 import (
 	"bytes"
-	"encoding/xml"
 	"errors"
 	"io"
 	"sync"
@@ -334,21 +333,8 @@ func (w *rewriter) seal() error {
 	if err != nil {
 		return err
 	}
-	w.out = appendText(w.out, sealed)
+	w.out = appendKeyText(w.out, sealed)
 	return nil
-}
-
-// unescape reads the character data between two tags.
-func unescape(b []byte) (string, error) {
-	if bytes.IndexByte(b, '&') < 0 {
-		return string(b), nil
-	}
-	token, err := xml.NewDecoder(bytes.NewReader(b)).RawToken()
-	text, ok := token.(xml.CharData)
-	if err != nil || !ok {
-		return "", ErrDocument
-	}
-	return string(text), nil
 }
 
 func (w *rewriter) endTag() error {
