@@ -2,19 +2,19 @@ package s3xml
 
 import "bytes"
 
-// fate is what becomes of an element's text.
-type fate uint8
+// action is what is done with an element's text.
+type action uint8
 
 const (
-	keep    fate = iota // copy it
-	replace             // put a value in its place, known before it is read
-	seal                // read it whole and ask Names.Seal
-	forbid              // an id where none is known to be: the answer ends
+	keep    action = iota // copy it
+	replace               // put a value in its place, known before it is read
+	seal                  // read it whole and ask Names.Seal
+	forbid                // an id where none is known to be: the answer ends
 )
 
-// fate decides by the path of the element just opened, in the documents that
+// action decides by the path of the element just opened, in the documents that
 // hold names and ids (F1, D14). Keys and prefixes are never among them.
-func (w *rewriter) fate() (value string, f fate) {
+func (w *rewriter) action() (value string, f action) {
 	n := w.path.depth()
 	if n < 2 {
 		return "", keep
@@ -37,7 +37,7 @@ func (w *rewriter) fate() (value string, f fate) {
 }
 
 // known are the places of names and ids right below the root.
-func (w *rewriter) known(name []byte) (value string, f fate) {
+func (w *rewriter) known(name []byte) (value string, f action) {
 	switch w.result.Root {
 	case "ListBucketResult":
 		switch string(name) {
@@ -77,7 +77,7 @@ func (w *rewriter) known(name []byte) (value string, f fate) {
 }
 
 // person is the account itself: the backend knows one user for all (F3).
-func (w *rewriter) person(name []byte) (string, fate) {
+func (w *rewriter) person(name []byte) (string, action) {
 	switch string(name) {
 	case "ID":
 		return w.names.Owner, replace

@@ -193,13 +193,13 @@ func (w *rewriter) simple(p []byte) (n int) {
 			break
 		}
 		w.path.push(tag)
-		value, fate := w.fate()
-		if fate == seal || fate == forbid {
+		value, action := w.action()
+		if action == seal || action == forbid {
 			w.path.pop()
 			break
 		}
 		n += open + length + 2
-		if fate == replace {
+		if action == replace {
 			w.skip = true
 			w.out = appendText(append(w.out, p[from:n]...), value)
 		}
@@ -301,7 +301,7 @@ func (w *rewriter) startTag() error {
 	if w.failed {
 		return nil
 	}
-	switch value, fate := w.fate(); fate {
+	switch value, action := w.action(); action {
 	case replace:
 		w.skip = true
 		w.out = appendText(w.out, value)

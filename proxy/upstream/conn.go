@@ -16,8 +16,8 @@ const readBuffer = 16 << 10
 // Conn is a connection to an endpoint. Of a request it holds nothing but what
 // was read ahead, and with that it is never given to another.
 type Conn struct {
-	nc       net.Conn // the tap, or TLS on it
-	tap      *tap     // the socket
+	nc       net.Conn // source, or TLS on it
+	source   *source  // the socket
 	endpoint *Endpoint
 	used     bool // answered a request before
 	since    time.Time
@@ -41,11 +41,11 @@ func (e *Endpoint) dial(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, errors.Join(err, nc.Close())
 	}
-	c := &Conn{tap: &tap{Conn: s, secure: e.tls != nil}, endpoint: e, buf: make([]byte, readBuffer)}
-	c.nc = c.tap
+	c := &Conn{source: &source{Conn: s, secure: e.tls != nil}, endpoint: e, buf: make([]byte, readBuffer)}
+	c.nc = c.source
 	var t *tls.Conn
-	if c.tap.secure {
-		t = tls.Client(c.tap, e.tls)
+	if c.source.secure {
+		t = tls.Client(c.source, e.tls)
 		c.nc = t
 	}
 	if !e.register(c) {
@@ -60,22 +60,22 @@ func (e *Endpoint) dial(ctx context.Context) (*Conn, error) {
 	return c, nil
 }
 
-// get returns a kept connection that is quiet, or a new one, which must be too.
+// get returns a kept connection that is clean, or a new one, which must be too.
 func (e *Endpoint) get(ctx context.Context, fresh bool) (*Conn, error) {
 	for !fresh {
 		c := e.pop()
 		if c == nil {
 			break
 		}
-		if time.Since(c.since) < e.pool.cfg.IdleTimeout && c.quiet() {
+		if time.Since(c.since) < e.pool.cfg.IdleTimeout && c.clean() {
 			return c, nil
 		}
 		c.close()
 	}
 	c, err := e.dial(ctx)
-	if err == nil && !c.quiet() {
+	if err == nil && !c.clean() {
 		c.close()
-		return nil, errUnasked
+		return nil, errUnsolicited
 	}
 	return c, err
 }

@@ -138,10 +138,7 @@ func (x *exchange) exchangeBody(head []byte, req *Request, resp *Response) error
 	return resp.readHead(x.conn, req.NoBody)
 }
 
-var (
-	errEarly   = errors.New("upstream: the backend ended the request early")
-	errUnasked = errors.New("upstream: the backend spoke or hung up before it was asked")
-)
+var errEarly = errors.New("upstream: the backend ended the request early")
 
 // small is how much of a body is sent together with the head in one write.
 const small = 64 << 10
@@ -166,7 +163,7 @@ func (w *bodyWriter) Write(p []byte) (int, error) {
 		if err := w.flush(); err != nil {
 			return 0, err
 		}
-	} else if c.heard() {
+	} else if c.readable() {
 		w.early = true
 		return 0, errEarly
 	}
@@ -181,8 +178,8 @@ func (w *bodyWriter) flush() error {
 	if len(w.head) == 0 {
 		return nil
 	}
-	if !w.x.conn.quiet() { // the body may have been long in coming
-		return errUnasked
+	if !w.x.conn.clean() { // the body may have been long in coming
+		return errUnsolicited
 	}
 	err := w.x.conn.write(w.head)
 	w.head = nil

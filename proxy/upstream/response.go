@@ -216,7 +216,7 @@ var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return 
 // that the kernel can move the bytes; never more of it than the body.
 func (r *Response) SpliceTo(w io.Writer, step int64) (total int64, err error) {
 	rf, ok := w.(io.ReaderFrom)
-	if !ok || r.conn == nil || r.conn.tap.secure || r.chunked || r.left < 0 {
+	if !ok || r.conn == nil || r.conn.source.secure || r.chunked || r.left < 0 {
 		return r.copyTo(w)
 	}
 	c := r.conn
@@ -233,7 +233,7 @@ func (r *Response) SpliceTo(w io.Writer, step int64) (total int64, err error) {
 		if err := c.extendRead(c.endpoint.pool.cfg.Stall); err != nil {
 			return total, err
 		}
-		r.limited = io.LimitedReader{R: c.tap.Conn, N: min(step, r.left)}
+		r.limited = io.LimitedReader{R: c.source.Conn, N: min(step, r.left)}
 		n, err := rf.ReadFrom(&r.limited)
 		r.left -= n
 		total += n
