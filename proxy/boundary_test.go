@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -306,7 +307,7 @@ func (b *boundary) exchange(t *testing.T, method string, wire []byte) (int, *acc
 func (b *boundary) check(c *sent, status int, r *accesslog.Record, arrived []*recorded) error {
 	if len(arrived) == 0 {
 		if r.Backend > 0 {
-			return errNoRequest
+			return errors.New("the gateway has an answer, and nothing arrived")
 		}
 		return nil
 	}

@@ -3,7 +3,6 @@ package proxy_test
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,7 +23,8 @@ type recorder struct {
 
 	mu       sync.Mutex
 	requests []*recorded
-	open     sync.WaitGroup // connections that were accepted
+	open     int // connections that were accepted and are not over
+	over     *sync.Cond
 	barriers map[string]chan struct{}
 }
 
@@ -47,6 +47,7 @@ func newRecorder(t testing.TB) *recorder {
 		t.Fatal(err)
 	}
 	r := &recorder{l: l, barriers: map[string]chan struct{}{}}
+	r.over = sync.NewCond(&r.mu)
 	t.Cleanup(func() { _ = l.Close() })
 	go r.accept()
 	return r
@@ -58,7 +59,7 @@ func (r *recorder) accept() {
 		if err != nil {
 			return
 		}
-		r.open.Add(1)
+		r.count(1)
 		_ = c.SetDeadline(time.Now().Add(exchangeTime))
 		// A barrier is read here, so that it speaks for all that came before it.
 		br := bufio.NewReaderSize(c, 64<<10)
@@ -67,16 +68,24 @@ func (r *recorder) accept() {
 			r.mu.Lock()
 			done := r.barriers[line]
 			r.mu.Unlock()
+			r.count(-1)
 			close(done)
-			r.open.Done()
 			_ = c.Close()
 			continue
 		}
 		go func() {
-			defer r.open.Done()
+			defer r.count(-1)
 			defer c.Close()
 			r.serve(c, br)
 		}()
+	}
+}
+
+func (r *recorder) count(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.open += n; r.open == 0 {
+		r.over.Broadcast()
 	}
 }
 
@@ -98,9 +107,11 @@ func (r *recorder) take(t testing.TB) []*recorded {
 		t.Fatal(err)
 	}
 	<-passed
-	r.open.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for r.open > 0 {
+		r.over.Wait()
+	}
 	delete(r.barriers, line)
 	taken := r.requests
 	r.requests = nil
@@ -229,5 +240,3 @@ func answerOf(q *recorded) string {
 
 // rawUploadID has the form of MinIO's.
 var rawUploadID = "ZGVwbG95bWVudC5mMGY4NTM0Ni0yZjYzLTRiOTgtOTYxYS1kZDU0ZjY2OGQ4OTE"
-
-var errNoRequest = errors.New("nothing arrived")
