@@ -3,6 +3,7 @@ package s3xml
 import (
 	"encoding/xml"
 	"fmt"
+	"strconv"
 )
 
 // Uploads is the answer to ListMultipartUploads
@@ -15,9 +16,9 @@ type Uploads struct {
 	UploadIDMarker     string `xml:"UploadIdMarker"`
 	NextKeyMarker      string
 	NextUploadIDMarker string `xml:"NextUploadIdMarker"`
-	Delimiter          string `xml:",omitempty"`
+	Delimiter          string
 	Prefix             string
-	EncodingType       string `xml:",omitempty"`
+	EncodingType       string
 	MaxUploads         int64
 	IsTruncated        bool
 	Uploads            []Upload       `xml:"Upload"`
@@ -31,8 +32,8 @@ type Upload struct {
 	Initiator, Owner  Person
 	StorageClass      string
 	Initiated         string
-	ChecksumAlgorithm string `xml:",omitempty"`
-	ChecksumType      string `xml:",omitempty"`
+	ChecksumAlgorithm string
+	ChecksumType      string
 }
 
 // Person is who began an upload, or owns it.
@@ -69,6 +70,59 @@ func (u *Uploads) EachName(f func(string) string) {
 
 // Append appends the answer for the client.
 func (u *Uploads) Append(dst []byte) []byte {
-	u.XMLName = xml.Name{Space: namespace, Local: "ListMultipartUploadsResult"}
-	return appendDocument(dst, u)
+	dst = append(append(dst, xml.Header...), `<ListMultipartUploadsResult xmlns="`+namespace+`">`...)
+	dst = appendElement(dst, "Bucket", u.Bucket)
+	dst = appendKeyElement(dst, "KeyMarker", u.KeyMarker)
+	dst = appendElement(dst, "UploadIdMarker", u.UploadIDMarker)
+	dst = appendKeyElement(dst, "NextKeyMarker", u.NextKeyMarker)
+	dst = appendElement(dst, "NextUploadIdMarker", u.NextUploadIDMarker)
+	if u.Delimiter != "" {
+		dst = appendKeyElement(dst, "Delimiter", u.Delimiter)
+	}
+	dst = appendKeyElement(dst, "Prefix", u.Prefix)
+	dst = appendGiven(dst, "EncodingType", u.EncodingType)
+	dst = appendElement(dst, "MaxUploads", strconv.FormatInt(u.MaxUploads, 10))
+	dst = appendElement(dst, "IsTruncated", strconv.FormatBool(u.IsTruncated))
+	for i := range u.Uploads {
+		dst = u.Uploads[i].append(dst)
+	}
+	for _, p := range u.CommonPrefixes {
+		dst = append(appendKeyElement(append(dst, "<CommonPrefixes>"...), "Prefix", p.Prefix), "</CommonPrefixes>"...)
+	}
+	return append(dst, "</ListMultipartUploadsResult>"...)
+}
+
+func (u *Upload) append(dst []byte) []byte {
+	dst = append(dst, "<Upload>"...)
+	dst = appendKeyElement(dst, "Key", u.Key)
+	dst = appendElement(dst, "UploadId", u.UploadID)
+	dst = u.Initiator.append(dst, "Initiator")
+	dst = u.Owner.append(dst, "Owner")
+	dst = appendElement(dst, "StorageClass", u.StorageClass)
+	dst = appendElement(dst, "Initiated", u.Initiated)
+	dst = appendGiven(dst, "ChecksumAlgorithm", u.ChecksumAlgorithm)
+	dst = appendGiven(dst, "ChecksumType", u.ChecksumType)
+	return append(dst, "</Upload>"...)
+}
+
+func (p *Person) append(dst []byte, name string) []byte {
+	dst = append(append(append(dst, '<'), name...), '>')
+	dst = appendElement(dst, "ID", p.ID)
+	dst = appendElement(dst, "DisplayName", p.DisplayName)
+	return append(append(append(dst, "</"...), name...), '>')
+}
+
+// appendKeyElement is appendElement for a text that is a key, or made of keys.
+func appendKeyElement(dst []byte, name, value string) []byte {
+	dst = append(append(append(dst, '<'), name...), '>')
+	dst = appendKeyText(dst, value)
+	return append(append(append(dst, "</"...), name...), '>')
+}
+
+// appendGiven is appendElement for what need not be there.
+func appendGiven(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	return appendElement(dst, name, value)
 }
