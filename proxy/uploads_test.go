@@ -1,11 +1,18 @@
 package proxy_test
 
 import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/primecloudpro/primecloud/internal/devstack"
 )
 
 // listedUpload is one of a list, by its key and the id that was given for it.
@@ -106,5 +113,92 @@ func TestUploads_B10_controlCharacters(t *testing.T) {
 	}
 	if left := walkUploads(t, e, "control-uploads", 2, ""); len(left) > 0 {
 		t.Errorf("not aborted: %q", left)
+	}
+}
+
+const (
+	manyUploads = 200_000
+	manyStep    = 70_001 // coprime: every upload once, in no order
+)
+
+// manyKey is the key of upload i, with a length near the longest.
+func manyKey(i int) string { return fmt.Sprintf("%08d-", i) + longTail }
+
+var longTail = strings.Repeat("k", 940)
+
+// manyBackend lists many uploads, in no order, as MinIO does without a prefix.
+// watch is called now and then while the list is on its way.
+func manyBackend(t *testing.T, watch func()) *devstack.MinIO {
+	t.Helper()
+	rest := "</Key><UploadId>" + rawUploadID + "</UploadId><Initiator><ID></ID><DisplayName></DisplayName></Initiator><Owner><ID></ID><DisplayName></DisplayName></Owner>" +
+		"<StorageClass></StorageClass><Initiated>2026-11-29T21:47:09.159Z</Initiated></Upload>"
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || !r.URL.Query().Has("uploads") {
+			return // the bucket is made, the backend lives
+		}
+		w.Header().Set("Content-Type", "application/xml")
+		bw := bufio.NewWriterSize(w, 64<<10)
+		_, _ = bw.WriteString(`<ListMultipartUploadsResult><EncodingType>url</EncodingType><MaxUploads>1000</MaxUploads><IsTruncated>false</IsTruncated>`)
+		for n := range manyUploads {
+			if _, err := bw.WriteString("<Upload><Key>" + manyKey(n*manyStep%manyUploads) + rest); err != nil {
+				t.Error(n, "uploads:", err)
+				return
+			}
+			if n%(manyUploads/20) == manyUploads/20-1 {
+				watch()
+			}
+		}
+		_, _ = bw.WriteString("</ListMultipartUploadsResult>")
+		_ = bw.Flush()
+	}))
+	t.Cleanup(backend.Close)
+	return &devstack.MinIO{Endpoint: backend.URL, AccessKey: "backend", SecretKey: "backend-secret"}
+}
+
+// TestUploads_B11_manyUploads: a page of a list of 250 MB takes the memory of a
+// page. What was seen: the list was held whole, some times over, and one of
+// more than 16 MiB could not be had at all.
+//
+//nolint:paralleltest // what is measured is the process's memory
+func TestUploads_B11_manyUploads(t *testing.T) {
+	const bound = 32 << 20
+	var before, most uint64
+	live := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	g := newGateway(t, options{minio: manyBackend(t, func() { most = max(most, live()) })})
+	e := g.tenant().raw()
+	e.must(t, &request{method: "PUT", path: "/many-uploads"})
+	for _, c := range []struct{ after, size int }{{-1, 1}, {manyUploads / 2, 1000}} {
+		q := query("uploads", "", "max-uploads", strconv.Itoa(c.size))
+		if c.after >= 0 {
+			q.Set("key-marker", manyKey(c.after))
+		}
+		before, most = live(), 0
+		r := e.do(t, &request{method: "GET", path: "/many-uploads", query: q})
+		if r.status != 200 {
+			t.Fatalf("%d behind %d: %d %s", c.size, c.after, r.status, r.body)
+		}
+		page := uploadsOf(r.body)
+		if len(page) != c.size {
+			t.Fatalf("%d behind %d: %d uploads", c.size, c.after, len(page))
+		}
+		for i, u := range page {
+			if u.key != manyKey(c.after+1+i) {
+				t.Fatalf("%d behind %d: upload %d is %.20s", c.size, c.after, i, u.key)
+			}
+		}
+		next := manyKey(c.after + c.size)
+		if got := elementOf(r.body, "NextKeyMarker"); got != next || elementOf(r.body, "IsTruncated") != "true" {
+			t.Errorf("%d behind %d: the next page is behind %.20q, wanted %.20q", c.size, c.after, got, next)
+		}
+		grown := int64(most) - int64(before)
+		t.Logf("%d behind %d: %d KiB more than before", c.size, c.after, grown>>10)
+		if grown > bound {
+			t.Errorf("%d behind %d: %d MiB were held", c.size, c.after, grown>>20)
+		}
 	}
 }
