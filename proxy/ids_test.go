@@ -351,6 +351,12 @@ func TestIDs_D14_uploads(t *testing.T) { //nolint:tparallel // one bucket, step 
 	}
 	for _, key := range oddKeys {
 		t.Run(key, func(t *testing.T) {
+			encodings := []types.EncodingType{"", types.EncodingTypeUrl}
+			if strings.ContainsRune(key, 1) {
+				// The SDK's reader of XML takes no such character, not even as
+				// the reference that S3 writes: see TestUploads_B10.
+				encodings = encodings[1:]
+			}
 			var ids []string
 			for range 3 {
 				up, err := c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: bucket, Key: aws.String(key)})
@@ -359,12 +365,12 @@ func TestIDs_D14_uploads(t *testing.T) { //nolint:tparallel // one bucket, step 
 				}
 				ids = append(ids, aws.ToString(up.UploadId))
 			}
-			for _, encoding := range []types.EncodingType{"", types.EncodingTypeUrl} {
+			for _, encoding := range encodings {
 				if got := listUploads(t, c, bucket, key, encoding); strings.Join(got, " ") != strings.Join(ids, " ") {
 					t.Errorf("%q pages of uploads: %q, wanted %q", encoding, got, ids)
 				}
 			}
-			all, err := c.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: bucket})
+			all, err := c.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: bucket, EncodingType: encodings[0]})
 			if err != nil || len(all.Uploads) != 3 {
 				t.Fatal(err, all)
 			}
@@ -373,7 +379,7 @@ func TestIDs_D14_uploads(t *testing.T) { //nolint:tparallel // one bucket, step 
 					t.Errorf("abort an upload of the list: %v", err)
 				}
 			}
-			if left := listUploads(t, c, bucket, key, ""); len(left) != 0 {
+			if left := listUploads(t, c, bucket, key, encodings[0]); len(left) != 0 {
 				t.Errorf("not aborted: %q", left)
 			}
 		})
@@ -486,8 +492,6 @@ func listUploads(t *testing.T, c *s3.Client, bucket *string, key string, encodin
 				t.Fatal(err)
 			}
 			in.KeyMarker = aws.String(marker)
-		} else if strings.ContainsRune(key, 1) {
-			in.KeyMarker = aws.String(key) // XML has no such character: encoding-type=url is for this
 		}
 	}
 }

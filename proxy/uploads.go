@@ -1,66 +1,61 @@
 package proxy
 
 import (
-	"cmp"
 	"errors"
 	"io"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
 
+// maxUploadsAnswer is against a backend whose list has no end. MinIO, which
+// gives all uploads of a bucket at once, holds them in memory, makes the
+// document there, and forgets uploads after a day: this is a million uploads
+// with the longest of keys, seven million with short ones. It costs no memory here.
+const maxUploadsAnswer = 4 << 30
+
 // rewriteUploads builds the answer to ListMultipartUploads anew: each id is
 // sealed for the key that stands beside it. The backend was asked for encoded
 // keys, whatever the client wants: XML cannot hold every key, and a token for a
 // key that was bent on the way would not open.
+//
+// What is held is one page, however many uploads the backend lists.
 func (x *exchange) rewriteUploads() error {
-	doc, err := io.ReadAll(io.LimitReader(&x.resp, maxAnswerDocument+1))
-	if err == nil && len(doc) > maxAnswerDocument {
-		err = errors.New("the list of uploads is too long")
-	}
-	if err != nil {
+	page := x.uploadsPage()
+	list, failed, err := s3xml.ReadUploads(io.LimitReader(&x.resp, maxUploadsAnswer), page.take)
+	switch {
+	case page.err != nil:
+		return &s3Error{code: "InternalError", cause: page.err}
+	case err != nil:
 		return &s3Error{code: "ServiceUnavailable", cause: err}
 	}
 	x.finish()
-	list, err := s3xml.ParseUploads(doc)
-	if err != nil {
-		if e, perr := s3xml.ParseError(doc); perr == nil {
-			return x.documentError(e)
-		}
-		return &s3Error{code: "ServiceUnavailable", cause: err}
+	if failed != nil {
+		return x.documentError(failed)
 	}
-	if err := x.sealUploads(list); err != nil {
+	if err = page.fill(list); err == nil {
+		err = x.sealUploads(list)
+	}
+	if err != nil {
 		return &s3Error{code: "InternalError", cause: err}
 	}
-	x.local = list.Append(x.local[:0])
+	x.local = list.Append(x.local[:0], x.account.CanonicalID, x.account.DisplayName)
 	x.tally.DeclaredEgress(int64(len(x.local)))
 	x.ctx.Response.SetBodyRaw(x.local)
 	return nil
 }
 
-// sealUploads turns the backend's list into the client's.
+// sealUploads turns the backend's ids and names into the client's. The keys are
+// plain ones, and so are they before they are encoded for the client.
 func (x *exchange) sealUploads(l *s3xml.Uploads) (err error) {
-	if l.EncodingType == "url" {
-		l.EachName(func(s string) string {
-			plain, derr := url.QueryUnescape(s)
-			err = errors.Join(err, derr)
-			return plain
-		})
-	}
-	if prefix, _ := x.target.Get("prefix"); len(prefix) == 0 && x.minio() {
-		x.pageUploads(l)
-	}
 	l.Bucket = x.bucket.Name
 	for i := range l.Uploads {
 		u := &l.Uploads[i]
 		token, serr := x.sealUpload([]byte(u.Key), u.UploadID)
 		err = errors.Join(err, serr)
 		u.UploadID = token
-		u.Initiator = s3xml.Person{ID: x.account.CanonicalID, DisplayName: x.account.DisplayName}
-		u.Owner = u.Initiator
 	}
 	if l.IsTruncated && l.NextKeyMarker == "" && len(l.Uploads) > 0 {
 		// MinIO leaves it out; without it S3 ignores the id beside it.
@@ -80,29 +75,17 @@ func (x *exchange) sealUploads(l *s3xml.Uploads) (err error) {
 	return err
 }
 
-// pageUploads makes the page that was asked for: MinIO gives the uploads of a
-// whole bucket at once, in no order, whatever the markers are. Uploads of one
-// key are in the order of their ids, so that one which was aborted meanwhile
-// still has its place: clients clean up while they list.
-func (x *exchange) pageUploads(l *s3xml.Uploads) {
-	limit := x.maxUploads()
-	after, _ := x.target.Get("key-marker")
-	key, id := string(after), string(x.ids.marker)
-	l.Uploads = slices.DeleteFunc(l.Uploads, func(u s3xml.Upload) bool {
-		return key != "" && (u.Key < key || u.Key == key && (id == "" || u.UploadID <= id))
-	})
-	slices.SortFunc(l.Uploads, func(a, b s3xml.Upload) int {
-		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.UploadID, b.UploadID))
-	})
-	l.KeyMarker, l.NextKeyMarker, l.NextUploadIDMarker, l.IsTruncated = key, "", "", false
-	if int64(len(l.Uploads)) <= limit {
-		return
+// uploadsPage is the page that was asked for. MinIO makes none unless it is
+// asked for a prefix.
+func (x *exchange) uploadsPage() *uploadsPage {
+	p := &uploadsPage{limit: maxUploadsPage}
+	if prefix, _ := x.target.Get("prefix"); len(prefix) > 0 || !x.minio() {
+		return p
 	}
-	l.Uploads = l.Uploads[:limit]
-	if limit > 0 {
-		last := l.Uploads[limit-1]
-		l.IsTruncated, l.NextKeyMarker, l.NextUploadIDMarker = true, last.Key, last.UploadID
-	}
+	key, _ := x.target.Get("key-marker")
+	p.made, p.limit = true, int(x.maxUploads())
+	p.key, p.id = string(key), string(x.ids.marker)
+	return p
 }
 
 // prepareUploads asks for what sealUploads needs, whatever the client wants: keys

@@ -43,7 +43,7 @@ const (
 
 // Rewrite copies an answer and replaces the text of the elements that hold
 // names and ids; every other byte stays as it is, keys above all. A list of
-// uploads is not for it: see ParseUploads. An error document is
+// uploads is not for it: see ReadUploads. An error document is
 // built anew instead: the backend's code goes through MapCode, and its text
 // stays behind.
 //

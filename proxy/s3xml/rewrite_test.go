@@ -411,36 +411,3 @@ func TestRewrite_E9_markersAreText(t *testing.T) {
 		t.Errorf("%v\ngot  %s\nwant %s", err, got, want)
 	}
 }
-
-func TestUploads(t *testing.T) {
-	t.Parallel()
-	doc, err := os.ReadFile("testdata/answers/list-uploads.xml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, err := s3xml.ParseUploads(doc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := leaves(doc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := leaves(u.Append(nil))
-	if diff := cmp.Diff(in, out); diff != "" || err != nil {
-		t.Errorf("%v: not what it was: %s", err, diff)
-	}
-	u.CommonPrefixes = []s3xml.CommonPrefix{{Prefix: "p"}}
-	u.KeyMarker, u.NextKeyMarker, u.Delimiter = "k", "n", "d"
-	u.EachName(func(s string) string { return "<" + s })
-	again, err := s3xml.ParseUploads(u.Append(nil))
-	if err != nil || again.Uploads[0].Key != "<pc-backendname/big" || again.CommonPrefixes[0].Prefix != "<p" ||
-		again.KeyMarker+again.NextKeyMarker+again.Delimiter+again.Prefix != "<k<n<d<pc-backendname/big" || again.Uploads[0].UploadID != u.Uploads[0].UploadID {
-		t.Errorf("%v: %+v", err, again)
-	}
-	for _, bad := range []string{"", "<Error><Code>x</Code></Error>", "<ListPartsResult></ListPartsResult>", "<ListMultipartUploadsResult>"} {
-		if _, err := s3xml.ParseUploads([]byte(bad)); err == nil {
-			t.Errorf("%q is a list of uploads", bad)
-		}
-	}
-}
