@@ -12,46 +12,40 @@ type number struct {
 	min, max int64
 	page     int64 // a larger one asks for as much as S3 gives: this; 0: no bound
 	optional bool  // an empty value asks for nothing
-	sentence string
+	refusal  *RefusalError
 }
 
 const (
-	maxInt       = 1<<31 - 1 // S3's bound on numbers in requests
-	maxPage      = 1000
-	sentencePart = "Part number must be an integer between 1 and 10000, inclusive"
+	maxInt  = 1<<31 - 1 // S3's bound on numbers in requests
+	maxPage = 1000
 )
 
-func counts(name string) number {
-	return number{max: maxInt, page: maxPage, optional: true, sentence: "Argument " + name + " must be an integer between 0 and 2147483647"}
+func invalid(message string) *RefusalError { return &RefusalError{"InvalidArgument", message} }
+
+// count is a number that may be left empty, and of which page, when it is not 0,
+// is all that S3 gives.
+func count(name string, page int64) number {
+	return number{max: maxInt, page: page, optional: true, refusal: invalid("Argument " + name + " must be an integer between 0 and 2147483647")}
 }
 
 var numbers = map[string]number{
-	"partNumber":  {min: 1, max: 10_000, sentence: sentencePart},
-	"max-keys":    counts("maxKeys"),
-	"max-parts":   counts("max-parts"),
-	"max-uploads": counts("max-uploads"),
-	"part-number-marker": {max: maxInt, optional: true,
-		sentence: "Argument part-number-marker must be an integer between 0 and 2147483647"},
-	"x-amz-max-parts": counts("x-amz-max-parts"),
-	"x-amz-part-number-marker": {max: maxInt, optional: true,
-		sentence: "Argument x-amz-part-number-marker must be an integer between 0 and 2147483647"},
-	"x-amz-mp-object-size": {max: 1<<62 - 1, sentence: "Value for x-amz-mp-object-size header is invalid."},
+	"partNumber":               {min: 1, max: 10_000, refusal: invalid("Part number must be an integer between 1 and 10000, inclusive")},
+	"max-keys":                 count("maxKeys", maxPage),
+	"max-parts":                count("max-parts", maxPage),
+	"max-uploads":              count("max-uploads", maxPage),
+	"part-number-marker":       count("part-number-marker", 0),
+	"x-amz-max-parts":          count("x-amz-max-parts", maxPage),
+	"x-amz-part-number-marker": count("x-amz-part-number-marker", 0),
+	"x-amz-mp-object-size":     {max: 1<<62 - 1, refusal: invalid("Value for x-amz-mp-object-size header is invalid.")},
 }
 
 var (
-	errEncoding       = &RefusalError{"InvalidArgument", "Invalid Encoding Method specified in Request"}
-	errVersionID      = &RefusalError{"InvalidArgument", "Invalid version id specified"}
-	errEmptyVersion   = &RefusalError{"InvalidArgument", "Version id cannot be the empty string"}
-	errMetadataChoice = &RefusalError{"InvalidArgument", "Unknown metadata directive."}
-	errTaggingChoice  = &RefusalError{"InvalidArgument", "Unknown tagging directive."}
-	refusedNumbers    = map[string]*RefusalError{}
+	errEncoding       = invalid("Invalid Encoding Method specified in Request")
+	errVersionID      = invalid("Invalid version id specified")
+	errEmptyVersion   = invalid("Version id cannot be the empty string")
+	errMetadataChoice = invalid("Unknown metadata directive.")
+	errTaggingChoice  = invalid("Unknown tagging directive.")
 )
-
-func init() {
-	for name, n := range numbers {
-		refusedNumbers[name] = &RefusalError{"InvalidArgument", n.sentence}
-	}
-}
 
 // CheckValue refuses a value that is not spelled as S3 spells it, of a query
 // parameter or of a header by its lower-case name. Names that it does not know
@@ -62,7 +56,7 @@ func CheckValue(name, value []byte) *RefusalError {
 			return nil
 		}
 		if v, ok := Decimal(value); !ok || v < n.min || v > n.max {
-			return refusedNumbers[string(name)]
+			return n.refusal
 		}
 		return nil
 	}
