@@ -427,3 +427,20 @@ func TestLimits_whose(t *testing.T) {
 		}
 	}
 }
+
+// A copy under a hard storage quota asks for its source first: what that answer
+// said is not in the line of the copy.
+func TestLimits_copyLine(t *testing.T) {
+	t.Parallel()
+	b := newBoundary(t)
+	b.tn.limit(t, hardCap(tenancy.Storage, 1<<20))
+	c := newSent(byHeader, mPUT, boundaryBucket+"/"+boundaryKey, "x-amz-copy-source: "+boundaryBucket+"/source", nil)
+	status, record := b.exchange(t, c.method, b.wire(t, c))
+	arrived := b.rec.take(t)
+	if status != 200 || len(arrived) != 2 || arrived[0].method != "HEAD" || arrived[1].method != "PUT" {
+		t.Fatalf("%d, %d requests arrived", status, len(arrived))
+	}
+	if len(record.VersionID) > 0 {
+		t.Errorf("the line has the version %q, which is the source's", record.VersionID)
+	}
+}

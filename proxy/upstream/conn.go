@@ -13,8 +13,8 @@ import (
 
 const readBuffer = 16 << 10
 
-// Conn is a connection to an endpoint. Of a request it holds nothing but what
-// was read ahead, and with that it is never given to another.
+// Conn is a connection to an endpoint. All that it may hold of a request is
+// bytes read ahead, and a connection with such bytes is never used again.
 type Conn struct {
 	nc       net.Conn // source, or TLS on it
 	source   *source  // the socket
@@ -93,8 +93,8 @@ func (e *Endpoint) pop() *Conn {
 	return c
 }
 
-// put keeps a connection for the next request, or closes it. get will look at
-// it; with what has been read too far already it need not wait for that.
+// put keeps a connection for the next request. It closes one that has unread
+// bytes in its buffer, or that is one too many.
 func (e *Endpoint) put(c *Conn) {
 	c.used, c.since = true, time.Now()
 	e.mu.Lock()

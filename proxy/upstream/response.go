@@ -17,8 +17,8 @@ type Response struct {
 	Status        int
 	ContentLength int64 // -1: unknown
 
-	head   []byte  // with fields, the buffers that outlive an answer
-	fields []field // they point into head
+	head   []byte  // head and fields are buffers: their memory is used again
+	fields []field // slices of head
 
 	conn    *Conn
 	left    int64 // body bytes to come; -1: until the connection ends
@@ -33,8 +33,8 @@ type Response struct {
 
 type field struct{ name, value []byte }
 
-// Clear forgets the last answer, whole: of its buffers only the room stays. Do
-// begins with it, and so does whoever puts a Response back into a pool.
+// Clear overwrites the whole response; only its buffers, emptied, keep their
+// memory. Do begins with it, and so does whoever puts a Response into a pool.
 func (r *Response) Clear() { *r = Response{head: r.head[:0], fields: r.fields[:0]} }
 
 // Header returns the first value of a header by its lower-case name, or nil.
@@ -152,7 +152,7 @@ func (r *Response) frame(noBody bool) error {
 			}
 			r.chunked = true
 		case equalFold(name, "connection"):
-			// With whatever else it may say, the connection is not kept.
+			// Any option but keep-alive: the connection is not used again.
 			r.keep = r.keep && equalFold(value, "keep-alive")
 		}
 	}
@@ -272,7 +272,7 @@ func (r *Response) copyTo(w io.Writer) (total int64, err error) {
 // keep it; otherwise it is closed.
 func (r *Response) Close() {
 	keep := r.left == 0 && !r.chunked && r.keep && !r.spent
-	c := r.part()
+	c := r.detach()
 	switch {
 	case c == nil:
 	case keep:
@@ -284,14 +284,14 @@ func (r *Response) Close() {
 
 // Abort cuts the connection at once.
 func (r *Response) Abort() {
-	if c := r.part(); c != nil {
+	if c := r.detach(); c != nil {
 		c.close()
 	}
 }
 
-// part leaves of the answer what its head said: nothing of it may reach a
-// connection that serves somebody else by then.
-func (r *Response) part() *Conn {
+// detach takes the connection away. What the head said stays readable; nothing
+// that remains can reach the connection, which may serve another request by then.
+func (r *Response) detach() *Conn {
 	c := r.conn
 	*r = Response{Status: r.Status, ContentLength: r.ContentLength, head: r.head, fields: r.fields}
 	return c

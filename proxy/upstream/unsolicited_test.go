@@ -17,6 +17,25 @@ import (
 
 const evil = "HTTP/1.1 200 OK\r\nx-id: evil\r\ncontent-length: 4\r\n\r\nevil"
 
+// evilOnce answers every request with ok. On the first connection, after its
+// first answer, it waits for when and sends evil as well; said then tells that
+// evil is in the other side's receive queue.
+func evilOnce(when <-chan struct{}, said chan<- error) script {
+	return func(p *peer, n int) {
+		for i := 0; ; i++ {
+			if _, _, err := p.request(); err != nil {
+				return
+			}
+			p.say(ok)
+			if n == 1 && i == 0 {
+				<-when
+				p.say(evil)
+				said <- p.delivered()
+			}
+		}
+	}
+}
+
 // Words that nobody asked for, after an answer, are not the next one's answer,
 // however soon that one is asked for.
 func TestDo_answerUnasked(t *testing.T) {
@@ -26,19 +45,7 @@ func TestDo_answerUnasked(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, upload %v", name, req.Body != nil), func(t *testing.T) {
 				t.Parallel()
 				answered, said := make(chan struct{}), make(chan error, 1)
-				s := start(t, func(p *peer, n int) {
-					for i := 0; ; i++ {
-						if _, _, err := p.request(); err != nil {
-							return
-						}
-						p.say(ok)
-						if n == 1 && i == 0 {
-							<-answered
-							p.say(evil)
-							said <- p.delivered()
-						}
-					}
-				})
+				s := start(t, evilOnce(answered, said))
 				p := pool(t, s.config())
 				if _, body, err := do(t, p, get()); err != nil || body != "ok" {
 					t.Fatalf("%q, %v", body, err)
@@ -68,19 +75,7 @@ func TestDo_unaskedWhileBodyWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			begun, said := make(chan struct{}), make(chan error, 1)
-			s := start(t, func(p *peer, n int) {
-				for i := 0; ; i++ {
-					if _, _, err := p.request(); err != nil {
-						return
-					}
-					p.say(ok)
-					if n == 1 && i == 0 {
-						<-begun
-						p.say(evil)
-						said <- p.delivered()
-					}
-				}
-			})
+			s := start(t, evilOnce(begun, said))
 			p := pool(t, s.config())
 			if _, body, err := do(t, p, get()); err != nil || body != "ok" {
 				t.Fatalf("%q, %v", body, err)

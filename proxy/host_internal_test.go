@@ -1,0 +1,53 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/primecloudpro/primecloud/sigv4"
+)
+
+// from is a connection of which only the peer's address is asked for.
+type from struct {
+	net.Conn
+	addr net.TCPAddr
+}
+
+func (f *from) RemoteAddr() net.Addr { return &f.addr }
+
+// S3-RULES.md A19: the last address that is no trusted proxy's own counts, and
+// it has no zone, which may be any text and would go to the backend with it.
+func TestClientAddr(t *testing.T) {
+	t.Parallel()
+	s, err := New(Config{
+		Directory: struct{ Directory }{}, Meter: struct{ Meter }{}, MAC: func(string, []byte) []byte { return nil },
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fe80::/64")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ peer, zone, forwarded, want string }{
+		{"192.0.2.1", "", "198.51.100.7", "192.0.2.1"}, // nobody trusts it
+		{"10.0.0.1", "", "198.51.100.7", "198.51.100.7"},
+		{"10.0.0.1", "", "203.0.113.9, 198.51.100.7", "198.51.100.7"},
+		{"10.0.0.1", "", "198.51.100.7, 10.0.0.2", "198.51.100.7"},
+		{"10.0.0.1", "", "198.51.100.7, nonsense", "10.0.0.1"},
+		{"10.0.0.1", "", "2001:db8::1%x, y: z", "10.0.0.1"},
+		{"10.0.0.1", "", "2001:db8::1%x y: z", "2001:db8::1"},
+		{"10.0.0.1", "", "::ffff:198.51.100.7", "198.51.100.7"},
+		{"fe80::1", "eth0", "198.51.100.7", "198.51.100.7"}, // a proxy on the same link
+		{"fe80:0:0:1::1", "eth0", "", "fe80:0:0:1::1"},
+	} {
+		peer := &from{addr: net.TCPAddr{IP: net.ParseIP(c.peer), Zone: c.zone, Port: 1}}
+		x := s.newExchange(&fasthttp.RequestCtx{}, &conn{Conn: peer, limits: &s.cfg.Limits})
+		if c.forwarded != "" {
+			x.headers = append(x.headers, sigv4.Header{Name: hdrForwardedFor, Value: []byte(c.forwarded)})
+		}
+		if got := x.clientAddr().String(); got != c.want {
+			t.Errorf("%s%%%s forwards for %q: %s, want %s", c.peer, c.zone, c.forwarded, got, c.want)
+		}
+	}
+}
