@@ -19,7 +19,7 @@ const maxUploadsAnswer = 4 << 30
 // rewriteUploads builds the answer to ListMultipartUploads anew: each id is
 // sealed for the key that stands beside it. The backend was asked for encoded
 // keys, whatever the client wants: XML cannot hold every key, and a token for a
-// key that was bent on the way would not open.
+// key that was changed on the way would not open.
 //
 // What is held is one page, however many uploads the backend lists.
 func (x *exchange) rewriteUploads() error {
@@ -83,7 +83,7 @@ func (x *exchange) uploadsPage() *uploadsPage {
 		return p
 	}
 	key, _ := x.target.Get("key-marker")
-	p.made, p.limit = true, int(x.maxUploads())
+	p.sorted, p.limit = true, int(x.maxUploads())
 	p.key, p.id = string(key), string(x.ids.marker)
 	return p
 }

@@ -13,17 +13,17 @@ import (
 // uploadsPage is one page of a list of uploads, taken out of the backend's
 // answer while it passes. It never holds more than limit uploads.
 //
-// made: the backend gives the uploads of a whole bucket at once, in no order,
-// whatever the markers are, and the page is made here. Its uploads are in the
-// order of their keys, those of one key in that of their ids, so that one which
-// was aborted meanwhile still has its place: clients clean up while they list.
-// Otherwise the page is the backend's own, in its order.
+// When sorted is set, the backend gives the uploads of a whole bucket at once, in
+// no order, whatever the markers are, and the page is made here: by key, then by
+// id, so that a marker still has its place after its upload was aborted, since
+// clients clean up while they list. Otherwise the page and its order are the
+// backend's own.
 type uploadsPage struct {
-	made    bool
+	sorted  bool
 	limit   int
-	key, id string // a page that is made begins behind them
+	key, id string // a sorted page begins behind them
 
-	uploads  largestFirst // in a page that is the backend's own, just a list
+	uploads  largestFirst // of the backend's own page, a plain list
 	more     bool         // there are uploads behind the page
 	taken    bool         // there was an upload
 	encoding string       // its key was taken for encoded in this way
@@ -38,9 +38,9 @@ var (
 // take is for s3xml.ReadUploads.
 func (p *uploadsPage) take(head *s3xml.Uploads, u *s3xml.Upload) error {
 	switch {
-	case p.made:
+	case p.sorted:
 		p.taken, p.encoding = true, head.EncodingType
-		p.err = p.sift(u)
+		p.err = p.keepSmallest(u)
 	case len(p.uploads) == p.limit:
 		p.err = errLongPage
 	default:
@@ -49,8 +49,8 @@ func (p *uploadsPage) take(head *s3xml.Uploads, u *s3xml.Upload) error {
 	return p.err
 }
 
-// sift keeps u while it is among the first of the page.
-func (p *uploadsPage) sift(u *s3xml.Upload) (err error) {
+// keepSmallest keeps u while it is among the first limit uploads behind the marker.
+func (p *uploadsPage) keepSmallest(u *s3xml.Upload) (err error) {
 	if p.encoding == "url" {
 		if u.Key, err = url.QueryUnescape(u.Key); err != nil {
 			return err
@@ -73,7 +73,7 @@ func (p *uploadsPage) sift(u *s3xml.Upload) (err error) {
 // fill puts the page into the list that was read to its end, whose names are
 // plain from then on.
 func (p *uploadsPage) fill(l *s3xml.Uploads) (err error) {
-	if !p.made {
+	if !p.sorted {
 		l.Uploads = p.uploads
 	}
 	if l.EncodingType == "url" {
@@ -83,7 +83,7 @@ func (p *uploadsPage) fill(l *s3xml.Uploads) (err error) {
 			return plain
 		})
 	}
-	if !p.made {
+	if !p.sorted {
 		return err
 	}
 	if p.taken && p.encoding != l.EncodingType {

@@ -42,7 +42,7 @@ func TestUploadsPage_model(t *testing.T) {
 			all = append(all, s3xml.Upload{Key: fmt.Sprintf("k\x01 %%/%d", rnd.IntN(40)), UploadID: fmt.Sprintf("%d-%d", rnd.IntN(50), i), Initiated: fmt.Sprint(i)})
 		}
 		limit := []int{0, 1, 2, 7, 50, 1000}[rnd.IntN(6)]
-		p := &uploadsPage{made: true, limit: limit}
+		p := &uploadsPage{sorted: true, limit: limit}
 		if len(all) > 0 && seed%3 > 0 {
 			after := all[rnd.IntN(len(all))]
 			p.key = after.Key
@@ -95,7 +95,7 @@ func TestUploadsPage_failsClosed(t *testing.T) {
 		t.Error("a page of the backend's own has no end")
 	}
 	for _, made := range []bool{false, true} {
-		p := &uploadsPage{limit: 3, made: made}
+		p := &uploadsPage{limit: 3, sorted: made}
 		head := *encoded
 		err := p.take(&head, &s3xml.Upload{Key: "%zz"})
 		if err == nil {
@@ -105,7 +105,7 @@ func TestUploadsPage_failsClosed(t *testing.T) {
 			t.Errorf("made=%v: a key that does not decode is taken", made)
 		}
 	}
-	late := &uploadsPage{limit: 3, made: true, key: "z"}
+	late := &uploadsPage{limit: 3, sorted: true, key: "z"}
 	if err := late.take(&s3xml.Uploads{}, &s3xml.Upload{Key: "k%41"}); err != nil {
 		t.Fatal(err)
 	}

@@ -17,15 +17,15 @@ const (
 	maxPrefixes = 1000
 )
 
-// ReadUploads reads the backend's answer while it comes, and gives each upload
-// to each, which may copy it but not keep the pointer; an error of each's ends
-// the reading. head is what was read so far of everything else, and is returned
-// when all is read.
+// ReadUploads reads the backend's answer while it arrives and calls each for
+// every upload. each may copy the upload but not keep the pointer; its error ends
+// the reading. head is everything else, as far as it was read; the whole of it
+// is returned at the end.
 //
 // Memory is a window and one upload, whatever the answer's size: MinIO's has
-// all uploads of a bucket, of which only each knows how many it needs. It is a
-// reader of our own, as for every other answer (see Rewrite): encoding/xml is
-// several times slower, and holds a text whole, however long.
+// all uploads of a bucket, of which the caller keeps a page. It is a reader of
+// our own, as for every other answer (see Rewrite): encoding/xml is several
+// times slower, and holds a text whole, however long.
 //
 // When the backend has sent an error document instead, that is returned, alone.
 func ReadUploads(src io.Reader, each func(head *Uploads, u *Upload) error) (head *Uploads, failed *Error, err error) {
@@ -171,15 +171,15 @@ func (r *uploadsReader) open(name []byte) error {
 	case 2:
 		r.size = 0
 		r.upload, r.prefix = Upload{}, ""
-		r.field = r.below(string(local(name)))
+		r.field = r.topField(string(local(name)))
 	case 3:
-		r.field = r.inner(string(local(r.path.at(1))), string(local(name)))
+		r.field = r.nestedField(string(local(r.path.at(1))), string(local(name)))
 	}
 	return nil
 }
 
-// below is where the text of an element right below the root belongs.
-func (r *uploadsReader) below(name string) *string {
+// topField is where the text of an element right below the root belongs.
+func (r *uploadsReader) topField(name string) *string {
 	if r.root == errorRoot {
 		switch name {
 		case "Code":
@@ -212,8 +212,8 @@ func (r *uploadsReader) below(name string) *string {
 	return nil
 }
 
-// inner is where the text of an element of an upload or a common prefix belongs.
-func (r *uploadsReader) inner(parent, name string) *string {
+// nestedField is where the text of an element of an upload or a common prefix belongs.
+func (r *uploadsReader) nestedField(parent, name string) *string {
 	switch {
 	case parent == "CommonPrefixes" && name == "Prefix":
 		return &r.prefix
@@ -248,14 +248,14 @@ func (r *uploadsReader) close(name []byte) (err error) {
 		r.field, r.text = nil, r.text[:0]
 	}
 	if r.path.depth() == 2 && r.root == uploadsRoot {
-		err = r.ended(string(local(name)))
+		err = r.closeTop(string(local(name)))
 	}
 	r.path.pop()
 	return err
 }
 
-// ended is the end of an element right below the root.
-func (r *uploadsReader) ended(name string) (err error) {
+// closeTop ends an element right below the root.
+func (r *uploadsReader) closeTop(name string) (err error) {
 	switch name {
 	case "Upload":
 		return r.each(&r.head, &r.upload)
