@@ -50,7 +50,7 @@ func (l *Lab) Install(ctx context.Context) (*Installation, error) {
 	if err := i.Command(ctx, nil, "migrate"); err != nil {
 		return nil, err
 	}
-	if err := i.SQL(ctx, "", `ALTER ROLE `+pg.RoleGateway+` LOGIN; ALTER ROLE `+pg.RoleWorker+` LOGIN`); err != nil {
+	if err := i.SQL(ctx, "", p.LoginSQL(pg.RoleGateway)+"; "+p.LoginSQL(pg.RoleWorker)); err != nil {
 		return nil, err
 	}
 	return i, i.Command(ctx, nil, "account", "create", account)

@@ -159,7 +159,7 @@ func newCrash(t *testing.T) *crash {
 		t.Fatal(err)
 	}
 	for _, role := range []string{pg.RoleGateway, pg.RoleWorker} {
-		if _, err := superuser.Exec(t.Context(), `ALTER ROLE `+role+` LOGIN`); err != nil {
+		if _, err := superuser.Exec(t.Context(), c.database.server.LoginSQL(role)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -268,7 +268,7 @@ func (c *crash) play(r *round, outage int) {
 func (c *crash) outage(which int) (back func()) {
 	switch which {
 	case stopped:
-		if err := c.database.stop(); err != nil {
+		if err := c.database.server.Stop(); err != nil {
 			c.t.Error(err)
 		}
 		return c.database.start

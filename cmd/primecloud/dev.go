@@ -90,6 +90,7 @@ func (d *devStack) run(ctx context.Context) error {
 }
 
 func (d *devStack) startDatabase(ctx context.Context) error {
+	login := func(role string) string { return `ALTER ROLE ` + role + ` LOGIN` }
 	if given := d.c.getenv("DATABASE_URL"); given != "" {
 		d.say("using the database of DATABASE_URL")
 		d.url = func(role string) string { return withUser(given, role) }
@@ -109,14 +110,14 @@ func (d *devStack) startDatabase(ctx context.Context) error {
 		}); err != nil {
 			return err
 		}
-		d.url = func(role string) string { return p.URL(role, "primecloud") }
+		d.url, login = func(role string) string { return p.URL(role, "primecloud") }, p.LoginSQL
 	}
 	if err := pg.Migrate(ctx, d.url("")); err != nil {
 		return err
 	}
 	return execOn(ctx, d.url(""), func(conn *pgx.Conn) error {
 		for _, role := range []string{pg.RoleOwner, pg.RoleGateway, pg.RolePortal, pg.RoleWorker} {
-			if _, err := conn.Exec(ctx, `ALTER ROLE `+role+` LOGIN`); err != nil {
+			if _, err := conn.Exec(ctx, login(role)); err != nil {
 				return err
 			}
 		}

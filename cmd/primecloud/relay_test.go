@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/primecloudpro/primecloud/internal/devstack"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 )
 
@@ -194,7 +195,7 @@ type database struct {
 	t       *testing.T
 	dir     string
 	network *network
-	stop    func() error
+	server  *devstack.Postgres
 }
 
 func newDatabase(t *testing.T) *database {
@@ -206,15 +207,11 @@ func newDatabase(t *testing.T) *database {
 
 func (d *database) start() {
 	d.t.Helper()
-	p := testenv.OwnPostgres(d.t, d.dir)
-	d.stop = p.Stop
-	d.network.to("127.0.0.1:" + strconv.Itoa(p.Port)) // each start has another port
+	d.server = testenv.OwnPostgres(d.t, d.dir)
+	d.network.to(d.server.Addr()) // each start has another port
 }
 
 // url is the database as a role sees it; the empty one is the superuser.
 func (d *database) url(role string) string {
-	if role == "" {
-		role = "postgres"
-	}
-	return "postgres://" + role + "@" + d.network.addr() + "/postgres?sslmode=disable"
+	return d.server.URLAt(d.network.addr(), role, "postgres")
 }

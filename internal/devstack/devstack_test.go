@@ -61,6 +61,75 @@ func TestStartPostgres(t *testing.T) {
 	}
 }
 
+// Loopback is every local user's: nobody gets in without the password, neither
+// as the superuser nor as another role, also on data of a server that asked for
+// none.
+func TestStartPostgres_strangers(t *testing.T) {
+	t.Parallel()
+	dir := private(t)
+	start := func() *devstack.Postgres {
+		p, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	check := func(p *devstack.Postgres) {
+		t.Helper()
+		for _, user := range []string{"postgres", "other"} {
+			if got := query(t, p, "SELECT 1"); got != "1" {
+				t.Fatalf("with the password: %q", got)
+			}
+			right := p.URL(user, "postgres")
+			if out, err := exec.CommandContext(t.Context(), "psql", "-XAtq", "-d", right, "-c", "SELECT 1").CombinedOutput(); err != nil {
+				t.Errorf("%s with the password: %v: %s", user, err, out)
+			}
+			for what, url := range map[string]string{
+				"no password":       "postgres://" + user + "@" + p.Addr() + "/postgres?sslmode=disable",
+				"an empty password": "postgres://" + user + ":@" + p.Addr() + "/postgres?sslmode=disable",
+				"a wrong password":  "postgres://" + user + ":postgres@" + p.Addr() + "/postgres?sslmode=disable",
+			} {
+				cmd := exec.CommandContext(t.Context(), "psql", "-XAtqw", "-d", url, "-c", "SELECT 1")
+				cmd.Env = append(os.Environ(), "PGPASSWORD=", "PGPASSFILE=/dev/null")
+				if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "password") {
+					t.Errorf("%s with %s: %v: %s", user, what, err, out)
+				}
+			}
+		}
+		err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+			if err == nil && info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%s may be read by others: %v", path, info.Mode())
+			}
+			return nil // files come and go
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	p := start()
+	query(t, p, "CREATE ROLE other")
+	query(t, p, p.LoginSQL("other"))
+	check(p)
+
+	// What a server that asked for no password left.
+	query(t, p, "ALTER ROLE postgres PASSWORD NULL")
+	if err := p.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "pg_hba.conf"), []byte("host all all 127.0.0.1/32 trust\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "password")); err != nil {
+		t.Fatal(err)
+	}
+	p = start()
+	query(t, p, p.LoginSQL("other"))
+	check(p)
+	if err := p.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStartMinIO(t *testing.T) {
 	t.Parallel()
 	for _, tls := range []bool{false, true} {
@@ -152,9 +221,9 @@ func TestChildrenDieWithTheirParent(t *testing.T) {
 		})
 	}
 	for _, line := range strings.Split(string(out), "\n") {
-		if port, ok := strings.CutPrefix(line, "postgres "); ok {
+		if url, ok := strings.CutPrefix(line, "postgres "); ok {
 			testenv.WaitFor(t, "PostgreSQL to be gone", func() bool {
-				err := exec.CommandContext(t.Context(), "psql", "-XAtq", "-d", "postgres://postgres@127.0.0.1:"+port+"/postgres", "-c", "SELECT 1").Run()
+				err := exec.CommandContext(t.Context(), "psql", "-XAtq", "-d", url, "-c", "SELECT 1").Run()
 				return err != nil
 			})
 		}
@@ -173,7 +242,7 @@ func crash(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println("\npostgres " + strconv.Itoa(p.Port))
+	fmt.Println("\npostgres " + p.URL("", "postgres"))
 	fmt.Println("minio " + m.Endpoint)
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 }

@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,22 +26,38 @@ type PostgresConfig struct {
 	Progress io.Writer // long steps; nil: silent
 }
 
-// Postgres is a running PostgreSQL on loopback. Every role may connect without
-// a password: the port is the machine's own.
+// Postgres is a running PostgreSQL on loopback. Loopback is every local user's,
+// and a superuser of PostgreSQL may run programs as the user who started it: so
+// every role needs the password, which is kept in a file of the data folder that
+// only its owner may read. It has no Unix socket: the folder's path may be longer
+// than an address may be.
 type Postgres struct {
-	child *child
-	Port  int
+	child    *child
+	port     int
+	password string
 }
 
 // superuser is the role that initdb makes.
 const superuser = "postgres"
 
 // URL is a connection string; an empty user is the superuser.
-func (p *Postgres) URL(user, database string) string {
+func (p *Postgres) URL(user, database string) string { return p.URLAt(p.Addr(), user, database) }
+
+// URLAt is the same for a server that is reached at another address: through a
+// relay.
+func (p *Postgres) URLAt(addr, user, database string) string {
 	if user == "" {
 		user = superuser
 	}
-	return fmt.Sprintf("postgres://%s@127.0.0.1:%d/%s?sslmode=disable", user, p.Port, database)
+	return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", user, p.password, addr, database)
+}
+
+// Addr is where it listens.
+func (p *Postgres) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)) }
+
+// LoginSQL is the statement that lets a role log in, as URL says.
+func (p *Postgres) LoginSQL(role string) string {
+	return fmt.Sprintf(`ALTER ROLE %q LOGIN PASSWORD '%s'`, role, p.password)
 }
 
 // Stop shuts it down, disconnecting clients.
@@ -72,15 +89,48 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	if err := clearStale(dir); err != nil {
 		return nil, err
 	}
+	password, err := requirePassword(ctx, bin, dir)
+	if err != nil {
+		return nil, err
+	}
 	for try := 0; ; try++ {
-		p, err := runPostgres(ctx, bin, dir, &cfg)
+		p, err := runPostgres(ctx, bin, dir, password, &cfg)
 		if err == nil || try == 4 || !strings.Contains(err.Error(), "Address already in use") {
 			return p, err
 		}
 	}
 }
 
-func runPostgres(ctx context.Context, bin, dir string, cfg *PostgresConfig) (*Postgres, error) {
+// hostRules is the whole pg_hba.conf.
+const hostRules = "host all all 127.0.0.1/32 scram-sha-256\n"
+
+// requirePassword makes the superuser's password, or finds that of an earlier
+// start, and lets nobody in without one. The superuser is given it in
+// PostgreSQL's single-user mode, before anybody can connect: the data may be from
+// a version whose server asked for none.
+func requirePassword(ctx context.Context, bin, dir string) (string, error) {
+	if err := os.WriteFile(filepath.Join(dir, "pg_hba.conf"), []byte(hostRules), 0o600); err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "password")
+	b, err := os.ReadFile(file)
+	if err == nil {
+		return string(b), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	password := rand.Text()
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "postgres"), "--single", "-D", dir, "-c", "password_encryption=scram-sha-256", "postgres")
+	cmd.Stdin = strings.NewReader("ALTER ROLE " + superuser + " PASSWORD '" + password + "'\n")
+	asUser(cmd)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("postgres --single: %w: %s", err, out)
+	}
+	return password, os.WriteFile(file, []byte(password), 0o600)
+}
+
+func runPostgres(ctx context.Context, bin, dir, password string, cfg *PostgresConfig) (*Postgres, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -96,7 +146,7 @@ func runPostgres(ctx context.Context, bin, dir string, cfg *PostgresConfig) (*Po
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{child: c, Port: port}
+	p := &Postgres{child: c, port: port, password: password}
 	return p, c.wait(ctx, p.answers)
 }
 
@@ -104,7 +154,7 @@ func runPostgres(ctx context.Context, bin, dir string, cfg *PostgresConfig) (*Po
 // authentication request back (PostgreSQL documentation, "Message Flow").
 func (p *Postgres) answers(ctx context.Context) error {
 	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port)))
+	c, err := d.DialContext(ctx, "tcp", p.Addr())
 	if err != nil {
 		return err
 	}

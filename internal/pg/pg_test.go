@@ -50,7 +50,8 @@ func TestMigrate_withoutSuperuser(t *testing.T) {
 	db := testenv.EmptyPostgres(t)
 	role := "t_migrator_" + strings.ToLower(rand.Text()[:8])
 	super := db.Pool(t, "")
-	run(t, super, `CREATE ROLE `+role+` LOGIN CREATEROLE`)
+	run(t, super, `CREATE ROLE `+role+` CREATEROLE`)
+	run(t, super, db.LoginSQL(role))
 	run(t, super, `ALTER DATABASE `+db.Name+` OWNER TO `+role)
 	t.Cleanup(func() {
 		ctx := context.Background()

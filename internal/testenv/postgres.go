@@ -26,6 +26,9 @@ type DB struct {
 // URL is the database as a role sees it: pg.RoleGateway and so on.
 func (d *DB) URL(role string) string { return d.server.URL(role, d.Name) }
 
+// LoginSQL is the statement that lets a role of the test's own log in.
+func (d *DB) LoginSQL(role string) string { return d.server.LoginSQL(role) }
+
 // OwnerURL is the database as the superuser that migrates it.
 func (d *DB) OwnerURL() string { return d.server.URL("", d.Name) }
 
@@ -96,7 +99,7 @@ func makeTemplate(ctx context.Context) error {
 		return err
 	}
 	for _, role := range []string{pg.RoleOwner, pg.RoleGateway, pg.RolePortal, pg.RoleWorker} {
-		if _, err := conn.Exec(ctx, `ALTER ROLE `+pgx.Identifier{role}.Sanitize()+` LOGIN`); err != nil {
+		if _, err := conn.Exec(ctx, postgres.server.LoginSQL(role)); err != nil {
 			return err
 		}
 	}
