@@ -146,5 +146,5 @@ func (c *Config) validate() error {
 		// Without it the backend would decode what clients made up.
 		errs = append(errs, errors.New("proxy: MAC is required"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, CheckHosts(c.Hosts, c.TenantDomain))...)
 }

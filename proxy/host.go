@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,15 +26,65 @@ type hostNames struct {
 }
 
 func newHostNames(hosts []string, tenantDomain string) hostNames {
-	h := hostNames{tenant: strings.ToLower(strings.Trim(tenantDomain, "."))}
+	h := hostNames{tenant: hostName(tenantDomain)}
 	for _, name := range hosts {
-		h.suffixes = append(h.suffixes, strings.ToLower(strings.Trim(name, ".")))
+		h.suffixes = append(h.suffixes, hostName(name))
 	}
 	if h.tenant != "" {
 		h.suffixes = append(h.suffixes, h.tenant)
 	}
 	slices.SortFunc(h.suffixes, func(a, b string) int { return len(b) - len(a) })
 	return h
+}
+
+// hostName is a configured name as Host headers are compared with it.
+func hostName(configured string) string { return strings.ToLower(strings.TrimSuffix(configured, ".")) }
+
+// CheckHosts says what is wrong with Config's Hosts and TenantDomain.
+func CheckHosts(hosts []string, tenantDomain string) error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	seen := map[string]bool{}
+	for _, configured := range hosts {
+		name := hostName(configured)
+		switch {
+		case !isHostName(name):
+			fail("hosts: %q is not a host name; write it without scheme, port, path and wildcard", configured)
+		case seen[name]:
+			fail("hosts: %s is there twice", name)
+		}
+		seen[name] = true
+	}
+	name := hostName(tenantDomain)
+	switch {
+	case name == "":
+	case !isHostName(name) || isAddress([]byte(name)):
+		fail("tenant_domain: %q is not a domain; write it without scheme, port, path and wildcard", tenantDomain)
+	case seen[name]:
+		// A name in front of it would be a bucket of any account, and an account.
+		fail("tenant_domain: %[1]s is one of hosts: x.%[1]s would be both a bucket of that name and the account x; "+
+			"give accounts a domain of their own, such as tenants.%[1]s", name)
+	}
+	return errors.Join(errs...)
+}
+
+// isHostName holds a name to RFC 1123 section 2.1, and allows the underscore that
+// some networks have in names.
+func isHostName(name string) bool {
+	if len(name) == 0 || len(name) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if len(label) == 0 || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if c := label[i]; !alphanumeric(c) && c != '-' && c != '_' {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // parseHost decides whom the Host header names. The port is the client's

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/valyala/fasthttp"
@@ -48,6 +49,40 @@ func TestClientAddr(t *testing.T) {
 		}
 		if got := x.clientAddr().String(); got != c.want {
 			t.Errorf("%s%%%s forwards for %q: %s, want %s", c.peer, c.zone, c.forwarded, got, c.want)
+		}
+	}
+}
+
+// A name has one meaning, and configured names are names.
+func TestCheckHosts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		hosts  []string
+		tenant string
+		wrong  string // a part of the error; "" means none
+	}{
+		{nil, "", ""},
+		{[]string{"s3.example.com", "localhost", "S3.Example.net.", "10.0.0.1"}, "tenants.example.com", ""},
+		{[]string{"s3.example.com"}, "example.com", ""},
+		{[]string{"s3.example.com"}, "tenants.s3.example.com", ""},
+		{[]string{"s3.example.com"}, "s3.example.com", "one of hosts"},
+		{[]string{"s3.example.com."}, "S3.example.COM", "one of hosts"},
+		{[]string{"a.example.com", "A.example.com."}, "", "twice"},
+		{[]string{""}, "", "not a host name"},
+		{[]string{"https://s3.example.com"}, "", "not a host name"},
+		{[]string{"s3.example.com:9000"}, "", "not a host name"},
+		{[]string{"*.example.com"}, "", "not a host name"},
+		{[]string{".example.com"}, "", "not a host name"},
+		{[]string{"a..example.com"}, "", "not a host name"},
+		{[]string{"-a.example.com"}, "", "not a host name"},
+		{[]string{" s3.example.com"}, "", "not a host name"},
+		{nil, "https://example.com/", "not a domain"},
+		{nil, "example.com:443", "not a domain"},
+		{nil, "10.0.0.1", "not a domain"},
+	} {
+		err := CheckHosts(c.hosts, c.tenant)
+		if c.wrong == "" && err != nil || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
+			t.Errorf("%q and %q: %v", c.hosts, c.tenant, err)
 		}
 	}
 }

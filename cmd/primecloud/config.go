@@ -17,6 +17,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/proxy"
 )
 
 // Config is what `primecloud serve` runs with. Each field can come from a
@@ -248,6 +249,9 @@ func (cfg *Config) validate() error {
 	}
 	if cfg.TLSAddr != "" && (cfg.TLSCert == "" || cfg.TLSKey == "") {
 		fail("tls_cert, tls_key: both are needed with tls_addr")
+	}
+	if err := proxy.CheckHosts(cfg.Hosts, cfg.TenantDomain); err != nil {
+		errs = append(errs, err)
 	}
 	if _, err := cfg.proxies(); err != nil {
 		fail("trusted_proxies: %w", err)

@@ -72,11 +72,12 @@ func TestConfig_validate(t *testing.T) {
 	t.Parallel()
 	cfg := defaultConfig()
 	cfg.Roles, cfg.S3Addr, cfg.LogFormat, cfg.LogLevel, cfg.TrustedProxies, cfg.MaxStale = []string{"gateway", "portal"}, "", "xml", "loud", []string{"x"}, duration{}
+	cfg.Hosts, cfg.TenantDomain = []string{"s3.example.com"}, "s3.example.com"
 	err := cfg.validate()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, part := range []string{"portal", "database_url", "keyring", "s3_addr", "log_format", "log_level", "trusted_proxies", "max_stale"} {
+	for _, part := range []string{"portal", "database_url", "keyring", "s3_addr", "log_format", "log_level", "trusted_proxies", "max_stale", "tenant_domain"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not in: %v", part, err)
 		}

@@ -37,7 +37,7 @@ func (m *minioServer) get(t testing.TB, name string, tls bool) *devstack.MinIO {
 		}
 	})
 	if m.err != nil {
-		unavailable(t, "MinIO", m.err)
+		Unavailable(t, "MinIO", m.err)
 	}
 	return m.server
 }
@@ -47,7 +47,7 @@ func OwnMinIO(t testing.TB, dir string) *devstack.MinIO {
 	t.Helper()
 	m, err := startMinIO(dir, false)
 	if err != nil {
-		unavailable(t, "MinIO", err)
+		Unavailable(t, "MinIO", err)
 	}
 	t.Cleanup(func() { _ = m.Stop() })
 	return m

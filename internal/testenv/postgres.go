@@ -116,7 +116,7 @@ func database(t testing.TB, from string) *DB {
 	t.Helper()
 	postgres.Do(startPostgres)
 	if postgres.err != nil {
-		unavailable(t, "PostgreSQL", postgres.err)
+		Unavailable(t, "PostgreSQL", postgres.err)
 	}
 	if postgres.schema != nil {
 		t.Fatal(postgres.schema)
@@ -152,7 +152,7 @@ func OwnPostgres(t testing.TB, dir string) *devstack.Postgres {
 	defer cancel()
 	p, err := devstack.StartPostgres(ctx, devstack.PostgresConfig{Dir: dir, Progress: os.Stderr})
 	if err != nil {
-		unavailable(t, "PostgreSQL", err)
+		Unavailable(t, "PostgreSQL", err)
 	}
 	t.Cleanup(func() { _ = p.Stop() })
 	return p

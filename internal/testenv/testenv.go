@@ -17,9 +17,9 @@ import (
 	"testing"
 )
 
-// unavailable skips the test on a developer's machine and fails it where
+// Unavailable skips the test on a developer's machine and fails it where
 // PRIMECLOUD_TEST_STRICT=1 is set: CI cannot be green by skipping.
-func unavailable(t testing.TB, what string, err error) {
+func Unavailable(t testing.TB, what string, err error) {
 	t.Helper()
 	if os.Getenv("PRIMECLOUD_TEST_STRICT") == "1" {
 		t.Fatalf("%s: %v", what, err)
