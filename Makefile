@@ -8,7 +8,7 @@ JSCLIENT := proxy/testdata/js/node_modules/.package-lock.json
 GOFLAGS := -buildvcs=false
 export GOFLAGS
 
-.PHONY: help build run test test-strict check race crash fuzz bench bench-quick bench-growth bench-guard bench-profile bench-go bin/bench docs schema tools
+.PHONY: help build run test test-strict check race attack crash fuzz bench bench-quick bench-growth bench-guard bench-profile bench-go bin/bench docs schema tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,6 +49,10 @@ check: $(LINT) ## formatting, vet, lint, tidy, generated files
 $(LINT):
 	mkdir -p $(TOOLS)
 	GOBIN=$(TOOLS) go install -modfile=tools.mod github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+ATTACKS ?=
+attack: tools ## start the product and attack it; ATTACKS='part/name' chooses, docs/SECURITY-TESTING.md says what is attacked
+	go run ./internal/attack $(if $(ATTACKS),-only '$(ATTACKS)',-write docs/SECURITY-TESTING.md)
 
 KILLS ?= 100
 crash: tools ## kill a loaded gateway KILLS times; the ledger against what its clients counted

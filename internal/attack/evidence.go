@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// stored returns the objects in MinIO whose keys contain the mark, in any bucket:
+// what an attack made there, seen from behind the product.
+func (p *product) stored(ctx context.Context, mark string) ([]string, error) {
+	buckets, err := p.minio.ListBuckets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, b := range buckets {
+		for o := range p.minio.ListObjects(ctx, b.Name, minio.ListObjectsOptions{Recursive: true}) {
+			if o.Err != nil {
+				return nil, o.Err
+			}
+			if strings.Contains(o.Key, mark) {
+				found = append(found, b.Name+"/"+o.Key)
+			}
+		}
+	}
+	return found, nil
+}
+
+// storesNothing is broken when there are such objects.
+func (p *product) storesNothing(ctx context.Context, mark string) error {
+	found, err := p.stored(ctx, mark)
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		return broken("MinIO has %q", found)
+	}
+	return nil
+}
+
+// accessLog is everything in the node's access log.
+func (p *product) accessLog() ([]byte, error) {
+	var all bytes.Buffer
+	err := filepath.Walk(p.path("access-log"), func(path string, info os.FileInfo, err error) error {
+		if err != nil || !info.Mode().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		all.Write(b)
+		return err
+	})
+	return all.Bytes(), err
+}
+
+// metric is a figure of the node's metrics: the sum over a name's labels.
+func (p *product) metric(ctx context.Context, name string) (float64, error) {
+	b, err := p.get(ctx, "http://"+p.env["ADMIN_ADDR"]+"/metrics")
+	if err != nil {
+		return 0, err
+	}
+	var sum float64
+	seen := false
+	for line := range strings.Lines(string(b)) {
+		rest, ok := strings.CutPrefix(line, name)
+		if !ok || rest[0] != ' ' && rest[0] != '{' {
+			continue
+		}
+		var v float64
+		if _, err := fmt.Sscan(rest[strings.LastIndexByte(rest, ' ')+1:], &v); err != nil {
+			return 0, err
+		}
+		sum, seen = sum+v, true
+	}
+	if !seen {
+		return 0, fmt.Errorf("there is no metric %s", name)
+	}
+	return sum, nil
+}
