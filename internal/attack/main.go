@@ -28,7 +28,7 @@ type part struct {
 
 // parts are all attacks, in the order in which they run: what stops or floods the
 // product comes last.
-var parts = []part{requests, ids, backends, database}
+var parts = []part{requests, ids, tenants, backends, database, strangers, logs}
 
 // errBroken marks an error that says how the product gave way; any other says
 // that the attack could not be made.
@@ -111,9 +111,23 @@ func (p *product) try(ctx context.Context, a attack) (verdict, detail string) {
 	case err == nil:
 		return "held", ""
 	case errors.Is(err, errBroken):
-		return "BROKEN", "\n        " + err.Error()
+		return "BROKEN", evidence(err)
 	}
-	return "not run", "\n        " + err.Error()
+	return "not run", evidence(err)
+}
+
+// evidence is the beginning of what was found: enough to go on with.
+func evidence(err error) string {
+	const lines, width = 5, 300
+	var b strings.Builder
+	all := strings.Split(err.Error(), "\n")
+	for _, line := range all[:min(lines, len(all))] {
+		fmt.Fprintf(&b, "\n        %.*s", width, line)
+	}
+	if len(all) > lines {
+		fmt.Fprintf(&b, "\n        and %d more", len(all)-lines)
+	}
+	return b.String()
 }
 
 const (

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -266,4 +267,55 @@ func (p *product) alive(ctx context.Context) error {
 		return fmt.Errorf("the victim's object is answered with %d %q", a.status, a.body)
 	}
 	return nil
+}
+
+// node is a second gateway on the same database and backend.
+type node struct {
+	*process
+	log *journal
+	s3  string
+}
+
+// node starts one in a shell that first runs the preparation, with further settings.
+func (p *product) node(ctx context.Context, preparation string, settings ...string) (*node, error) {
+	gateway, err := url.Parse(p.env["DATABASE_URL"])
+	if err != nil {
+		return nil, err
+	}
+	password, _ := gateway.User.Password()
+	gateway.User = url.UserPassword("primecloud_gateway", password)
+	name := p.name("node")
+	addr, admin, err := freeAddrs()
+	if err != nil {
+		return nil, err
+	}
+	n := &node{log: &journal{}, s3: addr}
+	cmd := exec.Command("sh", "-c", preparation+"; exec \"$0\" serve --roles gateway --hosts localhost --tenant-domain tenants.localhost", p.binary) //nolint:noctx,gosec // it is stopped
+	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, n.log, n.log
+	cmd.Env = p.environ(append(settings, "PRIMECLOUD_DATABASE_URL="+gateway.String(), "PRIMECLOUD_KEYRING_FILE="+p.path("keyring"), "PRIMECLOUD_NODE="+name,
+		"PRIMECLOUD_S3_ADDR="+addr, "PRIMECLOUD_ADMIN_ADDR="+admin, "PRIMECLOUD_JOURNAL_DIR="+p.path(name+"-journal"), "PRIMECLOUD_ACCESS_LOG_DIR="+p.path(name+"-log"), "PRIMECLOUD_DRAIN_TIMEOUT=1s")...)
+	if n.process, err = startProcess(cmd); err != nil {
+		return nil, err
+	}
+	return n, await(ctx, "a second node", func() (bool, error) {
+		select {
+		case <-n.done:
+			return false, fmt.Errorf("it has ended: %w: %s", n.err, n.log)
+		default:
+		}
+		b, err := p.get(ctx, "http://"+admin+"/readyz")
+		return err == nil && len(b) > 0 && !bytes.Contains(b, []byte("not ready")), nil
+	})
+}
+
+func freeAddrs() (a, b string, err error) {
+	for _, addr := range []*string{&a, &b} {
+		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+		if err != nil {
+			return "", "", err
+		}
+		defer l.Close()
+		*addr = l.Addr().String()
+	}
+	return a, b, nil
 }

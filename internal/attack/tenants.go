@@ -1,0 +1,486 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/primecloudpro/primecloud/sigv4"
+)
+
+// tenants have a key and want more than it gives them.
+var tenants = part{"tenants", []attack{
+	{"past a storage quota", "With a hard quota full: uploads, copies with a range of one byte, parts, forms and lengths that are not said: 403, nothing more is stored.", pastQuota},
+	{"an upload that outlives its key", "An upload is begun, its key is revoked, its account suspended; the rest is sent afterwards: no object.", outlivingKey},
+	{"a download that outlives its key", "A download is begun and read slowly, its key is revoked: it is cut.", outlivingDownload},
+	{"a policy's holes", "Forms with fields that the policy does not name, file-content-type among them, of both cases, before and after the file: 403, no object.", policyHoles},
+	{"fields that are dropped", "A form's tags, and every other field that is accepted, are there afterwards; the others are refused.", droppedFields},
+	{"owners and sums in a query", "X-Amz-Expected-Bucket-Owner and x-amz-checksum-* as parameters, in every spelling: held against the account and the document.", queryHeaders},
+	{"metadata", "Names and values of every length up to 3 KiB: returned as they came, or refused.", metadata},
+	{"ambiguous documents", "Documents with an element twice, misplaced, nested, or with a document type: 400, nothing deleted.", ambiguousDocuments},
+	{"a bucket that stays", "A delete of a bucket that is not empty, again and again, beside writes: no write is answered 404.", staysWritable},
+	{"buckets without end", "Buckets beyond the account's number: TooManyBuckets, also when many are made at once.", endlessBuckets},
+	{"a key for some buckets", "A key of one bucket lists, reads and writes no other, and sees no other's name.", narrowKey},
+}}
+
+func pastQuota(ctx context.Context, p *product) error {
+	t, err := p.newTenant(ctx)
+	if err != nil {
+		return err
+	}
+	big := strings.Repeat("x", 6<<20)
+	if err := p.want(ctx, t, "PUT", "/"+t.bucket+"/big", []byte(big), 200); err != nil {
+		return err
+	}
+	id, err := p.begin(ctx, t, "parts")
+	if err != nil {
+		return err
+	}
+	if _, err := p.command(ctx, "account", "limit", t.account, "--storage-quota", "1KiB/hard"); err != nil {
+		return err
+	}
+	if err := await(ctx, "the quota", func() (bool, error) {
+		a, err := p.do(ctx, t, "PUT", "/"+t.bucket+"/filler", []byte(strings.Repeat("x", 2000)))
+		return a != nil && a.status == 403, err
+	}); err != nil {
+		return err
+	}
+	mark := p.name("over")
+	source := header{"x-amz-copy-source", t.bucket + "/big"}
+	var errs []error
+	for _, s := range []signing{
+		{method: "PUT", target: mark, body: []byte(big)},
+		{method: "PUT", target: mark, headers: []header{source}},
+		{method: "PUT", target: mark, headers: []header{source, {"x-amz-copy-source-range", "bytes=0-0"}}},
+		{method: "PUT", target: mark, headers: []header{source, {"X-Amz-Copy-Source-Range", "bytes=0-0"}}},
+		{method: "PUT", target: mark + "?x-amz-copy-source-range=bytes%3D0-0", headers: []header{source}},
+		{method: "PUT", target: mark, headers: []header{source, {"range", "bytes=0-0"}}},
+		{method: "PUT", target: mark, headers: []header{source, {"x-amz-decoded-content-length", "1"}}},
+		{method: "PUT", target: "parts?partNumber=1&uploadId=" + url.QueryEscape(id), headers: []header{source}},
+		{method: "PUT", target: "parts?partNumber=1&uploadId=" + url.QueryEscape(id), headers: []header{source, {"x-amz-copy-source-range", "bytes=0-6000000"}}},
+		{method: "PUT", target: "parts?partNumber=1&uploadId=" + url.QueryEscape(id), body: []byte(big)},
+		{method: "PUT", target: mark, body: []byte("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"), payload: "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+			headers: []header{{"x-amz-decoded-content-length", "0"}, {"x-amz-trailer", "x-amz-checksum-crc32"}}},
+	} {
+		s.target = "/" + t.bucket + "/" + s.target
+		a, err := p.send(ctx, t, s)
+		if err != nil {
+			return err
+		}
+		errs = append(errs, refused(fmt.Sprintf("%s %s %v", s.method, s.target, s.headers), a))
+	}
+	return errors.Join(append(errs, p.storesNothing(ctx, mark))...)
+}
+
+// halfUpload begins an upload and sends its first half.
+func (p *product) halfUpload(ctx context.Context, t *tenant, target string) (*session, error) {
+	s, err := p.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wire := signing{method: "PUT", target: target, payload: "UNSIGNED-PAYLOAD", length: 1000}.wire(t)
+	_, err = s.Write(append(wire, strings.Repeat("a", 500)...))
+	return s, err
+}
+
+// changed waits until a new request with t's key is refused.
+func (p *product) changed(ctx context.Context, t *tenant) error {
+	return await(ctx, "the change to be known", func() (bool, error) {
+		a, err := p.do(ctx, t, "PUT", "/"+t.bucket+"/after", []byte("x"))
+		return a != nil && a.status == 403, err
+	})
+}
+
+func outlivingKey(ctx context.Context, p *product) error {
+	var errs []error
+	for what, args := range map[string]func(t *tenant) []string{
+		"the key is revoked":       func(t *tenant) []string { return []string{"key", "revoke", t.id} },
+		"the account is suspended": func(t *tenant) []string { return []string{"account", "suspend", t.account} },
+		"the account is read-only": func(t *tenant) []string { return []string{"account", "suspend", "--read-only", t.account} },
+	} {
+		t, err := p.newTenant(ctx)
+		if err != nil {
+			return err
+		}
+		mark := p.name("outlived")
+		s, err := p.halfUpload(ctx, t, "/"+t.bucket+"/"+mark)
+		if err != nil {
+			return err
+		}
+		if _, err := p.command(ctx, args(t)...); err != nil {
+			return err
+		}
+		if err := p.changed(ctx, t); err != nil {
+			return err
+		}
+		_, _ = s.Write([]byte(strings.Repeat("b", 500)))
+		a, err := s.next("PUT")
+		_ = s.Close()
+		if err == nil && a != nil && a.status < 400 {
+			errs = append(errs, broken("%s: %s", what, a))
+		}
+		errs = append(errs, p.storesNothing(ctx, mark))
+	}
+	return errors.Join(errs...)
+}
+
+func outlivingDownload(ctx context.Context, p *product) error {
+	t, err := p.newTenant(ctx)
+	if err != nil {
+		return err
+	}
+	const size = 64 << 20
+	if err := p.want(ctx, t, "PUT", "/"+t.bucket+"/large", make([]byte, size), 200); err != nil {
+		return err
+	}
+	s, err := p.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	_ = s.SetDeadline(time.Now().Add(attackTime))
+	if _, err := s.Write(signing{method: "GET", target: "/" + t.bucket + "/large"}.wire(t)); err != nil {
+		return err
+	}
+	buffer := make([]byte, 64<<10)
+	read, err := s.r.Read(buffer)
+	if err != nil {
+		return err
+	}
+	if _, err := p.command(ctx, "key", "revoke", t.id); err != nil {
+		return err
+	}
+	if err := p.changed(ctx, t); err != nil {
+		return err
+	}
+	// At 2 MiB/s the rest would take half a minute.
+	for read < size {
+		n, err := s.r.Read(buffer)
+		read += n
+		if err != nil {
+			return nil //nolint:nilerr // cut
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(30 * time.Millisecond):
+		}
+	}
+	return broken("%d bytes were sent after the key was revoked", read)
+}
+
+// form is a signed browser form. The policy names bucket and key and the fields of
+// named; more are sent beside them.
+func (p *product) form(t *tenant, key string, named, more, after []header) []byte {
+	now := time.Now().UTC()
+	conditions := []any{map[string]string{"bucket": t.bucket}, map[string]string{"key": key}}
+	fields := []header{{"key", key}, {"x-amz-algorithm", "AWS4-HMAC-SHA256"}, {"x-amz-date", string(sigv4.AppendTime(nil, now))},
+		{"x-amz-credential", t.id + "/" + now.Format("20060102") + "/" + region + "/s3/aws4_request"}}
+	fields = append(fields, named...)
+	for _, f := range fields[1:] {
+		conditions = append(conditions, map[string]string{f.name: f.value})
+	}
+	policy, _ := json.Marshal(map[string]any{"expiration": now.Add(time.Hour).Format("2006-01-02T15:04:05Z"), "conditions": conditions})
+	text := base64.StdEncoding.EncodeToString(policy)
+	fields = append(fields, header{"policy", text}, header{"x-amz-signature", sigv4.SignPolicy(text, sigv4.NewSigningKey(t.secret, now.Format("20060102"), region))})
+	var b strings.Builder
+	for _, f := range append(fields, more...) {
+		b.WriteString(field(f.name, f.value))
+	}
+	b.WriteString("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\nhello\r\n")
+	for _, f := range after {
+		b.WriteString(field(f.name, f.value))
+	}
+	b.WriteString("--b--\r\n")
+	return []byte(fmt.Sprintf("POST /%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n%s", t.bucket, b.Len(), b.String()))
+}
+
+// post sends a form and returns its answer.
+func (p *product) post(ctx context.Context, wire []byte) (*answer, error) {
+	all, err := p.raw(ctx, wire)
+	if err != nil || len(all) != 1 {
+		return nil, fmt.Errorf("%d answers to a form, %w", len(all), err)
+	}
+	return all[0], nil
+}
+
+func policyHoles(ctx context.Context, p *product) error {
+	mark := p.name("hole")
+	var errs []error
+	for i, f := range []header{
+		{"file-content-type", "text/html"}, {"File-Content-Type", "text/html"}, {"content-type", "text/html"}, {"Content-Type", "text/html"}, {"filename", "x"}, {"file-name", "x"},
+		{"x-amz-meta-a", "b"}, {"X-Amz-Meta-A", "b"}, {"x-amz-storage-class", "STANDARD"}, {"acl", "private"}, {"tagging", "<Tagging><TagSet/></Tagging>"},
+		{"cache-control", "no-store"}, {"success_action_status", "200"}, {"success_action_redirect", "http://evil"}, {"anything", "else"},
+		{"x-minio-extract", "true"}, {"x-minio-fanout-list", `{"key":"` + mark + `"}`}, {"x-amz-server-side-encryption", "AES256"}, {"bucket", p.victim.bucket},
+		{"key", mark + "-other"}, {"Key", mark + "-other"}, {"policy", "e30="}, {"x-amz-signature", strings.Repeat("0", 64)}, {"x-amz-credential", p.victim.id + "/20261130/us-east-1/s3/aws4_request"},
+	} {
+		a, err := p.post(ctx, p.form(p.rogue, fmt.Sprintf("%s-%d", mark, i), nil, []header{f}, nil))
+		if err != nil {
+			return err
+		}
+		errs = append(errs, refused("a form with "+f.name, a))
+	}
+	errs = append(errs, p.storesNothing(ctx, mark))
+	// Behind the file S3 reads nothing: neither may what stands there do anything.
+	a, err := p.post(ctx, p.form(p.rogue, mark, nil, nil, []header{{"key", mark + "-behind"}, {"content-type", "text/html"}}))
+	if err != nil {
+		return err
+	}
+	if a.status < 300 {
+		found, err := p.stored(ctx, mark)
+		if err != nil {
+			return err
+		}
+		if len(found) != 1 || !strings.HasSuffix(found[0], mark) {
+			errs = append(errs, broken("a field behind the file: MinIO has %q", found))
+		}
+		head, err := p.do(ctx, p.rogue, "HEAD", "/"+p.rogue.bucket+"/"+mark, nil)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(head.header.Get("Content-Type"), "html") {
+			errs = append(errs, broken("a field behind the file became the object's type"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func droppedFields(ctx context.Context, p *product) error {
+	var errs []error
+	tags := "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>"
+	for name, value := range map[string]string{
+		"tagging": tags, "acl": "public-read", "Cache-Control": "no-store", "Content-Disposition": "inline", "Content-Encoding": "br", "Content-Language": "pt", "Content-Type": "text/plain",
+		"Expires": "Wed, 21 Oct 2037 07:28:00 GMT", "x-amz-meta-a": "b", "x-amz-website-redirect-location": "/x", "x-amz-storage-class": "REDUCED_REDUNDANCY",
+		"x-amz-server-side-encryption": "AES256", "x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-legal-hold": "ON", "x-amz-checksum-crc32": "NhCmhg==", "x-amz-checksum-sha256": "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=",
+		"x-amz-server-side-encryption-aws-kms-key-id": "k", "x-amz-server-side-encryption-customer-algorithm": "AES256", "x-amz-tagging": "k=v", "x-amz-security-token": "t", "x-amz-grant-read": "id=x",
+	} {
+		key := p.name("field")
+		a, err := p.post(ctx, p.form(p.rogue, key, []header{{name, value}}, nil, nil))
+		if err != nil {
+			return err
+		}
+		if a.status >= 400 {
+			errs = append(errs, refused(name, a))
+			continue
+		}
+		kept, err := p.keeps(ctx, "/"+p.rogue.bucket+"/"+key, name, value)
+		if err != nil {
+			return err
+		}
+		if !kept {
+			errs = append(errs, broken("the field %s is answered with %d and dropped", name, a.status))
+		}
+	}
+	// A sum that is wrong.
+	a, err := p.post(ctx, p.form(p.rogue, p.name("field"), []header{{"x-amz-checksum-crc32", "AAAAAA=="}}, nil, nil))
+	if err != nil {
+		return err
+	}
+	return errors.Join(append(errs, refused("a form with a wrong sum", a))...)
+}
+
+// keeps tells whether the object has what a form's field said.
+func (p *product) keeps(ctx context.Context, target, name, value string) (bool, error) {
+	if strings.HasSuffix(strings.ToLower(name), "tagging") {
+		a, err := p.do(ctx, p.rogue, "GET", target+"?tagging", nil)
+		return err == nil && strings.Contains(string(a.body), "<Key>k</Key><Value>v</Value>"), err
+	}
+	a, err := p.do(ctx, p.rogue, "HEAD", target, nil, header{"x-amz-checksum-mode", "ENABLED"})
+	if err != nil {
+		return false, err
+	}
+	return a.header.Get(name) == value, nil
+}
+
+func queryHeaders(ctx context.Context, p *product) error {
+	var errs []error
+	for _, name := range []string{"x-amz-expected-bucket-owner", "X-Amz-Expected-Bucket-Owner", "X-AMZ-EXPECTED-BUCKET-OWNER"} {
+		target := "/" + p.rogue.bucket + "/" + object + "?" + name + "=" + strings.Repeat("0", 64)
+		for what, s := range map[string]signing{"signed by header": {method: "GET", target: target}} {
+			a, err := p.send(ctx, p.rogue, s)
+			if err != nil {
+				return err
+			}
+			errs = append(errs, refused(what+" "+name, a))
+		}
+		a, err := p.send(ctx, nil, signing{method: "GET", target: signing{method: "GET", target: target}.presigned(p.rogue, time.Minute)})
+		if err != nil {
+			return err
+		}
+		errs = append(errs, refused("presigned "+name, a))
+	}
+	for _, name := range []string{"x-amz-checksum-crc32", "X-Amz-Checksum-Crc32", "x-amz-checksum-sha256"} {
+		sum := map[bool]string{true: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", false: "AAAAAA=="}[strings.HasSuffix(name, "256")]
+		target := "/" + p.rogue.bucket + "?delete&" + name + "=" + url.QueryEscape(sum)
+		a, err := p.send(ctx, nil, signing{method: "POST", target: signing{method: "POST", target: target}.presigned(p.rogue, time.Minute), body: []byte("<Delete><Object><Key>" + object + "</Key></Object></Delete>")})
+		if err != nil {
+			return err
+		}
+		errs = append(errs, refused("a delete document with a wrong "+name, a))
+	}
+	return errors.Join(append(errs, p.want(ctx, p.rogue, "GET", "/"+p.rogue.bucket+"/"+object, nil, 200))...)
+}
+
+func metadata(ctx context.Context, p *product) error {
+	var errs []error
+	for _, n := range []int{1, 60, 84, 85, 86, 96, 97, 128, 200, 500, 1000, 1900, 2100, 3000} {
+		name := "x-amz-meta-" + strings.Repeat("n", n)
+		target := "/" + p.rogue.bucket + "/" + p.name("meta")
+		a, err := p.do(ctx, p.rogue, "PUT", target, []byte("x"), header{name, "v"})
+		if err != nil {
+			return err
+		}
+		if a.status >= 400 {
+			errs = append(errs, refused(fmt.Sprintf("a name of %d bytes", n), a))
+			continue
+		}
+		head, err := p.do(ctx, p.rogue, "HEAD", target, nil)
+		if err != nil {
+			return err
+		}
+		if head.header.Get(name) != "v" {
+			errs = append(errs, broken("a name of %d bytes is answered 200 and not returned", n))
+		}
+	}
+	for _, value := range []string{"a\u202fb", "\u00a0a", "a\u2003\u3000b", "a\u0085", "ä", "\xff"} {
+		target := "/" + p.rogue.bucket + "/" + p.name("meta")
+		a, err := p.do(ctx, p.rogue, "PUT", target, []byte("x"), header{"x-amz-meta-a", value})
+		if err != nil {
+			return err
+		}
+		if a.status >= 400 {
+			errs = append(errs, refused(fmt.Sprintf("the value %q", value), a))
+			continue
+		}
+		head, err := p.do(ctx, p.rogue, "HEAD", target, nil)
+		if err != nil {
+			return err
+		}
+		if head.header.Get("x-amz-meta-a") != value {
+			errs = append(errs, broken("the value %q is returned as %q", value, head.header.Get("x-amz-meta-a")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func ambiguousDocuments(ctx context.Context, p *product) error {
+	var errs []error
+	b, k := "/"+p.rogue.bucket, "/"+p.rogue.bucket+"/"+object
+	for _, s := range []signing{
+		{method: "POST", target: b + "?delete", body: []byte("<Delete><Object><Key>other</Key><Key>" + object + "</Key></Object></Delete>")},
+		{method: "POST", target: b + "?delete", body: []byte("<Delete><Object><Key>" + object + "</Key><VersionId>null</VersionId><VersionId>x</VersionId></Object></Delete>")},
+		{method: "POST", target: b + "?delete", body: []byte("<Delete><Object><Key>a<Key>" + object + "</Key></Key></Object></Delete>")},
+		{method: "POST", target: b + "?delete", body: []byte("<Delete><Key>" + object + "</Key></Delete>")},
+		{method: "POST", target: b + "?delete", body: []byte("<!DOCTYPE x [<!ENTITY k \"" + object + "\">]><Delete><Object><Key>&k;</Key></Object></Delete>")},
+		{method: "POST", target: b + "?delete", body: []byte("<Delete>" + strings.Repeat("<Object>", 20000))},
+		{method: "POST", target: b + "?delete", body: []byte("<Delete>" + strings.Repeat("<Object><Key>x</Key></Object>", 1001) + "</Delete>")},
+		{method: "PUT", target: k + "?tagging", body: []byte("<Tagging><TagSet><Tag><Key>a</Key><Key>b</Key><Value>c</Value></Tag></TagSet></Tagging>")},
+		{method: "PUT", target: k + "?tagging", body: []byte("<Tagging><TagSet><Value>c</Value><Tag><Key>a</Key><Value>c</Value></Tag></TagSet></Tagging>")},
+		{method: "PUT", target: b + "?versioning", body: []byte("<VersioningConfiguration><Status>Enabled</Status><Status>Suspended</Status></VersioningConfiguration>")},
+	} {
+		a, err := p.send(ctx, p.rogue, s)
+		if err != nil {
+			return err
+		}
+		errs = append(errs, refused(fmt.Sprintf("%s %.80s", s.target, s.body), a))
+	}
+	return errors.Join(append(errs, p.want(ctx, p.rogue, "GET", k, nil, 200))...)
+}
+
+func staysWritable(ctx context.Context, p *product) error {
+	stop, deleted := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				deleted <- nil
+				return
+			default:
+			}
+			if a, err := p.do(ctx, p.rogue, "DELETE", "/"+p.rogue.bucket, nil); err != nil || a.status < 400 {
+				deleted <- fmt.Errorf("the bucket was deleted: %v %w", a, err)
+				return
+			}
+		}
+	}()
+	var errs []error
+	for i := range 200 {
+		a, err := p.do(ctx, p.rogue, "PUT", fmt.Sprintf("/%s/during-%d", p.rogue.bucket, i), []byte("x"))
+		if err != nil {
+			return err
+		}
+		if a.status != 200 && a.status != 503 {
+			errs = append(errs, broken("a write beside a refused delete: %s", a))
+		}
+	}
+	close(stop)
+	return errors.Join(append(errs, <-deleted)...)
+}
+
+func endlessBuckets(ctx context.Context, p *product) error {
+	t, err := p.newTenant(ctx)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	made, refusals := 1, 0 // newTenant made one
+	var first error
+	var all sync.WaitGroup
+	for w := range 8 {
+		all.Go(func() {
+			for i := range 140 {
+				a, err := p.do(ctx, t, "PUT", fmt.Sprintf("/%s-%d-%d", t.bucket, w, i), nil)
+				mu.Lock()
+				switch {
+				case err != nil:
+					first = errors.Join(first, err)
+				case a.status == 200:
+					made++
+				case a.code() == "TooManyBuckets":
+					refusals++
+				case a.status != 503:
+					first = errors.Join(first, broken("%s", a))
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if first == nil && (made > 1000 || refusals == 0) {
+		return broken("%d buckets were made, %d refused", made, refusals)
+	}
+	return first
+}
+
+func narrowKey(ctx context.Context, p *product) error {
+	t := *p.rogue
+	other := p.name("bucket")
+	if err := p.want(ctx, p.rogue, "PUT", "/"+other, nil, 200); err != nil {
+		return err
+	}
+	if err := p.newKey(ctx, &t, "--buckets", other); err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range everyOperation(p.rogue.bucket) {
+		a, err := p.send(ctx, &t, s)
+		if err != nil {
+			return err
+		}
+		errs = append(errs, denied(s.method+" "+s.target, a))
+	}
+	a, err := p.do(ctx, &t, "GET", "/", nil)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(string(a.body), "<Name>"+p.rogue.bucket+"</Name>") || !strings.Contains(string(a.body), "<Name>"+other+"</Name>") {
+		errs = append(errs, broken("it lists %s", a))
+	}
+	return errors.Join(errs...)
+}
