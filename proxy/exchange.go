@@ -56,6 +56,9 @@ type request struct {
 	bucket  *tenancy.Bucket // nil at service level and for CreateBucket until it is reserved
 	backend *backend
 	source  copySource
+	allowed bool      // it said yes
+	checked time.Time // when that was looked at last
+	ended   error     // why the request may not, or cannot, go on: the client is told this
 
 	// admit
 	ids    ids

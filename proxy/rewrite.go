@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/proxy/opaque"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
@@ -23,6 +24,9 @@ func rewrite(x *exchange) error {
 	}
 	if x.resp.Status >= 400 {
 		return x.backendError()
+	}
+	if err := x.recheckAt(x.srv.cfg.now(), limits.Download); err != nil {
+		return err // the backend may have taken minutes
 	}
 	r := &x.ctx.Response
 	x.copyHeaders()
