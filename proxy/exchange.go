@@ -70,6 +70,7 @@ type request struct {
 	body      requestBody
 	upstream  upstream.Request
 	responded bool // resp holds an answer that must be closed
+	blame     bool // the backend has complained about us
 	stream    answerStream
 
 	// settle
