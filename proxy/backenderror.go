@@ -158,8 +158,12 @@ func (e *faultError) Error() string { return "backend: " + e.code + ": " + e.mes
 func (x *exchange) statusError(status int) error {
 	cause := &faultError{strconv.Itoa(status), "no document"}
 	code, known := errorStatuses[status]
-	switch {
-	case !known, x.blames(code):
+	said := code
+	if b := x.resp.Header("x-minio-error-code"); len(b) > 0 { // MinIO's word to HEAD
+		said = string(b)
+		cause.message = "no document, " + said
+	}
+	if !known || x.blames(said) {
 		return x.blamed(cause)
 	}
 	return &s3Error{code: code, cause: cause}
