@@ -14,6 +14,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -153,15 +154,21 @@ type upload struct {
 	done func(c *changed) bool
 }
 
-const uploadSize = 20 * chunkSize
+const uploadSize = 6 * chunkSize
 
 func (c *changed) framed(how string) string {
 	q := request{method: "PUT", path: "/" + changing + "/k", body: bytes.Repeat([]byte("0123456789"), uploadSize/10), header: http.Header{}}
 	plain := q.body
 	e := c.raw()
-	frame(&q, e, how)
+	frame(&q, e, strings.TrimSuffix(how, ", chunked"))
+	if strings.HasSuffix(how, ", chunked") {
+		q.body = nil // nothing says how long it is
+	}
 	r := e.build(c.t, &q)
-	if how == "signed" {
+	if len(q.body) == 0 {
+		r.ContentLength = -1
+	}
+	if strings.HasPrefix(how, "signed") {
 		_, seed, _ := strings.Cut(r.Header.Get("Authorization"), "Signature=")
 		r.Body = io.NopCloser(strings.NewReader(signChunks(plain, e.secret, r.Header.Get("X-Amz-Date"), seed)))
 	}
@@ -188,6 +195,7 @@ func uploads() []upload {
 		{"unsigned", func(c *changed) string { return c.plain(unsigned) }, hasObject},
 		{"presigned", func(c *changed) string { return c.plain(presigned) }, hasObject},
 		{"signed chunks", func(c *changed) string { return c.framed("signed") }, hasObject},
+		{"signed chunks, chunked", func(c *changed) string { return c.framed("signed, chunked") }, hasObject},
 		{"trailer", func(c *changed) string { return c.framed("trailer") }, hasObject},
 		{"part", func(c *changed) string {
 			id := c.raw().begin(c.t, "/"+changing+"/k")
@@ -201,7 +209,7 @@ func uploads() []upload {
 			return bytes.Contains(c.stored(&request{method: "GET", path: "/k", query: query("uploadId", string(m[1]))}).body, []byte("<Part>"))
 		}},
 		{"form", func(c *changed) string {
-			q := formRequest(c.t.(*testing.T), changing, signForm(c.t.(*testing.T), c.key.KeyID, c.key.Secret, map[string]string{"key": "k"}, changing), strings.Repeat("f", 4<<20))
+			q := formRequest(c.t.(*testing.T), changing, signForm(c.t.(*testing.T), c.key.KeyID, c.key.Secret, map[string]string{"key": "k"}, changing), strings.Repeat("f", 5<<19))
 			return c.plain(q)
 		}, hasObject},
 		{"document of the backend", func(c *changed) string {
@@ -283,7 +291,7 @@ func TestRecheck_upload(t *testing.T) {
 				head, body, _ := strings.Cut(wire, "\r\n\r\n")
 				half := len(body) / 2
 				if way.name == "form" {
-					half = len(body) - 1<<20 // what is sent on at once is a mebibyte
+					half = len(body) - 1<<19 // it is read a mebibyte ahead
 				}
 				before := c.ingress()
 				conn.say(head + "\r\n\r\n" + body[:half])
@@ -329,7 +337,7 @@ func TestRecheck_uploadGoesOn(t *testing.T) {
 			conn := c.open(g.addr)
 			half := len(body) / 2
 			if way.name == "form" {
-				half = len(body) - 1<<20
+				half = len(body) - 1<<19
 			}
 			before := c.ingress()
 			conn.say(head + "\r\n\r\n" + body[:half])
@@ -344,6 +352,99 @@ func TestRecheck_uploadGoesOn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRecheck_outage: what is not known just now cuts nothing, and a change that
+// is heard of later does.
+func TestRecheck_outage(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{limits: proxy.Limits{Recheck: time.Nanosecond}})
+	up, down := newChanged(t, g), newChanged(t, g)
+	const size = 24 << 20
+	down.raw().must(t, &request{method: "PUT", path: "/" + changing + "/k", body: make([]byte, size), payload: "UNSIGNED-PAYLOAD"})
+	get := down.open(g.addr)
+	get.say(down.plain(request{method: "GET", path: "/" + changing + "/k"}))
+	resp, err := http.ReadResponse(get.br, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.CopyN(io.Discard, resp.Body, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	put := up.open(g.addr)
+	head, body, _ := strings.Cut(up.framed("signed"), "\r\n\r\n")
+	put.say(head + "\r\n\r\n" + body[:len(body)/2])
+	up.begun(0)
+
+	// Nothing of either can be loaded any more, and what was is forgotten.
+	superuser := testenv.EmptyPostgres(t).Pool(t, "")
+	for _, text := range []string{`ALTER DATABASE ` + g.db.Name + ` ALLOW_CONNECTIONS false`, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '` + g.db.Name + `' AND pid <> pg_backend_pid()`} {
+		if _, err := superuser.Exec(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.dir.Close()
+	for _, c := range []*changed{up, down} {
+		testenv.WaitFor(t, "the gateway to know nothing", func() bool {
+			_, err := c.identity()
+			return errors.Is(err, tenancy.ErrUnavailable)
+		})
+	}
+	put.say(body[len(body)/2:])
+	if r := put.answer(http.MethodPut); r.status != http.StatusOK || !hasObject(up) {
+		t.Errorf("an upload: %d %s", r.status, r.body)
+	}
+	if n, err := io.Copy(io.Discard, resp.Body); n != size-1<<20 || err != nil {
+		t.Errorf("a download: %d bytes, %v", n, err)
+	}
+}
+
+// TestClientReset: a client that resets its connection has left, as one that
+// closes it has: no fault of ours, and what it sent counts.
+func TestClientReset(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{tls: true})
+	for _, way := range uploads() {
+		for scheme, addr := range map[string]string{"plain": g.addr, "TLS": g.tlsAddr} {
+			t.Run(way.name+" "+scheme, func(t *testing.T) {
+				t.Parallel()
+				c := newChanged(t, g)
+				head, body, _ := strings.Cut(way.wire(c), "\r\n\r\n")
+				half := len(body) / 2
+				if way.name == "form" {
+					half = len(body) - 1<<19
+				}
+				before := c.ingress()
+				conn := c.open(addr)
+				conn.say(head + "\r\n\r\n" + body[:half])
+				c.begun(before)
+				requests := c.requests()
+				if err := conn.raw.SetLinger(0); err != nil { // a reset
+					t.Fatal(err)
+				}
+				_ = conn.raw.Close()
+				line := g.line(t, way.name, func(r *accesslog.Record) bool { return r.AccessKey == c.key.KeyID && r.Status >= 400 })
+				if line.Status != 499 || line.ErrorCode != "ClientDisconnected" || line.Ingress == 0 || way.done(c) {
+					t.Errorf("the line says %d %q, %d bytes", line.Status, line.ErrorCode, line.Ingress)
+				}
+				if n := c.requests() - requests; (n == 1) != (way.name != "deletes") { // those are free
+					t.Errorf("%d requests are billed", n)
+				}
+				if text := g.log.of(c.account.Name); strings.Contains(text, "level=ERROR") {
+					t.Errorf("an error is logged: %s", text)
+				}
+			})
+		}
+	}
+}
+
+func (c *changed) requests() (n int64) {
+	for class, u := range usage(c.t, c.g, c.tenant, metering.ByClass) {
+		if class != "unbilled" && class != "free" {
+			n += u.Requests
+		}
+	}
+	return n
 }
 
 // TestRecheck_download: an object's bytes end when the right to them does, on
@@ -409,8 +510,9 @@ func TestRecheck_download(t *testing.T) {
 // wireConn is a client's connection, with little room for what is not read.
 type wireConn struct {
 	net.Conn
-	t  testing.TB
-	br *bufio.Reader
+	t   testing.TB
+	br  *bufio.Reader
+	raw *net.TCPConn
 }
 
 func (c *changed) open(addr string) *wireConn {
@@ -420,13 +522,14 @@ func (c *changed) open(addr string) *wireConn {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { _ = nc.Close() })
-	if err := errors.Join(nc.(*net.TCPConn).SetReadBuffer(64<<10), nc.SetDeadline(time.Now().Add(time.Minute))); err != nil {
+	raw := nc.(*net.TCPConn)
+	if err := errors.Join(raw.SetReadBuffer(64<<10), nc.SetDeadline(time.Now().Add(time.Minute))); err != nil {
 		c.t.Fatal(err)
 	}
 	if addr == c.g.tlsAddr {
 		nc = tls.Client(nc, &tls.Config{RootCAs: c.g.transport().TLSClientConfig.RootCAs, ServerName: "localhost", MinVersion: tls.VersionTLS12})
 	}
-	return &wireConn{nc, c.t, bufio.NewReader(nc)}
+	return &wireConn{nc, c.t, bufio.NewReader(nc), raw}
 }
 
 // say sends text; that the other side does not want it any more, its answer says.
