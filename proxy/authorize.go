@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
@@ -25,37 +27,60 @@ func authorize(x *exchange) error {
 	if x.op.Body == s3op.Form {
 		return nil // authorizeForm does the same for a form
 	}
-	if err := x.mayAct(); err != nil {
-		return err
-	}
-	if x.level == s3op.Service {
-		return nil
-	}
-	if err := x.mayTouch(x.bucketNm, x.key); err != nil {
-		return err
-	}
-	if x.op.Name == "CreateBucket" {
-		return nil
-	}
-	bucket, err := x.srv.cfg.Directory.Bucket(x.srv.ctx, x.account.ID, x.bucketNm)
+	bucket, err := x.decide(x.srv.ctx, x.started)
 	if err != nil {
 		return err
 	}
 	x.bucket = bucket
-	if x.anonymous() && bucket.PublicBlocked {
-		return errDenied
+	if bucket != nil {
+		if err := x.expectedOwner("x-amz-expected-bucket-owner"); err != nil {
+			return err
+		}
+		if x.op.CopySource {
+			if err := x.authorizeSource(); err != nil {
+				return err
+			}
+		}
 	}
-	if err := x.expectedOwner("x-amz-expected-bucket-owner"); err != nil {
-		return err
-	}
-	if x.op.CopySource {
-		return x.authorizeSource()
-	}
+	x.allow()
 	return nil
 }
 
+// allow says that the request may go on. From here on it is held to decide
+// again and again.
+func (x *exchange) allow() { x.allowed, x.checked = true, x.started }
+
+// decide is what may change under a request that takes long: it runs before the
+// request's first byte and again until its last (recheck.go). The bucket is nil
+// where the operation has none yet.
+func (x *exchange) decide(ctx context.Context, now time.Time) (*tenancy.Bucket, error) {
+	if err := x.mayAct(now); err != nil {
+		return nil, err
+	}
+	if x.level == s3op.Service {
+		return nil, nil
+	}
+	if err := x.mayTouch(x.bucketNm, x.key); err != nil {
+		return nil, err
+	}
+	if x.op.Name == "CreateBucket" {
+		return nil, nil
+	}
+	bucket, err := x.srv.cfg.Directory.Bucket(ctx, x.account.ID, x.bucketNm)
+	if err != nil {
+		return nil, err
+	}
+	if x.bucket != nil && bucket.ID != x.bucket.ID {
+		return nil, tenancy.ErrBucketUnknown // another one took its name
+	}
+	if x.identity == nil && bucket.PublicBlocked {
+		return nil, errDenied
+	}
+	return bucket, nil
+}
+
 // mayAct checks account and key, without regard to the bucket.
-func (x *exchange) mayAct() error {
+func (x *exchange) mayAct(now time.Time) error {
 	switch x.account.Status {
 	case tenancy.Active:
 	case tenancy.ReadOnly:
@@ -69,7 +94,7 @@ func (x *exchange) mayAct() error {
 	if id == nil {
 		return nil
 	}
-	if !id.ExpiresAt.IsZero() && !x.started.Before(id.ExpiresAt) {
+	if !id.ExpiresAt.IsZero() && !now.Before(id.ExpiresAt) {
 		return errExpired
 	}
 	if len(id.CIDRs) > 0 && !slices.ContainsFunc(id.CIDRs, containsAddr(x)) {

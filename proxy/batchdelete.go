@@ -41,7 +41,7 @@ func deleteObjects(x *exchange) error {
 		}
 		answer, err := io.ReadAll(io.LimitReader(&x.resp, maxAnswerDocument))
 		if err != nil {
-			return err
+			return &s3Error{code: "ServiceUnavailable", cause: err} // the backend's connection
 		}
 		if result, err = s3xml.ParseDeleteResult(answer); err != nil {
 			return err

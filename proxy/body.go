@@ -127,6 +127,9 @@ func (b *requestBody) WriteBody(w io.Writer) error {
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
 	step := (*buf)[:b.x.grant.Step(limits.Upload, copyStep)]
+	if b.length == 0 && !b.framed {
+		return b.mayEnd()
+	}
 	if b.framed {
 		return b.writeFramed(w, step)
 	}
@@ -146,6 +149,11 @@ func (b *requestBody) copy(w io.Writer, n int64, buf []byte) error {
 	for n > 0 {
 		k, err := b.src.Read(buf[:min(int64(len(buf)), n)])
 		n -= int64(k)
+		if n == 0 {
+			if err := b.mayEnd(); err != nil {
+				return err
+			}
+		}
 		if k > 0 {
 			if _, werr := w.Write(buf[:k]); werr != nil {
 				return fmt.Errorf("write to the backend: %w", werr)
@@ -210,7 +218,19 @@ func (b *requestBody) writeFramed(w io.Writer, buf []byte) error {
 	out = append(out, ':')
 	out = append(out, value...)
 	out = append(out, "\r\n\r\n"...)
+	if err := b.mayEnd(); err != nil {
+		return err
+	}
 	return send()
+}
+
+// mayEnd is asked when everything has come and been verified, and the last byte
+// has not been sent: with that the backend would store the object.
+func (b *requestBody) mayEnd() error {
+	if err := b.x.recheckLast(); err != nil {
+		return b.fail(err)
+	}
+	return nil
 }
 
 // fail remembers that it was the client's side that ended the body, so that

@@ -108,6 +108,7 @@ type Limits struct {
 	MinRate      int64         // bytes per second a body must reach on average; 1 KiB/s
 	Connections  int           // connections at once; 65536
 	PerAddress   int           // connections of one client address; 0: no bound
+	Recheck      time.Duration // between two looks at whether a transfer may go on; 5 s
 	ObjectSize   int64         // bytes of one PUT or part; 5 GiB
 	AnswerWait   time.Duration // for the backend's answer; 5 min (a large Complete takes long)
 	DocumentWait time.Duration // for PostgreSQL on a cache miss; 5 s
@@ -121,6 +122,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.Grace, time.Minute)
 	setDefault(&l.MinRate, 1<<10)
 	setDefault(&l.Connections, 1<<16)
+	setDefault(&l.Recheck, 5*time.Second)
 	setDefault(&l.ObjectSize, 5<<30)
 	setDefault(&l.AnswerWait, 5*time.Minute)
 	setDefault(&l.DocumentWait, 5*time.Second)

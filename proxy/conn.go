@@ -82,18 +82,38 @@ func (c *conn) Read(p []byte) (int, error) {
 	if !c.reading {
 		return c.Conn.Read(p)
 	}
+	n, err := c.readStep(p)
+	if c.pending != nil {
+		c.pending.grant.Moved(limits.Upload, int64(n))
+		if err != nil {
+			c.pending.clientFailed(err)
+		}
+	}
+	return n, err
+}
+
+func (c *conn) readStep(p []byte) (int, error) {
 	if err := c.hold(limits.Upload, &c.inPace); err != nil {
 		return 0, err
 	}
 	if err := c.inPace.step(c.limits, c.SetReadDeadline); err != nil {
 		return 0, err
 	}
+	if err := c.recheck(limits.Upload, &c.inPace); err != nil {
+		return 0, err
+	}
 	n, err := c.Conn.Read(p)
 	c.inPace.moved += int64(n)
-	if c.pending != nil {
-		c.pending.grant.Moved(limits.Upload, int64(n))
-	}
 	return n, err
+}
+
+// recheck cuts a body whose sender or receiver may not go on; p has just taken
+// its step.
+func (c *conn) recheck(d limits.Direction, p *pace) error {
+	if c.pending == nil {
+		return nil
+	}
+	return c.pending.recheckAt(p.now, d)
 }
 
 // readBody switches between waiting for a request (fasthttp's time-outs) and
@@ -123,6 +143,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	if err := c.pace.step(c.limits, c.SetWriteDeadline); err != nil {
 		return 0, err
 	}
+	if err := c.recheck(limits.Download, &c.pace); err != nil {
+		return 0, err
+	}
 	n, err := c.Conn.Write(p)
 	c.pace.moved += int64(n)
 	c.count(p[:n])
@@ -144,6 +167,9 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 		return 0, err
 	}
 	if err := c.pace.step(c.limits, c.SetWriteDeadline); err != nil {
+		return 0, err
+	}
+	if err := c.recheck(limits.Download, &c.pace); err != nil {
 		return 0, err
 	}
 	n, err := c.socket.Splice(from, part.N)
@@ -229,10 +255,12 @@ type pace struct {
 	started time.Time
 	until   time.Time
 	moved   int64
+	now     time.Time // of the last step
 }
 
 func (p *pace) step(l *Limits, setDeadline func(time.Time) error) error {
 	now := time.Now()
+	p.now = now
 	if p.started.IsZero() {
 		p.started = now
 	}

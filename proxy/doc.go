@@ -21,5 +21,6 @@
 // upstream; it is decoded once, in parse. Ids that the backend gave out reach
 // clients as tokens, and come back to it only when they open for that bucket
 // and key. And nothing is committed before it is verified: the last byte of an upload is held back until its signature
-// chain, trailer, checksum and length have passed.
+// chain, trailer, checksum and length have passed, and until authorize, asked
+// again, still says yes.
 package proxy

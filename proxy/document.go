@@ -36,7 +36,10 @@ func (x *exchange) readDocument() ([]byte, error) {
 	case x.length >= 0 && int64(len(doc)) < x.length:
 		return nil, errIncomplete
 	}
-	return doc, x.checkDigests(doc)
+	if err := x.checkDigests(doc); err != nil {
+		return nil, err
+	}
+	return doc, x.recheckLast() // the client took its time to send it
 }
 
 func (x *exchange) checkDigests(doc []byte) error {

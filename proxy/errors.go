@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 
+	"github.com/valyala/fasthttp"
+
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
@@ -176,6 +178,7 @@ func asS3(err error) *s3Error {
 		signed  *sigv4.Error
 		refusal *s3op.RefusalError
 		doc     *s3xml.DocError
+		chunked fasthttp.ErrBrokenChunk // the client's transfer coding (RFC 9112 section 7.1), or its end
 	)
 	switch {
 	case errors.As(err, &own):
@@ -188,6 +191,8 @@ func asS3(err error) *s3Error {
 		return limitError(limited)
 	case errors.As(err, &doc):
 		return &s3Error{code: doc.Code, message: doc.Message}
+	case errors.As(err, &chunked):
+		return &s3Error{code: "BadRequest", cause: err}
 	}
 	for _, s := range sentinels {
 		if errors.Is(err, s.err) {

@@ -56,6 +56,9 @@ type request struct {
 	bucket  *tenancy.Bucket // nil at service level and for CreateBucket until it is reserved
 	backend *backend
 	source  copySource
+	allowed bool      // it said yes
+	checked time.Time // when that was looked at last
+	ended   error     // why the request may not, or cannot, go on: the client is told this
 
 	// admit
 	ids    ids
@@ -67,6 +70,7 @@ type request struct {
 	body      requestBody
 	upstream  upstream.Request
 	responded bool // resp holds an answer that must be closed
+	blame     bool // the backend has complained about us
 	stream    answerStream
 
 	// settle

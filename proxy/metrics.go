@@ -16,6 +16,7 @@ type metrics struct {
 	spliced    prometheus.Counter
 	open       prometheus.Gauge
 	unsendable prometheus.Counter
+	blamed     prometheus.Counter
 }
 
 type series struct {
@@ -46,9 +47,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "primecloud_proxy_unsendable_requests_total",
 			Help: "Requests to a backend that were refused while they were written, and answered 500: each is a hole in the checks before it. Alert on any.",
 		}),
+		blamed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "primecloud_proxy_backend_refusals_total",
+			Help: "Answers in which a backend refused the gateway itself (credential, signature, clock, form of the request); clients were told 503. Alert on any.",
+		}),
 	}
 	if r != nil {
-		r.MustRegister(requests, latency, m.sent, m.spliced, m.open, m.unsendable)
+		r.MustRegister(requests, latency, m.sent, m.spliced, m.open, m.unsendable, m.blamed)
 	}
 	classes := [6]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 	for _, o := range append([]*s3op.Operation{nil}, s3op.Operations...) {

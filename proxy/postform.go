@@ -328,17 +328,12 @@ func (x *exchange) authorizeForm(f *form) error {
 	if err := checkKey(x.key); err != nil {
 		return err
 	}
-	if err := x.mayAct(); err != nil {
-		return err
-	}
-	if err := x.mayTouch(x.bucketNm, x.key); err != nil {
-		return err
-	}
-	bucket, err := x.srv.cfg.Directory.Bucket(x.srv.ctx, account.ID, x.bucketNm)
+	bucket, err := x.decide(x.srv.ctx, x.started)
 	if err != nil {
 		return err
 	}
 	x.bucket = bucket
+	x.allow()
 	x.rebind()
 	x.backend, err = x.srv.backends.get(x.srv.ctx, bucket.BackendID)
 	return err

@@ -26,6 +26,7 @@ type recorder struct {
 	open     int // connections that were accepted and are not over
 	over     *sync.Cond
 	barriers map[string]chan struct{}
+	answer   func(q *recorded) string // "": the plausible one
 }
 
 // recorded is one request as it arrived.
@@ -51,6 +52,13 @@ func newRecorder(t testing.TB) *recorder {
 	t.Cleanup(func() { _ = l.Close() })
 	go r.accept()
 	return r
+}
+
+// answers makes f the one that answers from here on.
+func (r *recorder) answers(f func(q *recorded) string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer = f
 }
 
 func (r *recorder) accept() {
@@ -129,7 +137,17 @@ func (r *recorder) serve(c net.Conn, br *bufio.Reader) {
 		return
 	}
 	if q.fault == nil && !q.cut {
-		_, _ = io.WriteString(c, answerOf(q))
+		r.mu.Lock()
+		answer := r.answer
+		r.mu.Unlock()
+		text := ""
+		if answer != nil {
+			text = answer(q)
+		}
+		if text == "" {
+			text = answerOf(q)
+		}
+		_, _ = io.WriteString(c, text)
 	}
 	// Whatever else comes on this connection, nobody asked for it.
 	rest, _ := io.ReadAll(br)

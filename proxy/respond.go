@@ -35,6 +35,9 @@ func (x *exchange) respondXML(status int, doc []byte) {
 
 // respondError ends the request with S3's error document.
 func (x *exchange) respondError(err error) {
+	if x.ended != nil {
+		err, x.ended = x.ended, nil // whatever a stage made of it
+	}
 	e := asS3(err)
 	status := e.status()
 	x.status, x.code, x.cause = status, e.code, e.cause

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"strconv"
 
+	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/proxy/opaque"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
@@ -21,8 +21,11 @@ func rewrite(x *exchange) error {
 	if x.answered {
 		return nil
 	}
-	if x.resp.Status >= 400 {
+	if !x.ownStatus(x.resp.Status) {
 		return x.backendError()
+	}
+	if err := x.recheckAt(x.srv.cfg.now(), limits.Download); err != nil {
+		return err // the backend may have taken minutes
 	}
 	r := &x.ctx.Response
 	x.copyHeaders()
@@ -113,7 +116,7 @@ func (x *exchange) names3() *s3xml.Names {
 	if x.bucket != nil {
 		n.Bucket, n.BackendBucket = x.bucket.Name, x.bucket.BackendName
 	}
-	n.Seal = x.sealed
+	n.Seal, n.Blames = x.sealed, x.blames
 	if v, ok := x.target.Get("uploadId"); ok {
 		n.UploadID = string(v)
 	}
@@ -207,83 +210,6 @@ func (x *exchange) copyHeaders() {
 		// Objects are the account's, not ours: no guessing of types (F5).
 		h.Set("X-Content-Type-Options", "nosniff")
 	}
-}
-
-// backendError makes the client's error of the backend's: its code through
-// the table, never its text, and never its opinion of our credential.
-func (x *exchange) backendError() error {
-	status := x.resp.Status
-	x.keepErrorHeaders()
-	if x.resp.ContentLength == 0 || x.ctx.IsHead() || status == 304 {
-		x.resp.Abort()
-		return x.statusError(status)
-	}
-	doc, err := io.ReadAll(io.LimitReader(&x.resp, 64<<10))
-	if err != nil {
-		return &s3Error{code: "ServiceUnavailable", cause: err}
-	}
-	x.finish()
-	parsed, err := s3xml.ParseError(doc)
-	if err != nil {
-		return x.statusError(status)
-	}
-	return x.documentError(parsed)
-}
-
-// errorHeaders tell what the condition failed on, or that a delete marker is there.
-var errorHeaders = [...]string{"etag", "last-modified", "x-amz-version-id", "x-amz-delete-marker"}
-
-func (x *exchange) keepErrorHeaders() {
-	for i, name := range errorHeaders {
-		x.errorHeaders[i] = x.keep(x.resp.Header(name))
-	}
-}
-
-// ourFault are backend codes that mean this gateway's credential or clock is
-// wrong: the operator's problem, never the account's 403 (S3-RULES.md F4).
-var ourFault = map[string]bool{
-	"InvalidAccessKeyId": true, "SignatureDoesNotMatch": true, "RequestTimeTooSkewed": true,
-	"AuthorizationHeaderMalformed": true, "XMinioAdminNoSuchUser": true, "ExpiredToken": true, "InvalidTokenId": true,
-}
-
-func (x *exchange) documentError(e *s3xml.Error) error {
-	if ourFault[e.Code] {
-		return &s3Error{code: "ServiceUnavailable", cause: &faultError{e.Code, e.Message}}
-	}
-	code, message, ok := s3xml.MapCode(e.Code)
-	if !ok {
-		code, message = "InternalError", ""
-	}
-	if _, known := codes[code]; !known {
-		return &s3Error{code: "InternalError", cause: &faultError{e.Code, e.Message}}
-	}
-	if own := codes[code].message; own != "" && message == "" {
-		message = own
-	}
-	return &s3Error{code: code, message: message, cause: &faultError{e.Code, e.Message}}
-}
-
-// faultError is what the backend said, for the log.
-type faultError struct{ code, message string }
-
-func (e *faultError) Error() string { return "backend: " + e.code + ": " + e.message }
-
-// statusError is for answers without a document: HEAD above all.
-func (x *exchange) statusError(status int) error {
-	code, ok := map[int]string{
-		304: "NotModified", 400: "InvalidRequest", 404: "NotFound", 405: "MethodNotAllowed", 409: "OperationAborted",
-		412: "PreconditionFailed", 416: "InvalidRange", 429: "SlowDown", 503: "ServiceUnavailable", 501: "NotImplemented",
-	}[status]
-	cause := &faultError{strconv.Itoa(status), "no document"}
-	switch {
-	case ok:
-		return &s3Error{code: code, cause: cause}
-	case status == 403 && x.anonymous():
-		return errDenied
-	case status == 403, status == 401:
-		return &s3Error{code: "ServiceUnavailable", cause: cause}
-	}
-	return &s3Error{code: "InternalError", cause: cause}
 }
 
 // finish gives the backend's connection back.

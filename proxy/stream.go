@@ -25,7 +25,8 @@ func (s *answerStream) WriteTo(w io.Writer) (n int64, err error) {
 	if s.names != nil {
 		result, err := s3xml.Rewrite(w, &s.x.resp, s.names)
 		if result.Error != nil {
-			s.x.code = result.Error.Code
+			failed := asS3(s.x.documentError(result.Error))
+			s.x.code, s.x.cause = failed.code, failed.cause
 		}
 		if err != nil {
 			s.x.cause = err

@@ -19,6 +19,9 @@ type Names struct {
 	// the name of its element. An error ends the answer: nothing of the text
 	// is passed on.
 	Seal func(element, text string) (string, error)
+	// Blames says of an error's code that it is about the gateway and not about
+	// the client's request: the client is told ServiceUnavailable. nil: of none.
+	Blames func(code string) bool
 }
 
 // Result is what passed.
@@ -373,7 +376,10 @@ func (w *rewriter) errorEnd() error {
 // text, which may name buckets, paths or hosts (F1, F4).
 func (e *Error) forClient(n *Names) *Error {
 	code, message, ok := MapCode(e.Code)
-	if !ok {
+	switch {
+	case n.Blames != nil && n.Blames(e.Code):
+		code, message = "ServiceUnavailable", ""
+	case !ok:
 		code = "InternalError"
 	}
 	if message == "" {

@@ -74,7 +74,10 @@ func (p *Pool) Do(ctx context.Context, req *Request, resp *Response) error {
 			return fmt.Errorf("upstream: %w", err)
 		}
 		last = err
-		if !c.used {
+		switch {
+		case errors.Is(err, ErrAnswer):
+			e.unreadable(err)
+		case !c.used:
 			e.failed(err)
 		}
 		safe := !x.taken && (!x.sent || req.Idempotent && !resp.began)
@@ -114,7 +117,7 @@ func (x *exchange) exchangeHead(head []byte, req *Request, resp *Response) error
 }
 
 func (x *exchange) exchangeBody(head []byte, req *Request, resp *Response) error {
-	w := &bodyWriter{x: x, head: head}
+	w := &bodyWriter{x: x, resp: resp, head: head}
 	err := req.Body.WriteBody(w)
 	if err != nil && !w.early && !w.broken {
 		x.abandoned = true
@@ -127,10 +130,11 @@ func (x *exchange) exchangeBody(head []byte, req *Request, resp *Response) error
 		// The backend has answered before it had everything, or has hung up,
 		// perhaps after an answer. Either way the connection is spent.
 		resp.spent = true
-		if herr := resp.readHead(x.conn, req.NoBody); herr == nil {
+		herr := resp.readHead(x.conn, req.NoBody)
+		if herr == nil {
 			return nil
 		}
-		return errors.Join(err, errEarly)
+		return errors.Join(err, errEarly, herr)
 	}
 	if err != nil {
 		return err
@@ -147,6 +151,7 @@ const small = 64 << 10
 // the backend answers before the end.
 type bodyWriter struct {
 	x      *exchange
+	resp   *Response
 	head   []byte // not sent yet
 	early  bool
 	broken bool
@@ -163,7 +168,7 @@ func (w *bodyWriter) Write(p []byte) (int, error) {
 		if err := w.flush(); err != nil {
 			return 0, err
 		}
-	} else if c.readable() {
+	} else if w.resp.answered(c) {
 		w.early = true
 		return 0, errEarly
 	}

@@ -204,6 +204,15 @@ func (e *Endpoint) failed(err error) {
 	e.pool.cfg.Logger.Warn("backend endpoint failed", "backend", e.pool.cfg.Name, "endpoint", e.host, "avoided", wait, "error", err)
 }
 
+// unreadable is for an answer that came and is no HTTP. It says nothing about
+// the next one: what stands in a head may be of a client's making, and who could
+// have an endpoint avoided by it would take it from everybody. An endpoint that
+// answers nobody any better fails its probe, on which no client has a hold.
+func (e *Endpoint) unreadable(err error) {
+	e.pool.metrics.unreadable.Inc()
+	e.pool.cfg.Logger.Warn("a backend's answer is not readable", "backend", e.pool.cfg.Name, "endpoint", e.host, "error", err)
+}
+
 func (e *Endpoint) worked() {
 	if e.failures.Load() != 0 {
 		e.failures.Store(0)
@@ -259,7 +268,7 @@ func (e *Endpoint) alive(ctx context.Context, req *Request) error {
 	return nil
 }
 
-type poolMetrics struct{ failures, dials, retries prometheus.Counter }
+type poolMetrics struct{ failures, unreadable, dials, retries prometheus.Counter }
 
 func newPoolMetrics(r prometheus.Registerer, backend string) *poolMetrics {
 	counter := func(name, help string) prometheus.Counter {
@@ -277,8 +286,9 @@ func newPoolMetrics(r prometheus.Registerer, backend string) *poolMetrics {
 		return c
 	}
 	return &poolMetrics{
-		failures: counter("primecloud_upstream_endpoint_failures_total", "Failures that made an endpoint be avoided."),
-		dials:    counter("primecloud_upstream_dials_total", "Connections opened."),
-		retries:  counter("primecloud_upstream_retries_total", "Requests that were sent again."),
+		failures:   counter("primecloud_upstream_endpoint_failures_total", "Failures that made an endpoint be avoided."),
+		unreadable: counter("primecloud_upstream_unreadable_answers_total", "Answers whose head was not well-formed HTTP; the requests were answered 503."),
+		dials:      counter("primecloud_upstream_dials_total", "Connections opened."),
+		retries:    counter("primecloud_upstream_retries_total", "Requests that were sent again."),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"sync"
 )
@@ -27,6 +28,7 @@ type Response struct {
 	keep    bool
 	spent   bool // the connection must not be used again
 	began   bool // a byte of the answer was seen
+	interim int  // answers that were passed over
 	limited io.LimitedReader
 	try     exchange
 }
@@ -54,7 +56,15 @@ func (r *Response) VisitHeaders(f func(name, value []byte)) {
 	}
 }
 
-var errHead = errors.New("upstream: the answer's head is not well-formed")
+// ErrAnswer means that an answer came whose head is not well-formed: the
+// endpoint is there, and this one answer cannot be used.
+var ErrAnswer = errors.New("upstream: the answer's head is not well-formed")
+
+// maxInterim is how many interim answers may come before the final one. S3
+// servers send one, if any.
+const maxInterim = 8
+
+var errInterim = fmt.Errorf("%w: more than %d interim answers", ErrAnswer, maxInterim)
 
 // readHead reads the head of the final answer; 1xx are passed over.
 func (r *Response) readHead(c *Conn, noBody bool) error {
@@ -72,11 +82,58 @@ func (r *Response) readHead(c *Conn, noBody bool) error {
 		if r.Status >= 200 {
 			break
 		}
-		if r.Status == 101 {
-			return errHead
+		if err := r.pass(); err != nil {
+			return err
 		}
 	}
 	return r.frame(noBody)
+}
+
+// pass passes over an interim answer (RFC 9110 section 15.2). Another protocol
+// was not asked for.
+func (r *Response) pass() error {
+	if r.Status == 101 {
+		return ErrAnswer
+	}
+	if r.interim++; r.interim > maxInterim {
+		return errInterim
+	}
+	return nil
+}
+
+// answered reports, without waiting and while a body is being sent, whether the
+// final answer has begun or the connection has ended. Interim answers may come
+// at any time before it, in any pieces, and mean that the body goes on.
+func (r *Response) answered(c *Conn) bool {
+	for {
+		b := c.buf[c.r:c.w]
+		if end := bytes.Index(b, []byte("\r\n\r\n")); end >= 0 && len(b) > 0 {
+			r.head, r.began = append(r.head[:0], b[:end+4]...), true
+			if r.parseHead() != nil || r.Status >= 200 || r.pass() != nil {
+				return true // readHead says what it is
+			}
+			c.r += end + 4
+			continue
+		}
+		if len(b) > maxHead || !perhapsInterim(b) {
+			return true
+		}
+		if err := c.fillNow(); err != nil {
+			return !errors.Is(err, os.ErrDeadlineExceeded)
+		}
+	}
+}
+
+// perhapsInterim reports whether b begins, as far as it goes, as an interim
+// answer does.
+func perhapsInterim(b []byte) bool {
+	const line = "HTTP/1.? 1"
+	for i := range min(len(b), len(line)) {
+		if b[i] != line[i] && line[i] != '?' {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *Response) takeHead(c *Conn) error {
@@ -91,7 +148,7 @@ func (r *Response) takeHead(c *Conn) error {
 		}
 		searched = c.w - c.r
 		if searched > maxHead {
-			return fmt.Errorf("%w: longer than %d bytes", errHead, maxHead)
+			return fmt.Errorf("%w: longer than %d bytes", ErrAnswer, maxHead)
 		}
 		if err := c.fill(); err != nil {
 			if errors.Is(err, io.EOF) {
@@ -109,24 +166,24 @@ func (r *Response) parseHead() error {
 	// HTTP-version SP status-code SP [reason] (RFC 9112 section 4).
 	if len(line) < 12 || bytes.ContainsAny(line, "\r\n") || !bytes.HasPrefix(line, []byte("HTTP/1.")) || line[7] != '0' && line[7] != '1' || line[8] != ' ' ||
 		len(line) > 12 && line[12] != ' ' {
-		return errHead
+		return ErrAnswer
 	}
 	status := 0
 	for _, d := range line[9:12] {
 		if d < '0' || d > '9' {
-			return errHead
+			return ErrAnswer
 		}
 		status = status*10 + int(d-'0')
 	}
 	if status < 100 {
-		return errHead
+		return ErrAnswer
 	}
 	r.Status, r.keep = status, line[7] == '1'
 	for len(rest) > 2 {
 		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
 		name, value, ok := bytes.Cut(line, []byte{':'})
 		if !ok || len(name) == 0 || has(name, inName) || has(value, inValue) {
-			return errHead
+			return ErrAnswer
 		}
 		r.fields = append(r.fields, field{name, bytes.Trim(value, " \t")})
 	}
@@ -143,12 +200,12 @@ func (r *Response) frame(noBody bool) error {
 		case equalFold(name, "content-length"):
 			n, err := strconv.ParseUint(string(value), 10, 62)
 			if err != nil || value[0] == '+' || length >= 0 && int64(n) != length {
-				return fmt.Errorf("%w: content-length", errHead)
+				return fmt.Errorf("%w: content-length", ErrAnswer)
 			}
 			length = int64(n)
 		case equalFold(name, "transfer-encoding"):
 			if !bytes.EqualFold(value, []byte("chunked")) || r.chunked {
-				return fmt.Errorf("%w: transfer-encoding", errHead)
+				return fmt.Errorf("%w: transfer-encoding", ErrAnswer)
 			}
 			r.chunked = true
 		case equalFold(name, "connection"):
@@ -157,7 +214,7 @@ func (r *Response) frame(noBody bool) error {
 		}
 	}
 	if r.chunked && length >= 0 {
-		return fmt.Errorf("%w: content-length and transfer-encoding", errHead)
+		return fmt.Errorf("%w: content-length and transfer-encoding", ErrAnswer)
 	}
 	r.ContentLength = length
 	switch {

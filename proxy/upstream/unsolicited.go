@@ -29,18 +29,23 @@ func (c *Conn) clean() bool { return !c.readable() && (!c.used || !c.source.midR
 // one. Session tickets and key updates are consumed by the way and leave the
 // connection clean.
 func (c *Conn) readable() bool {
-	if c.r < c.w {
-		return true
-	}
+	return c.r < c.w || !errors.Is(c.fillNow(), os.ErrDeadlineExceeded)
+}
+
+// fillNow is fill that does not wait: its error is os.ErrDeadlineExceeded while
+// there is nothing to read.
+func (c *Conn) fillNow() error {
 	// A key update may want an answer, and a deadline that has passed would
 	// break the connection for what is written next.
-	if c.source.secure && c.extendWrite(c.endpoint.pool.cfg.Stall) != nil {
-		return true
+	if c.source.secure {
+		if err := c.extendWrite(c.endpoint.pool.cfg.Stall); err != nil {
+			return err
+		}
 	}
 	c.source.noWait = true
 	err := c.fill()
 	c.source.noWait = false
-	return !errors.Is(err, os.ErrDeadlineExceeded)
+	return err
 }
 
 // source is the socket as the connection, or crypto/tls, reads it.
