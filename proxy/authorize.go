@@ -37,11 +37,14 @@ func authorize(x *exchange) error {
 	if x.op.Name == "CreateBucket" {
 		return nil
 	}
-	bucket, err := x.srv.cfg.Directory.Bucket(x.srv.ctx, x.account.ID, x.bucketNm)
+	bucket, err := x.findBucket()
 	if err != nil {
 		return err
 	}
 	x.bucket = bucket
+	if err := x.settled(bucket); err != nil {
+		return err
+	}
 	if x.anonymous() && bucket.PublicBlocked {
 		return errDenied
 	}
@@ -52,6 +55,13 @@ func authorize(x *exchange) error {
 		return x.authorizeSource()
 	}
 	return nil
+}
+
+func (x *exchange) findBucket() (*tenancy.Bucket, error) {
+	if x.anonymous() {
+		return x.srv.cfg.Directory.BucketForAnyone(x.srv.ctx, x.account.ID, x.bucketNm)
+	}
+	return x.srv.cfg.Directory.Bucket(x.srv.ctx, x.account.ID, x.bucketNm)
 }
 
 // mayAct checks account and key, without regard to the bucket.

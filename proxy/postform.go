@@ -340,6 +340,9 @@ func (x *exchange) authorizeForm(f *form) error {
 	}
 	x.bucket = bucket
 	x.rebind()
+	if err := x.settled(bucket); err != nil {
+		return err
+	}
 	x.backend, err = x.srv.backends.get(x.srv.ctx, bucket.BackendID)
 	return err
 }
