@@ -32,7 +32,9 @@ func BenchmarkFlood(b *testing.B) {
 		invent func(v *inventor, n int64) []byte
 	}{
 		{"quiet", nil},
-		{"hosts", func(v *inventor, n int64) []byte { return v.unsigned(fmt.Sprint("www.", n, ".invented.test"), "/bucket/k") }},
+		{"hosts", func(v *inventor, n int64) []byte {
+			return v.unsigned(fmt.Sprint("www.", n, ".invented.test"), "/bucket/k")
+		}},
 		{"accounts", func(v *inventor, n int64) []byte {
 			return v.unsigned(fmt.Sprint("invented-", n, ".tenants.example.test"), "/bucket/k")
 		}},
