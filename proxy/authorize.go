@@ -27,7 +27,7 @@ func authorize(x *exchange) error {
 	if x.op.Body == s3op.Form {
 		return nil // authorizeForm does the same for a form
 	}
-	bucket, err := x.decide(x.srv.ctx, x.started)
+	bucket, err := x.decide(x.srv.ctx, x.started, true)
 	if err != nil {
 		return err
 	}
@@ -52,8 +52,9 @@ func (x *exchange) allow() { x.allowed, x.checked = true, x.started }
 
 // decide is what may change under a request that takes long: it runs before the
 // request's first byte and again until its last (recheck.go). The bucket is nil
-// where the operation has none yet.
-func (x *exchange) decide(ctx context.Context, now time.Time) (*tenancy.Bucket, error) {
+// where the operation has none yet. A write that does not commit now goes on while
+// its bucket is being deleted: that fails more often than not.
+func (x *exchange) decide(ctx context.Context, now time.Time, commits bool) (*tenancy.Bucket, error) {
 	if err := x.mayAct(now); err != nil {
 		return nil, err
 	}
@@ -66,9 +67,14 @@ func (x *exchange) decide(ctx context.Context, now time.Time) (*tenancy.Bucket, 
 	if x.op.Name == "CreateBucket" {
 		return nil, nil
 	}
-	bucket, err := x.srv.cfg.Directory.Bucket(ctx, x.account.ID, x.bucketNm)
+	bucket, err := x.findBucket(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if commits {
+		if err := x.settled(bucket); err != nil {
+			return nil, err
+		}
 	}
 	if x.bucket != nil && bucket.ID != x.bucket.ID {
 		return nil, tenancy.ErrBucketUnknown // another one took its name
@@ -77,6 +83,13 @@ func (x *exchange) decide(ctx context.Context, now time.Time) (*tenancy.Bucket, 
 		return nil, errDenied
 	}
 	return bucket, nil
+}
+
+func (x *exchange) findBucket(ctx context.Context) (*tenancy.Bucket, error) {
+	if x.identity == nil {
+		return x.srv.cfg.Directory.BucketForAnyone(ctx, x.account.ID, x.bucketNm)
+	}
+	return x.srv.cfg.Directory.Bucket(ctx, x.account.ID, x.bucketNm)
 }
 
 // mayAct checks account and key, without regard to the bucket.

@@ -43,7 +43,8 @@ func createBucket(x *exchange) error {
 		}
 		return err
 	}
-	if err := dir.ActivateBucket(ctx, bucket); err != nil {
+	// However long the backend took: the record must not stay as it is.
+	if err := dir.ActivateBucket(cleanup(ctx), bucket); err != nil {
 		return err
 	}
 	x.respondEmpty(200)
@@ -77,8 +78,12 @@ func (x *exchange) makeBackendBucket(ctx context.Context, bucket *tenancy.Bucket
 	return nil
 }
 
-// deleteBucket marks the record first, so that no upload begins meanwhile, and
-// restores it when the backend refuses.
+// deleteBucket marks the record first, so that nobody writes to the bucket,
+// deletes it or makes one of its name meanwhile, and restores it when the
+// backend refuses. Readers notice nothing of the attempt, writers are told to
+// come again (settled). A node that dies in between leaves a record that every
+// node restores after a while (tenancy's Store.RestoreAbandoned). An upload that
+// was authorised before the mark is not waited for.
 func deleteBucket(x *exchange) error {
 	ctx, cancel := x.srv.databaseContext()
 	defer cancel()
@@ -100,10 +105,21 @@ func deleteBucket(x *exchange) error {
 		}
 		return err
 	}
-	if err := dir.RemoveBucket(ctx, x.bucket); err != nil {
+	if err := dir.RemoveBucket(cleanup(ctx), x.bucket); err != nil {
 		return err
 	}
 	x.respondEmpty(204)
+	return nil
+}
+
+// settled refuses to write into a bucket that may be gone in a moment: MinIO
+// acknowledges an object and removes it with the bucket when the two come at
+// once. It is no 404 either: most attempts fail because the bucket is not empty.
+// What makes the bucket emptier is let through.
+func (x *exchange) settled(b *tenancy.Bucket) error {
+	if b.Deleting && x.op.Writes() && x.op.Permission&tenancy.Delete == 0 && x.op.Name != "DeleteBucket" {
+		return &s3Error{code: "SlowDown", message: "The bucket is being deleted, which fails unless it is empty. Try again.", retry: 1}
+	}
 	return nil
 }
 

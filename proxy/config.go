@@ -26,8 +26,12 @@ type Directory interface {
 	Account(ctx context.Context, id tenancy.ID) (*tenancy.Account, error)
 	AccountByName(ctx context.Context, name []byte) (*tenancy.Account, error)
 	AccountByDomain(ctx context.Context, host []byte) (*tenancy.Account, error)
-	// Bucket returns an account's bucket in state active.
+	// Bucket returns an account's bucket to whoever has proven to hold one of
+	// its keys, BucketForAnyone to others: they wait with other strangers, or
+	// are told tenancy.ErrCrowded. One that is being deleted is there, and
+	// says so.
 	Bucket(ctx context.Context, account tenancy.ID, name []byte) (*tenancy.Bucket, error)
+	BucketForAnyone(ctx context.Context, account tenancy.ID, name []byte) (*tenancy.Bucket, error)
 	Backend(ctx context.Context, id tenancy.ID) (*tenancy.Backend, error)
 
 	// A bucket's life. The ownership record comes first and goes last, so that
@@ -38,7 +42,8 @@ type Directory interface {
 	BeginDeleteBucket(ctx context.Context, b *tenancy.Bucket) error
 	RestoreBucket(ctx context.Context, b *tenancy.Bucket) error
 	RemoveBucket(ctx context.Context, b *tenancy.Bucket) error
-	ListBuckets(ctx context.Context, account tenancy.ID, prefix, after string, limit int) ([]*tenancy.Bucket, error)
+	// ListBuckets returns those named in only, nil being all of them.
+	ListBuckets(ctx context.Context, account tenancy.ID, only []string, prefix, after string, limit int) ([]*tenancy.Bucket, error)
 
 	// SetLogging says where the bucket's access log lines go; nil: nowhere.
 	SetLogging(ctx context.Context, b *tenancy.Bucket, l *tenancy.BucketLogging) error

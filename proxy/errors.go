@@ -155,11 +155,23 @@ var sentinels = []struct {
 	err  error
 	code string
 }{
+	{tenancy.ErrCrowded, "SlowDown"}, // it comes with ErrUnavailable
+	{tenancy.ErrUnavailable, "ServiceUnavailable"},
 	{tenancy.ErrKeyUnknown, "InvalidAccessKeyId"},
+	{tenancy.ErrKeyRetired, "InvalidAccessKeyId"},
+	{tenancy.ErrKeyExists, "OperationAborted"},
+	{tenancy.ErrAccountUnknown, "AccountProblem"},
+	{tenancy.ErrAccountExists, "OperationAborted"},
 	{tenancy.ErrBucketUnknown, "NoSuchBucket"},
 	{tenancy.ErrBucketExists, "BucketAlreadyOwnedByYou"},
 	{tenancy.ErrBucketBusy, "OperationAborted"},
-	{tenancy.ErrUnavailable, "ServiceUnavailable"},
+	{tenancy.ErrBucketTaken, "BucketAlreadyExists"},
+	{tenancy.ErrTooManyBuckets, "TooManyBuckets"},
+	{tenancy.ErrInvalidName, "InvalidBucketName"},
+	{tenancy.ErrInvalidLimit, "InvalidArgument"},
+	{tenancy.ErrBackendUnknown, "ServiceUnavailable"},
+	{tenancy.ErrBackendExists, "OperationAborted"},
+	{tenancy.ErrNoBackend, "ServiceUnavailable"},
 	{upstream.ErrNoEndpoint, "ServiceUnavailable"},
 	{errSlow, "RequestTimeout"},
 	{os.ErrDeadlineExceeded, "RequestTimeout"},

@@ -57,3 +57,7 @@ func (a *Admission) Answer(r *bufio.Reader) (status int, err error) {
 	a.c.settle()
 	return status, nil
 }
+
+// CodeOf is the S3 code of an error, StatusOf the HTTP status of a code.
+func CodeOf(err error) string  { return asS3(err).code }
+func StatusOf(code string) int { return (&s3Error{code: code}).status() }

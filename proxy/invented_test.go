@@ -47,6 +47,10 @@ func (u unlisted) Bucket(ctx context.Context, account tenancy.ID, name []byte) (
 	return u.Directory.Bucket(ctx, account, name)
 }
 
+func (u unlisted) BucketForAnyone(ctx context.Context, account tenancy.ID, name []byte) (*tenancy.Bucket, error) {
+	return u.Bucket(ctx, account, name)
+}
+
 // inventor writes requests with names that nobody has.
 type inventor struct {
 	tn      *tenant

@@ -1,12 +1,12 @@
 package proxy
 
 import (
+	"bytes"
 	"encoding/base64"
-	"slices"
-	"strconv"
+	"unicode/utf8"
 
+	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
-	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // localAnswers are the operations that the gateway answers from its own data.
@@ -36,21 +36,24 @@ const maxBuckets = 10_000 // of a page, docs.aws.amazon.com/AmazonS3/latest/API/
 func listBuckets(x *exchange) error {
 	limit := maxBuckets
 	if v, ok := x.target.Get("max-buckets"); ok {
-		n, err := strconv.Atoi(string(v))
-		if err != nil || n < 1 || n > maxBuckets {
+		n, ok := s3op.Decimal(v)
+		if !ok || n < 1 || n > maxBuckets {
 			return refuse("InvalidArgument", "max-buckets must be a number from 1 to 10000.")
 		}
-		limit = n
+		limit = int(n)
 	}
 	after := ""
 	if v, ok := x.target.Get("continuation-token"); ok {
 		b, err := base64.URLEncoding.DecodeString(string(v))
-		if err != nil || len(b) == 0 {
+		if err != nil || !validBucketName(b) {
 			return refuse("InvalidArgument", "The continuation token provided is incorrect.")
 		}
 		after = string(b)
 	}
 	prefix, _ := x.target.Get("prefix")
+	if !utf8.Valid(prefix) || bytes.IndexByte(prefix, 0) >= 0 {
+		return refuse("InvalidArgument", "A prefix is UTF-8 without a NUL character.")
+	}
 	answer := s3xml.ListBuckets{Owner: x.account.CanonicalID, OwnerName: x.account.DisplayName, Region: x.srv.cfg.Region, Prefix: string(prefix)}
 	if region, ok := x.target.Get("bucket-region"); ok && string(region) != x.srv.cfg.Region {
 		x.local = answer.Append(x.local[:0])
@@ -59,36 +62,20 @@ func listBuckets(x *exchange) error {
 	}
 	ctx, cancel := x.srv.databaseContext()
 	defer cancel()
-	for len(answer.Buckets) < limit {
-		page, err := x.srv.cfg.Directory.ListBuckets(ctx, x.account.ID, string(prefix), after, limit+1-len(answer.Buckets))
-		if err != nil {
-			return err
-		}
-		more := len(page) > limit-len(answer.Buckets)
-		for _, b := range page {
-			if len(answer.Buckets) == limit {
-				break
-			}
-			after = b.Name
-			if x.maySee(b) {
-				answer.Buckets = append(answer.Buckets, s3xml.BucketEntry{Name: b.Name, Created: b.CreatedAt})
-			}
-		}
-		if !more {
-			after = ""
-			break
-		}
+	page, err := x.srv.cfg.Directory.ListBuckets(ctx, x.account.ID, x.identity.Buckets, string(prefix), after, limit+1)
+	if err != nil {
+		return err
 	}
-	if after != "" {
-		answer.ContinuationToken = base64.URLEncoding.EncodeToString([]byte(after))
+	if len(page) > limit {
+		page = page[:limit]
+		answer.ContinuationToken = base64.URLEncoding.EncodeToString([]byte(page[limit-1].Name))
+	}
+	for _, b := range page {
+		answer.Buckets = append(answer.Buckets, s3xml.BucketEntry{Name: b.Name, Created: b.CreatedAt})
 	}
 	x.local = answer.Append(x.local[:0])
 	x.respondXML(200, x.local)
 	return nil
-}
-
-func (x *exchange) maySee(b *tenancy.Bucket) bool {
-	return x.identity.Buckets == nil || slices.Contains(x.identity.Buckets, b.Name)
 }
 
 func headBucket(x *exchange) error {

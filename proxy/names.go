@@ -3,6 +3,8 @@ package proxy
 import (
 	"bytes"
 	"unicode/utf8"
+
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 const maxKey = 1024 // bytes, docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
@@ -85,27 +87,6 @@ func dotSegment(key []byte) bool {
 	return false
 }
 
-// validBucketName holds a name to the rules for general purpose buckets
-// (docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html).
-func validBucketName(name []byte) bool {
-	if len(name) < 3 || len(name) > 63 || !alphanumeric(name[0]) || !alphanumeric(name[len(name)-1]) {
-		return false
-	}
-	digits := true
-	for i, c := range name {
-		switch {
-		case alphanumeric(c), c == '-':
-		case c == '.':
-			if name[i-1] == '.' {
-				return false
-			}
-		default:
-			return false
-		}
-		digits = digits && (c == '.' || '0' <= c && c <= '9')
-	}
-	// Formatted as an IPv4 address.
-	return !digits || bytes.Count(name, []byte{'.'}) != 3
-}
+func validBucketName(name []byte) bool { return tenancy.CheckBucketName(name) == nil }
 
 func alphanumeric(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }

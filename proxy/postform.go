@@ -328,7 +328,7 @@ func (x *exchange) authorizeForm(f *form) error {
 	if err := checkKey(x.key); err != nil {
 		return err
 	}
-	bucket, err := x.decide(x.srv.ctx, x.started)
+	bucket, err := x.decide(x.srv.ctx, x.started, true)
 	if err != nil {
 		return err
 	}

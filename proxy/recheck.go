@@ -23,7 +23,7 @@ const recheckWait = 500 * time.Millisecond
 // recheckLast decides whether an upload or a document may be made to count. It
 // waits for PostgreSQL as long as the request's beginning did. With everything
 // in memory it waits for nothing and allocates nothing.
-func (x *exchange) recheckLast() error { return x.recheck(x.srv.ctx, x.srv.cfg.now()) }
+func (x *exchange) recheckLast() error { return x.recheck(x.srv.ctx, x.srv.cfg.now(), true) }
 
 // recheckAt is asked between two steps of a body, with the time that is known
 // there, and looks when Limits.Recheck has passed since the last look.
@@ -33,7 +33,7 @@ func (x *exchange) recheckAt(now time.Time, d limits.Direction) error {
 	}
 	ctx, cancel := context.WithTimeout(x.srv.ctx, recheckWait)
 	defer cancel()
-	return x.recheck(ctx, now)
+	return x.recheck(ctx, now, false)
 }
 
 // gives reports whether the answer is something that its caller has to have a
@@ -41,12 +41,12 @@ func (x *exchange) recheckAt(now time.Time, d limits.Direction) error {
 // what has been done.
 func (x *exchange) gives() bool { return x.status < 400 && !x.op.Writes() }
 
-func (x *exchange) recheck(ctx context.Context, now time.Time) error {
+func (x *exchange) recheck(ctx context.Context, now time.Time, commits bool) error {
 	if !x.allowed {
 		return nil // authorize has not said yes: nothing is carried out
 	}
 	x.checked = now
-	err := x.decideAgain(ctx, now)
+	err := x.decideAgain(ctx, now, commits)
 	if err == nil {
 		return nil
 	}
@@ -61,10 +61,10 @@ func (x *exchange) recheck(ctx context.Context, now time.Time) error {
 
 // decideAgain is nil while nothing is known to have changed: what cannot be
 // asked just now leaves the answer as it was.
-func (x *exchange) decideAgain(ctx context.Context, now time.Time) error {
+func (x *exchange) decideAgain(ctx context.Context, now time.Time, commits bool) error {
 	err := x.refresh(ctx)
 	if err == nil {
-		_, err = x.decide(ctx, now)
+		_, err = x.decide(ctx, now, commits)
 	}
 	var own *s3Error
 	switch {

@@ -105,9 +105,10 @@ func (b *Backend) Check(ctx context.Context) error {
 }
 
 // CreateBucket makes an empty bucket for an account in the backend, as the
-// gateway does: the ownership record first. It needs the private keyring.
+// gateway does: the ownership record first. It is the operator's, whom no
+// number of buckets bounds. It needs the private keyring.
 func (s *Store) CreateBucket(ctx context.Context, q pg.Querier, account ID, name string) (*Bucket, error) {
-	b, err := s.ReserveBucket(ctx, q, account, name, false)
+	b, err := s.ReserveBucket(ctx, q, account, name, false, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// A bucket is seen while it is active, and its name is taken from the
-// reservation on.
+// A bucket is seen from its activation until it is removed, and its name is
+// taken from the reservation on.
 func TestDirectory_bucketLife_D10(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -51,8 +51,15 @@ func TestDirectory_bucketLife_D10(t *testing.T) {
 		t.Error("two accounts meet in one backend bucket")
 	}
 	step("begin delete", d.BeginDeleteBucket(ctx, b))
-	if err := seen(); !errors.Is(err, tenancy.ErrBucketUnknown) {
-		t.Errorf("while it is deleted: %v", err)
+	step("seen while it is deleted", seen())
+	if b := must(d.Bucket(ctx, f.a.ID, []byte("photos")))(t); !b.Deleting {
+		t.Error("it does not say that it is being deleted")
+	}
+	if list := must(d.ListBuckets(ctx, f.a.ID, nil, "", "", 10))(t); len(list) != 1 {
+		t.Errorf("%d buckets listed while it is deleted", len(list))
+	}
+	if err := d.BeginDeleteBucket(ctx, b); !errors.Is(err, tenancy.ErrBucketBusy) {
+		t.Errorf("deleted twice at once: %v", err)
 	}
 	if _, err := d.ReserveBucket(ctx, f.a.ID, "photos", false); !errors.Is(err, tenancy.ErrBucketBusy) {
 		t.Errorf("created while it is deleted: %v", err)
@@ -129,30 +136,136 @@ func TestDirectory_bucketRaces_D10(t *testing.T) {
 	}
 }
 
-// What a dead process left: a creation is forgotten, with its data; a deletion
-// is undone, so that nothing is hidden from its owner for ever.
+// What a dead process left: creations are forgotten, with their data, whatever
+// their names; a deletion is undone, so that the owner may try again. One that
+// runs is left alone.
 func TestStore_abandonedBuckets(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	ctx := t.Context()
 	gateway := f.db.Pool(t, pg.RoleGateway)
-	creating := must(f.store.ReserveBucket(ctx, gateway, f.a.ID, "creating", true))(t)
-	f.bucket(f.a, "deleting")
+	creating := must(f.store.ReserveBucket(ctx, gateway, f.a.ID, "creating", true, 0))(t)
+	_ = must(f.store.ReserveBucket(ctx, gateway, f.a.ID, "creating-too", true, 0))(t)
+	deleting := f.bucket(f.a, "deleting")
 	fresh := f.bucket(f.a, "fresh")
 	f.exec(`UPDATE buckets SET state = 'deleting' WHERE name IN ('deleting', 'fresh')`)
 	f.exec(`UPDATE buckets SET updated_at = now() - interval '6 minutes' WHERE name <> 'fresh'`)
-	again := must(f.store.ReserveBucket(ctx, gateway, f.a.ID, "creating", false))(t)
+	// They do not count: with the two that are being deleted there is room for one.
+	again := must(f.store.ReserveBucket(ctx, gateway, f.a.ID, "creating", false, 3))(t)
 	if again.ID == creating.ID || again.BackendName == creating.BackendName || again.ObjectLock {
 		t.Errorf("the new bucket %+v is the abandoned one", again)
 	}
+	if n := count(t, f.owner, `SELECT count(*) FROM buckets WHERE name = 'creating-too'`); n != 0 {
+		t.Error("another abandoned creation is still counted")
+	}
+	d := f.directory()
 	if n := must(f.store.RestoreAbandoned(ctx, gateway))(t); n != 1 {
 		t.Errorf("%d restored", n)
 	}
-	if _, err := f.store.Bucket(ctx, gateway, f.a.ID, "deleting"); err != nil {
-		t.Errorf("the bucket is still hidden: %v", err)
+	if err := d.BeginDeleteBucket(ctx, deleting); err != nil {
+		t.Errorf("the bucket cannot be deleted again: %v", err)
 	}
-	if _, err := f.store.Bucket(ctx, gateway, f.a.ID, fresh.Name); !errors.Is(err, tenancy.ErrBucketUnknown) {
+	if err := d.BeginDeleteBucket(ctx, fresh); !errors.Is(err, tenancy.ErrBucketBusy) {
 		t.Errorf("a deletion that runs was undone: %v", err)
+	}
+}
+
+// Of creations at once on two nodes exactly those pass for which there is
+// room, whoever they are raced by: deletions and creations that fail included.
+func TestDirectory_tooManyBuckets(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	three := func(c *tenancy.DirectoryConfig) { c.MaxBuckets = 3 }
+	nodes := []*tenancy.Directory{f.directory(three), f.directory(three)}
+	ctx := t.Context()
+	create := func(account tenancy.ID, n int, prefix string) (made []*tenancy.Bucket) {
+		t.Helper()
+		var all sync.WaitGroup
+		results := make([]*tenancy.Bucket, n)
+		for i := range n {
+			all.Go(func() {
+				var err error
+				if results[i], err = nodes[i%2].ReserveBucket(ctx, account, fmt.Sprint(prefix, i), false); err != nil && !errors.Is(err, tenancy.ErrTooManyBuckets) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		for _, b := range results {
+			if b != nil {
+				made = append(made, b)
+			}
+		}
+		return made
+	}
+	made := create(f.a.ID, 10, "first-")
+	if len(made) != 3 {
+		t.Fatalf("%d of at most 3 were created", len(made))
+	}
+	for _, b := range made {
+		if err := nodes[0].ActivateBucket(ctx, b); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := nodes[1].ReserveBucket(ctx, f.a.ID, made[0].Name, false); !errors.Is(err, tenancy.ErrBucketExists) {
+		t.Errorf("one that exists, at the limit: %v", err)
+	}
+	if n := len(create(f.b.ID, 10, "other-")); n != 3 {
+		t.Errorf("another account has its own limit: %d", n)
+	}
+	if err := errors.Join(nodes[0].BeginDeleteBucket(ctx, made[0]), nodes[0].RemoveBucket(ctx, made[0])); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(create(f.a.ID, 10, "second-")); n != 1 {
+		t.Errorf("%d created in the place of one", n)
+	}
+	// The account's own number, more and less than it has.
+	for _, c := range []struct{ most, passes int }{{5, 2}, {1, 0}} {
+		if err := f.store.SetLimits(ctx, f.owner, f.a.ID, &tenancy.Limits{Buckets: int64(c.most)}); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(create(f.a.ID, 10, fmt.Sprint("limit-", c.most, "-"))); n != c.passes {
+			t.Errorf("with %d: %d created, want %d", c.most, n, c.passes)
+		}
+	}
+	// The operator is not bounded.
+	f.bucket(f.a, "imported")
+	if _, err := f.store.ReserveBucket(ctx, f.owner, f.a.ID, "of-the-operator", false, 0); err != nil {
+		t.Error(err)
+	}
+}
+
+// A key that is limited to some buckets sees those of them that are there,
+// page by page as anybody else.
+func TestDirectory_ListBuckets_only(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	d := f.directory()
+	f.bucket(f.b, "b-only")
+	for i := range 20 {
+		f.bucket(f.a, fmt.Sprintf("n-%02d", i))
+	}
+	for _, c := range []struct {
+		only  []string
+		after string
+		want  string
+	}{
+		{nil, "n-16", "n-17 n-18 n-19"},
+		{[]string{}, "", ""},
+		{[]string{"n-19", "b-only", "absent", "n-00", "n-07"}, "", "n-00 n-07"},
+		{[]string{"n-19", "b-only", "absent", "n-00", "n-07"}, "n-07", "n-19"},
+	} {
+		var names []string
+		limit := 2
+		if c.only == nil {
+			limit = 10
+		}
+		for _, b := range must(d.ListBuckets(t.Context(), f.a.ID, c.only, "n-", c.after, limit))(t) {
+			names = append(names, b.Name)
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%v behind %q: %s, want %s", c.only, c.after, got, c.want)
+		}
 	}
 }
 
@@ -160,7 +273,7 @@ func TestStore_noBackend(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.exec(`DELETE FROM backends`)
-	if _, err := f.store.ReserveBucket(t.Context(), f.owner, f.a.ID, "photos", false); !errors.Is(err, tenancy.ErrNoBackend) {
+	if _, err := f.store.ReserveBucket(t.Context(), f.owner, f.a.ID, "photos", false, 0); !errors.Is(err, tenancy.ErrNoBackend) {
 		t.Error(err)
 	}
 	if _, err := f.directory().ReserveBucket(t.Context(), f.a.ID, "photos", false); !errors.Is(err, tenancy.ErrNoBackend) || errors.Is(err, tenancy.ErrUnavailable) {
@@ -175,7 +288,7 @@ func TestDirectory_ListBuckets_D4(t *testing.T) {
 	d := f.directory()
 	list := func(prefix, after string, limit int) (names []string) {
 		t.Helper()
-		for _, b := range must(d.ListBuckets(t.Context(), f.a.ID, prefix, after, limit))(t) {
+		for _, b := range must(d.ListBuckets(t.Context(), f.a.ID, nil, prefix, after, limit))(t) {
 			names = append(names, b.Name)
 		}
 		return names

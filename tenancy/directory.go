@@ -28,8 +28,10 @@ type DirectoryConfig struct {
 	LoadTimeout time.Duration // of one load; 5 s
 	Heartbeat   time.Duration // of the notification a node sends itself; 500 ms
 	Deafness    time.Duration // without a heartbeat it counts as disconnected; 2 s
-	Imports     int           // look-ups of ids that were not issued here, at once; half of the pool, at most 16
-	ImportQueue int           // how many more may wait for that; beyond, ErrUnavailable at once; 1000
+	Strangers   int           // look-ups at once of names that anybody may have made up; a quarter of the pool, at most 8
+	Holders     int           // look-ups and changes at once that keys' holders ask for; the same
+	Queue       int           // how many more of one sort may wait for that; beyond, ErrCrowded at once; 1000
+	MaxBuckets  int           // that an account may make for which nothing else was set; 1000
 }
 
 func (c *DirectoryConfig) setDefaults() {
@@ -40,10 +42,14 @@ func (c *DirectoryConfig) setDefaults() {
 	setDefault(&c.Heartbeat, 500*time.Millisecond)
 	setDefault(&c.Deafness, 2*time.Second)
 	if c.Pool != nil {
-		// The other half is for ids that are known to be genuine, and buckets.
-		setDefault(&c.Imports, int(max(1, min(16, c.Pool.Config().MaxConns/2))))
+		// The other half is for what was there a while ago or is known to be
+		// genuine, and for whoever shares the pool.
+		quarter := int(max(1, min(8, c.Pool.Config().MaxConns/4)))
+		setDefault(&c.Strangers, quarter)
+		setDefault(&c.Holders, quarter)
 	}
-	setDefault(&c.ImportQueue, 1000)
+	setDefault(&c.Queue, 1000)
+	setDefault(&c.MaxBuckets, 1000)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -77,12 +83,12 @@ type Directory struct {
 	backends *table[*Backend]
 	closers  []func()
 
-	imports chan struct{} // a slot for each look-up of a foreign id
-	waiting atomic.Int64  // for a slot
-	hearing atomic.Pointer[hearing]
-	ready   chan struct{} // closed when the first connection listens
+	strangers *lane
+	holders   *lane
+	hearing   atomic.Pointer[hearing]
+	ready     chan struct{} // closed when the first connection listens
 
-	hits, misses, refused, connects atomic.Uint64
+	hits, misses, refused, crowded, connects atomic.Uint64
 }
 
 // NewDirectory makes a directory; Run keeps it up to date, Close ends it.
@@ -92,11 +98,12 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 		return nil, errors.New("tenancy: a directory needs a pool and a keyring with private keys")
 	}
 	d := &Directory{
-		cfg:     cfg,
-		store:   &Store{Keyring: cfg.Keyring},
-		imports: make(chan struct{}, cfg.Imports),
-		ready:   make(chan struct{}),
+		cfg:   cfg,
+		store: &Store{Keyring: cfg.Keyring},
+		ready: make(chan struct{}),
 	}
+	d.strangers = newLane("strangers", cfg.Strangers, strangerShares, cfg.Queue, &d.crowded)
+	d.holders = newLane("holders", cfg.Holders, accountShares, cfg.Queue, &d.crowded)
 	d.hearing.Store(&hearing{})
 	if err := d.makeTables(); err != nil {
 		d.Close()
@@ -110,39 +117,70 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 
 func (d *Directory) makeTables() (err error) {
 	s, q, n := d.store, d.cfg.Pool, d.cfg.Entries
-	if d.keys, err = newTable(d, n, ErrKeyUnknown, d.plausibleKey, d.loadIdentity); err != nil {
+	if d.keys, err = newTable(d, n, ErrKeyUnknown, d.plausibleKey, d.turnOfKey, func(ctx context.Context, key string) (*Identity, error) {
+		return s.identity(ctx, q, key)
+	}); err != nil {
 		return err
 	}
-	if d.accounts, err = newTable(d, n, ErrAccountUnknown, isID, func(ctx context.Context, key string) (*Account, error) {
+	if d.accounts, err = newTable(d, n, ErrAccountUnknown, isID, told, func(ctx context.Context, key string) (*Account, error) {
 		return s.Account(ctx, q, ID([]byte(key)))
 	}); err != nil {
 		return err
 	}
-	if d.names, err = newTable(d, n, ErrAccountUnknown, accountName.Match, func(ctx context.Context, key string) (ID, error) {
+	if d.names, err = newTable(d, n, ErrAccountUnknown, accountName.Match, d.strangersIn(shareNames), func(ctx context.Context, key string) (ID, error) {
 		return s.accountID(ctx, q, key)
 	}); err != nil {
 		return err
 	}
-	if d.domains, err = newTable(d, n, ErrAccountUnknown, hostName.Match, func(ctx context.Context, key string) (ID, error) {
+	if d.domains, err = newTable(d, n, ErrAccountUnknown, plausibleDomain, d.strangersIn(shareDomains), func(ctx context.Context, key string) (ID, error) {
 		return s.domainAccount(ctx, q, key)
 	}); err != nil {
 		return err
 	}
-	if d.buckets, err = newTable(d, n, ErrBucketUnknown, plausibleBucket, func(ctx context.Context, key string) (*Bucket, error) {
+	if d.buckets, err = newTable(d, n, ErrBucketUnknown, plausibleBucket, d.turnOfBucket, func(ctx context.Context, key string) (*Bucket, error) {
 		return s.Bucket(ctx, q, ID([]byte(key[:len(ID{})])), key[len(ID{}):])
 	}); err != nil {
 		return err
 	}
-	d.backends, err = newTable(d, 1000, ErrBackendUnknown, isID, func(ctx context.Context, key string) (*Backend, error) {
+	d.backends, err = newTable(d, 1000, ErrBackendUnknown, isID, told, func(ctx context.Context, key string) (*Backend, error) {
 		return s.Backend(ctx, q, ID([]byte(key)))
 	})
 	return err
 }
 
+// told is the turn of ids: PostgreSQL has told them, with a key, a bucket or a
+// name that exists.
+func told([]byte, asker) turn { return turn{} }
+
+func (d *Directory) strangersIn(share int) func([]byte, asker) turn {
+	return func([]byte, asker) turn { return turn{d.strangers, share} }
+}
+
+// turnOfKey lets ids go ahead that were issued here: they have a MAC. Foreign
+// ones may all be invented.
+func (d *Directory) turnOfKey(key []byte, _ asker) turn {
+	if form, _ := issued(d.cfg.Keyring, string(key)); form {
+		return turn{}
+	}
+	return turn{d.strangers, shareKeys}
+}
+
+func (d *Directory) turnOfBucket(key []byte, by asker) turn {
+	if by == holder {
+		return d.ofAccount(ID(key[:len(ID{})]))
+	}
+	return turn{d.strangers, shareBuckets}
+}
+
 func isID(key []byte) bool { return len(key) == len(ID{}) && ID(key) != ID{} }
 
 func plausibleBucket(key []byte) bool {
-	return len(key) > len(ID{}) && bucketName.Match(key[len(ID{}):])
+	return len(key) > len(ID{}) && CheckBucketName(key[len(ID{}):]) == nil
+}
+
+// plausibleDomain refuses what no row of domains can hold, or no name server.
+func plausibleDomain(host []byte) bool {
+	return len(host) <= 253 && hostName.Match(host)
 }
 
 // plausibleKey refuses ids that nobody can have been given: invented ones of
@@ -150,24 +188,6 @@ func plausibleBucket(key []byte) bool {
 func (d *Directory) plausibleKey(key []byte) bool {
 	form, genuine := issued(d.cfg.Keyring, string(key))
 	return form && genuine || !form && keyIDForm.Match(key)
-}
-
-// loadIdentity bounds how many look-ups of foreign ids run at once: they may
-// all be invented.
-func (d *Directory) loadIdentity(ctx context.Context, keyID string) (*Identity, error) {
-	if form, _ := issued(d.cfg.Keyring, keyID); !form {
-		defer d.waiting.Add(-1)
-		if d.waiting.Add(1) > int64(d.cfg.Imports+d.cfg.ImportQueue) {
-			return nil, errors.New("too many look-ups of foreign key ids")
-		}
-		select {
-		case d.imports <- struct{}{}:
-			defer func() { <-d.imports }()
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	return d.store.identity(ctx, d.cfg.Pool, keyID)
 }
 
 // Close gives the memory back. Nothing is found in memory afterwards.
@@ -179,17 +199,17 @@ func (d *Directory) Close() {
 
 // Identity returns the holder of an access key id. A revoked key is ErrKeyUnknown.
 func (d *Directory) Identity(ctx context.Context, keyID []byte) (*Identity, error) {
-	return d.keys.get(ctx, keyID)
+	return d.keys.get(ctx, keyID, anyone)
 }
 
 // Account returns an account by id.
 func (d *Directory) Account(ctx context.Context, id ID) (*Account, error) {
-	return d.accounts.get(ctx, id[:])
+	return d.accounts.get(ctx, id[:], anyone)
 }
 
 // AccountByName returns the account of a tenant host's label.
 func (d *Directory) AccountByName(ctx context.Context, name []byte) (*Account, error) {
-	id, err := d.names.get(ctx, name)
+	id, err := d.names.get(ctx, name, anyone)
 	if err != nil {
 		return nil, err
 	}
@@ -199,30 +219,59 @@ func (d *Directory) AccountByName(ctx context.Context, name []byte) (*Account, e
 // AccountByDomain returns the account of a verified custom domain; host is in
 // lower case, without a port.
 func (d *Directory) AccountByDomain(ctx context.Context, host []byte) (*Account, error) {
-	id, err := d.domains.get(ctx, host)
+	id, err := d.domains.get(ctx, host, anyone)
 	if err != nil {
 		return nil, err
 	}
 	return d.Account(ctx, id)
 }
 
-// Bucket returns an account's bucket in state active.
+// Bucket returns an account's bucket, for a caller who has proven to hold one
+// of its keys. One that is being deleted is there, and says so.
 func (d *Directory) Bucket(ctx context.Context, account ID, name []byte) (*Bucket, error) {
+	return d.bucket(ctx, account, name, holder)
+}
+
+// BucketForAnyone is Bucket for a caller who has proven nothing: what is not
+// in memory he waits for with everybody else who has not.
+func (d *Directory) BucketForAnyone(ctx context.Context, account ID, name []byte) (*Bucket, error) {
+	return d.bucket(ctx, account, name, anyone)
+}
+
+func (d *Directory) bucket(ctx context.Context, account ID, name []byte, by asker) (*Bucket, error) {
 	var buf [len(ID{}) + 64]byte // stays on the stack: get keeps no key
 	key := append(append(buf[:0], account[:]...), name...)
-	return d.buckets.get(ctx, key)
+	return d.buckets.get(ctx, key, by)
 }
 
 // Backend returns a backend with its credential.
 func (d *Directory) Backend(ctx context.Context, id ID) (*Backend, error) {
-	return d.backends.get(ctx, id[:])
+	return d.backends.get(ctx, id[:], anyone)
 }
 
 // ReserveBucket begins the life of a bucket: see Store.ReserveBucket.
 func (d *Directory) ReserveBucket(ctx context.Context, account ID, name string, objectLock bool) (*Bucket, error) {
-	b, err := d.store.ReserveBucket(ctx, d.cfg.Pool, account, name, objectLock)
+	leave, err := d.ofAccount(account).enter(ctx)
+	if err != nil {
+		return nil, d.outage(err)
+	}
+	defer leave()
+	b, err := d.store.ReserveBucket(ctx, d.cfg.Pool, account, name, objectLock, d.cfg.MaxBuckets)
 	return b, d.outage(err)
 }
+
+// BeginDeleteBucket keeps others from writing to the bucket, from deleting it and
+// from making one of its name meanwhile.
+func (d *Directory) BeginDeleteBucket(ctx context.Context, b *Bucket) error {
+	leave, err := d.ofAccount(b.AccountID).enter(ctx)
+	if err != nil {
+		return d.outage(err)
+	}
+	defer leave()
+	return d.changed(b, d.store.moveBucket(ctx, d.cfg.Pool, b.ID, "active", "deleting"))
+}
+
+// What ends a step that was begun waits for nobody's turn.
 
 // ActivateBucket makes a reserved bucket visible.
 func (d *Directory) ActivateBucket(ctx context.Context, b *Bucket) error {
@@ -234,12 +283,7 @@ func (d *Directory) ReleaseBucket(ctx context.Context, b *Bucket) error {
 	return d.changed(b, d.store.dropBucket(ctx, d.cfg.Pool, b.ID, "creating"))
 }
 
-// BeginDeleteBucket hides a bucket while it is deleted.
-func (d *Directory) BeginDeleteBucket(ctx context.Context, b *Bucket) error {
-	return d.changed(b, d.store.moveBucket(ctx, d.cfg.Pool, b.ID, "active", "deleting"))
-}
-
-// RestoreBucket makes a bucket visible again whose deletion failed.
+// RestoreBucket ends a deletion that failed.
 func (d *Directory) RestoreBucket(ctx context.Context, b *Bucket) error {
 	return d.changed(b, d.store.moveBucket(ctx, d.cfg.Pool, b.ID, "deleting", "active"))
 }
@@ -256,21 +300,23 @@ func (d *Directory) changed(b *Bucket, err error) error {
 }
 
 // ListBuckets is Store.ListBuckets, straight from PostgreSQL.
-func (d *Directory) ListBuckets(ctx context.Context, account ID, prefix, after string, limit int) ([]*Bucket, error) {
-	list, err := d.store.ListBuckets(ctx, d.cfg.Pool, account, prefix, after, limit)
+func (d *Directory) ListBuckets(ctx context.Context, account ID, only []string, prefix, after string, limit int) ([]*Bucket, error) {
+	leave, err := d.ofAccount(account).enter(ctx)
+	if err != nil {
+		return nil, d.outage(err)
+	}
+	defer leave()
+	list, err := d.store.ListBuckets(ctx, d.cfg.Pool, account, only, prefix, after, limit)
 	return list, d.outage(err)
 }
 
 // outage keeps tenancy's own errors and turns the rest, which are
-// PostgreSQL's, into ErrUnavailable.
+// PostgreSQL's, into ErrUnavailable. ErrCrowded is both.
 func (d *Directory) outage(err error) error {
-	if err == nil {
-		return nil
-	}
-	for _, own := range [...]error{ErrBucketExists, ErrBucketBusy, ErrBucketUnknown, ErrAccountUnknown, ErrNoBackend, ErrInvalidName} {
-		if errors.Is(err, own) {
-			return err
-		}
+	var own sentinelError
+	switch {
+	case err == nil, errors.As(err, &own) && own != ErrCrowded:
+		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }

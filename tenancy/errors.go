@@ -1,23 +1,29 @@
 package tenancy
 
-import "errors"
-
 // What can be said of a look-up or a change. ErrUnavailable means "not known
-// now", never "does not exist".
+// now", never "does not exist"; ErrCrowded comes with it and says why.
 var (
-	ErrAccountUnknown = errors.New("tenancy: account unknown")
-	ErrAccountExists  = errors.New("tenancy: an account of that name exists")
-	ErrKeyUnknown     = errors.New("tenancy: access key unknown")
-	ErrKeyRetired     = errors.New("tenancy: the access key is revoked, expired or has a successor already")
-	ErrKeyExists      = errors.New("tenancy: an access key of that id exists")
-	ErrBucketUnknown  = errors.New("tenancy: bucket unknown")
-	ErrBucketExists   = errors.New("tenancy: the account has a bucket of that name")
-	ErrBucketBusy     = errors.New("tenancy: the bucket is being created or deleted")
-	ErrBucketTaken    = errors.New("tenancy: the backend's bucket belongs to an account already")
-	ErrBackendUnknown = errors.New("tenancy: backend unknown")
-	ErrBackendExists  = errors.New("tenancy: a backend of that name exists")
-	ErrNoBackend      = errors.New("tenancy: there is no backend to put the bucket on; add one with `primecloud backend add`")
-	ErrUnavailable    = errors.New("tenancy: the database is away and nothing fresh enough is in memory")
-	ErrInvalidLimit   = errors.New("tenancy: invalid limit")
-	ErrInvalidName    = errors.New("tenancy: invalid name")
+	ErrAccountUnknown = error(sentinelError("tenancy: account unknown"))
+	ErrAccountExists  = error(sentinelError("tenancy: an account of that name exists"))
+	ErrKeyUnknown     = error(sentinelError("tenancy: access key unknown"))
+	ErrKeyRetired     = error(sentinelError("tenancy: the access key is revoked, expired or has a successor already"))
+	ErrKeyExists      = error(sentinelError("tenancy: an access key of that id exists"))
+	ErrBucketUnknown  = error(sentinelError("tenancy: bucket unknown"))
+	ErrBucketExists   = error(sentinelError("tenancy: the account has a bucket of that name"))
+	ErrBucketBusy     = error(sentinelError("tenancy: the bucket is being created or deleted"))
+	ErrBucketTaken    = error(sentinelError("tenancy: the backend's bucket belongs to an account already"))
+	ErrBackendUnknown = error(sentinelError("tenancy: backend unknown"))
+	ErrBackendExists  = error(sentinelError("tenancy: a backend of that name exists"))
+	ErrNoBackend      = error(sentinelError("tenancy: there is no backend to put the bucket on; add one with `primecloud backend add`"))
+	ErrUnavailable    = error(sentinelError("tenancy: the database is away and nothing fresh enough is in memory"))
+	ErrCrowded        = error(sentinelError("tenancy: too many look-ups at once of what is not known yet"))
+	ErrTooManyBuckets = error(sentinelError("tenancy: the account has as many buckets as it may"))
+	ErrInvalidLimit   = error(sentinelError("tenancy: invalid limit"))
+	ErrInvalidName    = error(sentinelError("tenancy: invalid name"))
 )
+
+// sentinelError is an error of this package: whatever else comes out of a
+// change is PostgreSQL's.
+type sentinelError string
+
+func (e sentinelError) Error() string { return string(e) }

@@ -24,7 +24,7 @@ func (d *Directory) Forget(keyID string) {
 
 // KeyGeneration counts the changes heard of a key.
 func (d *Directory) KeyGeneration(keyID string) uint64 {
-	return d.keys.gens[maphash.String(d.keys.seed, keyID)%stripes].Load()
+	return d.keys.stripes[maphash.String(d.keys.seed, keyID)%stripes].gen.Load()
 }
 
 // Misses counts the look-ups that went to PostgreSQL.
@@ -41,3 +41,6 @@ func BackendName(id ID) string { return backendName(id) }
 
 // Issued says whether an id has the form of issued ones, and its MAC.
 func Issued(k *secret.Keyring, id string) (form, genuine bool) { return issued(k, id) }
+
+// ShareOf is where an account waits.
+func (d *Directory) ShareOf(id ID) int { return d.ofAccount(id).share }

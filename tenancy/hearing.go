@@ -41,15 +41,22 @@ func (d *Directory) Connected() bool { return d.hearing.Load().connected }
 // Ready is closed once the directory has begun to listen.
 func (d *Directory) Ready() <-chan struct{} { return d.ready }
 
-// holds reports whether an entry may be used without asking PostgreSQL:
-// connected, when it is of this epoch; otherwise as long as it is not too old
-// and says that something exists.
-func (d *Directory) holds(epoch uint64, at time.Time, err error) bool {
+// holds reports whether an entry that says that something exists may be used
+// without asking PostgreSQL: connected, when it is of this epoch; otherwise as
+// long as it is not too old.
+func (d *Directory) holds(epoch uint64, at time.Time) bool {
 	h := d.hearing.Load()
 	if h.connected {
 		return epoch == h.epoch
 	}
-	return h.epoch > 0 && err == nil && time.Since(h.knownUntil(epoch, at)) < d.cfg.MaxStale
+	return h.epoch > 0 && time.Since(h.knownUntil(epoch, at)) < d.cfg.MaxStale
+}
+
+// denies reports whether an entry that says that something does not exist may
+// be used: while creations are heard of, and briefly.
+func (d *Directory) denies(epoch uint64, at time.Time) bool {
+	h := d.hearing.Load()
+	return h.connected && epoch == h.epoch && time.Since(at) < d.cfg.NegativeTTL
 }
 
 // tolerates reports whether an entry is young enough to be used although

@@ -2,7 +2,11 @@ package tenancy
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"hash/maphash"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -37,7 +41,7 @@ func TestDirectory_holds(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
-	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute}}
+	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, NegativeTTL: time.Second}}
 	for _, c := range []struct {
 		what    string
 		hearing hearing
@@ -49,6 +53,8 @@ func TestDirectory_holds(t *testing.T) {
 		{"before the first connection", hearing{}, 0, now, nil, false},
 		{"connected", hearing{epoch: 2, connected: true, heard: now}, 2, ago(time.Hour), nil, true},
 		{"connected, absent", hearing{epoch: 2, connected: true, heard: now}, 2, now, ErrKeyUnknown, true},
+		{"connected, absent for a while", hearing{epoch: 2, connected: true, heard: now}, 2, ago(time.Hour), ErrKeyUnknown, false},
+		{"connected, absent in an earlier epoch", hearing{epoch: 2, connected: true, heard: now, before: now}, 1, now, ErrKeyUnknown, false},
 		{"connected, of an earlier epoch", hearing{epoch: 2, connected: true, heard: now, before: now}, 1, now, nil, false},
 		{"away for a short time", hearing{epoch: 2, heard: ago(50 * time.Second)}, 2, ago(time.Hour), nil, true},
 		{"away for too long", hearing{epoch: 2, heard: ago(70 * time.Second)}, 2, ago(time.Hour), nil, false},
@@ -58,7 +64,11 @@ func TestDirectory_holds(t *testing.T) {
 		{"away again soon", hearing{epoch: 2, heard: now, before: ago(20 * time.Second)}, 1, ago(time.Hour), nil, true},
 	} {
 		d.hearing.Store(&c.hearing)
-		if got := d.holds(c.epoch, c.loaded, c.err); got != c.want {
+		says := d.holds
+		if c.err != nil {
+			says = d.denies
+		}
+		if got := says(c.epoch, c.loaded); got != c.want {
 			t.Errorf("%s: %v", c.what, got)
 		}
 	}
@@ -99,7 +109,7 @@ func TestTable_refusedSet(t *testing.T) {
 
 func newStringTable(t *testing.T, d *Directory) *table[string] {
 	t.Helper()
-	table, err := newTable(d, 100, ErrKeyUnknown, func([]byte) bool { return true },
+	table, err := newTable(d, 100, ErrKeyUnknown, func([]byte) bool { return true }, func([]byte, asker) turn { return turn{} },
 		func(_ context.Context, key string) (string, error) { return "value of " + key, nil })
 	if err != nil {
 		t.Fatal(err)
@@ -112,9 +122,82 @@ func hashOf(t *table[string], key string) uint64 { return maphash.String(t.seed,
 
 func get(t *testing.T, table *table[string], key string) string {
 	t.Helper()
-	v, err := table.get(t.Context(), []byte(key))
+	v, err := table.get(t.Context(), []byte(key), anyone)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// However many names are made up, and asked for however often, what exists
+// stays in memory, and the absences take the places there are for them.
+func TestTable_inventedNamesPushOutNothing(t *testing.T) {
+	t.Parallel()
+	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, NegativeTTL: time.Hour, LoadTimeout: time.Minute, Deafness: time.Minute}}
+	d.hearing.Store(&hearing{epoch: 1, connected: true})
+	var loaded atomic.Int64
+	table, err := newTable(d, 64, ErrKeyUnknown, func([]byte) bool { return true }, told,
+		func(_ context.Context, key string) (string, error) {
+			if strings.HasPrefix(key, "invented") {
+				return "", ErrKeyUnknown
+			}
+			loaded.Add(1)
+			return "value of " + key, nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	var names []string
+	for i := range 32 {
+		names = append(names, fmt.Sprint("customer-", i))
+		get(t, table, names[i])
+	}
+	table.cache.Wait()
+	before := loaded.Load()
+	for i := range 3 * stripes {
+		for range 4 { // the last three from memory
+			if _, err := table.get(t.Context(), fmt.Append(nil, "invented-", i), anyone); !errors.Is(err, ErrKeyUnknown) {
+				t.Fatal(err)
+			}
+		}
+	}
+	table.cache.Wait()
+	if n := d.misses.Load(); n != 32+3*stripes {
+		t.Errorf("%d loads for %d names", n, 32+3*stripes)
+	}
+	for _, name := range names {
+		get(t, table, name)
+	}
+	if n := loaded.Load() - before; n > 0 {
+		t.Errorf("%d of %d customers were pushed out", n, len(names))
+	}
+}
+
+// What was found gone is not fallen back on in an outage, even when it was
+// known until the connection before.
+func TestTable_goneStaysGone(t *testing.T) {
+	t.Parallel()
+	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, NegativeTTL: time.Hour, LoadTimeout: time.Minute, Deafness: time.Minute}}
+	d.hearing.Store(&hearing{epoch: 1, connected: true, heard: time.Now()})
+	away := errors.New("away")
+	var answer error
+	table, err := newTable(d, 64, ErrKeyUnknown, func([]byte) bool { return true }, told,
+		func(context.Context, string) (string, error) { return "value", answer })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	get(t, table, "k")
+	table.cache.Wait()
+	d.connectedAt(time.Now()) // revoked unheard before it
+	answer = ErrKeyUnknown
+	if _, err := table.get(t.Context(), []byte("k"), anyone); !errors.Is(err, ErrKeyUnknown) {
+		t.Fatal(err)
+	}
+	d.disconnected()
+	answer = away
+	if v, err := table.get(t.Context(), []byte("k"), anyone); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("%q, %v: a revoked key works again", v, err)
+	}
 }

@@ -49,6 +49,7 @@ type Limits struct {
 	UploadRate        int64 // bytes per second
 	DownloadRate      int64 // bytes per second
 	Concurrent        int64 // requests at once
+	Buckets           int64 // of an account; zero: DirectoryConfig.MaxBuckets
 	Caps              [Budgets]*Cap
 }
 
@@ -61,7 +62,7 @@ func (l *Limits) check() error {
 			return fmt.Errorf("%w: a transfer rate is at least %d bytes per second", ErrInvalidLimit, MinRate)
 		}
 	}
-	if l.RequestsPerSecond < 0 || l.Concurrent < 0 {
+	if l.RequestsPerSecond < 0 || l.Concurrent < 0 || l.Buckets < 0 {
 		return fmt.Errorf("%w: it may not be negative", ErrInvalidLimit)
 	}
 	for b, c := range l.Caps {
@@ -78,6 +79,7 @@ type limitsRow struct {
 	UploadRate        int64  `json:"upload_rate,omitempty"`
 	DownloadRate      int64  `json:"download_rate,omitempty"`
 	Concurrent        int64  `json:"concurrent,omitempty"`
+	Buckets           int64  `json:"buckets,omitempty"`
 	StorageBudget     *int64 `json:"storage_budget,omitempty"`
 	EgressBudget      *int64 `json:"egress_budget,omitempty"`
 	RequestsBudget    *int64 `json:"requests_budget,omitempty"`
@@ -97,7 +99,7 @@ func (r *limitsRow) soft() [Budgets]*bool {
 }
 
 func (l *Limits) row() limitsRow {
-	r := limitsRow{RequestsPerSecond: l.RequestsPerSecond, UploadRate: l.UploadRate, DownloadRate: l.DownloadRate, Concurrent: l.Concurrent}
+	r := limitsRow{RequestsPerSecond: l.RequestsPerSecond, UploadRate: l.UploadRate, DownloadRate: l.DownloadRate, Concurrent: l.Concurrent, Buckets: l.Buckets}
 	for b, c := range l.Caps {
 		if c != nil {
 			amount := c.Amount
@@ -116,7 +118,7 @@ func (l *Limits) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return err
 	}
-	*l = Limits{RequestsPerSecond: r.RequestsPerSecond, UploadRate: r.UploadRate, DownloadRate: r.DownloadRate, Concurrent: r.Concurrent}
+	*l = Limits{RequestsPerSecond: r.RequestsPerSecond, UploadRate: r.UploadRate, DownloadRate: r.DownloadRate, Concurrent: r.Concurrent, Buckets: r.Buckets}
 	for b, amount := range r.budgets() {
 		if *amount != nil {
 			l.Caps[b] = &Cap{Amount: **amount, Soft: *r.soft()[b]}

@@ -16,6 +16,7 @@ func (d *Directory) register(r prometheus.Registerer) {
 		counter("hits", "Look-ups answered from memory.", &d.hits),
 		counter("misses", "Look-ups that went to PostgreSQL.", &d.misses),
 		counter("refused", "Look-ups of what cannot exist, such as invented key ids, refused from memory.", &d.refused),
+		counter("crowded", "Look-ups of what is not known yet, told to come again because too many waited.", &d.crowded),
 		counter("connects", "Connections made to hear changes; each validates everything again.", &d.connects),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "primecloud_tenancy_directory_connected", Help: "1 while changes in PostgreSQL are heard.",

@@ -170,7 +170,7 @@ func TestDirectory_bucketLifeDuringOutage(t *testing.T) {
 	if err := d.ActivateBucket(ctx, b); !errors.Is(err, tenancy.ErrUnavailable) {
 		t.Errorf("ActivateBucket: %v", err)
 	}
-	if _, err := d.ListBuckets(ctx, f.a.ID, "", "", 10); !errors.Is(err, tenancy.ErrUnavailable) {
+	if _, err := d.ListBuckets(ctx, f.a.ID, nil, "", "", 10); !errors.Is(err, tenancy.ErrUnavailable) {
 		t.Errorf("ListBuckets: %v", err)
 	}
 	if _, err := d.ReserveBucket(ctx, f.a.ID, "BAD", false); !errors.Is(err, tenancy.ErrInvalidName) || errors.Is(err, tenancy.ErrUnavailable) {

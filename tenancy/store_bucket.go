@@ -10,12 +10,12 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 )
 
-const bucketColumns = `id, account_id, name, backend_id, backend_name, public_blocked, object_lock, created_at,
+const bucketColumns = `id, account_id, name, backend_id, backend_name, public_blocked, object_lock, created_at, state = 'deleting',
 	(SELECT jsonb_build_object('target', target_name, 'prefix', target_prefix, 'format', key_format) FROM bucket_logging WHERE bucket_id = buckets.id)`
 
 func scanBucket(row pgx.Row) (*Bucket, error) {
 	b := &Bucket{}
-	err := row.Scan(&b.ID, &b.AccountID, &b.Name, &b.BackendID, &b.BackendName, &b.PublicBlocked, &b.ObjectLock, &b.CreatedAt, &b.Logging)
+	err := row.Scan(&b.ID, &b.AccountID, &b.Name, &b.BackendID, &b.BackendName, &b.PublicBlocked, &b.ObjectLock, &b.CreatedAt, &b.Deleting, &b.Logging)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrBucketUnknown
 	}
@@ -28,40 +28,47 @@ const abandoned = `interval '5 minutes'`
 
 // ReserveBucket writes the ownership record of a new bucket in state creating,
 // on the account's backend. A record of that name that is being created or
-// deleted is ErrBucketBusy; one left behind by a dead process is forgotten.
-func (s *Store) ReserveBucket(ctx context.Context, q pg.Querier, account ID, name string, objectLock bool) (*Bucket, error) {
+// deleted is ErrBucketBusy; those left behind by a dead process are forgotten.
+// An account that has most buckets, or as many as its own limits say, is
+// ErrTooManyBuckets: whoever creates its buckets, on whatever node, one at a
+// time counts them. With most 0 nobody counts: that is for the operator.
+func (s *Store) ReserveBucket(ctx context.Context, q pg.Querier, account ID, name string, objectLock bool, most int) (b *Bucket, err error) {
 	if err := CheckBucketName(name); err != nil {
 		return nil, err
 	}
-	for {
+	err = pg.InTx(ctx, q, func(tx pgx.Tx) error {
+		// A statement of its own: the next one sees what was committed by
+		// whoever had the lock before.
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('buckets of ' || $1::text, 0))`, account.String()); err != nil {
+			return err
+		}
+		if err := s.forgetAbandoned(ctx, tx, account); err != nil {
+			return err
+		}
 		id := NewID()
-		b, err := scanBucket(q.QueryRow(ctx, `INSERT INTO buckets (id, account_id, name, backend_id, backend_name, state, object_lock)
+		b, err = scanBucket(tx.QueryRow(ctx, `INSERT INTO buckets (id, account_id, name, backend_id, backend_name, state, object_lock)
 			SELECT $1, $2, $3, b.id, $4, 'creating', $5 FROM backends b
 			WHERE b.id = coalesce((SELECT backend_id FROM accounts WHERE id = $2), (SELECT id FROM backends WHERE is_default))
-			ON CONFLICT (account_id, name) DO NOTHING RETURNING `+bucketColumns, id, account, name, backendName(id), objectLock))
-		if isForeign(err) {
-			return nil, ErrAccountUnknown
+				AND ($6 = 0 OR (SELECT count(*) FROM buckets WHERE account_id = $2)
+					< coalesce((SELECT buckets FROM account_limits WHERE account_id = $2), $6))
+			ON CONFLICT (account_id, name) DO NOTHING RETURNING `+bucketColumns, id, account, name, backendName(id), objectLock, most))
+		if errors.Is(err, ErrBucketUnknown) {
+			return s.whyNotReserved(ctx, tx, account, name)
 		}
-		if !errors.Is(err, ErrBucketUnknown) {
-			return b, err
-		}
-		forgotten, err := s.forgetAbandoned(ctx, q, account, name)
-		if err != nil {
-			return nil, err
-		}
-		if !forgotten {
-			return nil, s.whyNotReserved(ctx, q, account, name)
-		}
+		return err
+	})
+	if isForeign(err) {
+		return nil, ErrAccountUnknown
 	}
+	return b, err
 }
 
-// forgetAbandoned removes the record of a bucket whose creation was begun by a
-// process that died. The next one gets another id and so another name in the
-// backend: nothing left over is attached to it (S3-RULES.md D10).
-func (s *Store) forgetAbandoned(ctx context.Context, q pg.Querier, account ID, name string) (bool, error) {
-	tag, err := q.Exec(ctx, `DELETE FROM buckets WHERE account_id = $1 AND name = $2
-		AND state = 'creating' AND updated_at < now() - `+abandoned, account, name)
-	return tag.RowsAffected() > 0, err
+// forgetAbandoned removes the records of buckets whose creation was begun by a
+// process that died. The next one of such a name gets another id and so another
+// name in the backend: nothing left over is attached to it (S3-RULES.md D10).
+func (s *Store) forgetAbandoned(ctx context.Context, q pg.Querier, account ID) error {
+	_, err := q.Exec(ctx, `DELETE FROM buckets WHERE account_id = $1 AND state = 'creating' AND updated_at < now() - `+abandoned, account)
+	return err
 }
 
 // whyNotReserved tells what stood in the way of a new bucket.
@@ -76,15 +83,17 @@ func (s *Store) whyNotReserved(ctx context.Context, q pg.Querier, account ID, na
 		return err
 	case state != nil && *state == "active":
 		return ErrBucketExists
-	case state == nil && !backend:
+	case state != nil:
+		return ErrBucketBusy
+	case !backend:
 		return ErrNoBackend
 	}
-	return ErrBucketBusy
+	return ErrTooManyBuckets
 }
 
-// RestoreAbandoned makes buckets visible again whose deletion was begun by a
-// process that died: the data is there or not, and the owner may delete the
-// bucket again. It returns how many there were.
+// RestoreAbandoned ends deletions that were begun by a process that died: the
+// data is there or not, and the owner may delete the bucket again. It returns
+// how many there were.
 func (s *Store) RestoreAbandoned(ctx context.Context, q pg.Querier) (int64, error) {
 	tag, err := q.Exec(ctx, `UPDATE buckets SET state = 'active', updated_at = now()
 		WHERE state = 'deleting' AND updated_at < now() - `+abandoned)
@@ -118,17 +127,23 @@ func (s *Store) ImportBucket(ctx context.Context, q pg.Querier, account ID, name
 	return b, err
 }
 
-// Bucket returns an account's bucket in state active.
+// there is the condition for a bucket that its account has. One that is being
+// deleted is among them: the attempt fails when the bucket is not empty, and
+// must not look like a success meanwhile.
+const there = `state IN ('active', 'deleting')`
+
+// Bucket returns an account's bucket that is there.
 func (s *Store) Bucket(ctx context.Context, q pg.Querier, account ID, name string) (*Bucket, error) {
-	return scanBucket(q.QueryRow(ctx, `SELECT `+bucketColumns+` FROM buckets WHERE account_id = $1 AND name = $2 AND state = 'active'`, account, name))
+	return scanBucket(q.QueryRow(ctx, `SELECT `+bucketColumns+` FROM buckets WHERE account_id = $1 AND name = $2 AND `+there, account, name))
 }
 
-// ListBuckets returns up to limit active buckets in the order of their names,
-// beginning with prefix, behind after.
-func (s *Store) ListBuckets(ctx context.Context, q pg.Querier, account ID, prefix, after string, limit int) ([]*Bucket, error) {
+// ListBuckets returns up to limit buckets that are there in the order of their
+// names, beginning with prefix, behind after; of those named in only, unless
+// that is nil.
+func (s *Store) ListBuckets(ctx context.Context, q pg.Querier, account ID, only []string, prefix, after string, limit int) ([]*Bucket, error) {
 	rows, err := q.Query(ctx, `SELECT `+bucketColumns+` FROM buckets
-		WHERE account_id = $1 AND state = 'active' AND starts_with(name, $2) AND name > $3
-		ORDER BY name LIMIT $4`, account, prefix, after, limit)
+		WHERE account_id = $1 AND `+there+` AND ($2::text[] IS NULL OR name = ANY ($2)) AND starts_with(name, $3) AND name > $4
+		ORDER BY name LIMIT $5`, account, only, prefix, after, limit)
 	if err != nil {
 		return nil, err
 	}

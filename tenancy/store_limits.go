@@ -21,16 +21,17 @@ func (s *Store) SetLimits(ctx context.Context, q pg.Querier, account ID, l *Limi
 	}
 	r := l.row()
 	_, err := q.Exec(ctx, `INSERT INTO account_limits (account_id, requests_per_second, upload_rate, download_rate, concurrent,
-			storage_budget, egress_budget, requests_budget, spend_budget, storage_soft, egress_soft, requests_soft, spend_soft)
-		VALUES ($1, nullif($2::bigint, 0), nullif($3::bigint, 0), nullif($4::bigint, 0), nullif($5::bigint, 0), $6, $7, $8, $9, $10, $11, $12, $13)
+			storage_budget, egress_budget, requests_budget, spend_budget, storage_soft, egress_soft, requests_soft, spend_soft, buckets)
+		VALUES ($1, nullif($2::bigint, 0), nullif($3::bigint, 0), nullif($4::bigint, 0), nullif($5::bigint, 0), $6, $7, $8, $9, $10, $11, $12, $13,
+			nullif($14::bigint, 0))
 		ON CONFLICT (account_id) DO UPDATE SET requests_per_second = excluded.requests_per_second,
 			upload_rate = excluded.upload_rate, download_rate = excluded.download_rate, concurrent = excluded.concurrent,
 			storage_budget = excluded.storage_budget, egress_budget = excluded.egress_budget,
 			requests_budget = excluded.requests_budget, spend_budget = excluded.spend_budget,
-			storage_soft = excluded.storage_soft, egress_soft = excluded.egress_soft,
+			buckets = excluded.buckets, storage_soft = excluded.storage_soft, egress_soft = excluded.egress_soft,
 			requests_soft = excluded.requests_soft, spend_soft = excluded.spend_soft, updated_at = now()`,
 		account, r.RequestsPerSecond, r.UploadRate, r.DownloadRate, r.Concurrent,
-		r.StorageBudget, r.EgressBudget, r.RequestsBudget, r.SpendBudget, r.StorageSoft, r.EgressSoft, r.RequestsSoft, r.SpendSoft)
+		r.StorageBudget, r.EgressBudget, r.RequestsBudget, r.SpendBudget, r.StorageSoft, r.EgressSoft, r.RequestsSoft, r.SpendSoft, r.Buckets)
 	if isForeign(err) {
 		return ErrAccountUnknown
 	}
@@ -45,6 +46,9 @@ func (s *Store) SetKeyLimits(ctx context.Context, q pg.Querier, k *Key, l *Limit
 	}
 	if err := l.check(); err != nil {
 		return err
+	}
+	if l.Buckets != 0 {
+		return fmt.Errorf("%w: buckets belong to the account, not to the key that made them", ErrInvalidLimit)
 	}
 	if l.Caps[Storage] != nil {
 		return fmt.Errorf("%w: storage belongs to the account, not to the key that wrote it", ErrInvalidLimit)

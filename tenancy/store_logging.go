@@ -62,7 +62,7 @@ func (s *Store) LoggedBuckets(ctx context.Context, q pg.Querier) ([]*LoggedBucke
 	rows, err := q.Query(ctx, `SELECT b.id, b.account_id, b.name, a.name, a.canonical_id, a.status,
 			l.target_name, l.target_prefix, l.key_format, l.enabled_at, t.backend_id, coalesce(t.backend_name, '')
 		FROM bucket_logging l JOIN buckets b ON b.id = l.bucket_id JOIN accounts a ON a.id = b.account_id
-		LEFT JOIN buckets t ON t.account_id = b.account_id AND t.name = l.target_name AND t.state = 'active'
+		LEFT JOIN buckets t ON t.account_id = b.account_id AND t.name = l.target_name AND t.`+there+`
 		ORDER BY b.id`)
 	if err != nil {
 		return nil, err
@@ -76,6 +76,11 @@ func (s *Store) LoggedBuckets(ctx context.Context, q pg.Querier) ([]*LoggedBucke
 
 // SetLogging says where the bucket's access log lines go; nil: nowhere.
 func (d *Directory) SetLogging(ctx context.Context, b *Bucket, l *BucketLogging) error {
+	leave, err := d.ofAccount(b.AccountID).enter(ctx)
+	if err != nil {
+		return d.outage(err)
+	}
+	defer leave()
 	return d.changed(b, d.store.setLogging(ctx, d.cfg.Pool, b.ID, l))
 }
 

@@ -298,10 +298,10 @@ func TestStore_backends(t *testing.T) {
 		t.Error(err)
 	}
 	gateway := f.db.Pool(t, pg.RoleGateway)
-	if b := must(f.store.ReserveBucket(ctx, gateway, f.a.ID, "photos", false))(t); b.BackendID != second.ID {
+	if b := must(f.store.ReserveBucket(ctx, gateway, f.a.ID, "photos", false, 0))(t); b.BackendID != second.ID {
 		t.Error("not on the account's own backend")
 	}
-	if b := must(f.store.ReserveBucket(ctx, gateway, f.b.ID, "photos", false))(t); b.BackendID == second.ID {
+	if b := must(f.store.ReserveBucket(ctx, gateway, f.b.ID, "photos", false, 0))(t); b.BackendID == second.ID {
 		t.Error("not on the default backend")
 	}
 	if err := f.store.SetAccountBackend(ctx, f.owner, f.a.ID, tenancy.NewID()); !errors.Is(err, tenancy.ErrBackendUnknown) {

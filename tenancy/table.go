@@ -17,7 +17,17 @@ import (
 // invalidation may make a few other entries load again, never the reverse.
 const stripes = 1 << 14
 
-// table is one kind of thing in memory, loaded on demand.
+// stripe is what the keys of one part of all hashes share. absent is the last
+// of them that was found not to exist: so absences are bounded in number, by
+// one for each stripe, and however many names are invented, they push out each
+// other and nothing that exists.
+type stripe[V any] struct {
+	gen    atomic.Uint64
+	absent atomic.Pointer[entry[V]]
+}
+
+// table is one kind of thing in memory, loaded on demand. What exists is in
+// ristretto, what does not in the stripes.
 //
 // Each entry remembers the generation of its stripe from before its load
 // began. An invalidation moves the generation on, so that what was being
@@ -35,7 +45,8 @@ type table[V any] struct {
 	load      func(ctx context.Context, key string) (V, error)
 	cache     *ristretto.Cache[uint64, *entry[V]]
 	seed      maphash.Seed
-	gens      [stripes]atomic.Uint64
+	turn      func(key []byte, by asker) turn // for a key that is not known to have been there
+	stripes   [stripes]stripe[V]
 	flight    singleflight.Group
 }
 
@@ -48,7 +59,9 @@ type entry[V any] struct {
 	at    time.Time // before its load began
 }
 
-func newTable[V any](d *Directory, size int64, absent error, plausible func([]byte) bool, load func(context.Context, string) (V, error)) (*table[V], error) {
+func newTable[V any](d *Directory, size int64, absent error, plausible func([]byte) bool, turns func([]byte, asker) turn,
+	load func(context.Context, string) (V, error),
+) (*table[V], error) {
 	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *entry[V]]{
 		NumCounters:        10 * size,
 		MaxCost:            size,
@@ -60,45 +73,57 @@ func newTable[V any](d *Directory, size int64, absent error, plausible func([]by
 		return nil, err
 	}
 	d.closers = append(d.closers, cache.Close)
-	return &table[V]{dir: d, absent: absent, plausible: plausible, load: load, cache: cache, seed: maphash.MakeSeed()}, nil
+	return &table[V]{dir: d, absent: absent, plausible: plausible, turn: turns, load: load, cache: cache, seed: maphash.MakeSeed()}, nil
 }
 
-// get returns the thing of that key. key is read only during the call. A
-// cached hit allocates nothing and takes no lock that all share.
-func (t *table[V]) get(ctx context.Context, key []byte) (V, error) {
+// get returns the thing of that key. key is read only during the call; by says
+// in whose turn it is asked for when it is not known yet. A cached hit
+// allocates nothing and takes no lock that all share.
+func (t *table[V]) get(ctx context.Context, key []byte, by asker) (V, error) {
 	hash := maphash.Bytes(t.seed, key)
-	gen := t.gens[hash%stripes].Load()
-	e, ok := t.cache.Get(hash)
-	ok = ok && e.gen == gen && e.key == string(key)
-	if ok && t.dir.holds(e.epoch, e.at, e.err) {
+	stripe := &t.stripes[hash%stripes]
+	gen := stripe.gen.Load()
+	e, known := t.cache.Get(hash)
+	known = known && e.key == string(key)
+	if known && e.gen == gen && t.dir.holds(e.epoch, e.at) {
 		t.dir.hits.Add(1)
-		return e.value, e.err
+		return e.value, nil
 	}
-	if !ok {
+	if no := stripe.absent.Load(); no != nil && no.gen == gen && no.key == string(key) && t.dir.denies(no.epoch, no.at) {
+		t.dir.hits.Add(1)
+		return no.value, t.absent
+	}
+	if !known {
 		e = nil
 	}
-	return t.miss(ctx, bytes.Clone(key), hash, gen, e) // the copy lets callers keep theirs on the stack
+	return t.miss(ctx, bytes.Clone(key), hash, gen, e, by) // the copy lets callers keep theirs on the stack
 }
 
 // miss loads. old is what is in memory but must be asked for again, or nil.
-func (t *table[V]) miss(ctx context.Context, key []byte, hash, gen uint64, old *entry[V]) (V, error) {
+func (t *table[V]) miss(ctx context.Context, key []byte, hash, gen uint64, old *entry[V], by asker) (V, error) {
 	var zero V
 	if !t.plausible(key) {
 		t.dir.refused.Add(1)
 		return zero, t.absent
 	}
 	t.dir.misses.Add(1)
+	var lane turn
+	if old == nil { // else it was there a while ago: nobody has made the name up
+		lane = t.turn(key, by)
+	} else if old.gen != gen {
+		old = nil
+	}
 	if old != nil {
 		// There is something to fall back on: do not wait long for a silent database.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t.dir.cfg.Deafness)
 		defer cancel()
 	}
-	loaded, err := t.reload(ctx, string(key), hash, gen)
+	loaded, err := t.reload(ctx, string(key), hash, gen, lane)
 	switch {
 	case err == nil:
 		return loaded.value, loaded.err
-	case old != nil && old.err == nil && t.gens[hash%stripes].Load() == gen && t.dir.tolerates(old.epoch, old.at):
+	case old != nil && t.stripes[hash%stripes].gen.Load() == gen && t.dir.tolerates(old.epoch, old.at):
 		// PostgreSQL is away: what was true a moment ago keeps working.
 		return old.value, nil
 	}
@@ -108,12 +133,21 @@ func (t *table[V]) miss(ctx context.Context, key []byte, hash, gen uint64, old *
 // reload loads once for all who ask at this generation and epoch: who asks
 // after a change must not join a load begun before it. The load is not the
 // caller's to cancel: others wait for it.
-func (t *table[V]) reload(ctx context.Context, key string, hash, gen uint64) (*entry[V], error) {
+func (t *table[V]) reload(ctx context.Context, key string, hash, gen uint64, lane turn) (*entry[V], error) {
 	hearing := t.dir.hearing.Load()
 	flight := key + "\x00" + strconv.FormatUint(gen, 36) + "\x00" + strconv.FormatUint(hearing.epoch, 36)
+	if lane.lane != nil {
+		// Who may go ahead does not wait for who must stand in a queue.
+		flight += lane.lane.name
+	}
 	ch := t.flight.DoChan(flight, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.dir.loadTimeout(hearing))
 		defer cancel()
+		leave, err := lane.enter(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
 		e := &entry[V]{key: key, gen: gen, epoch: hearing.epoch, at: time.Now()}
 		e.value, e.err = t.load(ctx, key)
 		if e.err != nil && !errors.Is(e.err, t.absent) {
@@ -134,18 +168,22 @@ func (t *table[V]) reload(ctx context.Context, key string, hash, gen uint64) (*e
 }
 
 func (t *table[V]) store(hash uint64, e *entry[V]) {
-	if t.gens[hash%stripes].Load() != e.gen {
+	stripe := &t.stripes[hash%stripes]
+	if stripe.gen.Load() != e.gen {
 		return // good for those who asked before the change, not to be kept
 	}
-	var ttl time.Duration // zero: none
-	if e.err != nil {
-		ttl = t.dir.cfg.NegativeTTL
+	if e.err == nil {
+		t.cache.Set(hash, e, 1)
+		return
 	}
-	t.cache.SetWithTTL(hash, e, 1, ttl)
+	stripe.absent.Store(e)
+	// What was there in an earlier epoch is gone, and must not be fallen back
+	// on when PostgreSQL is away. It may still be on its way into the cache.
+	t.cache.Del(hash)
 }
 
+// invalidate makes what is known of the key, and what is being loaded, dead.
+// The entry stays, as a sign that the key was no invention.
 func (t *table[V]) invalidate(key string) {
-	hash := maphash.String(t.seed, key)
-	t.gens[hash%stripes].Add(1)
-	t.cache.Del(hash)
+	t.stripes[maphash.String(t.seed, key)%stripes].gen.Add(1)
 }

@@ -156,6 +156,11 @@ type Bucket struct {
 	CreatedAt     time.Time `json:"created_at"`
 
 	Logging *BucketLogging `json:"logging,omitempty"` // nil: off
+
+	// Deleting says that somebody tries to delete it: it may be gone in a
+	// moment, or not. It is there to be read; what is written now could be
+	// acknowledged and lost, since backends do not keep the two apart.
+	Deleting bool `json:"-"`
 }
 
 // Backend is an S3 server that buckets live on, with the credential that the

@@ -185,7 +185,7 @@ func (c *cli) bucketList(ctx context.Context, args []string) error {
 	return c.withAccount(ctx, rest[0], func(o *operator, a *tenancy.Account) error {
 		list := []*tenancy.Bucket{}
 		for after := ""; ; {
-			page, err := o.store.ListBuckets(ctx, o.pool, a.ID, "", after, 1000)
+			page, err := o.store.ListBuckets(ctx, o.pool, a.ID, nil, "", after, 1000)
 			if err != nil {
 				return err
 			}

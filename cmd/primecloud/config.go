@@ -47,6 +47,7 @@ type Config struct {
 	JournalDir        string   `env:"JOURNAL_DIR" toml:"journal_dir" yaml:"journal_dir" help:"folder of the usage journal, on a disk of this machine; one process at a time"`
 	SyncInterval      duration `env:"SYNC_INTERVAL" toml:"sync_interval" yaml:"sync_interval" help:"how much usage a lost machine may lose"`
 	MaxConnections    int      `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once"`
+	MaxBuckets        int      `env:"MAX_BUCKETS" toml:"max_buckets" yaml:"max_buckets" help:"buckets of an account whose own limits do not say; the same on every gateway"`
 
 	AccessLogDir       string   `env:"ACCESS_LOG_DIR" toml:"access_log_dir" yaml:"access_log_dir" help:"folder of the access log, one process at a time; empty: none, and accounts cannot have theirs delivered"`
 	AccessLogRotateMiB int      `env:"ACCESS_LOG_ROTATE_MIB" toml:"access_log_rotate_mib" yaml:"access_log_rotate_mib" help:"size of one file; each hour begins a new one too"`
@@ -81,6 +82,7 @@ func defaultConfig() Config {
 		AccessLogDir:   "/var/lib/primecloud/access-log",
 		SyncInterval:   duration{time.Second},
 		MaxConnections: 65536,
+		MaxBuckets:     1000,
 
 		AccessLogRotateMiB: 64,
 		AccessLogKeep:      duration{7 * 24 * time.Hour},
@@ -262,8 +264,8 @@ func (cfg *Config) validate() error {
 	if _, err := cfg.level(); err != nil {
 		fail("log_level: %w", err)
 	}
-	if cfg.DrainTimeout.Duration < 0 || cfg.MaxStale.Duration <= 0 || cfg.FlushInterval.Duration <= 0 || cfg.SyncInterval.Duration <= 0 || cfg.MaxConnections <= 0 {
-		fail("drain_timeout, max_stale, flush_interval, sync_interval and max_connections must be positive")
+	if cfg.DrainTimeout.Duration < 0 || cfg.MaxStale.Duration <= 0 || cfg.FlushInterval.Duration <= 0 || cfg.SyncInterval.Duration <= 0 || cfg.MaxConnections <= 0 || cfg.MaxBuckets <= 0 {
+		fail("drain_timeout, max_stale, flush_interval, sync_interval, max_connections and max_buckets must be positive")
 	}
 	if cfg.AccessLogRotateMiB <= 0 || cfg.AccessLogKeep.Duration <= 0 || cfg.AccessLogDelivery.Duration <= 0 {
 		fail("access_log_rotate_mib, access_log_keep and access_log_delivery must be positive")

@@ -19,7 +19,7 @@ type limitFlags struct {
 
 func (l *limitFlags) declare(f *flags, storage bool) {
 	number := func(name, help string, parse func(string) (int64, error), field func(*tenancy.Limits) *int64) {
-		f.Func(name, help+"; none: no limit", func(s string) error {
+		f.Func(name, help, func(s string) error {
 			n := int64(0)
 			if s != "none" {
 				var err error
@@ -35,10 +35,11 @@ func (l *limitFlags) declare(f *flags, storage bool) {
 		})
 	}
 	whole := func(s string) (int64, error) { return scaled(s, 1) }
-	number("requests-per-second", "requests per second", whole, func(to *tenancy.Limits) *int64 { return &to.RequestsPerSecond })
-	number("upload-rate", "bytes per second, like 20MB", parseSize, func(to *tenancy.Limits) *int64 { return &to.UploadRate })
-	number("download-rate", "bytes per second, like 20MB", parseSize, func(to *tenancy.Limits) *int64 { return &to.DownloadRate })
-	number("concurrent", "requests at once", whole, func(to *tenancy.Limits) *int64 { return &to.Concurrent })
+	const none = "; none: no limit"
+	number("requests-per-second", "requests per second"+none, whole, func(to *tenancy.Limits) *int64 { return &to.RequestsPerSecond })
+	number("upload-rate", "bytes per second, like 20MB"+none, parseSize, func(to *tenancy.Limits) *int64 { return &to.UploadRate })
+	number("download-rate", "bytes per second, like 20MB"+none, parseSize, func(to *tenancy.Limits) *int64 { return &to.DownloadRate })
+	number("concurrent", "requests at once"+none, whole, func(to *tenancy.Limits) *int64 { return &to.Concurrent })
 	budget := func(name, help string, b tenancy.Budget, parse func(string) (int64, error)) {
 		f.Func(name, help+", /hard (the default) or /soft behind it; none: no budget", func(s string) error {
 			var c *tenancy.Cap
@@ -58,6 +59,8 @@ func (l *limitFlags) declare(f *flags, storage bool) {
 		})
 	}
 	if storage {
+		number("buckets", "buckets that the account may have; none: as the gateways' max_buckets says", whole,
+			func(to *tenancy.Limits) *int64 { return &to.Buckets })
 		budget("storage-quota", "bytes stored, like 5TiB", tenancy.Storage, parseSize)
 	}
 	budget("egress-budget", "bytes sent in a month, like 10TB", tenancy.Egress, parseSize)
@@ -217,7 +220,7 @@ func (c *cli) printLimits(asJSON bool, data any, all []limitsOf, alerts []limits
 	}
 	var rates, budgets [][]string
 	for _, l := range all {
-		rates = append(rates, []string{l.whose, count(l.limits.RequestsPerSecond), size(l.limits.UploadRate), size(l.limits.DownloadRate), count(l.limits.Concurrent)})
+		rates = append(rates, []string{l.whose, count(l.limits.RequestsPerSecond), size(l.limits.UploadRate), size(l.limits.DownloadRate), count(l.limits.Concurrent), count(l.limits.Buckets)})
 		for _, b := range l.budgets {
 			kind, show := "hard", formatSize
 			if b.Soft {
@@ -239,7 +242,7 @@ func (c *cli) printLimits(asJSON bool, data any, all []limitsOf, alerts []limits
 		fmt.Fprintln(c.out)
 		return c.print(false, nil, header, rows)
 	}
-	if err := print("LIMITS_OF REQUESTS/S UPLOAD/S DOWNLOAD/S CONCURRENT", rates); err != nil {
+	if err := print("LIMITS_OF REQUESTS/S UPLOAD/S DOWNLOAD/S CONCURRENT BUCKETS", rates); err != nil {
 		return err
 	}
 	if err := print("BUDGET_OF BUDGET AMOUNT KIND USED PERCENT LEASED_TO_NODES OVERSHOOT_BOUND", budgets); err != nil {

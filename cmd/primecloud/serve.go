@@ -143,7 +143,7 @@ func openPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
 func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err error) {
 	cfg := &n.cfg
 	if n.directory, err = tenancy.NewDirectory(tenancy.DirectoryConfig{
-		Pool: pool, Keyring: keyring, Logger: n.log, Metrics: n.registry, MaxStale: cfg.MaxStale.Duration,
+		Pool: pool, Keyring: keyring, Logger: n.log, Metrics: n.registry, MaxStale: cfg.MaxStale.Duration, MaxBuckets: cfg.MaxBuckets,
 	}); err != nil {
 		return err
 	}

@@ -248,6 +248,8 @@ CREATE TABLE public.account_limits (
     requests_soft boolean DEFAULT false NOT NULL,
     spend_soft boolean DEFAULT false NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    buckets bigint,
+    CONSTRAINT account_limits_buckets_check CHECK ((buckets > 0)),
     CONSTRAINT account_limits_concurrent_check CHECK ((concurrent > 0)),
     CONSTRAINT account_limits_download_rate_check CHECK ((download_rate > 0)),
     CONSTRAINT account_limits_egress_budget_check CHECK ((egress_budget >= 0)),
