@@ -1,0 +1,97 @@
+package proxy
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+)
+
+// firstLine watches how the request line ends. fasthttp takes a bare LF for its
+// end and keeps no trace of it; the bytes pass here on their way to its buffer.
+// RFC 9112 section 2.2 lets a recipient do so, and another recipient in front of
+// this one need not: what one takes for a line, the other takes for two.
+type firstLine struct {
+	state  lineState
+	broken bool   // a line ended in LF alone
+	length int    // of the line so far, in earlier reads
+	last   byte   // of earlier reads
+	piece  []byte // what was last read, in the reader's buffer
+}
+
+type lineState uint8
+
+const (
+	lineAwaited   lineState = iota // the next byte that is read begins a request
+	lineOpen                       // it has begun
+	lineOver                       // it has ended
+	linePipelined                  // it had been read before it was waited for
+)
+
+// expect is called when the request before is over.
+func (f *firstLine) expect() { *f = firstLine{piece: f.piece} }
+
+// begun is called when the first byte of the request is there.
+func (f *firstLine) begun() {
+	if f.state == lineAwaited {
+		f.state = linePipelined
+	}
+}
+
+// see looks at bytes on their way to the reader of heads.
+func (f *firstLine) see(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	f.piece = p
+	if f.state == lineAwaited {
+		f.state = lineOpen
+	}
+	for f.state == lineOpen {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			f.length += len(p)
+			f.last = p[len(p)-1]
+			return
+		}
+		before := f.last
+		if i > 0 {
+			before = p[i-1]
+		}
+		f.broken = f.broken || before != '\r'
+		// Empty lines before a request are read over (section 2.2).
+		if f.length+i > 1 {
+			f.state = lineOver
+		}
+		p, f.length, f.last = p[i+1:], 0, '\n'
+		if len(p) == 0 {
+			return
+		}
+	}
+}
+
+// bare reports whether the request's first line, or an empty one before it, did
+// not end in CR LF. That of a pipelined request is looked for where it must
+// stand, in what was last read; one that came in two pieces is not known, and
+// is not taken.
+func (f *firstLine) bare(ctx *fasthttp.RequestCtx) bool {
+	if f.state != linePipelined {
+		return f.broken
+	}
+	h := &ctx.Request.Header
+	rest, found := f.piece, false
+	for {
+		i := bytes.Index(rest, h.RequestURI())
+		if i < 0 {
+			return !found
+		}
+		before, ok := bytes.CutSuffix(rest[:i], []byte{' '})
+		rest = rest[i+len(h.RequestURI()):]
+		if !ok || !bytes.HasSuffix(before, h.Method()) || !bytes.HasPrefix(rest, []byte(" HTTP/1.")) {
+			continue
+		}
+		if end := rest[min(len(" HTTP/1.1"), len(rest)):]; !bytes.HasPrefix(end, []byte("\r\n")) {
+			return true
+		}
+		found = true
+	}
+}
