@@ -71,8 +71,8 @@ func (f *firstLine) see(p []byte) {
 
 // bare reports whether the request's first line, or an empty one before it, did
 // not end in CR LF. That of a pipelined request is looked for where it must
-// stand, in what was last read; one that came in two pieces is not known, and
-// is not taken.
+// stand, in what was last read. One that came in two pieces is not known and is
+// not taken, nor is one behind a bare LF that may have been the end of a body.
 func (f *firstLine) bare(ctx *fasthttp.RequestCtx) bool {
 	if f.state != linePipelined {
 		return f.broken
@@ -86,8 +86,12 @@ func (f *firstLine) bare(ctx *fasthttp.RequestCtx) bool {
 		}
 		before, ok := bytes.CutSuffix(rest[:i], []byte{' '})
 		rest = rest[i+len(h.RequestURI()):]
-		if !ok || !bytes.HasSuffix(before, h.Method()) || !bytes.HasPrefix(rest, []byte(" HTTP/1.")) {
+		before, named := bytes.CutSuffix(before, h.Method())
+		if !ok || !named || !bytes.HasPrefix(rest, []byte(" HTTP/1.")) {
 			continue
+		}
+		if bytes.HasSuffix(before, []byte{'\n'}) && !bytes.HasSuffix(before, []byte("\r\n")) {
+			return true
 		}
 		if end := rest[min(len(" HTTP/1.1"), len(rest)):]; !bytes.HasPrefix(end, []byte("\r\n")) {
 			return true

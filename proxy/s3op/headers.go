@@ -178,3 +178,10 @@ func LookupHeader(lower []byte) Header {
 	}
 	return droppedHeader
 }
+
+// Headers lists the headers that have a row.
+func Headers(visit func(name string, h Header)) {
+	for name, h := range headers {
+		visit(name, h)
+	}
+}
