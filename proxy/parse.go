@@ -205,11 +205,19 @@ func (x *exchange) checkFraming() error {
 	return nil
 }
 
+const maxConnection = 16
+
 // checkConnection refuses a Connection header that names a header which
 // matters: an intermediary would take it away, and what was signed would not
 // be what was sent (S3-RULES.md C6).
+//
+// Empty elements of a list are read over, in a reasonable number (RFC 9110
+// section 5.6.1).
 func (x *exchange) checkConnection(value []byte) error {
-	for len(value) > 0 {
+	for n := 0; len(value) > 0; n++ {
+		if n == maxConnection {
+			return refuse("BadRequest", "Connection has too many elements.")
+		}
 		token, rest, _ := bytes.Cut(value, []byte{','})
 		value = rest
 		token = bytes.Trim(token, " \t")
