@@ -103,12 +103,11 @@ func (x *exchange) admitCustomerKey() error {
 	if x.op.Headers&(s3op.CustomerKey|s3op.CopyFrom) == 0 || x.backend.tls {
 		return nil
 	}
-	for i := range x.headers {
-		switch string(x.headers[i].Name) {
-		case "x-amz-server-side-encryption-customer-key", "x-amz-copy-source-server-side-encryption-customer-key":
-			return refuse("InvalidRequest", "Customer-provided encryption keys are not accepted: "+
-				"the storage behind this endpoint is not reached over TLS.")
-		}
+	_, writes := x.header("x-amz-server-side-encryption-customer-key")
+	_, reads := x.header("x-amz-copy-source-server-side-encryption-customer-key")
+	if writes || reads {
+		return refuse("InvalidRequest", "Customer-provided encryption keys are not accepted: "+
+			"the storage behind this endpoint is not reached over TLS.")
 	}
 	return nil
 }

@@ -41,6 +41,7 @@ type conn struct {
 
 	// Only the serving goroutine touches these.
 	pending *exchange // begun and not settled
+	first   firstLine
 	head    headEnd
 	sent    int64 // body bytes the socket took
 	pace    pace
@@ -80,7 +81,9 @@ func (c *conn) answer(x *exchange) {
 
 func (c *conn) Read(p []byte) (int, error) {
 	if !c.reading {
-		return c.Conn.Read(p)
+		n, err := c.Conn.Read(p)
+		c.first.see(p[:n])
+		return n, err
 	}
 	n, err := c.readStep(p)
 	if c.pending != nil {
@@ -103,6 +106,7 @@ func (c *conn) readStep(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.Conn.Read(p)
+	c.first.piece = p[:n]
 	c.inPace.moved += int64(n)
 	return n, err
 }

@@ -53,7 +53,7 @@ func TestErrors_tenancy(t *testing.T) {
 		t.Errorf("only %d errors found", len(exported))
 	}
 	for name := range exported {
-		if code := rows[name]; code == "" || proxy.StatusOf(code) == 500 {
+		if code := rows[name]; code == "" || proxy.StatusOfCode(code) == 500 {
 			t.Errorf("tenancy.%s: row %q", name, code)
 		}
 	}

@@ -69,8 +69,9 @@ type request struct {
 	// forward
 	body      requestBody
 	upstream  upstream.Request
-	responded bool // resp holds an answer that must be closed
-	blame     bool // the backend has complained about us
+	copyOf    []byte // ETag of the source that a quota was asked for
+	responded bool   // resp holds an answer that must be closed
+	blame     bool   // the backend has complained about us
 	stream    answerStream
 
 	// settle
@@ -96,7 +97,7 @@ type request struct {
 // buffers are what keeps memory from one request to the next. Each forgets
 // what is in it with Clear, clear or End.
 type buffers struct {
-	headers  []sigv4.Header // parse: names in lower case, arrival order
+	headers  []sigv4.Header // parse: names in lower case; the lines in the order of their arrival, then the hoisted
 	names    []byte         // holds them
 	hostName []byte         // holds host.name
 	target   sigv4.Target
@@ -172,9 +173,9 @@ func (x *exchange) clear() {
 	x.buffers.clear()
 }
 
-// header returns the single value of a request header by its lower-case name;
-// ok is false when it is absent. Repeated headers whose repetition matters are
-// refused in parse.
+// header returns the single value of a request header by its lower-case name,
+// whether it came as a line or hoisted into the query; ok is false when it is
+// absent. Repeated headers whose repetition matters are refused in parse.
 func (x *exchange) header(lower string) (value []byte, ok bool) {
 	for i := range x.headers {
 		if string(x.headers[i].Name) == lower {

@@ -58,6 +58,30 @@ func (a *Admission) Answer(r *bufio.Reader) (status int, err error) {
 	return status, nil
 }
 
-// CodeOf is the S3 code of an error, StatusOf the HTTP status of a code.
-func CodeOf(err error) string  { return asS3(err).code }
-func StatusOf(code string) int { return (&s3Error{code: code}).status() }
+// CodeOf is the S3 code of an error.
+func CodeOf(err error) string { return asS3(err).code }
+
+// StatusOfCode is the HTTP status of a code.
+func StatusOfCode(code string) int { return (&s3Error{code: code}).status() }
+
+// Verify reads a head, as the server does, and takes it through the stages up
+// to verify: all that is done before anybody has proved to be somebody.
+func (a *Admission) Verify(r *bufio.Reader) error {
+	a.ctx.Request.Reset()
+	if err := a.ctx.Request.Read(r); err != nil {
+		return framingError(err)
+	}
+	x := a.srv.newExchange(&a.ctx, a.c)
+	var err error
+	for _, run := range before[:3] { // parse, resolve, verify
+		if err = run(x); err != nil {
+			break
+		}
+	}
+	a.c.pending = nil
+	x.release()
+	return err
+}
+
+// StatusOf is what a stage's error is answered with.
+func StatusOf(err error) int { return asS3(err).status() }

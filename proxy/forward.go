@@ -39,7 +39,10 @@ func forward(x *exchange) error {
 		}
 		return x.sendDocument(out)
 	}
-	return x.send(nil)
+	if err := x.send(nil); err != nil {
+		return err
+	}
+	return x.copied()
 }
 
 // specials are the operations that are more than one rebuilt request.
@@ -76,15 +79,12 @@ func (x *exchange) prepare() {
 		x.prepareUploads()
 	}
 	for i := range x.headers {
-		x.passHeader(x.headers[i].Name, x.headers[i].Value)
-	}
-	for i := range x.target.Query {
-		p := &x.target.Query[i]
-		if s3op.Hoisted(p.Name) {
-			n := len(x.arena)
-			x.arena = appendLower(x.arena, p.Name)
-			x.passHeader(x.arena[n:len(x.arena):len(x.arena)], p.Value)
+		if name := x.headers[i].Name; x.copyOf == nil || !bytes.Equal(name, hdrCopySourceIfMatch) {
+			x.passHeader(name, x.headers[i].Value)
 		}
+	}
+	if x.copyOf != nil {
+		o.header(hdrCopySourceIfMatch, x.copyOf)
 	}
 	if x.op.CopySource {
 		o.header(hdrCopySource, x.copySourceValue())
@@ -122,19 +122,30 @@ func (x *exchange) passHeader(name, value []byte) {
 	}
 }
 
-// addHeader merges a repeated header into one line (RFC 9110 section 5.3).
+// addHeader merges a repeated header into one line (RFC 9110 section 5.3). What
+// was joined last is at the arena's end and grows there: else each line would
+// copy all before it.
 func (x *exchange) addHeader(name, value []byte) {
 	o := &x.out
 	for i := range o.headers {
-		if h := &o.headers[i]; bytes.Equal(h.Name, name) {
-			n := len(x.arena)
-			x.arena = append(append(append(x.arena, h.Value...), ','), value...)
-			h.Value = x.arena[n:len(x.arena):len(x.arena)]
-			return
+		h := &o.headers[i]
+		if !bytes.Equal(h.Name, name) {
+			continue
 		}
+		n := len(x.arena) - len(h.Value)
+		if n < 0 || len(h.Value) == 0 || !sameBytes(h.Value, x.arena[n:]) {
+			n = len(x.arena)
+			x.arena = append(x.arena, h.Value...)
+		}
+		x.arena = append(append(x.arena, ','), value...)
+		h.Value = x.arena[n:len(x.arena):len(x.arena)]
+		return
 	}
 	o.header(name, value)
 }
+
+// sameBytes reports whether two slices of one length are the same memory.
+func sameBytes(a, b []byte) bool { return &a[0] == &b[0] }
 
 // withoutAWSChunked takes the framing's token out of a Content-Encoding; what
 // is left belongs to the object (S3-RULES.md B17).

@@ -26,9 +26,9 @@ type hostNames struct {
 }
 
 func newHostNames(hosts []string, tenantDomain string) hostNames {
-	h := hostNames{tenant: hostName(tenantDomain)}
+	h := hostNames{tenant: configuredName(tenantDomain)}
 	for _, name := range hosts {
-		h.suffixes = append(h.suffixes, hostName(name))
+		h.suffixes = append(h.suffixes, configuredName(name))
 	}
 	if h.tenant != "" {
 		h.suffixes = append(h.suffixes, h.tenant)
@@ -37,8 +37,8 @@ func newHostNames(hosts []string, tenantDomain string) hostNames {
 	return h
 }
 
-// hostName is a configured name as Host headers are compared with it.
-func hostName(configured string) string { return strings.ToLower(strings.TrimSuffix(configured, ".")) }
+// configuredName is a configured name as Host headers are compared with it.
+func configuredName(configured string) string { return strings.ToLower(strings.TrimSuffix(configured, ".")) }
 
 // CheckHosts says what is wrong with Config's Hosts and TenantDomain.
 func CheckHosts(hosts []string, tenantDomain string) error {
@@ -46,7 +46,7 @@ func CheckHosts(hosts []string, tenantDomain string) error {
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	seen := map[string]bool{}
 	for _, configured := range hosts {
-		name := hostName(configured)
+		name := configuredName(configured)
 		switch {
 		case !isHostName(name):
 			fail("hosts: %q is not a host name; write it without scheme, port, path and wildcard", configured)
@@ -55,7 +55,7 @@ func CheckHosts(hosts []string, tenantDomain string) error {
 		}
 		seen[name] = true
 	}
-	name := hostName(tenantDomain)
+	name := configuredName(tenantDomain)
 	switch {
 	case name == "":
 	case !isHostName(name) || isAddress([]byte(name)):
@@ -94,19 +94,49 @@ func (x *exchange) parseHost() error {
 	if !ok || len(raw) == 0 {
 		return refuse("BadRequest", "The request has no Host header.")
 	}
-	name := raw
-	if i := bytes.LastIndexByte(name, ':'); i >= 0 && bytes.IndexByte(name[i:], ']') < 0 {
-		name = name[:i]
+	name, ok := hostName(raw)
+	if !ok {
+		return refuse("BadRequest", "The Host header is not a host name and a port.")
 	}
-	name = bytes.TrimSuffix(name, []byte{'.'})
 	x.hostName = appendLower(x.hostName[:0], name)
 	x.host.name = x.hostName
-	for _, c := range x.host.name {
-		if !alphanumeric(c) && c != '.' && c != '-' && c != '_' && c != ':' && c != '[' && c != ']' {
-			return refuse("BadRequest", "The Host header is not a host name.")
+	return x.srv.hosts.match(&x.host)
+}
+
+// hostName is the name of a Host header, uri-host [":" port] (RFC 9110 section
+// 7.2), without its trailing dot. A registered name has here what names in the
+// DNS have, and underscores: no user information, no percent-encoding. What is
+// taken goes out again in a Location.
+func hostName(raw []byte) (name []byte, ok bool) {
+	name, port, _ := bytes.Cut(raw, []byte{':'})
+	if raw[0] == '[' {
+		end := bytes.IndexByte(raw, ']') + 1
+		if end == 0 {
+			return nil, false
+		}
+		var colon bool
+		name = raw[:end]
+		if port, colon = bytes.CutPrefix(raw[end:], []byte{':'}); !colon && len(port) > 0 {
+			return nil, false
+		}
+		addr, err := netip.ParseAddr(string(name[1 : end-1]))
+		if err != nil || !addr.Is6() || addr.Zone() != "" {
+			return nil, false
+		}
+	} else {
+		name = bytes.TrimSuffix(name, []byte{'.'})
+		for _, c := range name {
+			if !alphanumeric(c) && (c < 'A' || c > 'Z') && c != '.' && c != '-' && c != '_' {
+				return nil, false
+			}
 		}
 	}
-	return x.srv.hosts.match(&x.host)
+	for _, c := range port {
+		if c < '0' || c > '9' {
+			return nil, false
+		}
+	}
+	return name, len(name) > 0 && len(port) <= len("65535")
 }
 
 func (n *hostNames) match(h *host) error {

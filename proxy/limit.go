@@ -66,13 +66,16 @@ func (x *exchange) Ingress(n int64) {
 }
 
 // admitCopy finds the length of a copy's source, which counts against a hard
-// storage quota as an upload does (S3-RULES.md D2). When the backend does not
-// tell, the copy fails too, and says why.
+// storage quota as an upload does (S3-RULES.md D2). What was looked at is what
+// is copied: the copy is bound to the source's ETag, so that an object which is
+// put in its place in between is none; when the look found nothing to copy, to
+// one that nothing has, so that the backend says why.
 func (x *exchange) admitCopy() error {
 	if !x.op.CopySource || !x.grant.Hard(tenancy.Storage) {
 		return nil
 	}
-	if n, ok := x.sourceRange(); ok {
+	if v, ok := x.header("x-amz-copy-source-range"); ok { // of parts only, and well-formed: parse
+		n, _ := s3op.CopyLength(v)
 		return x.grant.Store(x.srv.ctx, n)
 	}
 	x.out.set("HEAD", x.source.bucket.BackendName, x.source.key)
@@ -85,33 +88,43 @@ func (x *exchange) admitCopy() error {
 		if rest, ok := bytes.CutPrefix(h.Name, copySourceCustomerKey); ok {
 			x.out.header(append(x.keepString("x-amz-server-side-encryption-customer-"), rest...), h.Value)
 		}
+		if rest, ok := bytes.CutPrefix(h.Name, copySourceCondition); ok {
+			x.out.header(append(x.keepString("if-"), rest...), h.Value)
+		}
 	}
 	if err := x.send(nil); err != nil {
 		return err
 	}
-	status, n := x.resp.Status, x.resp.ContentLength
+	status, n, etag := x.resp.Status, x.resp.ContentLength, x.keep(x.resp.Header("etag"))
 	x.finish()
-	if status != 200 || n < 0 {
+	x.copyOf = noETag
+	if status != 200 || n < 0 || len(etag) == 0 {
 		return nil
 	}
+	x.copyOf = etag
 	return x.grant.Store(x.srv.ctx, n)
+}
+
+// errChanged is told when the source of a copy was replaced while it was copied.
+var errChanged error = &s3Error{code: "OperationAborted"}
+
+// copied looks at the answer to a copy that was bound to an ETag the client
+// has not asked for.
+func (x *exchange) copied() error {
+	if _, asked := x.header("x-amz-copy-source-if-match"); asked || x.resp.Status != 412 || x.copyOf == nil || bytes.Equal(x.copyOf, noETag) {
+		return nil
+	}
+	x.finish()
+	return errChanged
 }
 
 var (
 	paramVersionID        = []byte("versionId")
+	copySourceCondition   = []byte("x-amz-copy-source-if-")
+	hdrCopySourceIfMatch  = []byte("x-amz-copy-source-if-match")
+	noETag                = []byte(`"none"`)
 	copySourceCustomerKey = []byte("x-amz-copy-source-server-side-encryption-customer-")
 )
-
-// sourceRange is the length of UploadPartCopy's x-amz-copy-source-range:
-// bytes=first-last.
-func (x *exchange) sourceRange() (int64, bool) {
-	v, _ := x.header("x-amz-copy-source-range")
-	v, ok := bytes.CutPrefix(v, []byte("bytes="))
-	first, last, _ := bytes.Cut(v, []byte{'-'})
-	a, okFirst := s3op.Decimal(first)
-	b, okLast := s3op.Decimal(last)
-	return b - a + 1, ok && okFirst && okLast && b >= a
-}
 
 // limitError is what a refusal is in S3. That a budget is used up does not pass
 // by itself, so that clients must not try again: 403. The others do: 503.

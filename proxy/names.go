@@ -72,19 +72,19 @@ var (
 
 // dotSegment reports whether a segment between slashes, of either kind, is "." or "..".
 func dotSegment(key []byte) bool {
-	for len(key) > 0 {
-		i := bytes.IndexAny(key, `/\`)
-		segment := key
-		if i >= 0 {
-			segment, key = key[:i], key[i+1:]
-		} else {
-			key = nil
-		}
-		if string(segment) == "." || string(segment) == ".." {
-			return true
+	start, dots := 0, 0 // of the segment
+	for i, c := range key {
+		switch c {
+		case '/', '\\':
+			if dots == i-start && 1 <= dots && dots <= 2 {
+				return true
+			}
+			start, dots = i+1, 0
+		case '.':
+			dots++
 		}
 	}
-	return false
+	return dots == len(key)-start && 1 <= dots && dots <= 2
 }
 
 func validBucketName(name []byte) bool { return tenancy.CheckBucketName(name) == nil }

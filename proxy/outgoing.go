@@ -118,8 +118,12 @@ func (o *outgoing) sign(h *upstream.Head, e *upstream.Endpoint) {
 	o.signed = append(o.signed, o.headers...)
 	o.req = sigv4.Request{Method: x.keepString(o.method), Target: &o.target, Headers: o.signed}
 	b := x.backend
+	sign := sigv4.AppendAuthorization
+	if x.minio() {
+		sign = sigv4.AppendMinIOAuthorization
+	}
 	n = len(x.arena)
-	x.arena = sigv4.AppendAuthorization(x.arena, &o.req, b.of.AccessKeyID, b.signingKey(date[:8]), o.payload, now)
+	x.arena = sign(x.arena, &o.req, b.of.AccessKeyID, b.signingKey(date[:8]), o.payload, now)
 	h.Field(hdrDate, date)
 	h.Field(hdrContentSHA256, o.payload)
 	h.Field(hdrAuthorization, x.arena[n:len(x.arena):len(x.arena)])

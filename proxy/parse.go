@@ -20,7 +20,9 @@ type framing struct {
 }
 
 // parse reads the raw head once: headers, target, host, bucket, key and
-// operation. Everything later works on what it found.
+// operation. Everything later works on what it found. It runs before anybody
+// has proved to be somebody: what it costs is bounded by sigv4.MaxHeaders and
+// sigv4.MaxParams, whatever the head has (docs/decisions/0021).
 func parse(x *exchange) error {
 	h := &x.ctx.Request.Header
 	if err := x.parseHeaders(h.RawHeaders()); err != nil {
@@ -37,6 +39,9 @@ func parse(x *exchange) error {
 		return err
 	}
 	x.req = sigv4.Request{Method: h.Method(), Target: &x.target, Headers: x.headers}
+	if err := x.hoist(); err != nil {
+		return err
+	}
 	if err := x.parseHost(); err != nil {
 		return err
 	}
@@ -47,15 +52,28 @@ func parse(x *exchange) error {
 }
 
 // parseHeaders splits the raw head into lines. Folded lines are refused
-// (RFC 9112 section 5.2 lets a server do so), as are names that are no tokens.
+// (RFC 9112 section 5.2 lets a server do so), as are names that are no tokens
+// and lines that do not end in CR LF: section 2.2 lets a recipient take a bare
+// LF for one, and who stands in front may not.
 func (x *exchange) parseHeaders(raw []byte) error {
 	x.framing = framing{length: -1}
+	if bare, known := x.conn.first.bare(x.ctx); bare {
+		return errBareLF
+	} else if !known {
+		return &s3Error{code: "SlowDown", message: "Send the request again, when the answer to the one before has come.", retry: 1}
+	}
 	for len(raw) > 0 {
 		line, rest, _ := bytes.Cut(raw, []byte{'\n'})
 		raw = rest
-		line = bytes.TrimSuffix(line, []byte{'\r'})
+		line, ended := bytes.CutSuffix(line, []byte{'\r'})
+		if !ended {
+			return errBareLF
+		}
 		if len(line) == 0 {
 			break
+		}
+		if len(x.headers) == sigv4.MaxHeaders {
+			return errManyHeaders
 		}
 		name, value, ok := bytes.Cut(line, []byte{':'})
 		if !ok || len(name) == 0 || name[0] == ' ' || name[0] == '\t' {
@@ -72,33 +90,91 @@ func (x *exchange) parseHeaders(raw []byte) error {
 			x.names = append(x.names, c)
 		}
 		value = bytes.Trim(value, " \t")
-		for _, c := range value {
-			if c < ' ' && c != '\t' || c == 0x7f {
-				return refuse("BadRequest", "A header value of the request has a control character.")
-			}
+		if hasControl(value) {
+			return refuse("BadRequest", "A header value of the request has a control character.")
 		}
 		x.headers = append(x.headers, sigv4.Header{Name: x.names[n:len(x.names):len(x.names)], Value: value})
 	}
 	return nil
 }
 
-// single are the headers that may come once only: a second one would let two
-// readers see two requests.
+var (
+	errBareLF      = refuse("BadRequest", "A line of the request's head does not end in CR LF.")
+	errManyHeaders = &s3Error{code: "RequestHeaderSectionTooLarge", message: "The request has more than 256 header lines."}
+	errRepeated    = refuse("InvalidArgument", "A header that may come only once was repeated.")
+	errTwoWays     = refuse("InvalidArgument", "A header was sent as a header and as a query parameter; send it once.")
+)
+
+// single are the headers that may come once only, beside those of S3: a second
+// one would let two readers see two requests.
 var single = map[string]struct{}{
 	"host": {}, "content-length": {}, "transfer-encoding": {}, "expect": {}, "content-type": {}, "range": {},
-	"authorization": {}, "x-amz-date": {}, "x-amz-content-sha256": {}, "x-amz-copy-source": {},
-	"x-amz-decoded-content-length": {}, "x-amz-trailer": {}, "content-md5": {}, "if-match": {}, "if-none-match": {},
+	"authorization": {}, "content-md5": {}, "if-match": {}, "if-none-match": {},
+}
+
+// once reports whether a header may come only once. What S3 acts on may, but
+// for lists of things: one reader would take the first line of two, the other
+// the last, or both.
+func once(name []byte) bool {
+	if !bytes.HasPrefix(name, amzPrefix) {
+		_, ok := single[string(name)]
+		return ok
+	}
+	switch string(name) {
+	case "x-amz-object-attributes", "x-amz-optional-object-attributes", "x-amz-user-agent", "x-amz-te":
+		return false
+	}
+	return !bytes.HasPrefix(name, metaPrefix)
+}
+
+// hoist appends the headers that a presigner moved into the query (S3-RULES.md
+// B25) to those that are lines. This is the one list of what the client asks
+// for: whoever wants to know a header reads it, and sees it in whatever way and
+// case it came. What was signed as a header are the lines alone.
+func (x *exchange) hoist() error {
+	lines := len(x.headers)
+	for i := range x.target.Query {
+		p := &x.target.Query[i]
+		if !s3op.Hoisted(p.Name) {
+			continue
+		}
+		if !isTokens(p.Name) {
+			return refuse("InvalidArgument", "The name of a query parameter has an invalid character.")
+		}
+		if hasControl(p.Value) {
+			return errControl
+		}
+		n := len(x.names)
+		x.names = appendLower(x.names, p.Name)
+		name := x.names[n:len(x.names):len(x.names)]
+		h := s3op.LookupHeader(name)
+		switch {
+		case string(name) == "x-amz-security-token":
+			continue // refused with its own error, wherever it stands
+		case !h.Hoistable && h.Treatment != s3op.Decline:
+			return refuse("InvalidArgument", "This header may not be sent as a query parameter.")
+		case has(x.headers[:lines], name):
+			return errTwoWays
+		}
+		x.headers = append(x.headers, sigv4.Header{Name: name, Value: bytes.Trim(p.Value, " \t")})
+	}
+	return nil
+}
+
+func has(headers []sigv4.Header, name []byte) bool {
+	for i := range headers {
+		if bytes.Equal(headers[i].Name, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (x *exchange) checkFraming() error {
 	for i := range x.headers {
 		name, value := x.headers[i].Name, x.headers[i].Value
-		if _, ok := single[string(name)]; ok {
-			for j := range x.headers[:i] {
-				if bytes.Equal(x.headers[j].Name, name) {
-					return refuse("InvalidArgument", "A header that may come only once was repeated.")
-				}
-			}
+		if once(name) && has(x.headers[:i], name) {
+			return errRepeated
 		}
 		switch string(name) {
 		case "content-length":
@@ -131,11 +207,19 @@ func (x *exchange) checkFraming() error {
 	return nil
 }
 
+const maxConnection = 16
+
 // checkConnection refuses a Connection header that names a header which
 // matters: an intermediary would take it away, and what was signed would not
 // be what was sent (S3-RULES.md C6).
+//
+// Empty elements of a list are read over, in a reasonable number (RFC 9110
+// section 5.6.1).
 func (x *exchange) checkConnection(value []byte) error {
-	for len(value) > 0 {
+	for n := 0; len(value) > 0; n++ {
+		if n == maxConnection {
+			return refuse("BadRequest", "Connection has too many elements.")
+		}
 		token, rest, _ := bytes.Cut(value, []byte{','})
 		value = rest
 		token = bytes.Trim(token, " \t")
@@ -198,36 +282,10 @@ func (x *exchange) classify() error {
 // (S3-RULES.md F6).
 var errPreflight error = &s3Error{code: "AccessForbidden"}
 
-// checkHeaders holds every header against the operation's row, and the
-// parameters that a presigner made of headers (S3-RULES.md B25, C10, D3).
+// checkHeaders holds every header against the operation's row (S3-RULES.md C10, D3).
 func (x *exchange) checkHeaders() error {
 	for i := range x.headers {
 		if err := x.checkHeader(x.headers[i].Name, x.headers[i].Value); err != nil {
-			return err
-		}
-	}
-	var lower [64]byte
-	for i := range x.target.Query {
-		p := &x.target.Query[i]
-		if !s3op.Hoisted(p.Name) {
-			continue
-		}
-		if len(p.Name) > len(lower) {
-			return refuse("NotImplemented", "The request has a query parameter that this operation does not take.")
-		}
-		if !isTokens(p.Name) {
-			return refuse("InvalidArgument", "The name of a query parameter has an invalid character.")
-		}
-		name := appendLower(lower[:0], p.Name)
-		if h := s3op.LookupHeader(name); !h.Hoistable && h.Treatment != s3op.Decline && string(name) != "x-amz-security-token" {
-			return refuse("InvalidArgument", "This header may not be sent as a query parameter.")
-		}
-		for _, c := range p.Value {
-			if c < ' ' && c != '\t' || c == 0x7f {
-				return refuse("InvalidArgument", "A parameter has a control character.")
-			}
-		}
-		if err := x.checkHeader(name, p.Value); err != nil {
 			return err
 		}
 	}

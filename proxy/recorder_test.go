@@ -233,7 +233,7 @@ func answerOf(q *recorded) string {
 	}
 	switch {
 	case q.method == "HEAD":
-		return "HTTP/1.1 200 OK\r\nx-amz-version-id: of-the-head\r\ncontent-length: 3\r\nconnection: close\r\n\r\n"
+		return "HTTP/1.1 200 OK\r\netag: \"e\"\r\nx-amz-version-id: of-the-head\r\ncontent-length: 3\r\nconnection: close\r\n\r\n"
 	case q.method == "DELETE" && !object && query == "":
 		return answer("409 Conflict", "", "<Error><Code>BucketNotEmpty</Code></Error>")
 	case q.method == "DELETE":

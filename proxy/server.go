@@ -131,8 +131,11 @@ func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 		return
 	}
 	switch state {
+	case fasthttp.StateActive:
+		c.first.begun()
 	case fasthttp.StateIdle:
 		c.settle()
+		c.first.expect()
 	case fasthttp.StateClosed, fasthttp.StateHijacked:
 		c.settle()
 		s.mu.Lock()

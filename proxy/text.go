@@ -21,6 +21,17 @@ func isTokens[T string | []byte](s T) bool {
 	return true
 }
 
+// hasControl reports whether s has a byte that a header's value must not have
+// (RFC 9110 section 5.5).
+func hasControl(s []byte) bool {
+	for _, c := range s {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
 // equalFold compares with a lower-case ASCII string.
 func equalFold(b []byte, lower string) bool {
 	if len(b) != len(lower) {

@@ -9,6 +9,7 @@ import (
 )
 
 var (
+	errControl     = refuse("InvalidArgument", "A parameter has a control character.")
 	errListingDots = refuse("InvalidArgument", "The parameter has a segment \".\" or \"..\", which no key has.")
 	errLoneMarker  = refuse("InvalidArgument", "A version-id marker cannot be specified without a key marker.")
 )
@@ -21,6 +22,10 @@ func (x *exchange) checkValues() error {
 		p := &x.target.Query[i]
 		if refusal := s3op.CheckValue(p.Name, p.Value); refusal != nil {
 			return refusal
+		}
+		// They come back as headers (S3-RULES.md C9).
+		if bytes.HasPrefix(p.Name, responsePrefix) && hasControl(p.Value) {
+			return errControl
 		}
 		if x.level != s3op.Bucket {
 			continue

@@ -52,6 +52,7 @@ type Auth struct {
 	stamp     [16]byte // Time as x-amz-date has it
 	scope     []byte   // day/region/s3/aws4_request
 	signed    [][]byte // names of the signed headers
+	order     []int    // sortHeaders of the request's
 	signature []byte   // 64 lower-case hexadecimal digits
 	marker    []byte   // the payload value that was signed
 }
@@ -89,6 +90,9 @@ var (
 // header is signed (A4, B9).
 func (a *Auth) Parse(r *Request, o Options) error {
 	a.Clear()
+	if len(r.Headers) > MaxHeaders {
+		return errManyHeaders
+	}
 	if err := refuseTokens(r); err != nil {
 		return err
 	}
@@ -112,7 +116,7 @@ func (a *Auth) Parse(r *Request, o Options) error {
 }
 
 // Clear forgets the credential and keeps the memory for the next.
-func (a *Auth) Clear() { *a = Auth{signed: a.signed[:0]} }
+func (a *Auth) Clear() { *a = Auth{signed: a.signed[:0], order: a.order[:0]} }
 
 // refuseTokens refuses session tokens anywhere: there is no STS, and a token
 // that is ignored would be a token that is not checked (B26).
@@ -462,44 +466,41 @@ func (a *Auth) parsePayload(v []byte) error {
 // checkSigned holds the list of signed headers against the headers that are
 // there: an x-amz- header that nobody signed would be an instruction of
 // somebody else's (A4), and a signed header must be a header (B8).
+//
+// Both lists are sorted, and walked once.
 func (a *Auth) checkSigned(r *Request) error {
-	host := false
+	a.order = sortHeaders(a.order, r.Headers)
+	order, host := a.order, false
 	for _, name := range a.signed {
 		host = host || string(name) == "host"
-		found := false
-		for i := range r.Headers {
-			if equalFoldBytes(r.Headers[i].Name, name) {
-				found = true
-				break
+		for len(order) > 0 && compareFold(r.Headers[order[0]].Name, name) < 0 {
+			if instructs(r.Headers[order[0]].Name) {
+				return errNotSigned
 			}
+			order = order[1:]
 		}
-		if !found {
+		if len(order) == 0 || compareFold(r.Headers[order[0]].Name, name) != 0 {
 			return failed(ErrAccessDenied, "A header of SignedHeaders is not in the request.")
+		}
+		for len(order) > 0 && compareFold(r.Headers[order[0]].Name, name) == 0 {
+			order = order[1:]
 		}
 	}
 	if !host {
 		return failed(ErrAccessDenied, "The host header must be signed.")
 	}
-	for i := range r.Headers {
-		name := r.Headers[i].Name
-		if len(name) < 6 || !equalFold(name[:6], "x-amz-") {
-			continue
-		}
-		if !a.isSigned(name) {
-			return failed(ErrAccessDenied, "There were headers present in the request which were not signed: every x-amz- header must be.")
+	for _, i := range order {
+		if instructs(r.Headers[i].Name) {
+			return errNotSigned
 		}
 	}
 	return nil
 }
 
-func (a *Auth) isSigned(name []byte) bool {
-	for _, s := range a.signed {
-		if equalFoldBytes(name, s) {
-			return true
-		}
-	}
-	return false
-}
+var errNotSigned = failed(ErrAccessDenied, "There were headers present in the request which were not signed: every x-amz- header must be.")
+
+// instructs reports whether a header is one that asks S3 for something.
+func instructs(name []byte) bool { return len(name) >= 6 && equalFold(name[:6], "x-amz-") }
 
 // Verify compares the signature in constant time. It returns
 // ErrSignatureDoesNotMatch or nil.
@@ -510,7 +511,7 @@ func (a *Auth) Verify(r *Request, k *SigningKey) error {
 	if a.Mechanism == ByQuery {
 		skip = "X-Amz-Signature"
 	}
-	canonicalRequest := w.canon.request(r, a.signed, skip, a.marker)
+	canonicalRequest := w.canon.request(r, a.order, a.signed, skip, a.marker, foldASCII)
 	w.sts = append(w.sts[:0], algorithm+"\n"...)
 	w.sts = append(w.sts, a.stamp[:]...)
 	w.sts = append(w.sts, '\n')

@@ -44,10 +44,11 @@ type canonical struct {
 
 type encodedParam struct{ name, value []byte }
 
-// request writes the canonical request of r. signed are the names of the
-// signed headers, lower case, sorted, each once. skip is a query parameter
-// that is left out ("X-Amz-Signature" of presigned requests), or "".
-func (c *canonical) request(r *Request, signed [][]byte, skip string, payload []byte) []byte {
+// request writes the canonical request of r. order is sortHeaders of its
+// headers, signed are the names of the signed ones, lower case, sorted, each
+// once. skip is a query parameter that is left out ("X-Amz-Signature" of
+// presigned requests), or "".
+func (c *canonical) request(r *Request, order []int, signed [][]byte, skip string, payload []byte, fold folding) []byte {
 	b := append(c.buf[:0], r.Method...)
 	b = append(b, '\n')
 	b = AppendEscape(b, r.Target.Path, true)
@@ -57,7 +58,7 @@ func (c *canonical) request(r *Request, signed [][]byte, skip string, payload []
 	for _, name := range signed {
 		b = append(b, name...)
 		b = append(b, ':')
-		b = appendHeaderValues(b, r.Headers, name)
+		b, order = appendHeaderValues(b, r.Headers, order, name, fold)
 		b = append(b, '\n')
 	}
 	b = append(b, '\n')
@@ -115,23 +116,33 @@ func compareParams(a, b encodedParam) int {
 
 // appendHeaderValues appends the canonical value of a header: each line
 // trimmed, inner runs of white space folded to one space, lines joined with a
-// comma in the order of their arrival (rule B6).
-func appendHeaderValues(b []byte, headers []Header, name []byte) []byte {
+// comma in the order of their arrival (rule B6). It returns what of order is
+// behind the header: the next name is a later one.
+func appendHeaderValues(b []byte, headers []Header, order []int, name []byte, fold folding) ([]byte, []int) {
 	first := true
-	for i := range headers {
-		if !equalFoldBytes(headers[i].Name, name) {
+	for ; len(order) > 0; order = order[1:] {
+		h := &headers[order[0]]
+		n := compareFold(h.Name, name)
+		if n > 0 {
+			break
+		}
+		if n < 0 {
 			continue
 		}
 		if !first {
 			b = append(b, ',')
 		}
 		first = false
-		b = appendFolded(b, headers[i].Value)
+		b = fold(b, h.Value)
 	}
-	return b
+	return b, order
 }
 
-func appendFolded(b, value []byte) []byte {
+// folding appends a header's value as a reader of signatures folds it.
+type folding func(b, value []byte) []byte
+
+// foldASCII is AWS's: spaces and tabs.
+func foldASCII(b, value []byte) []byte {
 	value = bytes.Trim(value, " \t")
 	space := false
 	for _, c := range value {
@@ -148,17 +159,16 @@ func appendFolded(b, value []byte) []byte {
 	return b
 }
 
-func equalFoldBytes(a, lower []byte) bool {
-	if len(a) != len(lower) {
-		return false
-	}
-	for i, c := range a {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
+// foldUnicode is MinIO's, strings.Join(strings.Fields(value), " "): every white
+// space of Unicode is one, so that "a\u00a0b" is signed as "a b".
+func foldUnicode(b, value []byte) []byte {
+	first := true
+	for field := range bytes.FieldsSeq(value) {
+		if !first {
+			b = append(b, ' ')
 		}
-		if c != lower[i] {
-			return false
-		}
+		first = false
+		b = append(b, field...)
 	}
-	return true
+	return b
 }

@@ -73,6 +73,7 @@ type work struct {
 	sum    [sha256.Size]byte
 	hex    [2 * sha256.Size]byte
 	signed [][]byte
+	order  []int
 }
 
 var works = sync.Pool{New: func() any { return &work{h: sha256.New()} }}

@@ -129,34 +129,27 @@ func (p *Policy) Check(fields []Field, bucket string, now time.Time) error {
 	if !now.Before(p.Expiration) {
 		return failed(ErrAccessDenied, "Invalid according to Policy: Policy expired.")
 	}
-	value := func(name string) (string, bool) {
-		if name == "bucket" {
-			return bucket, true
-		}
-		for _, f := range fields {
-			if f.Name == name {
-				return f.Value, true
-			}
-		}
-		return "", false
+	values := make(map[string]string, len(fields)+1)
+	for _, f := range slices.Backward(fields) { // the first of a name counts
+		values[f.Name] = f.Value
 	}
-	bucketNamed, keyNamed := false, false
+	values["bucket"] = bucket
+	covered := make(map[string]bool, len(p.conditions))
 	for _, c := range p.conditions {
-		bucketNamed = bucketNamed || c.field == "bucket"
-		keyNamed = keyNamed || c.field == "key"
-		v, _ := value(c.field)
+		covered[c.field] = true
+		v := values[c.field]
 		if c.prefix && !startsWith(c, v) || !c.prefix && v != c.value {
 			return failed(ErrAccessDenied, "Invalid according to Policy: Policy Condition failed: $"+c.field)
 		}
 	}
-	if !bucketNamed || !keyNamed {
+	if !covered["bucket"] || !covered["key"] {
 		return failed(ErrAccessDenied, "Invalid according to Policy: it must have a condition for the bucket and one for the key.")
 	}
 	for _, f := range fields {
 		if strings.HasPrefix(f.Name, "x-ignore-") || slices.Contains(unconditioned, f.Name) {
 			continue
 		}
-		if !slices.ContainsFunc(p.conditions, func(c condition) bool { return c.field == f.Name }) {
+		if !covered[f.Name] {
 			return failed(ErrAccessDenied, "Invalid according to Policy: Extra input fields: "+f.Name)
 		}
 	}

@@ -1,6 +1,9 @@
 package sigv4
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Header is one header line as received: name in any case, value without
 // surrounding white space. The bytes are the caller's.
@@ -47,12 +50,23 @@ var (
 	errEscape      = failed(ErrInvalidURI, "The request target has a malformed percent-encoding.")
 	errSemicolon   = failed(ErrInvalidArgument, "The query has a semicolon; encode it as %3B.")
 	errRepeated    = failed(ErrInvalidArgument, "A query parameter was sent twice.")
+	errManyParams  = failed(ErrInvalidArgument, "The query has more than 128 parameters.")
+	errManyHeaders = failed(ErrInvalidRequest, "The request has more than 256 header lines.")
+)
+
+// What a request may have of each before anybody has proved to be somebody. No
+// operation of S3 takes 30 parameters, and 2 KiB of metadata
+// (docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html) are fewer
+// headers than these; whatever grows with their number stays small.
+const (
+	MaxParams  = 128
+	MaxHeaders = 256
 )
 
 // Parse reads a raw request target in origin form (RFC 9112 section 3.2.1).
-// It refuses malformed escapes (B4), semicolons and repeated parameters (B5:
-// AWS sorts the values of a repeated name, MinIO keeps their order). A plus in
-// the query is a space. Reused, it allocates nothing.
+// It refuses malformed escapes (B4), semicolons, more than MaxParams parameters
+// and repeated ones (B5: AWS sorts the values of a repeated name, MinIO keeps
+// their order). A plus in the query is a space. Reused, it allocates nothing.
 func (t *Target) Parse(raw []byte) error {
 	t.Clear()
 	if len(raw) == 0 || raw[0] != '/' {
@@ -89,13 +103,27 @@ func (t *Target) Parse(raw []byte) error {
 		if p.Value, err = t.decode(value, true); err != nil {
 			return err
 		}
-		for i := range t.Query {
-			// Without regard to case: X-Amz-Signature must not have a twin.
-			if bytes.EqualFold(t.Query[i].Name, p.Name) {
-				return errRepeated
-			}
+		if len(t.Query) == MaxParams {
+			return errManyParams
 		}
 		t.Query = append(t.Query, p)
+	}
+	return t.checkRepeated()
+}
+
+// checkRepeated looks for names that occur twice, without regard to case:
+// X-Amz-Signature must not have a twin. Sorted, twins stand side by side.
+func (t *Target) checkRepeated() error {
+	var order [MaxParams]uint8
+	for i := range t.Query {
+		order[i] = uint8(i)
+	}
+	sorted := order[:len(t.Query)]
+	slices.SortFunc(sorted, func(a, b uint8) int { return compareFold(t.Query[a].Name, t.Query[b].Name) })
+	for i := 1; i < len(sorted); i++ {
+		if compareFold(t.Query[sorted[i-1]].Name, t.Query[sorted[i]].Name) == 0 {
+			return errRepeated
+		}
 	}
 	return nil
 }
@@ -146,6 +174,41 @@ func unhex(c byte) int {
 		return int(c-'A') + 10
 	}
 	return -1
+}
+
+// sortHeaders lists headers by name without regard to case, lines of one name
+// in the order of their arrival. What is sorted already is only looked over.
+func sortHeaders(dst []int, headers []Header) []int {
+	dst = dst[:0]
+	for i := range headers {
+		dst = append(dst, i)
+	}
+	slices.SortFunc(dst, func(a, b int) int {
+		if n := compareFold(headers[a].Name, headers[b].Name); n != 0 {
+			return n
+		}
+		return a - b
+	})
+	return dst
+}
+
+// compareFold orders names by their ASCII lower case.
+func compareFold(a, b []byte) int {
+	for i := range min(len(a), len(b)) {
+		if c, d := a[i], b[i]; c != d {
+			if c, d = lower(c), lower(d); c != d {
+				return int(c) - int(d)
+			}
+		}
+	}
+	return len(a) - len(b)
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
 }
 
 // equalFold compares a name with a lower-case ASCII one.

@@ -11,10 +11,21 @@ import (
 // with host, x-amz-date (of t) and x-amz-content-sha256 (payload); every one
 // of them is signed. It allocates nothing once its buffers have grown.
 func AppendAuthorization(dst []byte, r *Request, accessKeyID string, k *SigningKey, payload []byte, t time.Time) []byte {
+	return appendAuthorization(dst, r, accessKeyID, k, payload, t, foldASCII)
+}
+
+// AppendMinIOAuthorization is AppendAuthorization for a MinIO, which folds
+// every white space of Unicode in a header's value where AWS folds spaces: one
+// U+00A0 in x-amz-meta-a, and the signatures differ.
+func AppendMinIOAuthorization(dst []byte, r *Request, accessKeyID string, k *SigningKey, payload []byte, t time.Time) []byte {
+	return appendAuthorization(dst, r, accessKeyID, k, payload, t, foldUnicode)
+}
+
+func appendAuthorization(dst []byte, r *Request, accessKeyID string, k *SigningKey, payload []byte, t time.Time, fold folding) []byte {
 	w := works.Get().(*work)
 	defer works.Put(w)
-	w.signed = sortedNames(w.signed[:0], r.Headers)
-	canonicalRequest := w.canon.request(r, w.signed, "", payload)
+	w.sortNames(r.Headers)
+	canonicalRequest := w.canon.request(r, w.order, w.signed, "", payload, fold)
 	w.stringToSign(k, canonicalRequest, t)
 
 	dst = append(dst, algorithm+" Credential="...)
@@ -48,12 +59,13 @@ func (k *SigningKey) appendScope(dst []byte) []byte {
 	return append(dst, "/"+service+"/"+terminator...)
 }
 
-func sortedNames(dst [][]byte, headers []Header) [][]byte {
-	for i := range headers {
-		dst = append(dst, headers[i].Name)
+// sortNames fills order and signed with all headers.
+func (w *work) sortNames(headers []Header) {
+	w.order, w.signed = sortHeaders(w.order, headers), w.signed[:0]
+	for _, i := range w.order {
+		w.signed = append(w.signed, headers[i].Name)
 	}
-	slices.SortFunc(dst, bytes.Compare)
-	return slices.CompactFunc(dst, bytes.Equal)
+	w.signed = slices.CompactFunc(w.signed, bytes.Equal)
 }
 
 // Presign returns the query of a presigned request: r's own parameters and
@@ -62,7 +74,7 @@ func sortedNames(dst [][]byte, headers []Header) [][]byte {
 func Presign(r *Request, accessKeyID string, k *SigningKey, expires time.Duration, t time.Time) []byte {
 	w := works.Get().(*work)
 	defer works.Put(w)
-	w.signed = sortedNames(w.signed[:0], r.Headers)
+	w.sortNames(r.Headers)
 	var credential []byte
 	credential = append(credential, accessKeyID...)
 	credential = append(credential, '/')
@@ -85,7 +97,7 @@ func Presign(r *Request, accessKeyID string, k *SigningKey, expires time.Duratio
 	if v, n := r.Get("x-amz-content-sha256"); n > 0 {
 		payload = v
 	}
-	canonicalRequest := w.canon.request(&signed, w.signed, "", payload)
+	canonicalRequest := w.canon.request(&signed, w.order, w.signed, "", payload, foldASCII)
 	w.stringToSign(k, canonicalRequest, t)
 	out := w.canon.query(nil, query, "")
 	out = append(out, "&X-Amz-Signature="...)

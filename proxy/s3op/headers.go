@@ -19,6 +19,7 @@ const (
 	MD5                               // Content-MD5
 	CustomerKey                       // x-amz-server-side-encryption-customer-*
 	CopyFrom                          // x-amz-copy-source and what qualifies it
+	CopyRange                         // x-amz-copy-source-range, of parts only: an object is copied whole
 	Directives                        // x-amz-metadata-directive, x-amz-tagging-directive
 	ChecksumChoice                    // x-amz-checksum-algorithm, x-amz-checksum-type
 	Bypass                            // x-amz-bypass-governance-retention
@@ -91,7 +92,7 @@ var headers = map[string]Header{
 	"x-amz-copy-source-server-side-encryption-customer-key-md5":   {Group: CopyFrom},
 
 	"x-amz-copy-source":                     {Group: CopyFrom, Treatment: Consume},
-	"x-amz-copy-source-range":               {Group: CopyFrom},
+	"x-amz-copy-source-range":               {Group: CopyRange},
 	"x-amz-copy-source-if-match":            {Group: CopyFrom},
 	"x-amz-copy-source-if-none-match":       {Group: CopyFrom},
 	"x-amz-copy-source-if-modified-since":   {Group: CopyFrom},
@@ -176,4 +177,11 @@ func LookupHeader(lower []byte) Header {
 		return unknownAmz
 	}
 	return droppedHeader
+}
+
+// Headers lists the headers that have a row.
+func Headers(visit func(name string, h Header)) {
+	for name, h := range headers {
+		visit(name, h)
+	}
 }

@@ -94,7 +94,7 @@ var Operations = []*Operation{
 	{Name: "CreateMultipartUpload", Method: "POST", Level: Object, Selector: "uploads", Permission: tenancy.Write, Class: classA, Verdict: Forward, Answer: XML, Headers: objects | ChecksumChoice},
 	{Name: "UploadPart", Method: "PUT", Level: Object, Selector: "uploadId", Permission: tenancy.Write, Class: classA, Verdict: Forward, Body: Stream, Headers: MD5 | Checksums | ChecksumChoice | CustomerKey,
 		Params: []string{"partNumber"}},
-	{Name: "UploadPartCopy", Method: "PUT", Level: Object, Selector: "uploadId", CopySource: true, Permission: tenancy.Write, Class: classA, Verdict: Forward, Answer: XML, Headers: CopyFrom | CustomerKey,
+	{Name: "UploadPartCopy", Method: "PUT", Level: Object, Selector: "uploadId", CopySource: true, Permission: tenancy.Write, Class: classA, Verdict: Forward, Answer: XML, Headers: CopyFrom | CopyRange | CustomerKey,
 		Params: []string{"partNumber"}},
 	{Name: "CompleteMultipartUpload", Method: "POST", Level: Object, Selector: "uploadId", Permission: tenancy.Write, Class: classA, Verdict: Forward, Body: Document, Answer: XML,
 		Headers: Checksums | CustomerKey | ObjectSize | WriteConditions},

@@ -1,6 +1,9 @@
 package s3op
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // Values of parameters and headers that the backend would decode. What is not
 // spelled as S3 spells it is refused here, so that the backend has nothing left
@@ -45,6 +48,8 @@ var (
 	errEmptyVersion   = invalid("Version id cannot be the empty string")
 	errMetadataChoice = invalid("Unknown metadata directive.")
 	errTaggingChoice  = invalid("Unknown tagging directive.")
+	errCopyRange      = invalid("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last " +
+		"are the zero-based offsets of the first and last bytes to copy")
 )
 
 // CheckValue refuses a value that is not spelled as S3 spells it, of a query
@@ -79,8 +84,23 @@ func CheckValue(name, value []byte) *RefusalError {
 		return directive(value, errMetadataChoice)
 	case "x-amz-tagging-directive":
 		return directive(value, errTaggingChoice)
+	case "x-amz-copy-source-range":
+		if _, ok := CopyLength(value); !ok {
+			return errCopyRange
+		}
 	}
 	return nil
+}
+
+// CopyLength is how many bytes x-amz-copy-source-range asks for: bytes=first-last,
+// both given (docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html).
+// It is the one reading of it: a quota is taken by what the backend will copy.
+func CopyLength(value []byte) (int64, bool) {
+	value, ok := bytes.CutPrefix(value, []byte("bytes="))
+	first, last, _ := bytes.Cut(value, []byte{'-'})
+	a, okFirst := Decimal(first)
+	b, okLast := Decimal(last)
+	return b - a + 1, ok && okFirst && okLast && b >= a
 }
 
 // Number is the value that goes to the backend for one that CheckValue let

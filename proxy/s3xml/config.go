@@ -167,15 +167,13 @@ func ParseCreateBucket(doc []byte) (string, error) {
 	var c struct {
 		XMLName            xml.Name
 		LocationConstraint string `xml:",omitempty"`
-		Location           *struct {
-			Name string `xml:",omitempty"`
-		} `xml:",omitempty"`
+		Location           *struct{ Name, Type string }
+		Bucket             *struct{ DataRedundancy, Type string }
 	}
-	seen, err := decode(doc, "CreateBucketConfiguration", &c)
-	if err != nil {
+	if _, err := decode(doc, "CreateBucketConfiguration", &c); err != nil {
 		return "", err
 	}
-	if c.Location != nil || seen["Bucket"] > 0 {
+	if c.Location != nil || c.Bucket != nil {
 		return "", unsupported("Directory buckets are not supported.")
 	}
 	return strings.TrimSpace(c.LocationConstraint), nil

@@ -48,7 +48,7 @@ var configs = []struct {
 	{"encryption with a key of KMS", s3xml.Encryption, "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>", "NotImplemented"},
 	{"other root", s3xml.LegalHold, "<Retention></Retention>", "MalformedXML"},
 	{"two roots", s3xml.LegalHold, "<LegalHold><Status>ON</Status></LegalHold><LegalHold><Status>OFF</Status></LegalHold>", "MalformedXML"},
-	{"an element twice", s3xml.LegalHold, "<LegalHold><Status>ON</Status><Status>OFF</Status></LegalHold>", "NotImplemented"},
+	{"an element twice", s3xml.LegalHold, "<LegalHold><Status>ON</Status><Status>OFF</Status></LegalHold>", "MalformedXML"},
 	{"entities", s3xml.LegalHold, `<!DOCTYPE x [<!ENTITY e "ON">]><LegalHold><Status>&e;</Status></LegalHold>`, "MalformedXML"},
 	{"text behind", s3xml.LegalHold, "<LegalHold><Status>ON</Status></LegalHold>x", "MalformedXML"},
 	{"empty", s3xml.LegalHold, "", "MalformedXML"},

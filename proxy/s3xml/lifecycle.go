@@ -48,9 +48,6 @@ func Lifecycle(doc []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if seen["Transition"] > 0 || seen["NoncurrentVersionTransition"] > 0 {
-		return nil, unsupported("Lifecycle transitions are not supported: there is one storage class. Use expirations.")
-	}
 	if len(l.Rules) == 0 || len(l.Rules) > 1000 {
 		return nil, malformed("A lifecycle has 1 to 1000 rules.")
 	}

@@ -37,9 +37,6 @@ func ParseLogging(doc []byte) (*Logging, error) {
 	if err != nil {
 		return nil, err
 	}
-	if seen["Grant"] > 0 {
-		return nil, unsupported("TargetGrants are not supported: log objects belong to the account, and access keys decide who reads them. Leave TargetGrants out.")
-	}
 	if _, err := named(&s.XMLName, "BucketLoggingStatus", &s, seen); err != nil {
 		return nil, err // an element has no place
 	}
