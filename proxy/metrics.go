@@ -16,6 +16,9 @@ type metrics struct {
 	spliced    prometheus.Counter
 	open       prometheus.Gauge
 	unsendable prometheus.Counter
+
+	refused      map[refusal]prometheus.Counter
+	acceptErrors prometheus.Counter
 }
 
 type series struct {
@@ -31,6 +34,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Name: "primecloud_proxy_request_duration_seconds", Help: "From the head of the request to the last byte of the answer.",
 		Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10, 60, 300},
 	}, []string{"operation"})
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "primecloud_proxy_refused_connections_total", Help: "Connections closed as they came: too many in all, or of one address.",
+	}, []string{"reason"})
 	m := &metrics{
 		operations: map[*s3op.Operation]*series{},
 		sent: prometheus.NewCounter(prometheus.CounterOpts{
@@ -47,8 +53,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Requests to a backend that were refused while they were written, and answered 500: each is a hole in the checks before it. Alert on any.",
 		}),
 	}
+	m.acceptErrors = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "primecloud_proxy_accept_errors_total", Help: "Times that no connection could be accepted, as when descriptors are used up. Alert when it grows.",
+	})
+	m.refused = map[refusal]prometheus.Counter{}
+	for _, why := range []refusal{tooMany, tooManyOf1, stopping} {
+		m.refused[why] = refused.WithLabelValues(string(why))
+	}
 	if r != nil {
-		r.MustRegister(requests, latency, m.sent, m.spliced, m.open, m.unsendable)
+		r.MustRegister(requests, latency, m.sent, m.spliced, m.open, m.unsendable, refused, m.acceptErrors)
 	}
 	classes := [6]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 	for _, o := range append([]*s3op.Operation{nil}, s3op.Operations...) {
