@@ -239,7 +239,11 @@ func TestTrickle(t *testing.T) {
 	}
 	t.Run("a download", func(t *testing.T) {
 		t.Parallel()
-		tn.put(t, "k", 64<<20)
+		// A window that this machine's own pauses do not fill.
+		g := newGateway(t, options{limits: proxy.Limits{Window: 3 * time.Second}})
+		tn := g.tenant()
+		e := tn.raw()
+		tn.put(t, "k", 32<<20)
 		nc, resp := e.download(t, "/broken/k")
 		if _, err := io.CopyN(io.Discard, resp.Body, 8<<20); err != nil {
 			t.Fatal(err)
@@ -345,7 +349,7 @@ func TestShutdown_settles(t *testing.T) {
 	g := newGateway(t, options{tls: true, record: countRecords{&settled}})
 	tn := g.tenant()
 	tn.raw().do(t, &request{method: "PUT", path: "/cut"})
-	wire := wireOf(t, tn.raw().build(t, &request{method: "PUT", path: "/cut/half", body: make([]byte, 1<<20), payload: "UNSIGNED-PAYLOAD"}))
+	wire := wireOf(t, tn.raw().build(t, &request{method: "PUT", path: "/cut/half", body: make([]byte, 64<<10), payload: "UNSIGNED-PAYLOAD"}))
 	small := wireOf(t, (&endpoint{g.addr, tn.key.KeyID, "wrong secret"}).build(t, &request{method: "PUT", path: "/cut/small", body: []byte("small")}))
 	var all sync.WaitGroup
 	for i := range uploads {
