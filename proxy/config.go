@@ -92,7 +92,8 @@ type Config struct {
 	Hosts []string
 	// TenantDomain serves <account>.<domain> and <bucket>.<account>.<domain>.
 	TenantDomain string
-	// TrustedProxies may name the client in X-Forwarded-For. Default: nobody.
+	// TrustedProxies may name the client in X-Forwarded-For, and may have any
+	// number of connections. Default: nobody.
 	TrustedProxies []netip.Prefix
 	// PublicScheme and the request's own Host make the Location that
 	// CompleteMultipartUpload returns. Default: that of the connection.
@@ -108,11 +109,10 @@ type Limits struct {
 	Head         int           // bytes of a request's head; 16 KiB (AWS: 8 KiB of headers, long presigned URLs on top)
 	HeadTimeout  time.Duration // a head must be complete within it; 20 s
 	Idle         time.Duration // a connection may wait between requests; 60 s
-	Stall        time.Duration // no progress of a body for this long ends it; 60 s
-	Grace        time.Duration // before MinRate applies; 60 s
-	MinRate      int64         // bytes per second a body must reach on average; 1 KiB/s
+	MinRate      int64         // bytes per second that a body must move in any Window; 1 KiB/s (S3-RULES.md C12)
+	Window       time.Duration // of waiting for the client; 30 s
 	Connections  int           // connections at once; 65536
-	PerAddress   int           // connections of one client address; 0: no bound
+	PerAddress   int           // connections at once of one client's address, of IPv6 of a /64; 512; below 0: no bound
 	Recheck      time.Duration // between two looks at whether a transfer may go on; 5 s
 	ObjectSize   int64         // bytes of one PUT or part; 5 GiB
 	AnswerWait   time.Duration // for the backend's answer; 5 min (a large Complete takes long)
@@ -123,11 +123,11 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.Head, 16<<10)
 	setDefault(&l.HeadTimeout, 20*time.Second)
 	setDefault(&l.Idle, time.Minute)
-	setDefault(&l.Stall, time.Minute)
-	setDefault(&l.Grace, time.Minute)
 	setDefault(&l.MinRate, 1<<10)
+	setDefault(&l.Window, 30*time.Second)
 	setDefault(&l.Connections, 1<<16)
 	setDefault(&l.Recheck, 5*time.Second)
+	setDefault(&l.PerAddress, 512)
 	setDefault(&l.ObjectSize, 5<<30)
 	setDefault(&l.AnswerWait, 5*time.Minute)
 	setDefault(&l.DocumentWait, 5*time.Second)

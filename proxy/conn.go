@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -25,29 +24,34 @@ const (
 var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyStep); return &b }}
 
 // conn is a client's connection. It sees every byte that the socket took, so
-// that the ledger counts what was delivered rather than what was meant to be,
-// and it bounds each wait by progress instead of by a total time.
+// that the ledger counts what was delivered rather than what was meant to be.
+// Each wait for the client is bounded: for a head by fasthttp's time-outs, for a
+// body in either direction by the rate at which it must move.
 //
 // fasthttp writes a streamed body after the handler has returned and closes
 // the stream before the last bytes reach the socket; only the connection knows
 // when an answer is out.
 type conn struct {
 	net.Conn
-	socket *socket.Conn // nil under TLS: nothing can be spliced then
-	limits *Limits
+	socket *socket.Conn // what is below TLS, and all there is without
+	srv    *Server
 	tls    bool
+	peer   netip.Addr // whose it is counted as; not valid: nobody's
 
 	tlsVersion, tlsCipher string // names, once they are asked for
+
+	in, out socket.Pace // of a request's body, of answers
 
 	// Only the serving goroutine touches these.
 	pending *exchange // begun and not settled
 	first   firstLine
 	head    headEnd
 	sent    int64 // body bytes the socket took
-	pace    pace
-	reading bool // a request body is being read: reads are bounded by progress
-	inPace  pace
-	linger  atomic.Bool // an answer was sent before the request's body was read; fasthttp closes idle connections from elsewhere
+	reading bool  // a request body is being read
+
+	// fasthttp closes idle connections from elsewhere.
+	idle   atomic.Bool
+	linger atomic.Bool // the answer that ends the connection was sent before all of the request was read
 }
 
 // How long, and for how many bytes, a refused upload is still listened to.
@@ -56,12 +60,20 @@ const (
 	lingerBytes = 32 << 20
 )
 
-// Close ends the connection. After an upload that was refused early it says so
-// and reads on for a moment: closing with bytes unread would send a reset, and
-// the client would see a broken connection in place of the error (RFC 9112
-// section 9.6).
+// Close ends the connection. After a request that was refused before it was
+// read it says so and reads on for a moment: closing with bytes unread would
+// send a reset, and the client would see a broken connection in place of the
+// error (RFC 9112 section 9.6).
+//
+// An idle connection is closed by fasthttp's Shutdown, one after the other and
+// under a lock: there nothing may wait, not even TLS for a client that does not
+// read its farewell.
 func (c *conn) Close() error {
-	if c.linger.Swap(false) {
+	switch {
+	case c.idle.Load() && c.tls && c.srv.stopping.Load():
+		go func() { _ = c.Conn.Close() }()
+		return nil
+	case !c.idle.Load() && c.linger.Swap(false):
 		half, ok := c.Conn.(interface{ CloseWrite() error })
 		if ok && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
@@ -75,7 +87,6 @@ func (c *conn) Close() error {
 func (c *conn) answer(x *exchange) {
 	c.head = headEnd{}
 	c.sent = 0
-	c.pace = pace{until: c.pace.until} // the socket's deadline stands
 	c.pending = x
 }
 
@@ -96,62 +107,56 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 func (c *conn) readStep(p []byte) (int, error) {
-	if err := c.hold(limits.Upload, &c.inPace); err != nil {
+	if err := c.hold(limits.Upload); err != nil {
 		return 0, err
 	}
-	if err := c.inPace.step(c.limits, c.SetReadDeadline); err != nil {
-		return 0, err
-	}
-	if err := c.recheck(limits.Upload, &c.inPace); err != nil {
+	if err := c.recheck(limits.Upload); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Read(p)
 	c.first.piece = p[:n]
-	c.inPace.moved += int64(n)
 	return n, err
 }
 
-// recheck cuts a body whose sender or receiver may not go on; p has just taken
-// its step.
-func (c *conn) recheck(d limits.Direction, p *pace) error {
+// recheck cuts a body whose sender or receiver may not go on.
+func (c *conn) recheck(d limits.Direction) error {
 	if c.pending == nil {
 		return nil
 	}
-	return c.pending.recheckAt(p.now, d)
+	return c.pending.recheckAt(c.srv.cfg.now(), d)
 }
 
 // readBody switches between waiting for a request (fasthttp's time-outs) and
-// reading a body (bounded by progress).
+// reading a body (bounded by its rate).
 func (c *conn) readBody(on bool) {
 	c.reading = on
-	if on {
-		c.inPace = pace{}
+	if !on {
+		c.socket.KeepReading(nil)
+		return
 	}
+	c.in.Reset()
+	c.socket.KeepReading(&c.in)
 }
 
 // hold waits until the transfer rates of account and key let the next step of
-// a body go. That is our doing: it does not count as slowness of the client's.
-func (c *conn) hold(d limits.Direction, p *pace) error {
+// a body go. That is our doing, and no slowness of the client's: its socket is
+// not waited for meanwhile.
+func (c *conn) hold(d limits.Direction) error {
 	if c.pending == nil {
 		return nil
 	}
-	waited, err := c.pending.grant.Hold(c.pending.srv.ctx, d)
-	p.rest(waited)
+	_, err := c.pending.grant.Hold(c.srv.ctx, d)
 	return err
 }
 
 func (c *conn) Write(p []byte) (int, error) {
-	if err := c.hold(limits.Download, &c.pace); err != nil {
+	if err := c.hold(limits.Download); err != nil {
 		return 0, err
 	}
-	if err := c.pace.step(c.limits, c.SetWriteDeadline); err != nil {
-		return 0, err
-	}
-	if err := c.recheck(limits.Download, &c.pace); err != nil {
+	if err := c.recheck(limits.Download); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Write(p)
-	c.pace.moved += int64(n)
 	c.count(p[:n])
 	return n, err
 }
@@ -164,20 +169,16 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	if part != nil {
 		from, _ = part.R.(*socket.Conn)
 	}
-	if c.socket == nil || from == nil {
+	if c.tls || from == nil {
 		return c.copy(r)
 	}
-	if err := c.hold(limits.Download, &c.pace); err != nil {
+	if err := c.hold(limits.Download); err != nil {
 		return 0, err
 	}
-	if err := c.pace.step(c.limits, c.SetWriteDeadline); err != nil {
-		return 0, err
-	}
-	if err := c.recheck(limits.Download, &c.pace); err != nil {
+	if err := c.recheck(limits.Download); err != nil {
 		return 0, err
 	}
 	n, err := c.socket.Splice(from, part.N)
-	c.pace.moved += n
 	c.body(n)
 	if c.pending != nil {
 		c.pending.srv.metrics.spliced.Add(float64(n))
@@ -249,60 +250,6 @@ func (h *headEnd) find(p []byte) int {
 	k += copy(joined[k:], p)
 	h.n = copy(h.tail[:], joined[max(0, k-len(h.tail)):k])
 	return len(p)
-}
-
-// pace bounds a transfer by its rate: after a grace period it must have moved
-// at least MinRate bytes per second, and no single wait may be longer than
-// Stall. A fixed time-out would cut long uploads; none at all would let a
-// client hold a connection for ever (S3-RULES.md C12).
-type pace struct {
-	started time.Time
-	until   time.Time
-	moved   int64
-	now     time.Time // of the last step
-}
-
-func (p *pace) step(l *Limits, setDeadline func(time.Time) error) error {
-	now := time.Now()
-	p.now = now
-	if p.started.IsZero() {
-		p.started = now
-	}
-	if elapsed := now.Sub(p.started); elapsed > l.Grace && p.moved < int64((elapsed-l.Grace).Seconds()*float64(l.MinRate)) {
-		return errSlow
-	}
-	// Moving a deadline is not free: only when half of it has passed.
-	if p.until.Sub(now) > l.Stall/2 {
-		return nil
-	}
-	p.until = now.Add(l.Stall)
-	return setDeadline(p.until)
-}
-
-// rest takes a wait that was not the client's doing out of the reckoning.
-func (p *pace) rest(d time.Duration) {
-	if !p.started.IsZero() {
-		p.started = p.started.Add(d)
-	}
-}
-
-// listener wraps what it accepts in conn.
-type listener struct {
-	net.Listener
-	limits *Limits
-	track  func(*conn)
-}
-
-func (l *listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	w := &conn{Conn: c, limits: l.limits}
-	w.socket, _ = c.(*socket.Conn)
-	_, w.tls = c.(*tls.Conn)
-	l.track(w)
-	return w, nil
 }
 
 // addr is the peer's address.

@@ -87,9 +87,7 @@ func TestConn_ReadFrom_withoutPipes(t *testing.T) { //nolint:paralleltest // tak
 		b, _ := io.ReadAll(sink)
 		got <- b
 	}()
-	l := &Limits{}
-	l.setDefaults()
-	c := &conn{Conn: to, socket: to, limits: l}
+	c := &conn{Conn: to, socket: to}
 	c.head.seen = true
 	n, err := c.ReadFrom(&io.LimitedReader{R: from, N: int64(len(content))})
 	if err != nil || n != int64(len(content)) || c.sent != n {

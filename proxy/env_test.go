@@ -63,6 +63,7 @@ type options struct {
 	record proxy.AccessLog // in place of the gateway's own access log
 	limit  limits.Config   // Now and Sleep of the limiter
 	kind   tenancy.BackendKind
+	trust  []netip.Prefix // TrustedProxies
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -138,7 +139,7 @@ func newGateway(t testing.TB, o options) *gateway {
 	}
 	g.server, err = proxy.New(proxy.Config{
 		Directory: g.dir, Meter: g.meter, MAC: g.keyring.MAC, Limiter: g.limiter, AccessLog: o.record, Node: "node-1", Logger: logger, Metrics: g.metrics, Limits: o.limits,
-		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test",
+		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test", TrustedProxies: o.trust,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
+	"github.com/primecloudpro/primecloud/proxy/socket"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/sigv4"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -147,7 +148,6 @@ var (
 	errTooLarge      = &s3Error{code: "EntityTooLarge"}
 	errIncomplete    = &s3Error{code: "IncompleteBody"}
 	errDenied        = &s3Error{code: "AccessDenied"}
-	errSlow          = errors.New("proxy: client slower than the minimum rate")
 )
 
 // sentinels is the only table from other packages' errors to S3 codes.
@@ -173,7 +173,7 @@ var sentinels = []struct {
 	{tenancy.ErrBackendExists, "OperationAborted"},
 	{tenancy.ErrNoBackend, "ServiceUnavailable"},
 	{upstream.ErrNoEndpoint, "ServiceUnavailable"},
-	{errSlow, "RequestTimeout"},
+	{socket.ErrSlow, "RequestTimeout"},
 	{os.ErrDeadlineExceeded, "RequestTimeout"},
 	{context.DeadlineExceeded, "ServiceUnavailable"},
 	{context.Canceled, "ServiceUnavailable"},

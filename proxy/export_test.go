@@ -18,7 +18,7 @@ type Admission struct {
 // NewAdmission prepares a run over nc, whose addresses are all that is used.
 // fill reads the request.
 func (s *Server) NewAdmission(nc net.Conn, fill func(*fasthttp.Request) error) (*Admission, error) {
-	a := &Admission{srv: s, c: &conn{Conn: nc, limits: &s.cfg.Limits}}
+	a := &Admission{srv: s, c: &conn{Conn: nc, srv: s}}
 	a.ctx.Init2(a.c, nil, false)
 	return a, fill(&a.ctx.Request)
 }

@@ -43,7 +43,7 @@ func TestClientAddr(t *testing.T) {
 		{"fe80:0:0:1::1", "eth0", "", "fe80:0:0:1::1"},
 	} {
 		peer := &from{addr: net.TCPAddr{IP: net.ParseIP(c.peer), Zone: c.zone, Port: 1}}
-		x := s.newExchange(&fasthttp.RequestCtx{}, &conn{Conn: peer, limits: &s.cfg.Limits})
+		x := s.newExchange(&fasthttp.RequestCtx{}, &conn{Conn: peer})
 		if c.forwarded != "" {
 			x.headers = append(x.headers, sigv4.Header{Name: hdrForwardedFor, Value: []byte(c.forwarded)})
 		}

@@ -17,6 +17,9 @@ type metrics struct {
 	open       prometheus.Gauge
 	unsendable prometheus.Counter
 	blamed     prometheus.Counter
+
+	refused      map[refusal]prometheus.Counter
+	acceptErrors prometheus.Counter
 }
 
 type series struct {
@@ -32,6 +35,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Name: "primecloud_proxy_request_duration_seconds", Help: "From the head of the request to the last byte of the answer.",
 		Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10, 60, 300},
 	}, []string{"operation"})
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "primecloud_proxy_refused_connections_total", Help: "Connections closed as they came: too many in all, or of one address.",
+	}, []string{"reason"})
 	m := &metrics{
 		operations: map[*s3op.Operation]*series{},
 		sent: prometheus.NewCounter(prometheus.CounterOpts{
@@ -52,8 +58,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Answers in which a backend refused the gateway itself (credential, signature, clock, form of the request); clients were told 503. Alert on any.",
 		}),
 	}
+	m.acceptErrors = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "primecloud_proxy_accept_errors_total", Help: "Times that no connection could be accepted, as when descriptors are used up. Alert when it grows.",
+	})
+	m.refused = map[refusal]prometheus.Counter{}
+	for _, why := range []refusal{tooMany, tooManyOf1, stopping} {
+		m.refused[why] = refused.WithLabelValues(string(why))
+	}
 	if r != nil {
-		r.MustRegister(requests, latency, m.sent, m.spliced, m.open, m.unsendable, m.blamed)
+		r.MustRegister(requests, latency, m.sent, m.spliced, m.open, m.unsendable, m.blamed, refused, m.acceptErrors)
 	}
 	classes := [6]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 	for _, o := range append([]*s3op.Operation{nil}, s3op.Operations...) {

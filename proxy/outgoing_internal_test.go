@@ -39,7 +39,7 @@ func TestSend_unsendable(t *testing.T) {
 		"method": func(x *exchange) { x.out.method = "GET / HTTP/1.1\r\n" },
 	} {
 		before := unsendable(t, registry)
-		x := s.newExchange(&fasthttp.RequestCtx{}, &conn{limits: &s.cfg.Limits})
+		x := s.newExchange(&fasthttp.RequestCtx{}, &conn{})
 		x.op, x.backend = s3op.ByName("GetObject"), &backend{of: &tenancy.Backend{}, pool: pool}
 		x.out.set("GET", "bucket", []byte("k"))
 		spoil(x)

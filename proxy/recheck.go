@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/proxy/socket"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -106,7 +107,7 @@ func (x *exchange) refresh(ctx context.Context) error {
 func (x *exchange) clientFailed(err error) {
 	switch {
 	case x.ended != nil, errors.Is(err, io.EOF):
-	case errors.Is(err, errSlow), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed), errors.Is(err, context.Canceled):
+	case errors.Is(err, socket.ErrSlow), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed), errors.Is(err, context.Canceled):
 		x.ended = err
 	default: // a reset, a broken TLS record, a route that is gone: all the client's side of it
 		x.ended = &s3Error{code: "ClientDisconnected", cause: err}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"io"
 	"strconv"
 
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
@@ -33,6 +34,25 @@ func (x *exchange) respondXML(status int, doc []byte) {
 	x.ctx.Response.SetBodyRaw(doc)
 }
 
+// unread reports whether more of the request may come than was read of it: then
+// the answer is the last one of its connection, however small the body
+// (docs/decisions/0004).
+func (x *exchange) unread(code string) bool {
+	switch {
+	case !x.begun, code == "ClientDisconnected", code == "IncompleteBody", code == "RequestTimeout", code == "BadRequest":
+		return true // where the next request would begin is not known
+	}
+	body := x.ctx.RequestBodyStream()
+	switch {
+	case body == nil:
+		return x.framing.expect // the body has not been asked for, or there is none
+	case x.ctx.Request.Header.ContentLength() < 0:
+		return true // chunked: to ask for the end could wait for it
+	}
+	_, err := body.Read(nil) // waits for nothing
+	return err != io.EOF     //nolint:errorlint // what fasthttp's stream says at its end
+}
+
 // respondError ends the request with S3's error document.
 func (x *exchange) respondError(err error) {
 	if x.ended != nil {
@@ -57,18 +77,15 @@ func (x *exchange) respondError(err error) {
 	switch e.code {
 	case "SlowDown", "ServiceUnavailable":
 		x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, e.retry)))
-	case "ClientDisconnected", "IncompleteBody", "RequestTimeout", "BadRequest", "RequestHeaderSectionTooLarge":
-		// Where the next request would begin is not known.
-		x.ctx.SetConnectionClose()
 	}
-	x.conn.linger.Store(x.framing.length > 0 || x.framing.chunked)
+	if x.unread(e.code) {
+		x.ctx.SetConnectionClose()
+		x.conn.linger.Store(true)
+	}
 	for i, v := range x.errorHeaders {
 		if len(v) > 0 {
 			x.ctx.Response.Header.AddBytesV(passed[errorHeaders[i]], v)
 		}
-	}
-	if x.framing.expect || x.framing.chunked {
-		x.ctx.SetConnectionClose()
 	}
 	if x.ctx.IsHead() || status == 304 {
 		x.respondEmpty(status)

@@ -324,7 +324,7 @@ func TestRules_C7_emptyBodyWithExpect(t *testing.T) {
 // the body and while reading.
 func TestRules_C12_slowClients(t *testing.T) { //nolint:tparallel // the group waits for its parallel parts
 	t.Parallel()
-	g := newGateway(t, options{limits: proxy.Limits{HeadTimeout: 300 * time.Millisecond, Stall: 300 * time.Millisecond, Grace: 300 * time.Millisecond, Idle: 300 * time.Millisecond}})
+	g := newGateway(t, options{limits: proxy.Limits{HeadTimeout: 300 * time.Millisecond, Window: 300 * time.Millisecond, Idle: 300 * time.Millisecond}})
 	tn := g.tenant()
 	e := tn.raw()
 	e.do(t, &request{method: "PUT", path: "/slow-test"})

@@ -6,10 +6,13 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math"
 	"net"
+	"net/netip"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -32,8 +35,9 @@ type Server struct {
 	ctx    context.Context // ends when Shutdown gives up waiting
 	cancel context.CancelFunc
 
-	mu    sync.Mutex
-	conns map[*conn]struct{}
+	conns    connections
+	refusing socket.Seldom // connections, says the log
+	stopping atomic.Bool
 }
 
 // New checks the configuration and makes a server that is not serving yet.
@@ -58,7 +62,10 @@ func New(cfg Config) (*Server, error) {
 		hostID:  base64.StdEncoding.EncodeToString(id[:]),
 		ids:     newRequestIDs(),
 		metrics: newMetrics(cfg.Metrics),
-		conns:   map[*conn]struct{}{},
+		conns: connections{
+			most: cfg.Limits.Connections, perAddress: cfg.Limits.PerAddress, proxies: cfg.TrustedProxies,
+			all: map[*conn]struct{}{}, of: map[netip.Addr]int{},
+		},
 	}
 	s.backends.srv = s
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -67,10 +74,11 @@ func New(cfg Config) (*Server, error) {
 		ExpectHandler: s.expect,
 		ErrorHandler:  s.malformed,
 		ConnState:     s.connState,
-		Concurrency:   cfg.Limits.Connections,
-		MaxConnsPerIP: cfg.Limits.PerAddress,
-		ReadTimeout:   cfg.Limits.HeadTimeout,
-		IdleTimeout:   cfg.Limits.Idle,
+		// Bounded before, by listener: beyond this fasthttp would write its refusal
+		// where connections are accepted.
+		Concurrency: math.MaxInt32,
+		ReadTimeout: cfg.Limits.HeadTimeout,
+		IdleTimeout: cfg.Limits.Idle,
 		// A request head must fit: fasthttp answers 431 otherwise.
 		ReadBufferSize: cfg.Limits.Head,
 		// One byte, not eight KiB: fasthttp reads as much of the body before it
@@ -91,34 +99,35 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts connections of l until Shutdown: HTTP, or HTTPS with a
+// Serve accepts TCP connections of l until Shutdown: HTTP, or HTTPS with a
 // configuration. It returns nil after Shutdown.
 func (s *Server) Serve(l net.Listener, secure *tls.Config) error {
-	l = socket.Listener{Listener: l}
-	if secure != nil {
-		l = tls.NewListener(l, secure)
-	}
-	err := s.http.Serve(&listener{Listener: l, limits: &s.cfg.Limits, track: s.track})
+	l = socket.NewListener(l, s.log, s.metrics.acceptErrors.Inc)
+	err := s.http.Serve(&listener{Listener: l, srv: s, tls: secure})
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return err
 }
 
+// settleTime bounds what requests need to end once their connections are cut.
+const settleTime = 5 * time.Second
+
 // Shutdown stops accepting and waits for requests in flight. When ctx ends
 // before they do, they are cut: uploads then end short, so that the backend
-// drops them, and downloads end without a clean close.
+// drops them, and downloads end without a clean close. Either way each request
+// that had begun is settled, counted and logged, when it returns.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.stopping.Store(true)
 	err := s.http.ShutdownWithContext(ctx)
+	s.conns.wait(ctx) // fasthttp takes a connection for gone before it has closed it
 	s.cancel()
-	s.mu.Lock()
-	for c := range s.conns {
-		_ = c.Conn.Close()
-	}
-	s.mu.Unlock()
+	s.conns.end()
 	s.backends.abort()
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
+	settling, done := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer done()
+	if n := s.conns.wait(settling); n > 0 {
+		err = errors.Join(err, fmt.Errorf("proxy: %d connections did not end, and what they did last is not counted", n))
 	}
 	return err
 }
@@ -131,25 +140,20 @@ func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 		return
 	}
 	switch state {
+	case fasthttp.StateNew:
+		c.idle.Store(true)
 	case fasthttp.StateActive:
+		c.idle.Store(false)
 		c.first.begun()
 	case fasthttp.StateIdle:
 		c.settle()
 		c.first.expect()
+		c.idle.Store(true)
 	case fasthttp.StateClosed, fasthttp.StateHijacked:
 		c.settle()
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.mu.Unlock()
 		s.metrics.open.Dec()
+		s.conns.remove(c)
 	}
-}
-
-func (s *Server) track(c *conn) {
-	s.mu.Lock()
-	s.conns[c] = struct{}{}
-	s.mu.Unlock()
-	s.metrics.open.Inc()
 }
 
 func (c *conn) settle() {

@@ -8,7 +8,10 @@ import (
 	"time"
 
 	"github.com/julienschmidt/httprouter"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/primecloudpro/primecloud/proxy/socket"
 )
 
 // listenAdmin opens the operator's listener. It is kept apart from the S3 ones: nothing of it is for tenants.
@@ -21,6 +24,11 @@ func (n *node) listenAdmin() error {
 		return err
 	}
 	n.addrs.Admin = l.Addr().String()
+	failed := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "primecloud_admin_accept_errors_total", Help: "Times that no connection could be accepted here.",
+	})
+	n.registry.MustRegister(failed)
+	l = socket.NewListener(l, n.log, failed.Inc)
 	r := httprouter.New()
 	r.Handler(http.MethodGet, "/metrics", promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}))
 	r.HandlerFunc(http.MethodGet, "/healthz", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, "ok", nil) })

@@ -25,29 +25,30 @@ import (
 // flag, later ones winning. A field whose env tag ends in _URL or is KEYRING
 // is a secret, and can come from a file named by PRIMECLOUD_<NAME>_FILE.
 type Config struct {
-	Roles             []string `env:"ROLES" toml:"roles" yaml:"roles" help:"what this node does: gateway, worker"`
-	Node              string   `env:"NODE" toml:"node" yaml:"node" help:"a label for this node; the host name"`
-	DatabaseURL       string   `env:"DATABASE_URL" toml:"database_url" yaml:"database_url" help:"PostgreSQL, as the role primecloud_gateway" secret:"true"`
-	WorkerDatabaseURL string   `env:"WORKER_DATABASE_URL" toml:"worker_database_url" yaml:"worker_database_url" help:"the same, as the role primecloud_worker" secret:"true"`
-	Keyring           string   `env:"KEYRING" toml:"keyring" yaml:"keyring" help:"the keyring's text, with private keys" secret:"true"`
-	S3Addr            string   `env:"S3_ADDR" toml:"s3_addr" yaml:"s3_addr" help:"S3 without TLS; empty: none"`
-	TLSAddr           string   `env:"TLS_ADDR" toml:"tls_addr" yaml:"tls_addr" help:"S3 with TLS; empty: none"`
-	TLSCert           string   `env:"TLS_CERT" toml:"tls_cert" yaml:"tls_cert" help:"certificate chain, PEM file"`
-	TLSKey            string   `env:"TLS_KEY" toml:"tls_key" yaml:"tls_key" help:"its private key, PEM file"`
-	AdminAddr         string   `env:"ADMIN_ADDR" toml:"admin_addr" yaml:"admin_addr" help:"metrics, health and pprof; keep it off the network"`
-	Region            string   `env:"REGION" toml:"region" yaml:"region" help:"the one region of this gateway"`
-	Hosts             []string `env:"HOSTS" toml:"hosts" yaml:"hosts" help:"shared S3 hosts: the account comes from the access key"`
-	TenantDomain      string   `env:"TENANT_DOMAIN" toml:"tenant_domain" yaml:"tenant_domain" help:"<account>.<this domain> names the account"`
-	TrustedProxies    []string `env:"TRUSTED_PROXIES" toml:"trusted_proxies" yaml:"trusted_proxies" help:"networks whose X-Forwarded-For is believed"`
-	LogFormat         string   `env:"LOG_FORMAT" toml:"log_format" yaml:"log_format" help:"text or json"`
-	LogLevel          string   `env:"LOG_LEVEL" toml:"log_level" yaml:"log_level" help:"debug, info, warn or error"`
-	DrainTimeout      duration `env:"DRAIN_TIMEOUT" toml:"drain_timeout" yaml:"drain_timeout" help:"how long requests in flight may take after SIGTERM"`
-	MaxStale          duration `env:"MAX_STALE" toml:"max_stale" yaml:"max_stale" help:"how long cached keys work while PostgreSQL is away"`
-	FlushInterval     duration `env:"FLUSH_INTERVAL" toml:"flush_interval" yaml:"flush_interval" help:"how often usage is written"`
-	JournalDir        string   `env:"JOURNAL_DIR" toml:"journal_dir" yaml:"journal_dir" help:"folder of the usage journal, on a disk of this machine; one process at a time"`
-	SyncInterval      duration `env:"SYNC_INTERVAL" toml:"sync_interval" yaml:"sync_interval" help:"how much usage a lost machine may lose"`
-	MaxConnections    int      `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once"`
-	MaxBuckets        int      `env:"MAX_BUCKETS" toml:"max_buckets" yaml:"max_buckets" help:"buckets of an account whose own limits do not say; the same on every gateway"`
+	Roles                 []string `env:"ROLES" toml:"roles" yaml:"roles" help:"what this node does: gateway, worker"`
+	Node                  string   `env:"NODE" toml:"node" yaml:"node" help:"a label for this node; the host name"`
+	DatabaseURL           string   `env:"DATABASE_URL" toml:"database_url" yaml:"database_url" help:"PostgreSQL, as the role primecloud_gateway" secret:"true"`
+	WorkerDatabaseURL     string   `env:"WORKER_DATABASE_URL" toml:"worker_database_url" yaml:"worker_database_url" help:"the same, as the role primecloud_worker" secret:"true"`
+	Keyring               string   `env:"KEYRING" toml:"keyring" yaml:"keyring" help:"the keyring's text, with private keys" secret:"true"`
+	S3Addr                string   `env:"S3_ADDR" toml:"s3_addr" yaml:"s3_addr" help:"S3 without TLS; empty: none"`
+	TLSAddr               string   `env:"TLS_ADDR" toml:"tls_addr" yaml:"tls_addr" help:"S3 with TLS; empty: none"`
+	TLSCert               string   `env:"TLS_CERT" toml:"tls_cert" yaml:"tls_cert" help:"certificate chain, PEM file"`
+	TLSKey                string   `env:"TLS_KEY" toml:"tls_key" yaml:"tls_key" help:"its private key, PEM file"`
+	AdminAddr             string   `env:"ADMIN_ADDR" toml:"admin_addr" yaml:"admin_addr" help:"metrics, health and pprof; keep it off the network"`
+	Region                string   `env:"REGION" toml:"region" yaml:"region" help:"the one region of this gateway"`
+	Hosts                 []string `env:"HOSTS" toml:"hosts" yaml:"hosts" help:"shared S3 hosts: the account comes from the access key"`
+	TenantDomain          string   `env:"TENANT_DOMAIN" toml:"tenant_domain" yaml:"tenant_domain" help:"<account>.<this domain> names the account"`
+	TrustedProxies        []string `env:"TRUSTED_PROXIES" toml:"trusted_proxies" yaml:"trusted_proxies" help:"networks whose X-Forwarded-For is believed, and whose connections are not counted by address"`
+	LogFormat             string   `env:"LOG_FORMAT" toml:"log_format" yaml:"log_format" help:"text or json"`
+	LogLevel              string   `env:"LOG_LEVEL" toml:"log_level" yaml:"log_level" help:"debug, info, warn or error"`
+	DrainTimeout          duration `env:"DRAIN_TIMEOUT" toml:"drain_timeout" yaml:"drain_timeout" help:"how long requests in flight may take after SIGTERM"`
+	MaxStale              duration `env:"MAX_STALE" toml:"max_stale" yaml:"max_stale" help:"how long cached keys work while PostgreSQL is away"`
+	FlushInterval         duration `env:"FLUSH_INTERVAL" toml:"flush_interval" yaml:"flush_interval" help:"how often usage is written"`
+	JournalDir            string   `env:"JOURNAL_DIR" toml:"journal_dir" yaml:"journal_dir" help:"folder of the usage journal, on a disk of this machine; one process at a time"`
+	SyncInterval          duration `env:"SYNC_INTERVAL" toml:"sync_interval" yaml:"sync_interval" help:"how much usage a lost machine may lose"`
+	MaxConnections        int      `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once; lowered to what RLIMIT_NOFILE leaves"`
+	ConnectionsPerAddress int      `env:"CONNECTIONS_PER_ADDRESS" toml:"connections_per_address" yaml:"connections_per_address" help:"of them, those of one client address (IPv6: of a /64); trusted proxies may have any number; 0: no bound"`
+	MaxBuckets            int      `env:"MAX_BUCKETS" toml:"max_buckets" yaml:"max_buckets" help:"buckets of an account whose own limits do not say; the same on every gateway"`
 
 	AccessLogDir       string   `env:"ACCESS_LOG_DIR" toml:"access_log_dir" yaml:"access_log_dir" help:"folder of the access log, one process at a time; empty: none, and accounts cannot have theirs delivered"`
 	AccessLogRotateMiB int      `env:"ACCESS_LOG_ROTATE_MIB" toml:"access_log_rotate_mib" yaml:"access_log_rotate_mib" help:"size of one file; each hour begins a new one too"`
@@ -69,20 +70,21 @@ func (d duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 
 func defaultConfig() Config {
 	return Config{
-		Roles:          slices.Clone(knownRoles),
-		S3Addr:         ":9000",
-		AdminAddr:      "127.0.0.1:9090",
-		Region:         "us-east-1",
-		LogFormat:      "text",
-		LogLevel:       "info",
-		DrainTimeout:   duration{5 * time.Minute},
-		MaxStale:       duration{time.Minute},
-		FlushInterval:  duration{2 * time.Second},
-		JournalDir:     "/var/lib/primecloud/journal",
-		AccessLogDir:   "/var/lib/primecloud/access-log",
-		SyncInterval:   duration{time.Second},
-		MaxConnections: 65536,
-		MaxBuckets:     1000,
+		Roles:                 slices.Clone(knownRoles),
+		S3Addr:                ":9000",
+		AdminAddr:             "127.0.0.1:9090",
+		Region:                "us-east-1",
+		LogFormat:             "text",
+		LogLevel:              "info",
+		DrainTimeout:          duration{5 * time.Minute},
+		MaxStale:              duration{time.Minute},
+		FlushInterval:         duration{2 * time.Second},
+		JournalDir:            "/var/lib/primecloud/journal",
+		AccessLogDir:          "/var/lib/primecloud/access-log",
+		SyncInterval:          duration{time.Second},
+		MaxConnections:        65536,
+		ConnectionsPerAddress: 512,
+		MaxBuckets:            1000,
 
 		AccessLogRotateMiB: 64,
 		AccessLogKeep:      duration{7 * 24 * time.Hour},
@@ -266,6 +268,9 @@ func (cfg *Config) validate() error {
 	}
 	if cfg.DrainTimeout.Duration < 0 || cfg.MaxStale.Duration <= 0 || cfg.FlushInterval.Duration <= 0 || cfg.SyncInterval.Duration <= 0 || cfg.MaxConnections <= 0 || cfg.MaxBuckets <= 0 {
 		fail("drain_timeout, max_stale, flush_interval, sync_interval, max_connections and max_buckets must be positive")
+	}
+	if cfg.ConnectionsPerAddress < 0 {
+		fail("connections_per_address may not be negative")
 	}
 	if cfg.AccessLogRotateMiB <= 0 || cfg.AccessLogKeep.Duration <= 0 || cfg.AccessLogDelivery.Duration <= 0 {
 		fail("access_log_rotate_mib, access_log_keep and access_log_delivery must be positive")

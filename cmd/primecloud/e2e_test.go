@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -94,10 +95,16 @@ func (in *installation) serveProcess() *process { return in.serveOn(in.t.TempDir
 // serveOn starts one on a journal folder, with further settings.
 func (in *installation) serveOn(journal string, settings ...string) *process {
 	in.t.Helper()
+	return in.serveWithin("", journal, settings...)
+}
+
+// serveWithin starts one that may have so many open files; "": as many as this process.
+func (in *installation) serveWithin(files, journal string, settings ...string) *process {
+	in.t.Helper()
 	ready := filepath.Join(in.t.TempDir(), "ready")
 	p := &process{cmd: exec.CommandContext(in.t.Context(), os.Args[0], "-test.run=^$"), log: &bytes.Buffer{}}
 	p.cmd.Env = append(os.Environ(), "PRIMECLOUD_CHILD_READY="+ready, "PRIMECLOUD_CHILD_DATABASE_URL="+in.url(pg.RoleGateway), "PRIMECLOUD_CHILD_WORKER_DATABASE_URL="+in.url(pg.RoleWorker),
-		"PRIMECLOUD_CHILD_KEYRING_FILE="+in.keyring, "PRIMECLOUD_CHILD_JOURNAL="+journal, "PRIMECLOUD_CHILD_SETTINGS="+strings.Join(settings, " "))
+		"PRIMECLOUD_CHILD_KEYRING_FILE="+in.keyring, "PRIMECLOUD_CHILD_JOURNAL="+journal, "PRIMECLOUD_CHILD_SETTINGS="+strings.Join(settings, " "), "PRIMECLOUD_CHILD_NOFILE="+files)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
@@ -128,6 +135,12 @@ func TestMain(m *testing.M) {
 	ready := os.Getenv("PRIMECLOUD_CHILD_READY")
 	if ready == "" {
 		os.Exit(m.Run())
+	}
+	if files := os.Getenv("PRIMECLOUD_CHILD_NOFILE"); files != "" {
+		n, _ := strconv.ParseUint(files, 10, 32)
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n}); err != nil {
+			panic(err)
+		}
 	}
 	cfg, err := loadConfig("", append(strings.Fields(os.Getenv("PRIMECLOUD_CHILD_SETTINGS")), "PRIMECLOUD_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
 		"PRIMECLOUD_WORKER_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_WORKER_DATABASE_URL"), "PRIMECLOUD_KEYRING_FILE="+os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"),

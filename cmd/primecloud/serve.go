@@ -105,6 +105,9 @@ func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses
 			return err
 		}
 		defer pool.Close()
+		if err := n.fitConnections(); err != nil {
+			return err
+		}
 		if err := n.makeGateway(pool, keyring); err != nil {
 			return err
 		}
@@ -168,7 +171,10 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 	gateway := proxy.Config{
 		Directory: n.directory, Meter: n.meter, MAC: keyring.MAC, Limiter: n.limiter, Logger: n.log, Metrics: n.registry, Region: cfg.Region, Node: cfg.Node,
 		Hosts: cfg.Hosts, TenantDomain: cfg.TenantDomain, TrustedProxies: proxies,
-		Limits: proxy.Limits{Connections: cfg.MaxConnections},
+		Limits: proxy.Limits{Connections: cfg.MaxConnections, PerAddress: cfg.ConnectionsPerAddress},
+	}
+	if cfg.ConnectionsPerAddress == 0 {
+		gateway.Limits.PerAddress = -1 // 0 is the default there
 	}
 	if n.accessLog != nil {
 		gateway.AccessLog = n.accessLog

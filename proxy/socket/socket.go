@@ -9,13 +9,17 @@
 package socket
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // most is how much one system call moves, and so how long it may keep its
@@ -42,6 +46,12 @@ type direction struct {
 	left    int // bytes to splice
 	n       int // bytes moved
 	err     error
+
+	pace     atomic.Pointer[Pace] // nil: deadlines are the caller's
+	deadline func(time.Time) error
+	pending  func() int64 // bytes written that have not arrived; nil: none
+	until    time.Time    // the deadline that pace has set
+	since    time.Time    // the socket is waited for; zero: it is not
 }
 
 // New takes a connection over: from now on it is used through the Conn alone.
@@ -54,6 +64,7 @@ func New(tcp *net.TCPConn) (*Conn, error) {
 	c.in.wait, c.in.plain, c.in.spliced = raw.Read, c.in.receive, c.in.drain
 	c.in.control, c.in.now = raw.Control, c.in.receiveNow
 	c.out.wait, c.out.plain, c.out.spliced = raw.Write, c.out.send, c.out.pump
+	c.in.deadline, c.out.deadline, c.out.pending = tcp.SetReadDeadline, tcp.SetWriteDeadline, c.unacknowledged
 	return c, nil
 }
 
@@ -83,7 +94,9 @@ func (c *Conn) ReadNow(p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.p = p
-	n, err := d.result(d.control(d.now))
+	err := d.control(d.now)
+	d.since = time.Time{} // nothing was waited for
+	n, err := d.result(err)
 	if n == 0 && err == nil {
 		return 0, io.EOF
 	}
@@ -104,16 +117,26 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 
 // run repeats a step, waiting for the socket in between, until it is done.
 func (d *direction) run(step func(uintptr) bool) (n int, err error) {
-	return d.result(d.wait(step))
+	for {
+		if err = d.wait(step); err == nil || !d.again(err) {
+			return d.result(err)
+		}
+	}
 }
 
 // result is what a call came to; the next one begins anew.
 func (d *direction) result(err error) (int, error) {
-	if err == nil {
+	if d.err != nil {
 		err = d.err
 	}
 	n := d.n
-	d.p, d.n, d.err = nil, 0, nil
+	if p := d.pace.Load(); p != nil {
+		if err == nil && !d.since.IsZero() {
+			err = d.look(p, time.Now())
+		}
+		p.moved += int64(n)
+	}
+	d.p, d.n, d.err, d.since = nil, 0, nil, time.Time{}
 	return n, err
 }
 
@@ -130,6 +153,7 @@ func (d *direction) call(trap, a1, a2, a3, a5, a6 uintptr) (n int, wait bool) {
 			return int(r), false
 		case syscall.EINTR:
 		case syscall.EAGAIN:
+			d.begin()
 			return 0, true
 		default:
 			d.err = os.NewSyscallError(names[trap], errno)
@@ -165,32 +189,34 @@ func (d *direction) send(fd uintptr) bool {
 	return true
 }
 
+// unacknowledged is how much of what was written the other side's host has not
+// said to have (tcp(7), SIOCOUTQ).
+func (c *Conn) unacknowledged() (n int64) {
+	_ = c.in.control(func(fd uintptr) {
+		if k, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
+			n = int64(k)
+		}
+	})
+	return n
+}
+
 // The rest of net.Conn.
 
-func (c *Conn) Close() error                       { return c.tcp.Close() }
-func (c *Conn) CloseWrite() error                  { return c.tcp.CloseWrite() }
-func (c *Conn) LocalAddr() net.Addr                { return c.tcp.LocalAddr() }
-func (c *Conn) RemoteAddr() net.Addr               { return c.tcp.RemoteAddr() }
-func (c *Conn) SetDeadline(t time.Time) error      { return c.tcp.SetDeadline(t) }
-func (c *Conn) SetReadDeadline(t time.Time) error  { return c.tcp.SetReadDeadline(t) }
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.tcp.SetWriteDeadline(t) }
+func (c *Conn) Close() error         { return c.tcp.Close() }
+func (c *Conn) CloseWrite() error    { return c.tcp.CloseWrite() }
+func (c *Conn) LocalAddr() net.Addr  { return c.tcp.LocalAddr() }
+func (c *Conn) RemoteAddr() net.Addr { return c.tcp.RemoteAddr() }
 
-// Listener hands over what a TCP listener accepts as a Conn.
-type Listener struct{ net.Listener }
+func (c *Conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
 
-// Accept is net.Listener's.
-func (l Listener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	tcp, ok := nc.(*net.TCPConn)
-	if !ok {
-		return nc, nil
-	}
-	c, err := New(tcp)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.in.pace.Store(nil)
+	return c.tcp.SetReadDeadline(t)
+}
+
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.out.pace.Store(nil)
+	return c.tcp.SetWriteDeadline(t)
 }

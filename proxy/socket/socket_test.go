@@ -131,6 +131,29 @@ func TestConn_errors(t *testing.T) {
 
 // ReadNow takes what is there and waits for nothing, also when the deadline has
 // passed, and leaves it to Read to wait.
+// A call that waits is asked now and then whether it may: its pace's Look ends it.
+func TestConn_look(t *testing.T) {
+	t.Parallel()
+	c, other := socket.Pair(t)
+	stop := errors.New("stop")
+	looks := 0
+	pace := socket.Pace{Window: 20 * time.Millisecond, Look: func() error {
+		if looks++; looks%3 == 0 {
+			return stop
+		}
+		return nil
+	}}
+	c.KeepWriting(&pace)
+	if n, err := c.Write(noise(64 << 20)); !errors.Is(err, stop) || looks != 3 {
+		t.Errorf("to somebody who does not read: %d written, %v after %d looks", n, err, looks)
+	}
+	c.KeepReading(&pace)
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, stop) || looks != 6 {
+		t.Errorf("from somebody who does not write: %v after %d looks", err, looks)
+	}
+	_ = other.Close()
+}
+
 func TestConn_ReadNow(t *testing.T) {
 	t.Parallel()
 	c, other := socket.Pair(t)

@@ -94,6 +94,9 @@ const (
 	usualPipe = 64 << 10
 	mostLong  = 48
 	mostPipes = mostLong + 200
+
+	// MostDescriptors is how many all pipes take at most.
+	MostDescriptors = 2 * mostPipes
 )
 
 // ErrNoPipe is Splice's error when the bytes that are left must be copied.

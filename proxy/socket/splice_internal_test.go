@@ -18,12 +18,16 @@ func Pair(t testing.TB) (*Conn, *net.TCPConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := Listener{l}.Accept()
+	nc, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = errors.Join(nc.Close(), other.Close()) })
-	return nc.(*Conn), other.(*net.TCPConn)
+	c, err := New(nc.(*net.TCPConn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, other.(*net.TCPConn)
 }
 
 // When no pipe may be made, nothing is taken; when pipes are free again, they

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"syscall"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/proxy/socket"
+)
+
+// A client's connection takes two descriptors while it is busy, its own and the
+// backend's. The rest of a node must never be short of any: PostgreSQL's
+// connections and the pipes of downloads are counted, ownDescriptors are for the
+// journal, the access log and its delivery, listeners, the operator's scrapes.
+const (
+	perConnection  = 2
+	ownDescriptors = 128
+	fewestUseful   = 16 // connections
+)
+
+// fitConnections lowers max_connections to what RLIMIT_NOFILE leaves. The limit
+// is the hard one: Go's runtime has raised the soft one to it at start (package
+// syscall, rlimit.go).
+func (n *node) fitConnections() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("RLIMIT_NOFILE: %w", err)
+	}
+	reserve := ownDescriptors + socket.MostDescriptors
+	for role, url := range map[string]string{roleGateway: n.cfg.DatabaseURL, roleWorker: n.cfg.WorkerDatabaseURL} {
+		if !n.cfg.has(role) {
+			continue
+		}
+		pool, err := pg.ParseConfig(url)
+		if err != nil {
+			return err
+		}
+		reserve += int(pool.MaxConns) + 1 // one listens
+	}
+	most := connectionsWithin(limit.Cur, reserve)
+	need := n.cfg.MaxConnections*perConnection + reserve
+	switch {
+	case most >= n.cfg.MaxConnections:
+		return nil
+	case most < fewestUseful:
+		return fmt.Errorf("RLIMIT_NOFILE is %d, which leaves descriptors for %d client connections; for max_connections %d it must be %d (LimitNOFILE= of a systemd unit, ulimit -n)",
+			limit.Cur, most, n.cfg.MaxConnections, need)
+	}
+	n.log.Warn("max_connections is lowered to what RLIMIT_NOFILE leaves", "max_connections", n.cfg.MaxConnections, "lowered", most, "rlimit_nofile", limit.Cur, "needed", need)
+	n.cfg.MaxConnections = most
+	return nil
+}
+
+// connectionsWithin is how many client connections a number of descriptors lets be.
+func connectionsWithin(descriptors uint64, reserve int) int {
+	if descriptors > 1<<30 { // as good as none
+		descriptors = 1 << 30
+	}
+	return max(0, (int(descriptors)-reserve)/perConnection)
+}

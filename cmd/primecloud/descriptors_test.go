@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+func TestConnectionsWithin(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		descriptors   uint64
+		reserve, most int
+	}{
+		{1024, 640, 192}, {1024, 1024, 0}, {256, 640, 0}, {65536, 640, 32448}, {1 << 63, 640, 1<<29 - 320}, {641, 640, 0}, {642, 640, 1},
+	} {
+		if got := connectionsWithin(c.descriptors, c.reserve); got != c.most {
+			t.Errorf("%d with a reserve of %d: %d, wanted %d", c.descriptors, c.reserve, got, c.most)
+		}
+	}
+}
+
+// openSilent opens connections that say nothing, and returns what closes them.
+func openSilent(t *testing.T, addr string, n int) func() {
+	t.Helper()
+	var all []net.Conn
+	closeAll := func() {
+		for _, c := range all {
+			_ = c.Close()
+		}
+		all = nil
+	}
+	t.Cleanup(closeAll)
+	for range n {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	return closeAll
+}
+
+// scraped is a metric's value.
+func scraped(t *testing.T, p *process, name string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "http://"+p.addrs.Admin+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	_, rest, _ := strings.Cut(string(text), "\n"+name+" ")
+	value, _, _ := strings.Cut(rest, "\n")
+	return value
+}
+
+// With few descriptors a node lets fewer clients in and has what it needs for
+// itself; when something else has eaten them up, it waits and goes on.
+func TestDescriptors(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	in.must("account", "create", "acme")
+	in.must("bucket", "create", "acme", "backups")
+	k := decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))
+	const files = "760"
+	p := in.serveWithin(files, t.TempDir(), "PRIMECLOUD_CONNECTIONS_PER_ADDRESS=0")
+	if !strings.Contains(p.log.String(), "max_connections is lowered") {
+		t.Errorf("the log does not say so: %s", p.log)
+	}
+	kept := client(p.addrs.S3, k)
+	put := func(c *s3.Client) error {
+		_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("backups"), Key: aws.String("k"), Body: bytes.NewReader([]byte("x"))})
+		return err
+	}
+	if err := put(kept); err != nil {
+		t.Fatal(err)
+	}
+
+	// More clients than there may be descriptors: the backend and PostgreSQL have theirs.
+	closeAll := openSilent(t, p.addrs.S3, 800)
+	testenv.WaitFor(t, "refusals", func() bool {
+		v := scraped(t, p, `primecloud_proxy_refused_connections_total{reason="connections"}`)
+		return v != "" && v != "0"
+	})
+	late := decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))
+	kept2 := client(p.addrs.S3, late)
+	if err := put(kept); err != nil {
+		t.Errorf("a client that was there: %v", err)
+	}
+	if v := scraped(t, p, "primecloud_proxy_accept_errors_total"); v != "0" {
+		t.Errorf("%q accept errors", v)
+	}
+	closeAll()
+	testenv.WaitFor(t, "a place for a key that has to be looked up", func() bool { return put(kept2) == nil })
+
+	// The operator's listener eats up every descriptor.
+	eaten := scraped(t, p, "primecloud_admin_accept_errors_total")
+	closeAll = openSilent(t, p.addrs.Admin, 800)
+	closeMore := openSilent(t, p.addrs.S3, 20)
+	closeAll()
+	closeMore()
+	testenv.WaitFor(t, "the node", func() bool { return put(client(p.addrs.S3, k)) == nil })
+	testenv.WaitFor(t, "the figure", func() bool {
+		v := scraped(t, p, "primecloud_admin_accept_errors_total")
+		return v != "" && v != eaten
+	})
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("the node ended with %v: %s", err, p.log)
+	}
+}
+
+// So few that nobody could be served are refused, with what is needed.
+func TestDescriptors_tooFew(t *testing.T) {
+	t.Parallel()
+	n := &node{cfg: defaultConfig()}
+	n.cfg.MaxConnections = 1 << 30
+	n.cfg.DatabaseURL, n.cfg.WorkerDatabaseURL = "postgres:///?pool_max_conns=1000000000", "postgres:///"
+	if err := n.fitConnections(); err == nil || !strings.Contains(err.Error(), "LimitNOFILE") {
+		t.Errorf("%v", err)
+	}
+}

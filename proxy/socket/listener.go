@@ -1,0 +1,93 @@
+package socket
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Listener accepts through what passes: without descriptors or memory
+// for another connection it waits for them, where http.Server and fasthttp would
+// end the node for some of these errors or spin for others.
+type Listener struct {
+	net.Listener
+	log    *slog.Logger
+	failed func()
+	closed chan struct{}
+	once   sync.Once
+	warned Seldom
+}
+
+// NewListener takes l over. failed is called for each error that was waited out.
+func NewListener(l net.Listener, log *slog.Logger, failed func()) *Listener {
+	return &Listener{Listener: l, log: log, failed: failed, closed: make(chan struct{})}
+}
+
+// Between two attempts.
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// Accept is net.Listener's. What is accepted is what the listener below gives.
+func (l *Listener) Accept() (net.Conn, error) {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		nc, err := l.Listener.Accept()
+		if err == nil || !passing(err) {
+			return nc, err
+		}
+		l.failed()
+		if l.warned.Now() {
+			l.log.Warn("connections are not accepted", "error", err)
+		}
+		again := time.NewTimer(pause)
+		select {
+		case <-again.C:
+		case <-l.closed:
+			again.Stop()
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+// Close ends Accept at once, also while it waits.
+func (l *Listener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// passing reports whether accepting may work again later. accept(2) names what
+// the process or the machine has run out of, and what a single connection has
+// died of; only a listener that is none any more stays broken.
+func passing(err error) bool {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return false
+	}
+	switch errno {
+	case syscall.EBADF, syscall.EFAULT, syscall.EINVAL, syscall.ENOTSOCK:
+		return false
+	}
+	return true
+}
+
+// Seldom bounds how often something is said: once a minute.
+type Seldom struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+// Now reports whether it may be said now.
+func (s *Seldom) Now() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if !s.last.IsZero() && now.Sub(s.last) < time.Minute {
+		return false
+	}
+	s.last = now
+	return true
+}
