@@ -46,6 +46,7 @@ type conn struct {
 	pace    pace
 	reading bool // a request body is being read: reads are bounded by progress
 	inPace  pace
+	going   continuing
 	linger  atomic.Bool // an answer was sent before the request's body was read; fasthttp closes idle connections from elsewhere
 }
 
@@ -79,6 +80,9 @@ func (c *conn) answer(x *exchange) {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
+	if c.going.silent {
+		return c.readFirst(p)
+	}
 	if !c.reading {
 		return c.Conn.Read(p)
 	}
@@ -117,6 +121,9 @@ func (c *conn) hold(d limits.Direction, p *pace) error {
 }
 
 func (c *conn) Write(p []byte) (int, error) {
+	if c.withheld(p) {
+		return len(p), nil
+	}
 	if err := c.hold(limits.Download, &c.pace); err != nil {
 		return 0, err
 	}

@@ -51,6 +51,9 @@ func (x *exchange) respondError(err error) {
 	}
 	x.ctx.Response.Reset()
 	x.ctx.Response.Header.DisableNormalizing()
+	// An answer that was begun is not held beside the error, however slowly that is taken.
+	x.local = emptied(x.local, keptLocal)
+	x.held.answer.end()
 	switch e.code {
 	case "SlowDown", "ServiceUnavailable":
 		x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, e.retry)))

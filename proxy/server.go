@@ -27,7 +27,11 @@ type Server struct {
 	ids      *requestIDs
 	metrics  *metrics
 	backends backends
-	http     fasthttp.Server
+
+	strangers, documents *budget
+	large                largeBuffers
+
+	http fasthttp.Server
 
 	ctx    context.Context // ends when Shutdown gives up waiting
 	cancel context.CancelFunc
@@ -59,6 +63,10 @@ func New(cfg Config) (*Server, error) {
 		ids:     newRequestIDs(),
 		metrics: newMetrics(cfg.Metrics),
 		conns:   map[*conn]struct{}{},
+
+		strangers: newBudget("unverified", cfg.Limits.Unverified, cfg.Metrics),
+		documents: newBudget("documents", cfg.Limits.Documents, cfg.Metrics),
+		large:     make(largeBuffers, largeKept),
 	}
 	s.backends.srv = s
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -156,6 +164,7 @@ func (c *conn) settle() {
 	}
 	x.settle()
 	c.pending = nil
+	c.going = continuing{}
 	x.release()
 }
 

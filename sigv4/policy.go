@@ -156,11 +156,17 @@ func (p *Policy) Check(fields []Field, bucket string, now time.Time) error {
 		if strings.HasPrefix(f.Name, "x-ignore-") || slices.Contains(unconditioned, f.Name) {
 			continue
 		}
-		if !slices.ContainsFunc(p.conditions, func(c condition) bool { return c.field == f.Name }) {
+		if !p.Covers(f.Name) {
 			return failed(ErrAccessDenied, "Invalid according to Policy: Extra input fields: "+f.Name)
 		}
 	}
 	return nil
+}
+
+// Covers reports whether the policy has a condition for a field, by its
+// lower-case name: without one nobody may choose it.
+func (p *Policy) Covers(field string) bool {
+	return slices.ContainsFunc(p.conditions, func(c condition) bool { return c.field == field })
 }
 
 // startsWith: a Content-Type may be a list, of which every element must match.
