@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"bufio"
+	"maps"
 	"net"
+	"slices"
 
 	"github.com/valyala/fasthttp"
 )
@@ -57,3 +59,6 @@ func (a *Admission) Answer(r *bufio.Reader) (status int, err error) {
 	a.c.settle()
 	return status, nil
 }
+
+// FormFieldNames are the fields of a form that have a meaning of their own.
+func FormFieldNames() []string { return slices.Sorted(maps.Keys(formFields)) }

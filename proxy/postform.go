@@ -98,8 +98,10 @@ type form struct {
 	filename, fileType string
 
 	// of the file
-	left    int64 // bytes to hand out
-	checked bool
+	left    int64  // bytes to hand out
+	checked bool   // it ends there
+	large   bool   // it ends behind the window
+	tail    []byte // of a large one, what a boundary may have begun in
 }
 
 var (
@@ -334,6 +336,7 @@ func (f *form) fileLength() (int64, error) {
 		}
 	}
 	// "\r\n--boundary--" and a line end that most clients send.
+	f.large = true
 	f.left = int64(len(f.unread())) + f.total - f.taken - int64(len(f.boundary)) - int64(len("--\r\n"))
 	return f.left, nil
 }
@@ -350,8 +353,10 @@ func (f *form) Read(p []byte) (int, error) {
 		}
 		if int64(len(p)) < f.left { // its last byte is not among them
 			n, err := f.read(p)
-			f.left -= int64(n)
-			return n, err
+			if err != nil {
+				return 0, err
+			}
+			return f.handOut(p[:n])
 		}
 		if err := f.more(); err != nil {
 			return 0, err
@@ -365,9 +370,30 @@ func (f *form) Read(p []byte) (int, error) {
 	}
 	copy(p, f.unread()[:n])
 	f.at += n
-	f.left -= int64(n)
-	return n, nil
+	return f.handOut(p[:n])
 }
+
+// handOut counts bytes of the file. In a large one it looks for a boundary: the
+// file has ended there, and is another than was announced to the backend.
+func (f *form) handOut(p []byte) (int, error) {
+	f.left -= int64(len(p))
+	if !f.large {
+		return len(p), nil
+	}
+	most := len(f.boundary) - 1
+	across := append(f.tail, p[:min(len(p), most)]...)
+	if bytes.Contains(across, f.boundary) || bytes.Contains(p, f.boundary) {
+		return 0, errNotLast
+	}
+	if len(p) >= most {
+		f.tail = append(f.tail[:0], p[len(p)-most:]...)
+	} else {
+		f.tail = append(f.tail[:0], across[max(0, len(across)-most):]...)
+	}
+	return len(p), nil
+}
+
+var errNotLast = refuse("InvalidArgument", "In forms larger than 1 MiB the file must be the last field, and the form must end behind it.")
 
 // drained gives back the window of a large file, the rest of which goes through
 // the caller's buffer: an upload takes as long as its client likes.
@@ -391,7 +417,7 @@ func (f *form) checkEnd(n int) error {
 	}
 	rest := f.unread()[n:]
 	if !bytes.HasPrefix(rest, f.boundary) || !bytes.HasPrefix(rest[len(f.boundary):], []byte("--")) {
-		return refuse("InvalidArgument", "In forms larger than 1 MiB the file must be the last field, and the form must end behind it.")
+		return errNotLast
 	}
 	f.checked = true
 	return nil

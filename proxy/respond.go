@@ -51,9 +51,11 @@ func (x *exchange) respondError(err error) {
 	}
 	x.ctx.Response.Reset()
 	x.ctx.Response.Header.DisableNormalizing()
-	// An answer that was begun is not held beside the error, however slowly that is taken.
+	// Nothing is held for a request that is over, however long its client takes
+	// to hear that, and to stop.
 	x.local = emptied(x.local, keptLocal)
-	x.held.answer.end()
+	x.body.doc, x.body.src = nil, nil
+	x.held.end()
 	switch e.code {
 	case "SlowDown", "ServiceUnavailable":
 		x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, e.retry)))
