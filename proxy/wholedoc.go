@@ -61,7 +61,9 @@ func (d *wholeDoc) room(n int) error {
 			return err
 		}
 	}
-	d.b = append(larger, d.b...)
+	smaller := d.b
+	d.b = append(larger, smaller...)
+	d.srv.large.put(smaller)
 	return nil
 }
 

@@ -46,6 +46,8 @@ type Config struct {
 	JournalDir        string   `env:"JOURNAL_DIR" toml:"journal_dir" yaml:"journal_dir" help:"folder of the usage journal, on a disk of this machine; one process at a time"`
 	SyncInterval      duration `env:"SYNC_INTERVAL" toml:"sync_interval" yaml:"sync_interval" help:"how much usage a lost machine may lose"`
 	MaxConnections    int      `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once"`
+	UnverifiedMiB     int      `env:"UNVERIFIED_MIB" toml:"unverified_mib" yaml:"unverified_mib" help:"memory for browser forms whose sender is not known yet, of all clients together"`
+	DocumentsMiB      int      `env:"DOCUMENTS_MIB" toml:"documents_mib" yaml:"documents_mib" help:"memory for documents of requests and of answers, of all clients together"`
 
 	AccessLogDir       string   `env:"ACCESS_LOG_DIR" toml:"access_log_dir" yaml:"access_log_dir" help:"folder of the access log, one process at a time; empty: none, and accounts cannot have theirs delivered"`
 	AccessLogRotateMiB int      `env:"ACCESS_LOG_ROTATE_MIB" toml:"access_log_rotate_mib" yaml:"access_log_rotate_mib" help:"size of one file; each hour begins a new one too"`
@@ -80,6 +82,8 @@ func defaultConfig() Config {
 		AccessLogDir:   "/var/lib/primecloud/access-log",
 		SyncInterval:   duration{time.Second},
 		MaxConnections: 65536,
+		UnverifiedMiB:  32,
+		DocumentsMiB:   256,
 
 		AccessLogRotateMiB: 64,
 		AccessLogKeep:      duration{7 * 24 * time.Hour},
@@ -88,6 +92,10 @@ func defaultConfig() Config {
 		AccessLogDelivery:  duration{5 * time.Minute},
 	}
 }
+
+// minDocumentsMiB lets the largest request document in: its bytes in a buffer
+// that has grown by doubling, twice as many for what is made of it, and the answer.
+const minDocumentsMiB = 64
 
 const envPrefix = "PRIMECLOUD_"
 
@@ -260,6 +268,9 @@ func (cfg *Config) validate() error {
 	}
 	if cfg.DrainTimeout.Duration < 0 || cfg.MaxStale.Duration <= 0 || cfg.FlushInterval.Duration <= 0 || cfg.SyncInterval.Duration <= 0 || cfg.MaxConnections <= 0 {
 		fail("drain_timeout, max_stale, flush_interval, sync_interval and max_connections must be positive")
+	}
+	if cfg.UnverifiedMiB <= 0 || cfg.DocumentsMiB < minDocumentsMiB {
+		fail("unverified_mib must be positive, and documents_mib %d at least: that is what one request may need", minDocumentsMiB)
 	}
 	if cfg.AccessLogRotateMiB <= 0 || cfg.AccessLogKeep.Duration <= 0 || cfg.AccessLogDelivery.Duration <= 0 {
 		fail("access_log_rotate_mib, access_log_keep and access_log_delivery must be positive")
