@@ -91,6 +91,11 @@ func TestDocuments_slowDown(t *testing.T) {
 	g := newGateway(t, options{limits: proxy.Limits{Documents: 20 << 10}})
 	tn := g.tenant()
 	e := tn.raw()
+	for i := range 200 {
+		if r := e.do(t, &request{method: "PUT", path: fmt.Sprintf("/a-bucket-of-slow-down-%d", i)}); r.status != 200 {
+			t.Fatal(r.status, string(r.body))
+		}
+	}
 	const bucket = "/slow-down"
 	e.do(t, &request{method: "PUT", path: bucket})
 	key := func(i int) string { return strings.Repeat(strings.Repeat("k", 200)+"/", 4) + fmt.Sprint(i) }
@@ -112,6 +117,8 @@ func TestDocuments_slowDown(t *testing.T) {
 	}{
 		{"a listing", request{method: "GET", path: bucket}, true},
 		{"a page of it", request{method: "GET", path: bucket, query: query("max-keys", "2")}, false},
+		{"buckets", request{method: "GET", path: "/"}, true},
+		{"a page of them", request{method: "GET", path: "/", query: query("max-buckets", "2")}, false},
 		{"versions", request{method: "GET", path: bucket, query: query("versions", "")}, true},
 		{"uploads", request{method: "GET", path: bucket, query: query("uploads", "")}, true},
 		{"a page of them", request{method: "GET", path: bucket, query: query("uploads", "", "max-uploads", "2")}, false},

@@ -159,7 +159,7 @@ func (f *form) room() error {
 	if len(f.buf) < cap(f.buf) {
 		return nil
 	}
-	size := max(firstBuffer, 2*cap(f.buf))
+	size := min(max(firstBuffer, 2*cap(f.buf)), formWindow+formStep)
 	if err := f.hold(size - cap(f.buf)); err != nil {
 		return err
 	}
@@ -328,7 +328,7 @@ func (f *form) fileLength() (int64, error) {
 		if f.taken >= f.total {
 			return 0, errForm
 		}
-		if len(unread) >= formWindow {
+		if len(unread) >= formWindow+len(f.boundary) {
 			break
 		}
 		if err := f.more(); err != nil {
