@@ -13,6 +13,9 @@ func admit(x *exchange) error {
 	if err := x.admitBody(); err != nil {
 		return err
 	}
+	if err := x.admitMetadata(); err != nil {
+		return err
+	}
 	if x.op.Verdict == s3op.Forward && x.bucket != nil {
 		b, err := x.srv.backends.get(x.srv.ctx, x.bucket.BackendID)
 		if err != nil {
@@ -91,9 +94,10 @@ func (x *exchange) admitBody() error {
 		if x.length < 0 {
 			return errMissingLength
 		}
-		if x.length > x.srv.cfg.Limits.ObjectSize+maxFormFields {
+		if x.length > x.srv.cfg.Limits.ObjectSize+formAround {
 			return errTooLarge
 		}
+		return x.admitForm()
 	}
 	return nil
 }
@@ -106,11 +110,13 @@ func (x *exchange) admitCustomerKey() error {
 	_, writes := x.header("x-amz-server-side-encryption-customer-key")
 	_, reads := x.header("x-amz-copy-source-server-side-encryption-customer-key")
 	if writes || reads {
-		return refuse("InvalidRequest", "Customer-provided encryption keys are not accepted: "+
-			"the storage behind this endpoint is not reached over TLS.")
+		return errPlainBackend
 	}
 	return nil
 }
+
+var errPlainBackend = refuse("InvalidRequest", "Customer-provided encryption keys are not accepted: "+
+	"the storage behind this endpoint is not reached over TLS.")
 
 func containsAddr(x *exchange) func(netip.Prefix) bool {
 	addr := x.remote

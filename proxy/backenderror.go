@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"io"
 	"log/slog"
 	"strconv"
 
@@ -46,9 +45,9 @@ func (x *exchange) backendError() error {
 		x.resp.Abort()
 		return x.statusError(status)
 	}
-	doc, err := io.ReadAll(io.LimitReader(&x.resp, 64<<10))
+	doc, err := x.readAnswer(maxErrorDocument)
 	if err != nil {
-		return &s3Error{code: "ServiceUnavailable", cause: err}
+		return err
 	}
 	x.finish()
 	parsed, err := s3xml.ParseError(doc)

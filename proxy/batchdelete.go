@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"io"
-
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
@@ -39,7 +37,7 @@ func deleteObjects(x *exchange) error {
 		if x.resp.Status != 200 {
 			return x.backendError()
 		}
-		answer, err := io.ReadAll(io.LimitReader(&x.resp, maxAnswerDocument))
+		answer, err := x.readAnswer(maxAnswerDocument)
 		if err != nil {
 			return &s3Error{code: "ServiceUnavailable", cause: err} // the backend's connection
 		}

@@ -405,7 +405,7 @@ func (b *boundary) mayCarry(op *s3op.Operation, name string) bool {
 	}
 	groups := op.Headers
 	if op.Body == s3op.Form {
-		groups |= s3op.Storage | s3op.Metadata | s3op.Checksums
+		groups |= s3op.FormFields
 	}
 	h := s3op.LookupHeader([]byte(name))
 	switch {
@@ -414,7 +414,7 @@ func (b *boundary) mayCarry(op *s3op.Operation, name string) bool {
 	case name == "x-amz-trailer", name == "x-amz-decoded-content-length":
 		return op.Body == s3op.Stream
 	case name == "content-md5":
-		return op.Body == s3op.Document
+		return op.Body == s3op.Document || op.Body == s3op.Form
 	}
 	return false
 }

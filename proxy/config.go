@@ -115,6 +115,9 @@ type Limits struct {
 	PerAddress   int           // connections at once of one client's address, of IPv6 of a /64; 512; below 0: no bound
 	Recheck      time.Duration // between two looks at whether a transfer may go on; 5 s
 	ObjectSize   int64         // bytes of one PUT or part; 5 GiB
+	Unverified   int64         // bytes that forms may hold on this node before they are verified; 32 MiB
+	Documents    int64         // bytes that documents may hold on this node, those of requests and those of answers; 256 MiB
+	ContinueWait time.Duration // after which a form's client that waits for 100 Continue gets it; 5 s
 	AnswerWait   time.Duration // for the backend's answer; 5 min (a large Complete takes long)
 	DocumentWait time.Duration // for PostgreSQL on a cache miss; 5 s
 }
@@ -129,6 +132,9 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.Recheck, 5*time.Second)
 	setDefault(&l.PerAddress, 512)
 	setDefault(&l.ObjectSize, 5<<30)
+	setDefault(&l.Unverified, 32<<20)
+	setDefault(&l.Documents, 256<<20)
+	setDefault(&l.ContinueWait, 5*time.Second)
 	setDefault(&l.AnswerWait, 5*time.Minute)
 	setDefault(&l.DocumentWait, 5*time.Second)
 }

@@ -48,6 +48,7 @@ type conn struct {
 	head    headEnd
 	sent    int64 // body bytes the socket took
 	reading bool  // a request body is being read
+	going   continuing
 
 	// fasthttp closes idle connections from elsewhere.
 	idle   atomic.Bool
@@ -91,6 +92,9 @@ func (c *conn) answer(x *exchange) {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
+	if c.going.silent {
+		return c.readFirst(p)
+	}
 	if !c.reading {
 		n, err := c.Conn.Read(p)
 		c.first.see(p[:n])
@@ -150,6 +154,9 @@ func (c *conn) hold(d limits.Direction) error {
 }
 
 func (c *conn) Write(p []byte) (int, error) {
+	if c.withheld(p) {
+		return len(p), nil
+	}
 	if err := c.hold(limits.Download); err != nil {
 		return 0, err
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"io"
 
 	"github.com/primecloudpro/primecloud/proxy/s3op"
@@ -27,19 +28,26 @@ func (x *exchange) readDocument() ([]byte, error) {
 		limit = x.length
 	}
 	x.tally.DeclaredIngress(max(x.length, 0))
-	doc, err := io.ReadAll(io.LimitReader(&countingReader{r: src, x: x}, limit+1))
+	doc := x.newDoc(&x.held.asked, nil)
+	err := doc.readAll(io.LimitReader(&countingReader{r: src, x: x}, limit+1), limit)
 	switch {
+	case errors.Is(err, errLongDoc):
+		return nil, &s3Error{code: "MaxMessageLengthExceeded"}
 	case err != nil:
 		return nil, err
-	case int64(len(doc)) > limit:
-		return nil, &s3Error{code: "MaxMessageLengthExceeded"}
-	case x.length >= 0 && int64(len(doc)) < x.length:
+	case x.length >= 0 && int64(len(doc.b)) < x.length:
 		return nil, errIncomplete
 	}
-	if err := x.checkDigests(doc); err != nil {
+	if made := int64(len(doc.b)); made > keptLocal {
+		// What is understood of it, and the backend's document made of that.
+		if err := x.held.asked.grow(x.srv.documents, 2*made); err != nil {
+			return nil, err
+		}
+	}
+	if err := x.checkDigests(doc.b); err != nil {
 		return nil, err
 	}
-	return doc, x.recheckLast() // the client took its time to send it
+	return doc.b, x.recheckLast() // the client took its time to send it
 }
 
 func (x *exchange) checkDigests(doc []byte) error {

@@ -165,6 +165,10 @@ func newGateway(t testing.TB, o options) *gateway {
 		stop, done := context.WithTimeout(context.Background(), 2*time.Second)
 		defer done()
 		_ = g.server.Shutdown(stop)
+		// Whatever the test has sent, and however it has ended.
+		testenv.WaitFor(t, "what requests held of the budgets to be given back", func() bool {
+			return g.metric(t, "primecloud_proxy_buffered_bytes") == 0
+		})
 		cancel()
 		running.Wait()
 	})

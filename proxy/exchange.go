@@ -61,10 +61,11 @@ type request struct {
 	ended   error     // why the request may not, or cannot, go on: the client is told this
 
 	// admit
-	ids    ids
-	length int64 // decoded bytes of the body; -1 unknown
-	begun  bool  // stages up to admit have run (inside ExpectHandler)
-	failed error
+	ids      ids
+	length   int64 // decoded bytes of the body; -1 unknown
+	begun    bool  // stages up to admit have run (inside ExpectHandler)
+	failed   error
+	boundary string // of a form
 
 	// forward
 	body      requestBody
@@ -81,6 +82,7 @@ type request struct {
 	metered  bool   // the tally is bound to its cell
 	grant    limits.Grant
 	limited  bool  // the grant was asked for
+	held     held  // of the server's budgets of bytes
 	received int64 // body bytes read of the client, decoded
 	declared int64 // body bytes the client announced
 	cause    error // for the log
@@ -109,13 +111,6 @@ type buffers struct {
 	local    []byte // an answer made here
 	tally    metering.Tally
 }
-
-// Larger buffers are not kept: one large answer must not be held by every
-// exchange that ever made one.
-const (
-	keptArena = 64 << 10
-	keptLocal = 1 << 20
-)
 
 func (b *buffers) clear() {
 	clear(b.headers[:cap(b.headers)]) // they alias fasthttp's request
@@ -168,6 +163,10 @@ func (x *exchange) release() {
 
 func (x *exchange) clear() {
 	x.grant.End()
+	x.held.end()
+	if x.srv != nil {
+		x.srv.large.put(x.local)
+	}
 	x.request = request{objectSize: -1}
 	x.stream.x, x.body.x = x, x
 	x.buffers.clear()

@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"bufio"
+	"maps"
 	"net"
+	"slices"
 
 	"github.com/valyala/fasthttp"
 )
@@ -85,3 +87,6 @@ func (a *Admission) Verify(r *bufio.Reader) error {
 
 // StatusOf is what a stage's error is answered with.
 func StatusOf(err error) int { return asS3(err).status() }
+
+// FormFieldNames are the fields of a form that have a meaning of their own.
+func FormFieldNames() []string { return slices.Sorted(maps.Keys(formFields)) }

@@ -1,6 +1,10 @@
 package proxy
 
-import "github.com/valyala/fasthttp"
+import (
+	"github.com/valyala/fasthttp"
+
+	"github.com/primecloudpro/primecloud/proxy/s3op"
+)
 
 // A stage fills its part of x or returns the error that ends the request.
 type stage func(x *exchange) error
@@ -20,6 +24,7 @@ var (
 func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	x := s.begin(ctx)
 	if x.failed == nil {
+		x.conn.going.withhold = x.op.Body == s3op.Form
 		return fasthttp.StatusContinue
 	}
 	x.respondError(x.failed)

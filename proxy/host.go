@@ -38,7 +38,9 @@ func newHostNames(hosts []string, tenantDomain string) hostNames {
 }
 
 // configuredName is a configured name as Host headers are compared with it.
-func configuredName(configured string) string { return strings.ToLower(strings.TrimSuffix(configured, ".")) }
+func configuredName(configured string) string {
+	return strings.ToLower(strings.TrimSuffix(configured, "."))
+}
 
 // CheckHosts says what is wrong with Config's Hosts and TenantDomain.
 func CheckHosts(hosts []string, tenantDomain string) error {

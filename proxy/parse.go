@@ -293,11 +293,16 @@ func (x *exchange) checkHeaders() error {
 }
 
 func (x *exchange) checkHeader(name, value []byte) error {
+	return x.checkHeaderOf(x.op.Headers, name, value)
+}
+
+// checkHeaderOf is for one that may be of the groups.
+func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 	h := s3op.LookupHeader(name)
 	if h.Treatment == s3op.Decline {
 		return refuse("NotImplemented", h.Sentence)
 	}
-	if h.Group != 0 && h.Group&x.op.Headers == 0 && bytes.HasPrefix(name, amzPrefix) {
+	if h.Group != 0 && h.Group&groups == 0 && bytes.HasPrefix(name, amzPrefix) {
 		return refuse("InvalidRequest", "The request has an x-amz- header that this operation does not take.")
 	}
 	if refusal := s3op.CheckValue(name, value); refusal != nil {

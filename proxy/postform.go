@@ -8,26 +8,30 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/sigv4"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
+// Bounds of a form before its file, which anybody may send
+// (docs/decisions/0022). S3 takes 20 KB of fields, names and values together
+// (docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTForms.html).
 const (
-	maxFormFields = 1 << 20 // of everything before the file: S3 takes 20 KB of fields, forms have boundaries too
-	maxFormValue  = 20 << 10
-	formWindow    = 1 << 20 // a file that ends within it may be followed by other fields
+	maxFormFields = 20 << 10
+	maxFormNames  = 200      // fields
+	maxPartHead   = 8 << 10  // of one part: a file's name, percent-encoded, is the longest that is in it
+	maxFormHead   = 64 << 10 // all of it, boundaries and the parts' heads too
+
+	formStep   = 32 << 10 // of the buffer that fields and the end of a large file go through
+	formWindow = 1 << 20  // a file that ends within it may be followed by other fields
+	formAround = 1 << 20  // at most, of everything that is not the file
 )
 
 // postObject takes a browser's form: the policy is verified, its fields are
 // held against it, and the file becomes a PutObject upstream. The form itself
 // is never passed on: MinIO has form extensions of its own (S3-RULES.md B27).
 func postObject(x *exchange) error {
-	form, err := x.openForm()
-	if err != nil {
-		return err
-	}
+	form := x.openForm()
 	x.conn.readBody(true)
 	defer x.conn.readBody(false)
 	if err := form.readFields(); err != nil {
@@ -35,6 +39,18 @@ func postObject(x *exchange) error {
 	}
 	if err := x.authorizeForm(form); err != nil {
 		return err
+	}
+	// Strangers wait for the bytes that it holds, but it is none any more.
+	if err := form.known(); err != nil {
+		return err
+	}
+	if err := x.preparePost(form); err != nil {
+		return err
+	}
+	if form.taken < form.total {
+		if err := x.conn.goOn(); err != nil {
+			return err
+		}
 	}
 	length, err := form.fileLength()
 	if err != nil {
@@ -47,9 +63,6 @@ func postObject(x *exchange) error {
 		return &s3Error{code: "EntityTooSmall"}
 	}
 	if err := x.limit(length); err != nil {
-		return err
-	}
-	if err := x.preparePost(form); err != nil {
 		return err
 	}
 	x.out.length, x.out.payload = length, unsignedPayload
@@ -69,65 +82,137 @@ func postObject(x *exchange) error {
 
 // form is a multipart/form-data body, read in one pass (RFC 7578).
 type form struct {
+	x        *exchange
 	src      io.Reader
 	boundary []byte // CR LF "--" boundary
-	buf      []byte
-	total    int64 // bytes of the body
-	taken    int64 // bytes read from src
+	buf      []byte // what was read
+	at       int    // of it, what was used
+	total    int64  // bytes of the body
+	taken    int64  // bytes read from src
 	fields   []sigv4.Field
-	filename string
+	size     int // of the fields' names and values
 	policy   *sigv4.Policy
 
+	// Of the file's own part. They are no fields: whoever sends a field of such
+	// a name has sent one that S3 does not know.
+	filename, fileType string
+
 	// of the file
-	left    int64 // bytes to hand out
-	checked bool
+	left    int64  // bytes to hand out
+	checked bool   // it ends there
+	large   bool   // it ends behind the window
+	tail    []byte // of a large one, what a boundary may have begun in
 }
 
-var errForm = &s3Error{code: "MalformedPOSTRequest"}
+var (
+	errForm        = &s3Error{code: "MalformedPOSTRequest"}
+	errFormTooLong = &s3Error{code: "MaxPostPreDataLengthExceededError"}
+)
 
-func (x *exchange) openForm() (*form, error) {
+// admitForm finds the boundary: what is no form is refused before a byte of the
+// body is asked for.
+func (x *exchange) admitForm() error {
 	contentType, _ := x.header("content-type")
 	media, params, err := mime.ParseMediaType(string(contentType))
 	boundary := params["boundary"]
 	if err != nil || media != "multipart/form-data" || boundary == "" || len(boundary) > 70 {
-		return nil, refuse("PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data.")
+		return refuse("PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data.")
 	}
+	x.boundary = boundary
+	return nil
+}
+
+func (x *exchange) openForm() *form {
 	src := x.ctx.RequestBodyStream()
 	if src == nil {
 		src = emptyReader{}
 	}
-	return &form{src: src, boundary: []byte("\r\n--" + boundary), buf: []byte("\r\n"), total: x.length}, nil
+	// The first boundary may stand at the very beginning, without a line end.
+	return &form{x: x, src: src, boundary: []byte("\r\n--" + x.boundary), buf: []byte("\r\n"), total: x.length}
 }
+
+// unread is what was read and not used.
+func (f *form) unread() []byte { return f.buf[f.at:] }
+
+// used is how many bytes of the body were used.
+func (f *form) used() int64 { return f.taken - int64(len(f.unread())) }
 
 // more reads another piece of the body; io.ErrUnexpectedEOF at its end.
 func (f *form) more() error {
 	if f.taken >= f.total {
 		return io.ErrUnexpectedEOF
 	}
-	var piece [32 << 10]byte
-	n, err := f.src.Read(piece[:min(int64(len(piece)), f.total-f.taken)])
-	f.taken += int64(n)
-	f.buf = append(f.buf, piece[:n]...)
-	if n > 0 || err == nil {
-		return nil
+	if err := f.room(); err != nil {
+		return err
 	}
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
+	n, err := f.read(f.buf[len(f.buf):cap(f.buf)])
+	f.buf = f.buf[:len(f.buf)+n]
 	return err
 }
 
-// until returns what stands before mark and drops it together with mark.
+// room makes room in the buffer, which is as large as what was not used needs.
+func (f *form) room() error {
+	if f.at > 0 {
+		f.buf = f.buf[:copy(f.buf, f.unread())]
+		f.at = 0
+	}
+	if len(f.buf) < cap(f.buf) {
+		return nil
+	}
+	size := min(max(firstBuffer, 2*cap(f.buf)), formWindow+formStep)
+	if err := f.hold(size - cap(f.buf)); err != nil {
+		return err
+	}
+	f.buf = append(make([]byte, 0, size), f.buf...)
+	return nil
+}
+
+// hold takes leave to hold n bytes more.
+func (f *form) hold(n int) error {
+	if f.policy == nil {
+		return f.x.held.stranger.grow(f.x.srv.strangers, int64(n))
+	}
+	return f.x.held.asked.grow(f.x.srv.documents, int64(n))
+}
+
+// known moves what the form holds to the documents of those who are known.
+func (f *form) known() error {
+	if err := f.x.held.asked.grow(f.x.srv.documents, f.x.held.stranger.held); err != nil {
+		return err
+	}
+	f.x.held.stranger.end()
+	return nil
+}
+
+// read reads from the body.
+func (f *form) read(p []byte) (int, error) {
+	n, err := f.src.Read(p[:min(int64(len(p)), f.total-f.taken)])
+	f.taken += int64(n)
+	switch {
+	case n > 0:
+		return n, nil
+	case errors.Is(err, io.EOF):
+		return 0, io.ErrUnexpectedEOF
+	}
+	return 0, err
+}
+
+// until returns what stands before mark, limit bytes at most, and drops it
+// together with mark. It is valid until the next call.
 func (f *form) until(mark []byte, limit int) ([]byte, error) {
 	for searched := 0; ; {
-		if i := bytes.Index(f.buf[searched:], mark); i >= 0 {
-			found := f.buf[:searched+i]
-			f.buf = f.buf[searched+i+len(mark):]
-			return found, nil
+		unread := f.unread()
+		i := bytes.Index(unread[searched:], mark)
+		if found := searched + i; i >= 0 && found <= limit {
+			f.at += found + len(mark)
+			if f.used() > maxFormHead {
+				return nil, errFormTooLong
+			}
+			return unread[:found], nil
 		}
-		searched = max(0, len(f.buf)-len(mark)+1)
-		if len(f.buf) > limit {
-			return nil, &s3Error{code: "MaxPostPreDataLengthExceededError"}
+		searched = max(0, len(unread)-len(mark)+1)
+		if i >= 0 || searched > limit {
+			return nil, errFormTooLong
 		}
 		if err := f.more(); err != nil {
 			return nil, formEnd(err)
@@ -145,72 +230,79 @@ func formEnd(err error) error {
 // readFields reads the fields up to the file's first byte. What follows the
 // file is ignored, as S3 does.
 func (f *form) readFields() error {
-	if _, err := f.until(f.boundary, maxFormFields); err != nil {
+	if _, err := f.until(f.boundary, maxPartHead); err != nil {
 		return err
 	}
 	for {
-		if rest, err := f.until([]byte("\r\n"), maxFormValue); err != nil {
+		if rest, err := f.until(lineEnd, maxPartHead); err != nil {
 			return err
 		} else if len(bytes.TrimSpace(rest)) != 0 {
 			return refuse("InvalidArgument", "POST requires exactly one file upload per request.")
 		}
-		name, filename, contentType, err := f.partHead()
+		part, err := f.partHead()
 		if err != nil {
 			return err
 		}
-		if name == "file" {
-			f.filename = filename
-			if _, given := f.get("content-type"); !given && contentType != "" {
-				f.fields = append(f.fields, sigv4.Field{Name: "file-content-type", Value: contentType})
-			}
+		if part.name == "file" {
+			f.filename, f.fileType = part.filename, part.contentType
 			return nil
 		}
-		value, err := f.until(f.boundary, maxFormValue)
+		if f.size += len(part.name); f.size > maxFormFields || len(f.fields) == maxFormNames {
+			return errFormTooLong
+		}
+		value, err := f.until(f.boundary, maxFormFields-f.size)
 		if err != nil {
 			return err
 		}
-		if _, twice := f.get(name); twice {
+		if _, twice := f.get(part.name); twice {
 			return refuse("InvalidArgument", "A form field occurs twice.")
 		}
-		if f.taken-int64(len(f.buf)) > maxFormFields || len(f.fields) > 200 {
-			return &s3Error{code: "MaxPostPreDataLengthExceededError"}
+		f.size += len(value)
+		if err := f.hold(len(part.name) + len(value)); err != nil {
+			return err
 		}
-		f.fields = append(f.fields, sigv4.Field{Name: name, Value: string(value)})
+		f.fields = append(f.fields, sigv4.Field{Name: part.name, Value: string(value)})
 	}
 }
 
-func (f *form) partHead() (name, filename, contentType string, err error) {
-	for {
-		line, err := f.until([]byte("\r\n"), maxFormValue)
+var lineEnd = []byte("\r\n")
+
+type partHead struct{ name, filename, contentType string }
+
+func (f *form) partHead() (h partHead, err error) {
+	for left := maxPartHead; ; {
+		line, err := f.until(lineEnd, left)
 		if err != nil {
-			return "", "", "", err
+			return h, err
 		}
 		if len(line) == 0 {
 			break
 		}
+		left -= len(line)
 		key, value, ok := strings.Cut(string(line), ":")
 		if !ok {
-			return "", "", "", errForm
+			return h, errForm
 		}
 		switch strings.ToLower(strings.TrimSpace(key)) {
 		case "content-disposition":
 			disposition, params, perr := mime.ParseMediaType(value)
 			if perr != nil || disposition != "form-data" {
-				return "", "", "", errForm
+				return h, errForm
 			}
-			name, filename = params["name"], params["filename"]
+			h.name, h.filename = params["name"], params["filename"]
 		case "content-type":
-			contentType = strings.TrimSpace(value)
+			h.contentType = strings.TrimSpace(value)
 		}
 	}
-	if name == "" {
-		return "", "", "", errForm
+	if h.name == "" {
+		return h, errForm
 	}
-	if !isTokens(name) {
+	if !isTokens(h.name) {
 		// S3's own names are tokens; some become names of headers.
-		return "", "", "", refuse("InvalidArgument", "The name of a form field has an invalid character.")
+		return h, refuse("InvalidArgument", "The name of a form field has an invalid character.")
 	}
-	return strings.ToLower(name), filename, contentType, nil
+	h.name = strings.ToLower(h.name)
+	return h, nil
 }
 
 func (f *form) get(name string) (string, bool) {
@@ -226,20 +318,26 @@ func (f *form) get(name string) (string, bool) {
 // A small file is looked at whole; a large one must be the form's last field,
 // so that its length follows from the body's.
 func (f *form) fileLength() (int64, error) {
-	for len(f.buf) < formWindow && f.taken < f.total {
+	for searched := 0; ; {
+		unread := f.unread()
+		if i := bytes.Index(unread[searched:], f.boundary); i >= 0 {
+			f.left, f.checked = int64(searched+i), true
+			return f.left, nil
+		}
+		searched = max(0, len(unread)-len(f.boundary)+1)
+		if f.taken >= f.total {
+			return 0, errForm
+		}
+		if len(unread) >= formWindow+len(f.boundary) {
+			break
+		}
 		if err := f.more(); err != nil {
 			return 0, formEnd(err)
 		}
 	}
-	if i := bytes.Index(f.buf, f.boundary); i >= 0 {
-		f.left, f.checked = int64(i), true
-		return f.left, nil
-	}
-	if f.taken >= f.total {
-		return 0, errForm
-	}
 	// "\r\n--boundary--" and a line end that most clients send.
-	f.left = int64(len(f.buf)) + f.total - f.taken - int64(len(f.boundary)) - int64(len("--\r\n"))
+	f.large = true
+	f.left = int64(len(f.unread())) + f.total - f.taken - int64(len(f.boundary)) - int64(len("--\r\n"))
 	return f.left, nil
 }
 
@@ -249,31 +347,77 @@ func (f *form) Read(p []byte) (int, error) {
 	if f.left == 0 {
 		return 0, io.EOF
 	}
-	if len(f.buf) == 0 {
+	if len(f.unread()) == 0 {
+		if err := f.drained(); err != nil {
+			return 0, err
+		}
+		if int64(len(p)) < f.left { // its last byte is not among them
+			n, err := f.read(p)
+			if err != nil {
+				return 0, err
+			}
+			return f.handOut(p[:n])
+		}
 		if err := f.more(); err != nil {
 			return 0, err
 		}
 	}
-	n := copy(p[:min(int64(len(p)), f.left)], f.buf)
+	n := int(min(int64(len(p)), f.left, int64(len(f.unread()))))
 	if int64(n) == f.left && !f.checked {
 		if err := f.checkEnd(n); err != nil {
 			return 0, err
 		}
 	}
-	f.buf = f.buf[n:]
-	f.left -= int64(n)
-	return n, nil
+	copy(p, f.unread()[:n])
+	f.at += n
+	return f.handOut(p[:n])
+}
+
+// handOut counts bytes of the file. In a large one it looks for a boundary: the
+// file has ended there, and is another than was announced to the backend.
+func (f *form) handOut(p []byte) (int, error) {
+	f.left -= int64(len(p))
+	if !f.large {
+		return len(p), nil
+	}
+	most := len(f.boundary) - 1
+	across := append(f.tail, p[:min(len(p), most)]...)
+	if bytes.Contains(across, f.boundary) || bytes.Contains(p, f.boundary) {
+		return 0, errNotLast
+	}
+	if len(p) >= most {
+		f.tail = append(f.tail[:0], p[len(p)-most:]...)
+	} else {
+		f.tail = append(f.tail[:0], across[max(0, len(across)-most):]...)
+	}
+	return len(p), nil
+}
+
+var errNotLast = refuse("InvalidArgument", "In forms larger than 1 MiB the file must be the last field, and the form must end behind it.")
+
+// drained gives back the window of a large file, the rest of which goes through
+// the caller's buffer: an upload takes as long as its client likes.
+func (f *form) drained() error {
+	f.at, f.buf = 0, f.buf[:0]
+	if cap(f.buf) <= formStep {
+		return nil
+	}
+	if err := f.hold(formStep - cap(f.buf)); err != nil {
+		return err
+	}
+	f.buf = make([]byte, 0, formStep)
+	return nil
 }
 
 func (f *form) checkEnd(n int) error {
-	for len(f.buf)-n < len(f.boundary)+len("--") {
+	for len(f.unread())-n < len(f.boundary)+len("--") {
 		if err := f.more(); err != nil {
 			return formEnd(err)
 		}
 	}
-	rest := f.buf[n:]
+	rest := f.unread()[n:]
 	if !bytes.HasPrefix(rest, f.boundary) || !bytes.HasPrefix(rest[len(f.boundary):], []byte("--")) {
-		return refuse("InvalidArgument", "In forms larger than 1 MiB the file must be the last field, and the form must end behind it.")
+		return errNotLast
 	}
 	f.checked = true
 	return nil
@@ -318,7 +462,7 @@ func (x *exchange) authorizeForm(f *form) error {
 	if f.policy, err = sigv4.ParsePolicy(text); err != nil {
 		return err
 	}
-	if err := f.policy.Check(withoutFileType(f.fields), string(x.bucketNm), x.started); err != nil {
+	if err := f.policy.Check(f.fields, string(x.bucketNm), x.started); err != nil {
 		return err
 	}
 	x.key = []byte(strings.ReplaceAll(key, "${filename}", baseName(f.filename)))
@@ -326,6 +470,9 @@ func (x *exchange) authorizeForm(f *form) error {
 		return refuse("InvalidArgument", "User key must have a length greater than 0.")
 	}
 	if err := checkKey(x.key); err != nil {
+		return err
+	}
+	if err := x.expectedOwner("x-amz-expected-bucket-owner"); err != nil {
 		return err
 	}
 	bucket, err := x.decide(x.srv.ctx, x.started, true)
@@ -339,62 +486,9 @@ func (x *exchange) authorizeForm(f *form) error {
 	return err
 }
 
-func withoutFileType(fields []sigv4.Field) []sigv4.Field {
-	if n := len(fields); n > 0 && fields[n-1].Name == "file-content-type" {
-		return fields[:n-1]
-	}
-	return fields
-}
-
 // baseName is the file's name as the browser gave it, without a path.
 func baseName(name string) string {
 	return name[strings.LastIndexAny(name, `/\`)+1:]
-}
-
-// formHeaders are the fields that become headers of the PutObject.
-var formHeaders = map[string]string{
-	"cache-control": "cache-control", "content-type": "content-type", "content-disposition": "content-disposition",
-	"content-encoding": "content-encoding", "content-language": "content-language", "expires": "expires",
-	"x-amz-storage-class": "x-amz-storage-class", "x-amz-server-side-encryption": "x-amz-server-side-encryption",
-	"x-amz-checksum-crc32": "x-amz-checksum-crc32", "x-amz-checksum-crc32c": "x-amz-checksum-crc32c",
-	"x-amz-checksum-crc64nvme": "x-amz-checksum-crc64nvme", "x-amz-checksum-sha1": "x-amz-checksum-sha1",
-	"x-amz-checksum-sha256": "x-amz-checksum-sha256", "file-content-type": "content-type",
-}
-
-// notHeaders are the fields that have their own meaning.
-var notHeaders = map[string]bool{
-	"key": true, "policy": true, "bucket": true, "acl": true, "x-amz-algorithm": true, "x-amz-credential": true, "x-amz-date": true,
-	"x-amz-signature": true, "success_action_redirect": true, "redirect": true, "success_action_status": true, "tagging": true,
-}
-
-func (x *exchange) preparePost(f *form) error {
-	x.out.set("PUT", x.bucket.BackendName, x.key)
-	for _, field := range f.fields {
-		for i := range len(field.Value) {
-			if c := field.Value[i]; (c < ' ' && c != '\t' || c == 0x7f) && field.Name != "policy" {
-				return refuse("InvalidArgument", "A form field has a control character.")
-			}
-		}
-		name, known := formHeaders[field.Name]
-		switch {
-		case known:
-			if field.Name == "x-amz-server-side-encryption" && field.Value != "AES256" {
-				return refuse("NotImplemented", "Keys of a key management service are not supported; use AES256.")
-			}
-			x.addHeader([]byte(name), []byte(field.Value))
-		case field.Name == "acl" && field.Value != "private":
-			return refuse("NotImplemented", "Access control lists beyond \"private\" are not supported.")
-		case notHeaders[field.Name], strings.HasPrefix(field.Name, "x-ignore-"):
-		case strings.HasPrefix(field.Name, "x-amz-meta-"):
-			if h := s3op.LookupHeader([]byte(field.Name)); h.Treatment == s3op.Decline {
-				return refuse("NotImplemented", h.Sentence)
-			}
-			x.addHeader([]byte(field.Name), []byte(field.Value))
-		case strings.HasPrefix(field.Name, "x-minio-"), strings.HasPrefix(field.Name, "x-amz-"):
-			return refuse("NotImplemented", "The form has a field that is not supported: "+field.Name)
-		}
-	}
-	return nil
 }
 
 // answerPost answers as the form asked: a redirect, or 200, 201 or 204.

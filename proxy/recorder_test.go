@@ -242,6 +242,8 @@ func answerOf(q *recorded) string {
 		return answer("200 OK", "", "abc")
 	case q.method == "GET" && strings.Contains(query, "uploads="):
 		return xml("ListMultipartUploadsResult", "<EncodingType>url</EncodingType><Upload><Key>dir/k</Key><UploadId>"+rawUploadID+"</UploadId></Upload>")
+	case q.method == "GET" && strings.Contains(query, "prefix=large"):
+		return xml("ListBucketResult", strings.Repeat("<Contents><Key>large</Key></Contents>", largeListing/36))
 	case q.method == "GET":
 		return xml("ListBucketResult", "<IsTruncated>false</IsTruncated>")
 	case q.method == "POST" && strings.Contains(query, "uploads"):
@@ -255,6 +257,10 @@ func answerOf(q *recorded) string {
 	}
 	return answer("200 OK", "", "")
 }
+
+// largeListing is how long an answer to a listing of the prefix large is: more
+// than the sockets between gateway and client hold.
+const largeListing = 12 << 20
 
 // rawUploadID has the form of MinIO's.
 var rawUploadID = "ZGVwbG95bWVudC5mMGY4NTM0Ni0yZjYzLTRiOTgtOTYxYS1kZDU0ZjY2OGQ4OTE"

@@ -74,6 +74,11 @@ func (x *exchange) respondError(err error) {
 	}
 	x.ctx.Response.Reset()
 	x.ctx.Response.Header.DisableNormalizing()
+	// Nothing is held for a request that is over, however long its client takes
+	// to hear that, and to stop.
+	x.local = emptied(x.local, keptLocal)
+	x.body.doc, x.body.src = nil, nil
+	x.held.end()
 	switch e.code {
 	case "SlowDown", "ServiceUnavailable":
 		x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, e.retry)))

@@ -16,6 +16,9 @@ import (
 // escaped bytes, twice over.
 const maxAnswerDocument = 16 << 20
 
+// maxErrorDocument bounds an error document of the backend's.
+const maxErrorDocument = 64 << 10
+
 // rewrite turns the backend's answer into the client's.
 func rewrite(x *exchange) error {
 	if x.answered {
@@ -69,16 +72,18 @@ func (x *exchange) rewriteXML() error {
 		x.ctx.Response.SetBodyStream(&x.stream, -1)
 		return nil
 	}
-	buf := bytes.NewBuffer(x.local[:0])
-	result, err := s3xml.Rewrite(buf, io.LimitReader(&x.resp, maxAnswerDocument), x.names3())
+	doc := x.newDoc(&x.held.answer, x.local)
+	result, err := s3xml.Rewrite(&doc, io.LimitReader(&x.resp, maxAnswerDocument), x.names3())
+	x.local = doc.b
 	switch {
+	case errors.Is(err, errBusy):
+		return err
 	case errors.Is(err, errForeignID), errors.Is(err, opaque.ErrBackendText):
 		return &s3Error{code: "InternalError", cause: err}
 	case err != nil:
 		return &s3Error{code: "ServiceUnavailable", cause: err}
 	}
 	x.finish()
-	x.local = buf.Bytes()
 	if result.Error != nil {
 		// An error in a 200 or 206 (S3-RULES.md E8, F7).
 		return x.documentError(result.Error)
@@ -89,9 +94,9 @@ func (x *exchange) rewriteXML() error {
 }
 
 func (x *exchange) rewritePolicy() error {
-	doc, err := io.ReadAll(io.LimitReader(&x.resp, maxAnswerDocument))
+	doc, err := x.readAnswer(maxAnswerDocument)
 	if err != nil {
-		return &s3Error{code: "ServiceUnavailable", cause: err}
+		return err
 	}
 	x.finish()
 	if x.local, err = s3xml.PolicyOut(doc, x.bucket.Name, x.bucket.BackendName); err != nil {
@@ -186,17 +191,15 @@ var passed = map[string]string{
 	"x-amz-server-side-encryption-customer-key-md5":   "x-amz-server-side-encryption-customer-key-MD5",
 }
 
-var metaPrefix = []byte("x-amz-meta-")
-
 func (x *exchange) copyHeaders() {
 	x.setCommonHeaders()
 	h := &x.ctx.Response.Header
 	x.resp.VisitHeaders(func(name, value []byte) {
-		var lower [96]byte
-		if len(name) > len(lower) {
-			return
-		}
-		key := appendLower(lower[:0], name)
+		// The response copies it: names of metadata may be as long as all of it.
+		n := len(x.arena)
+		x.arena = appendLower(x.arena, name)
+		key := x.arena[n:]
+		x.arena = x.arena[:n]
 		switch wire, ok := passed[string(key)]; {
 		case string(key) == "content-type":
 			h.SetContentTypeBytes(value)

@@ -30,7 +30,11 @@ type Server struct {
 	ids      *requestIDs
 	metrics  *metrics
 	backends backends
-	http     fasthttp.Server
+
+	strangers, documents *budget
+	large                largeBuffers
+
+	http fasthttp.Server
 
 	ctx    context.Context // ends when Shutdown gives up waiting
 	cancel context.CancelFunc
@@ -66,6 +70,10 @@ func New(cfg Config) (*Server, error) {
 			most: cfg.Limits.Connections, perAddress: cfg.Limits.PerAddress, proxies: cfg.TrustedProxies,
 			all: map[*conn]struct{}{}, of: map[netip.Addr]int{},
 		},
+
+		strangers: newBudget("unverified", cfg.Limits.Unverified, cfg.Metrics),
+		documents: newBudget("documents", cfg.Limits.Documents, cfg.Metrics),
+		large:     make(largeBuffers, largeKept),
 	}
 	s.backends.srv = s
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -163,6 +171,7 @@ func (c *conn) settle() {
 	}
 	x.settle()
 	c.pending = nil
+	c.going = continuing{}
 	x.release()
 }
 

@@ -26,6 +26,8 @@ func (x *exchange) rewriteUploads() error {
 	page := x.uploadsPage()
 	list, failed, err := s3xml.ReadUploads(io.LimitReader(&x.resp, maxUploadsAnswer), page.take)
 	switch {
+	case errors.Is(page.err, errBusy):
+		return page.err
 	case page.err != nil:
 		return &s3Error{code: "InternalError", cause: page.err}
 	case err != nil:
@@ -78,7 +80,7 @@ func (x *exchange) sealUploads(l *s3xml.Uploads) (err error) {
 // uploadsPage is the page that was asked for. MinIO makes none unless it is
 // asked for a prefix.
 func (x *exchange) uploadsPage() *uploadsPage {
-	p := &uploadsPage{limit: maxUploadsPage}
+	p := &uploadsPage{limit: maxUploadsPage, hold: func(n int) error { return x.held.asked.grow(x.srv.documents, int64(n)) }}
 	if prefix, _ := x.target.Get("prefix"); len(prefix) > 0 || !x.minio() {
 		return p
 	}

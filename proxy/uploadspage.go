@@ -21,7 +21,8 @@ import (
 type uploadsPage struct {
 	sorted  bool
 	limit   int
-	key, id string // a sorted page begins behind them
+	hold    func(n int) error // takes leave to hold n bytes more; nil: always given
+	key, id string            // a sorted page begins behind them
 
 	uploads  largestFirst // of the backend's own page, a plain list
 	more     bool         // there are uploads behind the page
@@ -44,7 +45,9 @@ func (p *uploadsPage) take(head *s3xml.Uploads, u *s3xml.Upload) error {
 	case len(p.uploads) == p.limit:
 		p.err = errLongPage
 	default:
-		p.uploads = append(p.uploads, *u)
+		if p.err = p.mayHold(u, nil); p.err == nil {
+			p.uploads = append(p.uploads, *u)
+		}
 	}
 	return p.err
 }
@@ -59,16 +62,38 @@ func (p *uploadsPage) keepSmallest(u *s3xml.Upload) (err error) {
 	switch {
 	case p.key != "" && (u.Key < p.key || u.Key == p.key && (p.id == "" || u.UploadID <= p.id)):
 	case len(p.uploads) < p.limit:
+		if err := p.mayHold(u, nil); err != nil {
+			return err
+		}
 		heap.Push(&p.uploads, *u)
 	default:
 		p.more = true
 		if p.limit > 0 && compareUploads(u, &p.uploads[0]) < 0 {
+			if err := p.mayHold(u, &p.uploads[0]); err != nil {
+				return err
+			}
 			p.uploads[0] = *u
 			heap.Fix(&p.uploads, 0)
 		}
 	}
 	return nil
 }
+
+// mayHold asks for the memory of u, less that of the upload that it replaces.
+func (p *uploadsPage) mayHold(u, replaced *s3xml.Upload) error {
+	n := uploadSize(u)
+	if replaced != nil {
+		n -= uploadSize(replaced)
+	}
+	if p.hold == nil {
+		return nil
+	}
+	return p.hold(n)
+}
+
+// uploadSize is what an upload in a page costs: its texts, and about as much
+// again for the struct and the client's id.
+func uploadSize(u *s3xml.Upload) int { return 2*(len(u.Key)+len(u.UploadID)) + 256 }
 
 // fill puts the page into the list that was read to its end, whose names are
 // plain from then on.

@@ -156,6 +156,12 @@ func (p *Policy) Check(fields []Field, bucket string, now time.Time) error {
 	return nil
 }
 
+// Covers reports whether the policy has a condition for a field, by its
+// lower-case name: without one nobody may choose it.
+func (p *Policy) Covers(field string) bool {
+	return slices.ContainsFunc(p.conditions, func(c condition) bool { return c.field == field })
+}
+
 // startsWith: a Content-Type may be a list, of which every element must match.
 func startsWith(c condition, v string) bool {
 	if c.field != "content-type" {

@@ -171,7 +171,8 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 	gateway := proxy.Config{
 		Directory: n.directory, Meter: n.meter, MAC: keyring.MAC, Limiter: n.limiter, Logger: n.log, Metrics: n.registry, Region: cfg.Region, Node: cfg.Node,
 		Hosts: cfg.Hosts, TenantDomain: cfg.TenantDomain, TrustedProxies: proxies,
-		Limits: proxy.Limits{Connections: cfg.MaxConnections, PerAddress: cfg.ConnectionsPerAddress},
+		Limits: proxy.Limits{Connections: cfg.MaxConnections, PerAddress: cfg.ConnectionsPerAddress,
+			Unverified: int64(cfg.UnverifiedMiB) << 20, Documents: int64(cfg.DocumentsMiB) << 20},
 	}
 	if cfg.ConnectionsPerAddress == 0 {
 		gateway.Limits.PerAddress = -1 // 0 is the default there

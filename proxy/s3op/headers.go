@@ -30,6 +30,10 @@ const (
 	Policy                            // x-amz-confirm-remove-self-bucket-access
 )
 
+// FormFields are the groups that the fields of a browser's form may be of, by the
+// names of their headers (docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html).
+const FormFields = Content | Metadata | Storage | Lock | CustomerKey | Checksums | ChecksumChoice | MD5
+
 // Treatment is what the gateway does with a header that has a row.
 type Treatment uint8
 

@@ -58,7 +58,29 @@ func page() string {
 		"Upload ids and continuation tokens are good for their bucket (and key) only, on every node: anything else is NoSuchUpload or InvalidArgument.\n" +
 		"Markers are plain keys. Version ids are `null` or what the storage gave out. A page has at most 1,000 entries; numbers are digits.\n" +
 		"Keys are up to 1,024 bytes of UTF-8, without a leading slash, two slashes in a row, a segment `.` or `..`, or NUL; segments that end in\n" +
-		"`__XLDIR__`, segments `xl.meta` and the text `[minio_cache:` are reserved. What is refused is refused with a sentence.\n")
+		"`__XLDIR__`, segments `xl.meta` and the text `[minio_cache:` are reserved. What is refused is refused with a sentence.\n" +
+		"User metadata is at most 2 KiB of names and values; MinIO counts the prefix `x-amz-meta-` of each name too. More is MetadataTooLarge.\n\n" +
+		"## Fields of a browser's form\n\nBefore the file: at most 20 KiB of names and values, and 200 fields. An empty field asks for nothing, except as metadata.\n\n" +
+		"| Field | |\n|---|---|\n")
+	for _, row := range [][2]string{
+		{"`key`, `bucket`, `policy`, `x-amz-algorithm`, `x-amz-credential`, `x-amz-date`, `x-amz-signature`", "as in S3; `bucket` must be the bucket of the URL"},
+		{"`Cache-Control`, `Content-Type`, `Content-Disposition`, `Content-Encoding`, `Content-Language`, `Expires`", "stored"},
+		{"`x-amz-meta-*`, `x-amz-storage-class`, `x-amz-object-lock-*`", "stored, as a PutObject's headers are"},
+		{"`tagging`", "a Tagging document of up to 10 tags; stored"},
+		{"`acl`, `x-amz-acl`", "`private` and `bucket-owner-full-control`; others 501"},
+		{"`x-amz-server-side-encryption`", "`AES256`; others, and fields about keys of a key management service, 501"},
+		{"`x-amz-server-side-encryption-customer-*`", "used; TLS on both hops"},
+		{"`Content-MD5`, `x-amz-checksum-<algorithm>`, `x-amz-checksum-type`", "verified; one checksum at most"},
+		{"`x-amz-checksum-algorithm`, `x-amz-sdk-checksum-algorithm`", "must name the checksum that is there; 400"},
+		{"`success_action_redirect`, `redirect`, `success_action_status`", "as in S3; a redirect that is no http or https URL is ignored"},
+		{"`x-amz-expected-bucket-owner`", "compared"},
+		{"`x-amz-security-token`", "403 InvalidToken"},
+		{"`if-match`, `if-none-match`, `x-amz-website-redirect-location`, `x-amz-grant-*`, `x-amz-tagging`, any other `x-amz-*` or `x-minio-*`", "501"},
+		{"`x-ignore-*`", "ignored; needs no condition in the policy"},
+		{"any other", "ignored; needs a condition in the policy"},
+	} {
+		fmt.Fprintf(&b, "| %s | %s |\n", row[0], row[1])
+	}
 	return b.String()
 }
 

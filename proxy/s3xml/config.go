@@ -2,6 +2,7 @@ package s3xml
 
 import (
 	"encoding/xml"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 )
@@ -48,30 +49,58 @@ func BucketTagging(doc []byte) ([]byte, error) { return tags(doc, 50) }
 // ObjectTagging takes an object's Tagging of up to 10 tags.
 func ObjectTagging(doc []byte) ([]byte, error) { return tags(doc, 10) }
 
+// TaggingQuery takes an object's Tagging and returns it as x-amz-tagging has
+// it: the query of a URL.
+func TaggingQuery(doc []byte) (string, error) {
+	t, seen, err := readTags(doc, 10)
+	if err != nil {
+		return "", err
+	}
+	if _, err := named(&t.XMLName, "Tagging", t, seen); err != nil {
+		return "", err // it has what is no tag
+	}
+	query := make([]byte, 0, len(doc))
+	for _, one := range t.TagSet.Tags {
+		if len(query) > 0 {
+			query = append(query, '&')
+		}
+		query = append(query, url.QueryEscape(one.Key)+"="+url.QueryEscape(one.Value)...)
+	}
+	return string(query), nil
+}
+
 func tags(doc []byte, limit int) ([]byte, error) {
-	var t tagging
-	seen, err := decode(doc, "Tagging", &t)
+	t, seen, err := readTags(doc, limit)
 	if err != nil {
 		return nil, err
 	}
+	return named(&t.XMLName, "Tagging", t, seen)
+}
+
+func readTags(doc []byte, limit int) (*tagging, map[string]int, error) {
+	t := &tagging{}
+	seen, err := decode(doc, "Tagging", t)
+	if err != nil {
+		return nil, nil, err
+	}
 	if len(t.TagSet.Tags) > limit {
-		return nil, &DocError{"InvalidTag", "There are too many tags."}
+		return nil, nil, &DocError{"InvalidTag", "There are too many tags."}
 	}
 	used := map[string]bool{}
 	for _, one := range t.TagSet.Tags {
 		switch {
 		case one.Key == "" || utf8.RuneCountInString(one.Key) > 128:
-			return nil, &DocError{"InvalidTag", "A tag's key has 1 to 128 characters."}
+			return nil, nil, &DocError{"InvalidTag", "A tag's key has 1 to 128 characters."}
 		case utf8.RuneCountInString(one.Value) > 256:
-			return nil, &DocError{"InvalidTag", "A tag's value has at most 256 characters."}
+			return nil, nil, &DocError{"InvalidTag", "A tag's value has at most 256 characters."}
 		case used[one.Key]:
-			return nil, &DocError{"InvalidTag", "A tag's key occurs twice."}
+			return nil, nil, &DocError{"InvalidTag", "A tag's key occurs twice."}
 		case strings.ContainsFunc(one.Key+one.Value, func(r rune) bool { return r < ' ' || r == 0x7f }):
-			return nil, &DocError{"InvalidTag", "A tag has a control character."}
+			return nil, nil, &DocError{"InvalidTag", "A tag has a control character."}
 		}
 		used[one.Key] = true
 	}
-	return named(&t.XMLName, "Tagging", &t, seen)
+	return t, seen, nil
 }
 
 type retention struct {

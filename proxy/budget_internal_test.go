@@ -1,0 +1,193 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/primecloudpro/primecloud/sigv4"
+)
+
+// Whatever is taken and given back, by however many at once: never more than
+// there is, never less than nothing, and in the end everything is there again.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	const most = 1000
+	b := newBudget("test", most, prometheus.NewRegistry())
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 2000 {
+				var h held
+				shares := []*share{&h.stranger, &h.asked, &h.answer}
+				mine := make([]int64, len(shares))
+				for range rand.IntN(8) {
+					i := rand.IntN(len(shares))
+					n := rand.Int64N(400)
+					var err error
+					switch rand.IntN(4) {
+					case 0:
+						n = -rand.Int64N(mine[i] + 1)
+						err = shares[i].grow(b, n)
+					case 1:
+						n = max(0, n-mine[i])
+						err = shares[i].cover(b, mine[i]+n)
+					case 2:
+						n = -mine[i]
+						shares[i].end()
+					default:
+						err = shares[i].grow(b, n)
+					}
+					if err == nil {
+						mine[i] += n
+					} else if n < 0 {
+						t.Error("what is given back is refused")
+					}
+					if shares[i].held != mine[i] || mine[i] > most {
+						t.Errorf("%d are held, %d were taken", shares[i].held, mine[i])
+					}
+				}
+				if used := b.used.Load(); used < 0 {
+					t.Errorf("%d are used", used)
+				}
+				h.end()
+				if h != (held{}) {
+					t.Error("something is held after the end")
+				}
+			}
+		})
+	}
+	all.Wait()
+	if used := b.used.Load(); used != 0 {
+		t.Errorf("%d are used after the end", used)
+	}
+	// One alone gets all that there is, and not a byte more.
+	var s share
+	if err := errors.Join(s.grow(b, most-1), s.grow(b, 1)); err != nil {
+		t.Error(err)
+	}
+	if err := s.grow(b, 1); !errors.Is(err, errBusy) || b.used.Load() != most {
+		t.Errorf("%v, %d are used of %d", err, b.used.Load(), most)
+	}
+}
+
+func bufferServer() *Server {
+	return &Server{
+		strangers: newBudget("unverified", 1<<20, nil), documents: newBudget("documents", 64<<20, nil), large: make(largeBuffers, largeKept),
+	}
+}
+
+// A document holds what it has counted, wherever its memory is from, and what a
+// server keeps for the next one is bounded.
+func TestWholeDoc(t *testing.T) {
+	t.Parallel()
+	s := bufferServer()
+	for _, n := range []int{0, 1, keptLocal - 1, keptLocal, keptLocal + 1, 100_000, largeBuffer, largeBuffer + 1, 5 << 20} {
+		for range 2 * largeKept { // with buffers that are there already
+			x := &exchange{request: request{srv: s}}
+			d := x.newDoc(&x.held.answer, x.local)
+			if err := d.readAll(iotest.DataErrReader(strings.NewReader(strings.Repeat("x", n))), int64(n)); err != nil || len(d.b) != n {
+				t.Fatal(n, len(d.b), err)
+			}
+			want := int64(0)
+			if cap(d.b) > keptLocal {
+				want = int64(cap(d.b))
+			}
+			if x.held.answer.held != want || want > int64(max(2*n, largeBuffer)) {
+				t.Errorf("a document of %d bytes counts %d, its memory is %d", n, x.held.answer.held, cap(d.b))
+			}
+			x.local = d.b
+			x.held.end()
+			s.large.put(x.local)
+		}
+	}
+	kept := 0
+	for len(s.large) > 0 {
+		kept += cap(<-s.large)
+	}
+	if kept == 0 || kept > largeKept*largeBuffer {
+		t.Errorf("%d bytes are kept", kept)
+	}
+	x := &exchange{request: request{srv: s}}
+	d := x.newDoc(&x.held.asked, nil)
+	if err := d.readAll(strings.NewReader("12345"), 4); !errors.Is(err, errLongDoc) {
+		t.Error(err)
+	}
+	// Refused before it is made.
+	s.documents.most = 100_000
+	if err := d.readAll(strings.NewReader(strings.Repeat("x", 1<<20)), 1<<20); !errors.Is(err, errBusy) || cap(d.b) > 100_000 {
+		t.Error(err, cap(d.b))
+	}
+	x.held.end()
+	if used := s.documents.used.Load(); used != 0 {
+		t.Errorf("%d are used after the end", used)
+	}
+}
+
+// However a form's bytes are cut, its fields and its file are the same, and a
+// field behind a large file is found.
+func TestForm_pieces(t *testing.T) {
+	t.Parallel()
+	const boundary = "boundary-1"
+	part := func(name, value string) string {
+		return "--" + boundary + "\r\nContent-Disposition: form-data; name=" + name + "\r\n\r\n" + value + "\r\n"
+	}
+	// Its bytes are beginnings of a boundary.
+	file := strings.Repeat("\r\n--boundary-\r\n--\r\n-\r", formWindow/20)
+	for _, c := range []struct {
+		file, behind string
+		want         error
+	}{
+		{file: ""}, {file: file[:1]}, {file: file[:5000]}, {file: file[:100], behind: part("submit", "x")},
+		{file: file}, {file: file + "x"}, {file: file + file[:300_001]}, {file: file + "\r"},
+		{file: file, behind: part("submit", "x"), want: errNotLast}, {file: file + file[:77_777], behind: part("submit", strings.Repeat("x", 1000)), want: errNotLast},
+	} {
+		body := part("key", "k") + part("a", strings.Repeat("v", 9000)) + part("file", c.file) + c.behind + "--" + boundary + "--\r\n"
+		for i := range 6 {
+			x := &exchange{request: request{srv: bufferServer(), length: int64(len(body)), boundary: boundary}}
+			f := &form{x: x, src: &cutReader{r: strings.NewReader(body), most: 1 + rand.IntN(40_000)}, boundary: []byte("\r\n--" + boundary), buf: []byte("\r\n"), total: int64(len(body))}
+			if err := f.readFields(); err != nil {
+				t.Fatal(err)
+			}
+			if v, _ := f.get("a"); len(f.fields) != 2 || len(v) != 9000 {
+				t.Fatalf("%d fields", len(f.fields))
+			}
+			f.policy = &sigv4.Policy{}
+			if err := f.known(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.fileLength(); err != nil {
+				t.Fatal(err)
+			}
+			var got bytes.Buffer
+			_, err := io.CopyBuffer(struct{ io.Writer }{&got}, struct{ io.Reader }{f}, make([]byte, 1+rand.IntN([]int{20, 100_000}[i%2])))
+			if !errors.Is(err, c.want) || c.want == nil && got.String() != c.file {
+				t.Errorf("a file of %d bytes with %d behind it: %d bytes, %v", len(c.file), len(c.behind), got.Len(), err)
+			}
+			if counted := x.held.stranger.held + x.held.asked.held; counted < int64(cap(f.buf)) || len(c.file) > 2*formWindow && cap(f.buf) > formStep {
+				t.Errorf("a buffer of %d bytes, %d are counted", cap(f.buf), counted)
+			}
+			x.held.end()
+			if x.srv.strangers.used.Load() != 0 || x.srv.documents.used.Load() != 0 {
+				t.Error("something is held after the end")
+			}
+		}
+	}
+}
+
+// cutReader gives pieces of any length up to most.
+type cutReader struct {
+	r    io.Reader
+	most int
+}
+
+func (c *cutReader) Read(p []byte) (int, error) {
+	return c.r.Read(p[:min(len(p), 1+rand.IntN(c.most))])
+}
