@@ -263,11 +263,6 @@ func (x *exchange) documentError(e *s3xml.Error) error {
 	return &s3Error{code: code, message: message, cause: &faultError{e.Code, e.Message}}
 }
 
-// faultError is what the backend said, for the log.
-type faultError struct{ code, message string }
-
-func (e *faultError) Error() string { return "backend: " + e.code + ": " + e.message }
-
 // statusError is for answers without a document: HEAD above all.
 func (x *exchange) statusError(status int) error {
 	code, ok := map[int]string{

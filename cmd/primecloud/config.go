@@ -47,12 +47,16 @@ type Config struct {
 	SyncInterval      duration `env:"SYNC_INTERVAL" toml:"sync_interval" yaml:"sync_interval" help:"how much usage a lost machine may lose"`
 	MaxConnections    int      `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once"`
 
-	AccessLogDir       string   `env:"ACCESS_LOG_DIR" toml:"access_log_dir" yaml:"access_log_dir" help:"folder of the access log, one process at a time; empty: none, and accounts cannot have theirs delivered"`
-	AccessLogRotateMiB int      `env:"ACCESS_LOG_ROTATE_MIB" toml:"access_log_rotate_mib" yaml:"access_log_rotate_mib" help:"size of one file; each hour begins a new one too"`
-	AccessLogKeep      duration `env:"ACCESS_LOG_KEEP" toml:"access_log_keep" yaml:"access_log_keep" help:"how long files are kept"`
-	AccessLogKeepMiB   int      `env:"ACCESS_LOG_KEEP_MIB" toml:"access_log_keep_mib" yaml:"access_log_keep_mib" help:"size of all files, beyond which the oldest go when they are delivered"`
-	AccessLogMaxMiB    int      `env:"ACCESS_LOG_MAX_MIB" toml:"access_log_max_mib" yaml:"access_log_max_mib" help:"size of all files, beyond which the oldest go in any case"`
-	AccessLogDelivery  duration `env:"ACCESS_LOG_DELIVERY" toml:"access_log_delivery" yaml:"access_log_delivery" help:"how often lines are delivered to the buckets that accounts have named"`
+	AccessLogDir               string   `env:"ACCESS_LOG_DIR" toml:"access_log_dir" yaml:"access_log_dir" help:"folder of the access log, one process at a time; empty: none, and accounts cannot have theirs delivered"`
+	AccessLogRotateMiB         int      `env:"ACCESS_LOG_ROTATE_MIB" toml:"access_log_rotate_mib" yaml:"access_log_rotate_mib" help:"size of one file; each hour begins a new one too"`
+	AccessLogKeep              duration `env:"ACCESS_LOG_KEEP" toml:"access_log_keep" yaml:"access_log_keep" help:"how long files are kept"`
+	AccessLogKeepMiB           int      `env:"ACCESS_LOG_KEEP_MIB" toml:"access_log_keep_mib" yaml:"access_log_keep_mib" help:"size of all files, beyond which the oldest go when they are delivered"`
+	AccessLogMaxMiB            int      `env:"ACCESS_LOG_MAX_MIB" toml:"access_log_max_mib" yaml:"access_log_max_mib" help:"size of all files, beyond which the oldest go in any case"`
+	AccessLogUnprovenMiB       int      `env:"ACCESS_LOG_UNPROVEN_MIB" toml:"access_log_unproven_mib" yaml:"access_log_unproven_mib" help:"size of the files of requests that nobody proved, beyond which the oldest go in any case"`
+	AccessLogUnprovenKiB       int      `env:"ACCESS_LOG_UNPROVEN_KIB" toml:"access_log_unproven_kib" yaml:"access_log_unproven_kib" help:"KiB of their lines per second, an eighth of it for one address"`
+	AccessLogUnprovenBucketKiB int      `env:"ACCESS_LOG_UNPROVEN_BUCKET_KIB" toml:"access_log_unproven_bucket_kib" yaml:"access_log_unproven_bucket_kib" help:"the same about one bucket"`
+
+	AccessLogDelivery duration `env:"ACCESS_LOG_DELIVERY" toml:"access_log_delivery" yaml:"access_log_delivery" help:"how often lines are delivered to the buckets that accounts have named"`
 }
 
 // duration is written as people write it, "5m", in files and variables too.
@@ -81,11 +85,15 @@ func defaultConfig() Config {
 		SyncInterval:   duration{time.Second},
 		MaxConnections: 65536,
 
-		AccessLogRotateMiB: 64,
-		AccessLogKeep:      duration{7 * 24 * time.Hour},
-		AccessLogKeepMiB:   8 << 10,
-		AccessLogMaxMiB:    16 << 10,
-		AccessLogDelivery:  duration{5 * time.Minute},
+		AccessLogRotateMiB:         64,
+		AccessLogKeep:              duration{7 * 24 * time.Hour},
+		AccessLogKeepMiB:           8 << 10,
+		AccessLogMaxMiB:            16 << 10,
+		AccessLogUnprovenMiB:       1 << 10,
+		AccessLogUnprovenKiB:       1 << 10,
+		AccessLogUnprovenBucketKiB: 64,
+
+		AccessLogDelivery: duration{5 * time.Minute},
 	}
 }
 
@@ -260,6 +268,9 @@ func (cfg *Config) validate() error {
 	}
 	if cfg.DrainTimeout.Duration < 0 || cfg.MaxStale.Duration <= 0 || cfg.FlushInterval.Duration <= 0 || cfg.SyncInterval.Duration <= 0 || cfg.MaxConnections <= 0 {
 		fail("drain_timeout, max_stale, flush_interval, sync_interval and max_connections must be positive")
+	}
+	if cfg.AccessLogUnprovenMiB <= 0 || cfg.AccessLogUnprovenKiB <= 0 || cfg.AccessLogUnprovenBucketKiB <= 0 {
+		fail("access_log_unproven_mib, access_log_unproven_kib and access_log_unproven_bucket_kib must be positive")
 	}
 	if cfg.AccessLogRotateMiB <= 0 || cfg.AccessLogKeep.Duration <= 0 || cfg.AccessLogDelivery.Duration <= 0 {
 		fail("access_log_rotate_mib, access_log_keep and access_log_delivery must be positive")
