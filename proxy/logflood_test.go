@@ -84,7 +84,7 @@ func TestAccessLog_flood(t *testing.T) {
 	const own, each, second = 120, 400, 512 << 10
 	began := time.Now()
 	g := newGateway(t, options{lines: accesslog.Config{
-		Now: func() time.Time { return began }, // no second passes: what is saved of a rate is all
+		Now:        func() time.Time { return began },                // no second passes: what is saved of a rate is all
 		RotateSize: 32 << 10, KeepSize: 64 << 10, MaxSize: 256 << 10, // the tenant's lines are half of it
 		UnprovenSize: 1 << 20, UnprovenRate: second, BucketRate: second / 2,
 	}})

@@ -50,6 +50,7 @@ type Log struct {
 	lock    *os.File
 	metrics metrics
 	rates   rates
+	began   time.Time
 	full    chan struct{} // a shard is half full: flush before it is time
 	ended   chan struct{} // a file has ended: deliver before it is time
 
@@ -95,6 +96,7 @@ func Open(cfg Config) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{cfg: cfg, lock: lock, metrics: newMetrics(cfg.Metrics), full: make(chan struct{}, 1), ended: make(chan struct{}, 1)}
+	l.began = cfg.Now()
 	l.rates.seed = maphash.MakeSeed()
 	l.rates.node, l.rates.bucket, l.rates.address = cfg.UnprovenRate, cfg.BucketRate, max(1, cfg.UnprovenRate/8)
 	l.proven = l.stream(ofProven, cfg.Buffer, cfg.RotateSize)
@@ -133,7 +135,8 @@ func (l *Log) Add(r *Record) {
 }
 
 func (l *Log) addUnproven(r *Record) {
-	now, share := l.cfg.Now().UnixNano(), l.rates.share(r)
+	// Not the time of day: a clock that is set back would close every rate.
+	now, share := l.cfg.Now().Sub(l.began).Nanoseconds(), l.rates.share(r)
 	reason := l.rates.refuse(share, now)
 	s := l.unproven.shard(r)
 	s.mu.Lock()
