@@ -148,11 +148,6 @@ func (x *exchange) documentError(e *s3xml.Error) error {
 	return &s3Error{code: code, message: message, cause: cause}
 }
 
-// faultError is what the backend said, for the log.
-type faultError struct{ code, message string }
-
-func (e *faultError) Error() string { return "backend: " + e.code + ": " + e.message }
-
 // statusError is for answers without a document.
 func (x *exchange) statusError(status int) error {
 	cause := &faultError{strconv.Itoa(status), "no document"}

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
+	"github.com/primecloudpro/primecloud/internal/oplog"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
@@ -63,7 +64,8 @@ type options struct {
 	record proxy.AccessLog // in place of the gateway's own access log
 	limit  limits.Config   // Now and Sleep of the limiter
 	kind   tenancy.BackendKind
-	trust  []netip.Prefix // TrustedProxies
+	trust  []netip.Prefix   // TrustedProxies
+	lines  accesslog.Config // sizes and rates
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -115,7 +117,7 @@ func newGateway(t testing.TB, o options) *gateway {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	pool := g.db.Pool(t, pg.RoleGateway)
-	logger := slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := slog.New(oplog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug}), oplog.Config{Metrics: g.metrics}))
 	if g.dir, err = tenancy.NewDirectory(tenancy.DirectoryConfig{Pool: pool, Keyring: g.keyring, Logger: logger, Metrics: g.metrics}); err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +129,8 @@ func newGateway(t testing.TB, o options) *gateway {
 		t.Fatal(err)
 	}
 	g.logDir = t.TempDir()
-	if g.lines, err = accesslog.Open(accesslog.Config{Dir: g.logDir, Node: "node-1", Epoch: g.meter.Epoch(), Metrics: g.metrics, Logger: logger}); err != nil {
+	o.lines.Dir, o.lines.Node, o.lines.Epoch, o.lines.Metrics, o.lines.Logger = g.logDir, "node-1", g.meter.Epoch(), g.metrics, logger
+	if g.lines, err = accesslog.Open(o.lines); err != nil {
 		t.Fatal(err)
 	}
 	g.deliver = accesslog.NewDelivery(accesslog.DeliveryConfig{Log: g.lines, Directory: g.dir, Region: "us-east-1"})

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net"
 
 	"github.com/valyala/fasthttp"
@@ -337,6 +338,15 @@ func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 
 var amzPrefix = []byte("x-amz-")
 
+// The classes of heads and bodies that fasthttp could not read. Its own errors
+// stay here: they quote what they could not read, and the log may not.
+var (
+	errHeadLong  = errors.New("proxy: the head is longer than the bound")
+	errHeadSlow  = errors.New("proxy: the head did not come in time")
+	errHeadBad   = errors.New("proxy: the head, or the framing of the body, is not HTTP/1.1")
+	errHeadShort = errors.New("proxy: the connection ended inside of the head")
+)
+
 // framingError turns fasthttp's errors about a head it could not read into S3's.
 func framingError(err error) error {
 	var (
@@ -345,9 +355,11 @@ func framingError(err error) error {
 	)
 	switch {
 	case errors.As(err, &small):
-		return &s3Error{code: "RequestHeaderSectionTooLarge", cause: err}
+		return &s3Error{code: "RequestHeaderSectionTooLarge", cause: errHeadLong}
 	case errors.As(err, &nerr) && nerr.Timeout():
-		return &s3Error{code: "RequestTimeout", cause: err}
+		return &s3Error{code: "RequestTimeout", cause: errHeadSlow}
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return &s3Error{code: "BadRequest", cause: errHeadShort}
 	}
-	return &s3Error{code: "BadRequest", cause: err}
+	return &s3Error{code: "BadRequest", cause: errHeadBad}
 }

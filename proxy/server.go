@@ -102,7 +102,9 @@ func New(cfg Config) (*Server, error) {
 		// sees the state of the socket and not of a buffer.
 		ReduceMemoryUsage: true,
 		CloseOnShutdown:   true,
-		Logger:            quiet{s.log},
+		// Its errors would quote the head, with what it was signed with.
+		SecureErrorLogMessage: true,
+		Logger:                quiet{s.log},
 	}
 	return s, nil
 }
@@ -175,8 +177,8 @@ func (c *conn) settle() {
 	x.release()
 }
 
-// quiet passes fasthttp's own complaints on at debug level: they are about
-// clients, and may quote them.
+// quiet passes the kind of fasthttp's own complaints on at debug level, without
+// their arguments: they are about clients, and quote them.
 type quiet struct{ log *slog.Logger }
 
 func (q quiet) Printf(format string, args ...any) {

@@ -29,7 +29,7 @@ func (x *exchange) settle() {
 	// What went well is in the access log; here it would cost as much as the
 	// rest of a small request's way.
 	level := slog.LevelDebug
-	if x.status >= 500 {
+	if x.isFault() {
 		level = slog.LevelError
 	}
 	if !x.srv.log.Enabled(context.Background(), level) {
@@ -58,7 +58,7 @@ func (x *exchange) settle() {
 		attrs = append(attrs, slog.String("bucket", x.bucket.Name))
 	}
 	if x.cause != nil {
-		attrs = append(attrs, slog.String("cause", x.cause.Error()))
+		attrs = append(attrs, slog.String("cause", causeText(x.cause)))
 	}
 	x.srv.log.LogAttrs(context.Background(), level, "request", attrs...)
 }

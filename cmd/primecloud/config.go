@@ -52,12 +52,16 @@ type Config struct {
 	UnverifiedMiB         int      `env:"UNVERIFIED_MIB" toml:"unverified_mib" yaml:"unverified_mib" help:"memory for browser forms whose sender is not known yet, of all clients together"`
 	DocumentsMiB          int      `env:"DOCUMENTS_MIB" toml:"documents_mib" yaml:"documents_mib" help:"memory for documents of requests and of answers, of all clients together"`
 
-	AccessLogDir       string   `env:"ACCESS_LOG_DIR" toml:"access_log_dir" yaml:"access_log_dir" help:"folder of the access log, one process at a time; empty: none, and accounts cannot have theirs delivered"`
-	AccessLogRotateMiB int      `env:"ACCESS_LOG_ROTATE_MIB" toml:"access_log_rotate_mib" yaml:"access_log_rotate_mib" help:"size of one file; each hour begins a new one too"`
-	AccessLogKeep      duration `env:"ACCESS_LOG_KEEP" toml:"access_log_keep" yaml:"access_log_keep" help:"how long files are kept"`
-	AccessLogKeepMiB   int      `env:"ACCESS_LOG_KEEP_MIB" toml:"access_log_keep_mib" yaml:"access_log_keep_mib" help:"size of all files, beyond which the oldest go when they are delivered"`
-	AccessLogMaxMiB    int      `env:"ACCESS_LOG_MAX_MIB" toml:"access_log_max_mib" yaml:"access_log_max_mib" help:"size of all files, beyond which the oldest go in any case"`
-	AccessLogDelivery  duration `env:"ACCESS_LOG_DELIVERY" toml:"access_log_delivery" yaml:"access_log_delivery" help:"how often lines are delivered to the buckets that accounts have named"`
+	AccessLogDir               string   `env:"ACCESS_LOG_DIR" toml:"access_log_dir" yaml:"access_log_dir" help:"folder of the access log, one process at a time; empty: none, and accounts cannot have theirs delivered"`
+	AccessLogRotateMiB         int      `env:"ACCESS_LOG_ROTATE_MIB" toml:"access_log_rotate_mib" yaml:"access_log_rotate_mib" help:"size of one file; each hour begins a new one too"`
+	AccessLogKeep              duration `env:"ACCESS_LOG_KEEP" toml:"access_log_keep" yaml:"access_log_keep" help:"how long files are kept"`
+	AccessLogKeepMiB           int      `env:"ACCESS_LOG_KEEP_MIB" toml:"access_log_keep_mib" yaml:"access_log_keep_mib" help:"size of all files, beyond which the oldest go when they are delivered"`
+	AccessLogMaxMiB            int      `env:"ACCESS_LOG_MAX_MIB" toml:"access_log_max_mib" yaml:"access_log_max_mib" help:"size of all files, beyond which the oldest go in any case"`
+	AccessLogUnprovenMiB       int      `env:"ACCESS_LOG_UNPROVEN_MIB" toml:"access_log_unproven_mib" yaml:"access_log_unproven_mib" help:"size of the files of requests that nobody proved, beyond which the oldest go in any case"`
+	AccessLogUnprovenKiB       int      `env:"ACCESS_LOG_UNPROVEN_KIB" toml:"access_log_unproven_kib" yaml:"access_log_unproven_kib" help:"KiB of their lines per second, an eighth of it for one address"`
+	AccessLogUnprovenBucketKiB int      `env:"ACCESS_LOG_UNPROVEN_BUCKET_KIB" toml:"access_log_unproven_bucket_kib" yaml:"access_log_unproven_bucket_kib" help:"the same about one bucket"`
+
+	AccessLogDelivery duration `env:"ACCESS_LOG_DELIVERY" toml:"access_log_delivery" yaml:"access_log_delivery" help:"how often lines are delivered to the buckets that accounts have named"`
 }
 
 // duration is written as people write it, "5m", in files and variables too.
@@ -90,11 +94,15 @@ func defaultConfig() Config {
 		UnverifiedMiB:         32,
 		DocumentsMiB:          256,
 
-		AccessLogRotateMiB: 64,
-		AccessLogKeep:      duration{7 * 24 * time.Hour},
-		AccessLogKeepMiB:   8 << 10,
-		AccessLogMaxMiB:    16 << 10,
-		AccessLogDelivery:  duration{5 * time.Minute},
+		AccessLogRotateMiB:         64,
+		AccessLogKeep:              duration{7 * 24 * time.Hour},
+		AccessLogKeepMiB:           8 << 10,
+		AccessLogMaxMiB:            16 << 10,
+		AccessLogUnprovenMiB:       1 << 10,
+		AccessLogUnprovenKiB:       1 << 10,
+		AccessLogUnprovenBucketKiB: 64,
+
+		AccessLogDelivery: duration{5 * time.Minute},
 	}
 }
 
@@ -282,6 +290,9 @@ func (cfg *Config) validate() error {
 	}
 	if cfg.UnverifiedMiB <= 0 || cfg.DocumentsMiB < minDocumentsMiB {
 		fail("unverified_mib must be positive, and documents_mib %d at least: that is what one request may need", minDocumentsMiB)
+	}
+	if cfg.AccessLogUnprovenMiB <= 0 || cfg.AccessLogUnprovenKiB <= 0 || cfg.AccessLogUnprovenBucketKiB <= 0 {
+		fail("access_log_unproven_mib, access_log_unproven_kib and access_log_unproven_bucket_kib must be positive")
 	}
 	if cfg.AccessLogRotateMiB <= 0 || cfg.AccessLogKeep.Duration <= 0 || cfg.AccessLogDelivery.Duration <= 0 {
 		fail("access_log_rotate_mib, access_log_keep and access_log_delivery must be positive")

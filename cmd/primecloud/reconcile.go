@@ -95,6 +95,9 @@ func (c *cli) printReport(r *reconcile.Report) error {
 	}
 	var rows [][]string
 	if r.Log != nil {
+		if r.Log.LeftOut > 0 {
+			rows = append(rows, []string{"left out", fmt.Sprintf("%d of %d that nobody proved; their sums are there", r.Log.LeftOut, r.Log.Unproven)})
+		}
 		for _, s := range r.Log.Damaged {
 			rows = append(rows, []string{"damaged", s})
 		}

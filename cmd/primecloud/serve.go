@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/primecloudpro/primecloud/internal/jobs"
+	"github.com/primecloudpro/primecloud/internal/oplog"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/limits"
@@ -53,13 +54,14 @@ func (cfg *Config) level() (slog.Level, error) {
 	return l, err
 }
 
-func (cfg *Config) logger(w io.Writer) *slog.Logger {
+func (cfg *Config) logger(w io.Writer, metrics prometheus.Registerer) *slog.Logger {
 	level, _ := cfg.level()
 	o := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(w, o)
 	if cfg.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
+		h = slog.NewJSONHandler(w, o)
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	return slog.New(oplog.New(h, oplog.Config{Metrics: metrics}))
 }
 
 // addresses are where a node listens, known once it does.
@@ -93,7 +95,8 @@ func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses
 	if err := cfg.validate(); err != nil {
 		return err
 	}
-	n := &node{cfg: cfg, log: cfg.logger(logs), registry: prometheus.NewRegistry(), draining: make(chan struct{})}
+	n := &node{cfg: cfg, registry: prometheus.NewRegistry(), draining: make(chan struct{})}
+	n.log = cfg.logger(logs, n.registry)
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	keyring, err := secret.Parse([]byte(cfg.Keyring))
 	if err != nil {
@@ -282,6 +285,7 @@ func (n *node) openAccessLog() (err error) {
 	if n.accessLog, err = accesslog.Open(accesslog.Config{
 		Dir: cfg.AccessLogDir, Node: cfg.Node, Epoch: n.meter.Epoch(), RotateSize: int64(cfg.AccessLogRotateMiB) << 20,
 		KeepAge: cfg.AccessLogKeep.Duration, KeepSize: int64(cfg.AccessLogKeepMiB) << 20, MaxSize: int64(cfg.AccessLogMaxMiB) << 20,
+		UnprovenSize: int64(cfg.AccessLogUnprovenMiB) << 20, UnprovenRate: int64(cfg.AccessLogUnprovenKiB) << 10, BucketRate: int64(cfg.AccessLogUnprovenBucketKiB) << 10,
 		Logger: n.log, Metrics: n.registry,
 	}); err != nil {
 		return err

@@ -100,10 +100,10 @@ func (d *Delivery) Deliver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	current := d.log.current() // asked after listing: a file of the list that is not it has ended
+	current := d.log.current() // asked after listing: a file of the list that is none of them has ended
 	var behind int64
-	for _, file := range files {
-		left, err := d.deliverFile(ctx, file, file == current, routes)
+	for _, file := range deliverable(files) {
+		left, err := d.deliverFile(ctx, file, slices.Contains(current, file), routes)
 		if err != nil {
 			return err
 		}
@@ -111,6 +111,14 @@ func (d *Delivery) Deliver(ctx context.Context) error {
 	}
 	d.log.metrics.behind.Set(float64(behind))
 	return nil
+}
+
+// deliverable are the files that have lines to deliver: strangers' come last,
+// however many there are.
+func deliverable(files []string) []string {
+	files = slices.DeleteFunc(files, func(f string) bool { return kindOf(f) == ofSums })
+	slices.SortStableFunc(files, func(a, b string) int { return strings.Compare(kindOf(a), kindOf(b)) })
+	return files
 }
 
 // deliverFile returns how many bytes of the file are not delivered.
@@ -372,7 +380,7 @@ func (r *routes) none() bool { return len(r.byID) == 0 }
 // bucket was looked up is told by the name that it asked for, in the name
 // space that it addressed: strangers' attempts are in S3's logs too.
 func (r *routes) of(e *Entry) *tenancy.LoggedBucket {
-	if e.Dropped != nil {
+	if !e.IsRecord() {
 		return nil
 	}
 	rec := &e.Record

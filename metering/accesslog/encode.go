@@ -11,21 +11,22 @@ import (
 )
 
 // AppendLine appends the record's JSON and a line feed. The text is that of
-// encoding/json without its HTML escapes; unlike that it allocates nothing.
+// encoding/json without its HTML escapes, each text up to its bound; unlike that
+// it allocates nothing.
 func (r *Record) AppendLine(dst []byte) []byte {
 	dst = appendTime(append(dst, `{"time":`...), r.Time)
-	dst = appendText(append(dst, `,"request_id":`...), r.RequestID)
-	dst = appendText(append(dst, `,"node":`...), r.Node)
-	dst = appendText(append(dst, `,"host_id":`...), r.HostID)
+	dst = appendText(append(dst, `,"request_id":`...), r.RequestID, mostOther)
+	dst = appendText(append(dst, `,"node":`...), r.Node, mostOther)
+	dst = appendText(append(dst, `,"host_id":`...), r.HostID, mostOther)
 	dst = append(dst, `,"remote_ip":"`...)
 	if r.Remote.IsValid() {
 		dst = r.Remote.AppendTo(dst)
 	}
-	dst = appendText(append(dst, `","operation":`...), r.Operation)
-	dst = appendOptional(dst, `,"method":`, r.Method)
-	dst = appendOptional(dst, `,"protocol":`, r.Protocol)
+	dst = appendText(append(dst, `","operation":`...), r.Operation, mostOther)
+	dst = appendOptional(dst, `,"method":`, r.Method, mostOther)
+	dst = appendOptional(dst, `,"protocol":`, r.Protocol, mostOther)
 	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(r.Status), 10)
-	dst = appendOptional(dst, `,"error":`, r.ErrorCode)
+	dst = appendOptional(dst, `,"error":`, r.ErrorCode, mostOther)
 	dst = appendID(append(dst, `,"account_id":`...), r.AccountID)
 	dst = appendID(append(dst, `,"bucket_id":`...), r.BucketID)
 	dst = appendID(append(dst, `,"key_id":`...), r.AccessKeyID)
@@ -42,19 +43,19 @@ func (r *Record) AppendLine(dst []byte) []byte {
 		dst = append(dst, ']')
 	}
 	dst = appendID(append(dst, `,"owner_id":`...), r.OwnerID)
-	dst = appendOptional(dst, `,"owner":`, r.Owner)
-	dst = appendOptional(dst, `,"bucket":`, r.Bucket)
-	dst = appendOptional(dst, `,"key":`, r.Key)
-	dst = appendOptional(dst, `,"version_id":`, r.VersionID)
-	dst = appendOptional(dst, `,"requester":`, r.Requester)
-	dst = appendOptional(dst, `,"access_key":`, r.AccessKey)
-	dst = appendText(append(dst, `,"auth":`...), r.Auth)
-	dst = appendOptional(dst, `,"target":`, r.Target)
-	dst = appendOptional(dst, `,"host":`, r.Host)
-	dst = appendOptional(dst, `,"referer":`, r.Referer)
-	dst = appendOptional(dst, `,"user_agent":`, r.UserAgent)
-	dst = appendOptional(dst, `,"tls":`, r.TLS)
-	dst = appendOptional(dst, `,"cipher":`, r.Cipher)
+	dst = appendOptional(dst, `,"owner":`, r.Owner, mostOther)
+	dst = appendOptional(dst, `,"bucket":`, r.Bucket, mostOther)
+	dst = appendOptional(dst, `,"key":`, r.Key, mostKey)
+	dst = appendOptional(dst, `,"version_id":`, r.VersionID, mostOther)
+	dst = appendOptional(dst, `,"requester":`, r.Requester, mostOther)
+	dst = appendOptional(dst, `,"access_key":`, r.AccessKey, mostOther)
+	dst = appendText(append(dst, `,"auth":`...), r.Auth, mostOther)
+	dst = appendOptional(dst, `,"target":`, r.Target, mostTarget)
+	dst = appendOptional(dst, `,"host":`, r.Host, mostHost)
+	dst = appendOptional(dst, `,"referer":`, r.Referer, mostAgent)
+	dst = appendOptional(dst, `,"user_agent":`, r.UserAgent, mostAgent)
+	dst = appendOptional(dst, `,"tls":`, r.TLS, mostOther)
+	dst = appendOptional(dst, `,"cipher":`, r.Cipher, mostOther)
 	dst = strconv.AppendInt(append(dst, `,"object_size":`...), r.ObjectSize, 10)
 	dst = strconv.AppendInt(append(dst, `,"elapsed_ns":`...), int64(r.Elapsed), 10)
 	dst = strconv.AppendInt(append(dst, `,"backend_ns":`...), int64(r.Backend), 10)
@@ -62,7 +63,7 @@ func (r *Record) AppendLine(dst []byte) []byte {
 }
 
 func appendCounted(dst []byte, c *metering.Counted) []byte {
-	dst = appendText(append(dst, `"class":`...), c.Class.String())
+	dst = appendText(append(dst, `"class":`...), c.Class.String(), mostOther)
 	dst = appendTime(append(dst, `,"hour":`...), c.Hour)
 	dst = strconv.AppendInt(append(dst, `,"requests":`...), c.Requests, 10)
 	dst = strconv.AppendInt(append(dst, `,"ingress_bytes":`...), c.Ingress, 10)
@@ -83,11 +84,11 @@ func appendID(dst []byte, id tenancy.ID) []byte {
 	return append(hex.AppendEncode(append(dst, '-'), id[10:]), '"')
 }
 
-func appendOptional[T []byte | Text | string](dst []byte, name string, value T) []byte {
+func appendOptional[T texts](dst []byte, name string, value T, most int) []byte {
 	if len(value) == 0 {
 		return dst
 	}
-	return appendText(append(dst, name...), value)
+	return appendText(append(dst, name...), value, most)
 }
 
 // plain are the bytes that stand for themselves in a JSON string.
@@ -100,8 +101,11 @@ var plain = func() (safe [256]bool) {
 
 const lowerHex = "0123456789abcdef"
 
-func appendText[T []byte | Text | string](dst []byte, s T) []byte {
-	dst = append(dst, '"')
+func appendText[T texts](dst []byte, s T, most int) []byte {
+	return append(appendBounded(append(dst, '"'), s, most, appendJSON[T]), '"')
+}
+
+func appendJSON[T texts](dst []byte, s T) []byte {
 	from := 0
 	for i := 0; i < len(s); {
 		if plain[s[i]] {
@@ -114,7 +118,7 @@ func appendText[T []byte | Text | string](dst []byte, s T) []byte {
 		i += width
 		from = i
 	}
-	return append(append(dst, s[from:]...), '"')
+	return append(dst, s[from:]...)
 }
 
 // appendEscaped appends the first character of s and returns its width.

@@ -5,6 +5,12 @@ package accesslog
 func (l *Log) Discard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.take()
-	l.pending = l.pending[:0]
+	l.takeProven()
+	l.takeUnproven()
+	l.takeSums()
+	for _, s := range []*stream{l.proven, l.unproven, l.sums} {
+		s.pending = s.pending[:0]
+	}
 }
+
+var AppendS3Line = appendS3Line

@@ -3,9 +3,8 @@ package accesslog
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -33,42 +32,37 @@ type Config struct {
 	// up to it those stay whatever KeepAge and KeepSize say. 16 GiB.
 	MaxSize int64
 
+	// Requests that nobody proved have files of their own, which go beyond
+	// UnprovenSize whether or not they are delivered. What is left out of them is
+	// counted, and none of it is missing in the sums.
+	UnprovenSize int64 // bytes of those files; 1 GiB
+	UnprovenRate int64 // bytes of their lines per second, an eighth of it for one address; 1 MiB
+	BucketRate   int64 // the same about one bucket; 64 KiB
+
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
 	Now     func() time.Time // time.Now
 }
-
-// shards is how many buffers requests share, so that few wait for each other.
-const shards = 8
 
 // Log writes lines to files. Adding never waits for the disk.
 type Log struct {
 	cfg     Config
 	lock    *os.File
 	metrics metrics
-	shards  [shards]shard
+	rates   rates
+	began   time.Time
 	full    chan struct{} // a shard is half full: flush before it is time
 	ended   chan struct{} // a file has ended: deliver before it is time
 
-	mu      sync.Mutex // of the file
-	file    *os.File   // nil: the next write begins one
-	name    fileName
-	size    int64
-	pending []byte // taken from the shards and not written
-	torn    bool   // the file ends inside a line whose rest is pending
-	failing bool
-	closed  bool
+	mu       sync.Mutex // of the files
+	proven   *stream
+	unproven *stream
+	sums     *stream
+	summed   time.Time // sums were written
+	failing  bool
+	closed   bool
 
 	undelivered func(file string) bool // nil: nothing is delivered
-}
-
-// shard is a buffer of lines.
-type shard struct {
-	mu      sync.Mutex
-	buf     []byte
-	spare   []byte
-	dropped Dropped
-	_       [64]byte // of its own cache line
 }
 
 // Open locks the folder: metering.ErrLocked when another process has it. Run
@@ -83,6 +77,9 @@ func Open(cfg Config) (*Log, error) {
 	cfg.RotateSize = cmp.Or(cfg.RotateSize, 64<<20)
 	cfg.KeepAge = cmp.Or(cfg.KeepAge, 7*24*time.Hour)
 	cfg.KeepSize = cmp.Or(cfg.KeepSize, 8<<30)
+	cfg.UnprovenSize = cmp.Or(cfg.UnprovenSize, 1<<30)
+	cfg.UnprovenRate = cmp.Or(cfg.UnprovenRate, 1<<20)
+	cfg.BucketRate = cmp.Or(cfg.BucketRate, 64<<10)
 	cfg.MaxSize = cmp.Or(cfg.MaxSize, max(16<<30, cfg.KeepSize))
 	if cfg.MaxSize < cfg.KeepSize || cfg.KeepSize < cfg.RotateSize {
 		return nil, errors.New("accesslog: RotateSize may not be above KeepSize, nor that above MaxSize")
@@ -99,22 +96,33 @@ func Open(cfg Config) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{cfg: cfg, lock: lock, metrics: newMetrics(cfg.Metrics), full: make(chan struct{}, 1), ended: make(chan struct{}, 1)}
-	l.name = fileName{epoch: cfg.Epoch, node: cfg.Node}
+	l.began = cfg.Now()
+	l.rates.seed = maphash.MakeSeed()
+	l.rates.node, l.rates.bucket, l.rates.address = cfg.UnprovenRate, cfg.BucketRate, max(1, cfg.UnprovenRate/8)
+	l.proven = l.stream(ofProven, cfg.Buffer, cfg.RotateSize)
+	// A quarter of the bound at most goes with one file.
+	l.unproven = l.stream(ofUnproven, cfg.Buffer/4, min(cfg.RotateSize, max(1, cfg.UnprovenSize/4)))
+	l.sums = l.stream(ofSums, 0, cfg.RotateSize)
 	return l, nil
+}
+
+func (l *Log) stream(kind string, buffer int, rotate int64) *stream {
+	return &stream{log: l, room: buffer / shards, rotate: rotate, name: fileName{kind: kind, epoch: l.cfg.Epoch, node: l.cfg.Node}}
 }
 
 // Add appends the record's line to a buffer. Nothing of r is kept. A line that
 // finds the buffer full, because the disk is full or too slow, is dropped and
-// counted.
+// counted. Of requests that nobody proved, lines beyond a rate are left out,
+// and counted too.
 func (l *Log) Add(r *Record) {
-	s := &l.shards[0]
-	if n := len(r.RequestID); n > 0 {
-		s = &l.shards[r.RequestID[n-1]%shards]
+	if r.Unproven() {
+		l.addUnproven(r)
+		return
 	}
-	limit := l.cfg.Buffer / shards
+	s := l.proven.shard(r)
 	s.mu.Lock()
 	before := len(s.buf)
-	if before < limit {
+	if before < l.proven.room {
 		s.buf = r.AppendLine(s.buf)
 	} else {
 		s.dropped.Lines++
@@ -123,9 +131,31 @@ func (l *Log) Add(r *Record) {
 	}
 	after := len(s.buf)
 	s.mu.Unlock()
-	if before < limit/2 && after >= limit/2 {
-		ring(l.full)
+	l.proven.filled(before, after)
+}
+
+func (l *Log) addUnproven(r *Record) {
+	// Not the time of day: a clock that is set back would close every rate.
+	now, share := l.cfg.Now().Sub(l.began).Nanoseconds(), l.rates.share(r)
+	reason := l.rates.refuse(share, now)
+	s := l.unproven.shard(r)
+	s.mu.Lock()
+	before := len(s.buf)
+	if reason == "" && before >= l.unproven.room {
+		reason = byBuffer
 	}
+	if reason == "" {
+		s.buf = r.AppendLine(s.buf)
+	}
+	after := len(s.buf)
+	s.sums.add(r, reason != "")
+	s.mu.Unlock()
+	if reason != "" {
+		l.metrics.leftOut[reason].Inc()
+		return
+	}
+	l.rates.take(share, now, after-before)
+	l.unproven.filled(before, after)
 }
 
 // ring wakes who listens, if nobody has yet.
@@ -136,12 +166,12 @@ func ring(bell chan struct{}) {
 	}
 }
 
-// take empties the shards into pending, and says in a line of its own what was
-// dropped.
-func (l *Log) take() {
+// takeProven empties the shards into pending, and says in a line of its own
+// what was dropped.
+func (l *Log) takeProven() {
 	dropped := Dropped{Time: l.cfg.Now().UTC(), Node: l.cfg.Node}
-	for i := range l.shards {
-		s := &l.shards[i]
+	for i := range l.proven.shards {
+		s := &l.proven.shards[i]
 		s.mu.Lock()
 		s.buf, s.spare = s.spare[:0], s.buf
 		dropped.Lines += s.dropped.Lines
@@ -149,18 +179,37 @@ func (l *Log) take() {
 		dropped.Egress += s.dropped.Egress
 		s.dropped = Dropped{}
 		s.mu.Unlock()
-		l.pending = append(l.pending, s.spare...)
+		l.proven.pending = append(l.proven.pending, s.spare...)
 	}
 	if dropped.Lines == 0 {
 		return
 	}
 	l.metrics.dropped.Add(float64(dropped.Lines))
 	l.cfg.Logger.Error("access log lines were dropped: the disk is full or too slow", "lines", dropped.Lines)
-	line, err := json.Marshal(&dropped)
-	if err != nil {
-		return // numbers and a label: it does not fail
+	l.proven.pending = appendMarker(l.proven.pending, &dropped)
+}
+
+func (l *Log) takeUnproven() {
+	for i := range l.unproven.shards {
+		s := &l.unproven.shards[i]
+		s.mu.Lock()
+		s.buf, s.spare = s.spare[:0], s.buf
+		s.mu.Unlock()
+		l.unproven.pending = append(l.unproven.pending, s.spare...)
 	}
-	l.pending = append(append(l.pending, line...), '\n')
+}
+
+// takeSums makes lines of the sums. While those cannot be written, sums go on
+// growing where they are, and none is lost.
+func (l *Log) takeSums() {
+	var all sums
+	for i := range l.unproven.shards {
+		s := &l.unproven.shards[i]
+		s.mu.Lock()
+		s.sums.moveTo(&all)
+		s.mu.Unlock()
+	}
+	l.sums.pending = all.appendLines(l.sums.pending, l.cfg.Now().UTC(), l.cfg.Node)
 }
 
 // Flush writes what has been added. What cannot be written is kept for the
@@ -168,22 +217,24 @@ func (l *Log) take() {
 func (l *Log) Flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.flush()
+	return l.flush(true)
 }
 
-func (l *Log) flush() error {
-	for range 2 { // what was left over, then what is new
-		if len(l.pending) == 0 {
-			l.take()
+// flush leaves the sums until it is time for them, unless it is told to write
+// all.
+func (l *Log) flush(all bool) error {
+	takeSums := func() {}
+	if now := l.cfg.Now(); all || now.Sub(l.summed).Abs() >= sumInterval {
+		l.summed, takeSums = now, l.takeSums
+	}
+	err := errors.Join(l.proven.flush(l.takeProven), l.unproven.flush(l.takeUnproven), l.sums.flush(takeSums))
+	if err != nil {
+		l.metrics.failures.Inc()
+		if !l.failing {
+			l.failing = true
+			l.cfg.Logger.Error("the access log cannot be written; lines are kept in memory, up to a bound", "error", err)
 		}
-		if err := l.write(); err != nil {
-			l.metrics.failures.Inc()
-			if !l.failing {
-				l.failing = true
-				l.cfg.Logger.Error("the access log cannot be written; lines are kept in memory, up to a bound", "error", err)
-			}
-			return err
-		}
+		return err
 	}
 	if l.failing {
 		l.failing = false
@@ -192,65 +243,16 @@ func (l *Log) flush() error {
 	return nil
 }
 
-func (l *Log) write() error {
-	hour := l.cfg.Now().UTC().Truncate(time.Hour)
-	// A line is never in two files.
-	if l.file != nil && !l.torn && (hour.After(l.name.hour) || l.size > 0 && l.size+int64(len(l.pending)) > l.cfg.RotateSize) {
-		l.end()
-	}
-	if len(l.pending) == 0 {
-		return nil
-	}
-	if l.file == nil {
-		if err := l.begin(hour); err != nil {
-			return err
-		}
-	}
-	n, err := l.file.Write(l.pending)
-	l.size += int64(n)
-	if n > 0 {
-		l.torn = l.pending[n-1] != '\n'
-		l.pending = l.pending[:copy(l.pending, l.pending[n:])]
-	}
-	if err != nil {
-		return fmt.Errorf("accesslog: %w", err)
-	}
-	return nil
-}
-
-// begin makes the next file. Hours never go back, whatever the clock does.
-func (l *Log) begin(hour time.Time) error {
-	next := l.name
-	next.seq++
-	if hour.After(next.hour) {
-		next.hour = hour
-	}
-	file, err := os.OpenFile(filepath.Join(l.cfg.Dir, next.String()), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return fmt.Errorf("accesslog: %w", err)
-	}
-	l.file, l.name, l.size = file, next, 0
-	return syncDir(l.cfg.Dir)
-}
-
-// end closes the file when it is on the disk.
-func (l *Log) end() {
-	if err := errors.Join(l.file.Sync(), l.file.Close()); err != nil {
-		l.metrics.failures.Inc()
-		l.cfg.Logger.Error("an access log file may not be whole on the disk", "file", l.name.String(), "error", err)
-	}
-	l.file, l.torn = nil, false
-	ring(l.ended)
-}
-
-// current is the path of the file that is being written, "" for none.
-func (l *Log) current() string {
+// current are the paths of the files that are being written.
+func (l *Log) current() (paths []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.file == nil {
-		return ""
+	for _, s := range []*stream{l.proven, l.unproven, l.sums} {
+		if s.file != nil {
+			paths = append(paths, filepath.Join(l.cfg.Dir, s.name.String()))
+		}
 	}
-	return filepath.Join(l.cfg.Dir, l.name.String())
+	return paths
 }
 
 // Run flushes, rotates and sweeps until ctx ends, then closes: end it when
@@ -265,13 +267,19 @@ func (l *Log) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return l.Close()
 		case <-flushes.C:
-			_ = l.Flush() // said already
+			l.tick()
 		case <-l.full:
-			_ = l.Flush()
+			l.tick()
 		case <-sweeps.C:
 			l.Sweep()
 		}
 	}
+}
+
+func (l *Log) tick() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.flush(false) // said already
 }
 
 // Close flushes a last time and lets go of the folder.
@@ -282,18 +290,11 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.closed = true
-	err := l.flush()
-	if l.file != nil {
-		l.end()
+	err := l.flush(true)
+	for _, s := range []*stream{l.proven, l.unproven, l.sums} {
+		if s.file != nil {
+			s.end()
+		}
 	}
 	return errors.Join(err, l.lock.Close())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // TestMain is another process when a test has started this binary as one.
@@ -66,6 +68,7 @@ func read(t testing.TB, dir string) (ids map[string]int, dropped accesslog.Dropp
 			dropped.Lines += e.Dropped.Lines
 			dropped.Ingress += e.Dropped.Ingress
 			dropped.Egress += e.Dropped.Egress
+		case e.Sum != nil:
 		default:
 			ids[e.Record.RequestID.String()]++
 		}
@@ -362,5 +365,253 @@ func BenchmarkLog_Add(b *testing.B) {
 	}
 	if dropped := metric(b, registry, "dropped_lines_total"); dropped > 0 {
 		b.Errorf("%v lines were dropped: that is not what is measured", dropped)
+	}
+}
+
+// unproven is a request of somebody that nobody knows.
+func unproven(n int) *accesslog.Record {
+	r := record(n)
+	r.Requester, r.AccessKey, r.Auth = "", "", "anonymous"
+	r.OwnerID, r.Owner = tenancy.ID{}, ""
+	r.SetCounted(metering.Key{Class: metering.ClassUnbilled}, []metering.Counted{{Class: metering.ClassUnbilled, Hour: r.Time.Truncate(time.Hour), Requests: 1, Egress: 250}})
+	return r
+}
+
+// totals is what the sums of a folder say, and what the unproven lines of it are.
+type totals struct{ requests, leftOut, egress, lines, bytes int64 }
+
+func sumsOf(t testing.TB, dir string) (sum totals) {
+	t.Helper()
+	for e, err := range accesslog.Read(dir) {
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case e.Sum != nil:
+			sum.requests += e.Sum.Lines
+			sum.leftOut += e.Sum.LeftOut
+			sum.egress += e.Sum.Egress
+		case e.Summed:
+			sum.lines++
+			sum.bytes += e.End - e.Offset
+		}
+	}
+	return sum
+}
+
+// Whoever floods, from wherever and at whatever: lines of nobody's requests are
+// written up to a rate, those left out are counted one by one, and the sums have
+// every request. Proven requests' lines are all there.
+func TestLog_flood(t *testing.T) {
+	t.Parallel()
+	const n = 20000
+	const second, saved = 64 << 10, 8 // of the node, 8 KiB of an address, 4 KiB of a bucket
+	owner := tenancy.NewID()
+	for name, c := range map[string]struct {
+		reason string
+		rate   int64
+		change func(i int, r *accesslog.Record)
+	}{
+		"one address, one bucket": {"bucket", 4 << 10, func(_ int, r *accesslog.Record) { r.OwnerID = owner }},
+		"no account, many names": {"bucket", 4 << 10, func(i int, r *accesslog.Record) {
+			r.Bucket = accesslog.Text(fmt.Sprint("bucket-", i))
+			r.Remote = netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		}},
+		"one address, many buckets": {"address", 8 << 10, func(i int, r *accesslog.Record) {
+			r.OwnerID, r.Bucket = owner, accesslog.Text(fmt.Sprint("bucket-", i))
+		}},
+		"one network": {"address", 8 << 10, func(i int, r *accesslog.Record) {
+			r.OwnerID, r.Bucket = owner, accesslog.Text(fmt.Sprint("bucket-", i))
+			r.Remote = netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: byte(i), 14: byte(i >> 8), 13: byte(i >> 16)})
+		}},
+		"many addresses, many buckets": {"node", second, func(i int, r *accesslog.Record) {
+			r.OwnerID, r.Bucket = owner, accesslog.Text(fmt.Sprint("bucket-", i))
+			r.Remote = netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, clk, registry := t.TempDir(), newClock(), prometheus.NewRegistry()
+			l := open(t, accesslog.Config{Dir: dir, Now: clk.now, Metrics: registry, UnprovenRate: second, BucketRate: 4 << 10})
+			for i := range n {
+				r := unproven(i)
+				c.change(i, r)
+				l.Add(r)
+				if i%1000 == 0 {
+					l.Add(record(n + i))
+					clk.advance(time.Second)
+					if err := l.Flush(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			ids, dropped := read(t, dir)
+			for i := 0; i < n; i += 1000 {
+				if ids[record(n+i).RequestID.String()] != 1 {
+					t.Errorf("the line of a proven request is missing")
+				}
+			}
+			got := sumsOf(t, dir)
+			if got.requests != n || got.egress != n*250 || got.lines+got.leftOut != n || dropped.Lines != 0 {
+				t.Errorf("%+v of %d requests, %d dropped", got, n, dropped.Lines)
+			}
+			if most := c.rate * (saved + n/1000 + 1); got.bytes > most || got.bytes < most/3 {
+				t.Errorf("%d bytes of lines, %d would be the rate", got.bytes, most)
+			}
+			if m := metric(t, registry, "left_out_lines_total"); m != float64(got.leftOut) {
+				t.Errorf("%v are counted of %d", m, got.leftOut)
+			}
+			families, err := registry.Gather()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range families {
+				for _, m := range f.GetMetric() {
+					if f.GetName() == "primecloud_accesslog_left_out_lines_total" && m.GetLabel()[0].GetValue() == c.reason && m.GetCounter().GetValue() < float64(got.leftOut)/2 {
+						t.Errorf("%v of %d are said to be left out by %s", m.GetCounter().GetValue(), got.leftOut, c.reason)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A full buffer of strangers' lines is nobody else's, and what it costs is in
+// the sums like the rest.
+func TestLog_unprovenBuffer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := open(t, accesslog.Config{Dir: dir, Buffer: 160 << 10, UnprovenRate: 1 << 40, BucketRate: 1 << 40})
+	const n = 1000
+	for i := range n {
+		l.Add(unproven(i))
+		if i < 50 {
+			l.Add(record(n + i))
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ids, dropped := read(t, dir)
+	got := sumsOf(t, dir)
+	if got.requests != n || got.lines+got.leftOut != n || got.leftOut == 0 || dropped.Lines != 0 || int64(len(ids)) != got.lines+50 {
+		t.Errorf("%+v, %d lines in all, dropped %+v", got, len(ids), dropped)
+	}
+}
+
+// More cells than sums are kept of: what is beyond is a number without a name,
+// and nothing is missing in all.
+func TestLog_manyCells(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := open(t, accesslog.Config{Dir: dir})
+	const n = 5000
+	for i := range n {
+		r := unproven(i)
+		r.BucketID = tenancy.ID{1, byte(i), byte(i >> 8)}
+		l.Add(r)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cells := map[tenancy.ID]bool{}
+	for e, err := range accesslog.Read(dir) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Sum != nil {
+			cells[e.Sum.BucketID] = true
+		}
+	}
+	got := sumsOf(t, dir)
+	_, beyond := read(t, dir)
+	if len(cells) > 512 || got.requests+beyond.Lines != n || got.egress+beyond.Egress != n*250 {
+		t.Errorf("%d cells, %+v, beyond them %+v", len(cells), got, beyond)
+	}
+}
+
+// A request in two hours is in the sums of both.
+func TestLog_sumParts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := open(t, accesslog.Config{Dir: dir})
+	r := unproven(1)
+	hour := r.Time.Truncate(time.Hour)
+	want := []metering.Counted{{Class: metering.ClassB, Hour: hour, Egress: 7}, {Class: metering.ClassB, Hour: hour.Add(time.Hour), Requests: 1, Egress: 5}}
+	r.SetCounted(metering.Key{Account: tenancy.ID{1}, Bucket: tenancy.ID{2}, Class: metering.ClassB}, want)
+	l.Add(r)
+	l.Add(r)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := map[time.Time]*accesslog.Sum{}
+	for e, err := range accesslog.Read(dir) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Sum != nil {
+			got[e.Sum.Hour] = e.Sum
+		}
+	}
+	a, b := got[hour], got[hour.Add(time.Hour)]
+	if len(got) != 2 || a.Egress != 14 || a.Requests != 0 || a.Lines != 0 || b.Egress != 10 || b.Requests != 2 || b.Lines != 2 || b.BucketID != (tenancy.ID{2}) || b.AccountID != (tenancy.ID{1}) {
+		t.Errorf("sums %+v, %+v", a, b)
+	}
+}
+
+// Strangers' files have a bound of their own: beyond it they go, delivered or
+// not, and nothing else does.
+func TestLog_unprovenFiles(t *testing.T) {
+	t.Parallel()
+	dir, c, registry := t.TempDir(), newClock(), prometheus.NewRegistry()
+	line := int64(len(unproven(1).AppendLine(nil)))
+	l := open(t, accesslog.Config{Dir: dir, Now: c.now, Metrics: registry, UnprovenSize: 40 * line, UnprovenRate: 1 << 40, BucketRate: 1 << 40, RotateSize: 1 << 20})
+	accesslog.NewDelivery(accesslog.DeliveryConfig{Log: l}) // nothing is ever delivered
+	for i := range 1000 {
+		l.Add(unproven(i))
+		if i < 10 {
+			l.Add(record(1000 + i))
+		}
+		if err := l.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if i%10 == 9 {
+			l.Sweep()
+		}
+	}
+	l.Sweep()
+	got := sumsOf(t, dir)
+	if got.bytes > 40*line || got.bytes < 20*line || got.requests != 1000 || got.egress != 250*1000 {
+		t.Errorf("%+v with lines of %d", got, line)
+	}
+	ids, _ := read(t, dir)
+	for i := range 10 {
+		if ids[record(1000+i).RequestID.String()] != 1 {
+			t.Error("the line of a proven request went")
+		}
+	}
+	if lost, others := metric(t, registry, "lost_unproven_files_total"), metric(t, registry, "lost_files_total"); lost == 0 || others != 0 {
+		t.Errorf("%v files are said to be lost, and %v of proven requests", lost, others)
+	}
+}
+
+// A stranger's request costs no allocation either, with its line or without.
+func BenchmarkLog_Add_unproven(b *testing.B) {
+	for name, rate := range map[string]int64{"written": 1 << 40, "left out": 1} {
+		b.Run(name, func(b *testing.B) {
+			l := open(b, accesslog.Config{Dir: b.TempDir(), UnprovenRate: rate, BucketRate: rate})
+			r, id, n := unproven(1), []byte("0000000000000000"), 0
+			r.RequestID = id
+			b.ReportAllocs()
+			for b.Loop() {
+				id[15]++
+				l.Add(r)
+				if n++; n%1000 == 0 {
+					l.Discard()
+				}
+			}
+		})
 	}
 }

@@ -1,7 +1,9 @@
 package accesslog
 
 import (
+	"cmp"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -9,8 +11,9 @@ import (
 )
 
 // fileName is what a log file's name says: sorted by name, the files of a node
-// stand in the order in which they were written.
+// stand in the order in which they were written, those of a kind.
 type fileName struct {
+	kind  string
 	hour  time.Time  // in which it was begun, UTC
 	epoch tenancy.ID // of the process's usage journal: version 7, so that epochs sort by age
 	seq   int        // within the epoch
@@ -20,15 +23,18 @@ type fileName struct {
 const nameHour = "2006010215"
 
 func (n *fileName) String() string {
-	return fmt.Sprintf("access-%s-%s-%06d-%s%s", n.hour.UTC().Format(nameHour), n.epoch, n.seq, n.node, fileSuffix)
+	return fmt.Sprintf("%s-%s-%s-%06d-%s%s", n.kind, n.hour.UTC().Format(nameHour), n.epoch, n.seq, n.node, fileSuffix)
 }
 
 func parseName(name string) (fileName, bool) {
 	var n fileName
-	rest, ok := strings.CutPrefix(name, "access-")
+	kind, rest, _ := strings.Cut(name, "-")
+	if kind != ofProven && kind != ofUnproven && kind != ofSums {
+		return n, false
+	}
 	rest, ends := strings.CutSuffix(rest, fileSuffix)
 	const fixed = len(nameHour) + 1 + 36 + 1
-	if !ok || !ends || len(rest) < fixed {
+	if !ends || len(rest) < fixed {
 		return n, false
 	}
 	var err error
@@ -41,7 +47,24 @@ func parseName(name string) (fileName, bool) {
 	if _, err = fmt.Sscanf(rest[fixed:], "%d-%s", &n.seq, &n.node); err != nil {
 		return n, false
 	}
-	return n, n.String() == name
+	if n.kind = kind; n.String() != name {
+		return fileName{}, false
+	}
+	return n, true
+}
+
+// kindOf is the kind that a log file's name says, "" for none.
+func kindOf(file string) string {
+	n, _ := parseName(filepath.Base(file))
+	return n.kind
+}
+
+// byHour orders files as they were written, whatever their kinds.
+func byHour(a, b string) int {
+	a, b = filepath.Base(a), filepath.Base(b)
+	_, restA, _ := strings.Cut(a, "-")
+	_, restB, _ := strings.Cut(b, "-")
+	return cmp.Or(strings.Compare(restA, restB), strings.Compare(a, b))
 }
 
 // nodeLabel makes a node's name fit for a file's: what is no letter, digit,

@@ -11,14 +11,15 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // fileSuffix ends the names of log files.
 const fileSuffix = ".jsonl"
 
-// maxLine is more than any line has: a request's head is bounded, and escapes
-// make six bytes of one.
+// maxLine is more than any line has, also of those that earlier versions wrote
+// without bounds: a request's head is bounded, and escapes make six bytes of one.
 const maxLine = 1 << 20
 
 // ErrTorn is the end of a file without a line feed: its process was killed in
@@ -39,13 +40,22 @@ func (e *DamageError) Error() string {
 func (e *DamageError) Unwrap() error { return e.Err }
 
 // Entry is a line: either a Record or, where Dropped is set, what says that
-// lines are missing here.
+// lines are missing here, or where Sum is set, what the ledger has of requests
+// that nobody proved.
 type Entry struct {
 	File        string
 	Offset, End int64 // of the line in the file, End behind its line feed
 	Record      Record
 	Dropped     *Dropped
+	Sum         *Sum
+	Epoch       tenancy.ID // of the process, as the file's name says; zero: it says nothing
+	// Summed: the record is of a file whose requests are in a Sum of the epoch,
+	// but for those that ended after its last one. Whoever adds up adds one of the two.
+	Summed bool
 }
+
+// IsRecord reports whether the line is a request's.
+func (e *Entry) IsRecord() bool { return e.Dropped == nil && e.Sum == nil }
 
 // Files returns the log files that paths name or, being folders, hold, in the
 // order of their hours. Of one node that is the order of writing.
@@ -70,7 +80,7 @@ func Files(paths ...string) ([]string, error) {
 			}
 		}
 	}
-	slices.SortStableFunc(files, func(a, b string) int { return strings.Compare(filepath.Base(a), filepath.Base(b)) })
+	slices.SortStableFunc(files, byHour)
 	return files, nil
 }
 
@@ -107,6 +117,7 @@ func ReadFrom(file string, offset int64) iter.Seq2[*Entry, error] {
 			yield(nil, err)
 			return
 		}
+		name, _ := parseName(filepath.Base(file))
 		lines := &lineReader{r: bufio.NewReaderSize(f, 64<<10)}
 		for {
 			line, n, err := lines.next()
@@ -114,7 +125,7 @@ func ReadFrom(file string, offset int64) iter.Seq2[*Entry, error] {
 				return
 			}
 			damage := err
-			e := &Entry{File: file, Offset: offset, End: offset + n}
+			e := &Entry{File: file, Offset: offset, End: offset + n, Epoch: name.epoch, Summed: name.kind == ofUnproven}
 			switch {
 			case errors.Is(err, io.EOF):
 				damage = ErrTorn
@@ -137,9 +148,15 @@ func ReadFrom(file string, offset int64) iter.Seq2[*Entry, error] {
 
 func (e *Entry) decode(line []byte) error {
 	// Only a marker has no status: a record always does.
-	if bytes.Contains(line, []byte(`"dropped":`)) && !bytes.Contains(line, []byte(`"status":`)) {
-		e.Dropped = &Dropped{}
-		return json.Unmarshal(line, e.Dropped)
+	if !bytes.Contains(line, []byte(`"status":`)) {
+		switch {
+		case bytes.Contains(line, []byte(`"dropped":`)):
+			e.Dropped = &Dropped{}
+			return json.Unmarshal(line, e.Dropped)
+		case bytes.Contains(line, []byte(`"left_out":`)):
+			e.Sum = &Sum{}
+			return json.Unmarshal(line, e.Sum)
+		}
 	}
 	if err := json.Unmarshal(line, &e.Record); err != nil {
 		return err

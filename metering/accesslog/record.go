@@ -28,7 +28,8 @@ func (t *Text) UnmarshalText(b []byte) error {
 func (t Text) String() string { return string(t) }
 
 // Record is one request that is over. Its JSON is a line of the log; what is
-// unknown is left out. Sums of Cells over all lines are the ledger's figures.
+// unknown is left out. Sums of Cells over all lines that are proven, and over each
+// Sum, are the ledger's figures.
 type Record struct {
 	Time      time.Time  `json:"time"` // the head was read
 	RequestID Text       `json:"request_id"`
@@ -76,6 +77,10 @@ type Record struct {
 	Elapsed    time.Duration `json:"elapsed_ns"` // until the last byte of the answer
 	Backend    time.Duration `json:"backend_ns"` // between the last byte to the backend and the first of its answer; 0: not asked
 }
+
+// Unproven reports whether anybody at all may have sent the request: there was
+// no good signature. That is so of anonymous requests to public buckets too.
+func (r *Record) Unproven() bool { return r.Requester == "" }
 
 // Cells are the parts of the ledger that the request has added to.
 func (r *Record) Cells() []metering.Counted {

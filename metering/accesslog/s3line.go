@@ -21,25 +21,25 @@ func appendS3Line(dst []byte, r *Record, b *tenancy.LoggedBucket, region string)
 		dst = append(dst, "- "...)
 	}
 	dst = append(appendRequester(dst, r, b), ' ')
-	dst = appendField(dst, r.RequestID)
+	dst = appendField(dst, r.RequestID, mostOther)
 	dst = append(append(dst, RESTOperation(r.Operation, r.Method.String())...), ' ')
-	dst = appendField(dst, r.Key)
+	dst = appendField(dst, r.Key, mostKey)
 	dst = appendRequestURI(dst, r)
 	dst = append(strconv.AppendInt(dst, int64(r.Status), 10), ' ')
-	dst = appendField(dst, r.ErrorCode)
+	dst = appendField(dst, r.ErrorCode, mostOther)
 	dst = appendNumber(dst, r.Egress, r.Egress > 0)
 	dst = appendNumber(dst, r.ObjectSize, r.ObjectSize >= 0)
 	dst = appendNumber(dst, r.Elapsed.Milliseconds(), true)
 	dst = appendNumber(dst, r.Backend.Milliseconds(), r.Backend > 0)
 	dst = append(appendQuoted(dst, r.Referer), ' ')
 	dst = append(appendQuoted(dst, r.UserAgent), ' ')
-	dst = appendField(dst, r.VersionID)
-	dst = appendField(dst, r.HostID)
+	dst = appendField(dst, r.VersionID, mostOther)
+	dst = appendField(dst, r.HostID, mostOther)
 	dst = append(append(dst, signatureVersion(r.Auth)...), ' ')
-	dst = appendField(dst, opensslName(r.Cipher))
+	dst = appendField(dst, opensslName(r.Cipher), mostOther)
 	dst = append(append(dst, authType(r.Auth)...), ' ')
-	dst = appendField(dst, r.Host)
-	dst = appendField(dst, strings.Replace(r.TLS, "TLS ", "TLSv", 1))
+	dst = appendField(dst, r.Host, mostHost)
+	dst = appendField(dst, strings.Replace(r.TLS, "TLS ", "TLSv", 1), mostOther)
 	// Access point ARN, aclRequired, source region.
 	return append(append(append(dst, "- - "...), region...), '\n')
 }
@@ -57,9 +57,9 @@ func appendRequestURI(dst []byte, r *Record) []byte {
 	if len(r.Method) == 0 || len(r.Target) == 0 {
 		return append(dst, `"-" `...)
 	}
-	dst = appendEncoded(append(dst, '"'), r.Method, false)
-	dst = appendEncoded(append(dst, ' '), r.Target, false)
-	dst = appendEncoded(append(dst, ' '), r.Protocol, false)
+	dst = appendBounded(append(dst, '"'), r.Method, mostOther, appendQuotable)
+	dst = appendBounded(append(dst, ' '), r.Target, mostTarget, appendQuotable)
+	dst = appendBounded(append(dst, ' '), r.Protocol, mostOther, appendQuotable)
 	return append(dst, `" `...)
 }
 
@@ -71,19 +71,23 @@ func appendNumber(dst []byte, n int64, known bool) []byte {
 }
 
 // appendField appends a field that has no quotes: URL-encoded.
-func appendField[T Text | string](dst []byte, s T) []byte {
+func appendField[T Text | string](dst []byte, s T, most int) []byte {
 	if len(s) == 0 {
 		return append(dst, "- "...)
 	}
-	return append(appendEncoded(dst, s, true), ' ')
+	return append(appendBounded(dst, s, most, appendBare[T]), ' ')
 }
 
 func appendQuoted(dst []byte, s Text) []byte {
 	if len(s) == 0 {
 		return append(dst, `"-"`...)
 	}
-	return append(appendEncoded(append(dst, '"'), s, false), '"')
+	return append(appendBounded(append(dst, '"'), s, mostAgent, appendQuotable), '"')
 }
+
+func appendQuotable(dst []byte, s Text) []byte { return appendEncoded(dst, s, false) }
+
+func appendBare[T Text | string](dst []byte, s T) []byte { return appendEncoded(dst, s, true) }
 
 const upperHex = "0123456789ABCDEF"
 

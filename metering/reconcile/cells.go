@@ -40,11 +40,13 @@ type CellResult struct {
 
 // LogReport says what was read of the access log.
 type LogReport struct {
-	Sum     Figures  `json:"sum"`     // of the window
-	Lines   int64    `json:"lines"`   // of any time
-	Dropped Figures  `json:"dropped"` // lines that nodes could not write about this time, of any account
-	Damaged []string `json:"damaged"` // lines that cannot be read
-	Torn    []string `json:"torn"`    // files that end in the middle of a line: their process writes, or was killed
+	Sum      Figures  `json:"sum"`      // of the window
+	Lines    int64    `json:"lines"`    // of any time
+	Dropped  Figures  `json:"dropped"`  // lines that nodes could not write about this time, of any account
+	Unproven int64    `json:"unproven"` // requests of the window that nobody proved: sums have them
+	LeftOut  int64    `json:"left_out"` // those of them that have no line
+	Damaged  []string `json:"damaged"`  // lines that cannot be read
+	Torn     []string `json:"torn"`     // files that end in the middle of a line: their process writes, or was killed
 }
 
 // requestLog is the window's lines, added up.
@@ -74,6 +76,7 @@ func readLog(cfg *Config) (*requestLog, error) {
 	}
 	l := &requestLog{cells: map[cellID]Figures{}, buckets: map[tenancy.ID]*uploads{}, LogReport: LogReport{Damaged: []string{}, Torn: []string{}}}
 	since := cfg.Now().Add(-recent)
+	late := unsummed{last: map[tenancy.ID]time.Time{}, lines: map[tenancy.ID][]*accesslog.Record{}}
 	for e, err := range accesslog.Read(cfg.Logs...) {
 		var damage *accesslog.DamageError
 		switch {
@@ -92,10 +95,72 @@ func readLog(cfg *Config) (*requestLog, error) {
 			}
 			continue
 		}
+		if e.Sum != nil {
+			l.addSum(cfg, e.Sum, since)
+			late.sum(e)
+			continue
+		}
 		l.Lines++
-		l.add(cfg, &e.Record, since)
+		if e.Summed {
+			late.line(e)
+		} else {
+			l.add(cfg, &e.Record, since)
+		}
+	}
+	for _, lines := range late.lines {
+		for _, r := range lines {
+			l.add(cfg, r, since)
+		}
 	}
 	return l, nil
+}
+
+// unsummed are lines of unproven requests that ended after the last sum of their
+// process: it goes on, or was killed.
+type unsummed struct {
+	last  map[tenancy.ID]time.Time // by epoch
+	lines map[tenancy.ID][]*accesslog.Record
+}
+
+func (u *unsummed) line(e *accesslog.Entry) {
+	if ended(&e.Record).After(u.last[e.Epoch]) {
+		u.lines[e.Epoch] = append(u.lines[e.Epoch], &e.Record)
+	}
+}
+
+func (u *unsummed) sum(e *accesslog.Entry) {
+	last := e.Sum.Time
+	if !last.After(u.last[e.Epoch]) {
+		return
+	}
+	u.last[e.Epoch] = last
+	u.lines[e.Epoch] = slices.DeleteFunc(u.lines[e.Epoch], func(r *accesslog.Record) bool { return !ended(r).After(last) })
+}
+
+func ended(r *accesslog.Record) time.Time { return r.Time.Add(r.Elapsed) }
+
+// addSum takes the place of the lines of unproven requests, some of which may
+// have been left out or deleted. None of those has stored anything.
+func (l *requestLog) addSum(cfg *Config, s *accesslog.Sum, since time.Time) {
+	if cfg.Account != (tenancy.ID{}) && s.AccountID != cfg.Account || !l.count(cfg, cellID{s.AccountID, s.BucketID, s.AccessKeyID, s.Class, s.Hour.UTC()}, &s.Counted, s.Time, since) {
+		return
+	}
+	l.Unproven += s.Lines
+	l.LeftOut += s.LeftOut
+}
+
+// count adds what ended at a moment to its cell, if that is in the window.
+func (l *requestLog) count(cfg *Config, id cellID, c *metering.Counted, at, since time.Time) bool {
+	if id.hour.Before(cfg.From) || !id.hour.Before(cfg.To) {
+		return false
+	}
+	f := figures(c)
+	l.cells[id] = l.cells[id].plus(f)
+	l.Sum = l.Sum.plus(f)
+	if at.After(since) {
+		l.ended = append(l.ended, ending{at, id, f})
+	}
+	return true
 }
 
 func (l *requestLog) add(cfg *Config, r *accesslog.Record, since time.Time) {
@@ -105,16 +170,8 @@ func (l *requestLog) add(cfg *Config, r *accesslog.Record, since time.Time) {
 	cells, inside := r.Cells(), false
 	for i := range cells {
 		c := &cells[i]
-		if c.Hour.Before(cfg.From) || !c.Hour.Before(cfg.To) {
-			continue
-		}
-		inside = true
-		id, f := cellID{r.AccountID, r.BucketID, r.AccessKeyID, c.Class, c.Hour.UTC()}, figures(c)
-		l.cells[id] = l.cells[id].plus(f)
-		l.Sum = l.Sum.plus(f)
-		if at := r.Time.Add(r.Elapsed); at.After(since) {
-			l.ended = append(l.ended, ending{at, id, f})
-		}
+		id := cellID{r.AccountID, r.BucketID, r.AccessKeyID, c.Class, c.Hour.UTC()}
+		inside = l.count(cfg, id, c, ended(r), since) || inside
 	}
 	if inside {
 		u := l.buckets[r.BucketID]

@@ -11,8 +11,9 @@ import (
 
 // lag is how much later than the moment it is of something may be seen: a line
 // waits up to accesslog.Config.FlushInterval (250 ms) for its way to the disk,
-// and nodes, backends and this machine have clocks of their own.
-const lag = 10 * time.Second
+// a sum of unproven requests 5 s longer, and nodes, backends and this machine have
+// clocks of their own.
+const lag = 15 * time.Second
 
 // ledger is the window's cells, and how far the nodes were when they and the
 // log were read. Nodes start, flush and stop while a day of logs is read.

@@ -3,8 +3,10 @@ package reconcile_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +59,15 @@ func (b *books) append(text string) {
 	if _, err := f.WriteString(text); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// to makes what f appends go to another file.
+func (b *books) to(file string, f func()) {
+	b.Helper()
+	was := b.file
+	b.file = file
+	f()
+	b.file = was
 }
 
 // request is counted, and has its line.
@@ -222,6 +233,86 @@ func TestRun_Log(t *testing.T) {
 				t.Errorf("damaged: %q", r.Log.Damaged)
 			} else if damaged && r.Over(1e9, 100) == nil {
 				t.Error("a damaged line is tolerated")
+			}
+		})
+	}
+}
+
+// Lines of requests that nobody proved may be left out, or go with their files:
+// the sums have every one, none is counted twice, and what is in neither is found.
+func TestRun_unproven(t *testing.T) {
+	t.Parallel()
+	epoch := tenancy.NewID()
+	file := func(b *books, kind string) string {
+		hour := map[string]string{"unproven": "10", "sums": "10", "later sums": "11"}[kind] // files are read in their order
+		f := filepath.Join(filepath.Dir(b.file), fmt.Sprintf("%s-20260301%s-%s-000001-n.jsonl", strings.TrimPrefix(kind, "later "), hour, epoch))
+		if !slices.Contains(b.cfg.Logs, f) {
+			b.cfg.Logs = append(b.cfg.Logs, f)
+		}
+		return f
+	}
+	counted := metering.Counted{Class: metering.ClassB, Hour: first, Requests: 1, Egress: 40}
+	// n requests to a public bucket are in the ledger, from a second to the next.
+	count := func(b *books, n int) {
+		b.exec(`INSERT INTO usage_readings AS r SELECT $1, $2, $3, $4, $5, $6, $7, 0, $8, 0, $8`,
+			tenancy.ID{9}, account, bucket, tenancy.ID{}, "B", first, n, n*40)
+	}
+	lines := func(b *books, from, to int) {
+		b.to(file(b, "unproven"), func() {
+			for i := from; i < to; i++ {
+				r := accesslog.Record{Time: first.Add(time.Duration(i) * time.Second), Elapsed: time.Millisecond, Status: 200, Operation: "GetObject", Auth: "anonymous"}
+				r.SetCounted(metering.Key{Account: account, Bucket: bucket, Class: metering.ClassB}, []metering.Counted{counted})
+				b.append(string(r.AppendLine(nil)))
+			}
+		})
+	}
+	sumTo := func(b *books, kind string, until time.Duration, n, leftOut int64) {
+		b.to(file(b, kind), func() {
+			s := accesslog.Sum{Time: first.Add(until), Node: "n", Lines: n, LeftOut: leftOut, AccountID: account, BucketID: bucket, Counted: counted}
+			s.Requests, s.Egress = n, n*40
+			text, err := json.Marshal(&s)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.append(string(text) + "\n")
+		})
+	}
+	sum := func(b *books, until time.Duration, n, leftOut int64) { sumTo(b, "sums", until, n, leftOut) }
+	for _, tc := range []struct {
+		name              string
+		change            func(*books)
+		unproven, leftOut int64
+		unexplained       figures
+	}{
+		{"each has a line, and is in a sum", func(b *books) { count(b, 3); lines(b, 0, 3); sum(b, 5*time.Second, 3, 0) }, 3, 0, figures{}},
+		{"some are left out", func(b *books) {
+			count(b, 100)
+			lines(b, 0, 3)
+			sum(b, 5*time.Second, 40, 37)
+			sum(b, 10*time.Second, 60, 60)
+		}, 100, 97, figures{}},
+		{"their file has gone", func(b *books) { count(b, 100); sum(b, 5*time.Second, 100, 90) }, 100, 90, figures{}},
+		{"killed after the last sum", func(b *books) { count(b, 8); lines(b, 0, 8); sum(b, 5500*time.Millisecond, 6, 0) }, 6, 0, figures{}},
+		{"killed before there was one", func(b *books) { count(b, 3); lines(b, 0, 3) }, 0, 0, figures{}},
+		{"lines that are read before their sums", func(b *books) {
+			count(b, 8)
+			lines(b, 0, 8)
+			sumTo(b, "later sums", 5500*time.Millisecond, 6, 0)
+		}, 6, 0, figures{}},
+		{"what was left out is in no sum", func(b *books) { count(b, 100); lines(b, 0, 3); sum(b, 5*time.Second, 99, 96) }, 99, 96, figures{Requests: 1, Egress: 40}},
+		{"a sum says too much", func(b *books) { count(b, 3); lines(b, 0, 3); sum(b, 5*time.Second, 4, 1) }, 4, 1, figures{Requests: 1, Egress: 40}},
+		{"of another account", func(b *books) { b.cfg.Account = other; count(b, 3); sum(b, 5*time.Second, 3, 0) }, 0, 0, figures{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBooks(t)
+			tc.change(b)
+			r := b.run()
+			if r.Unexplained != tc.unexplained || len(r.Cells) > 0 != (tc.unexplained != figures{}) {
+				t.Errorf("unexplained %+v, want %+v: %+v", r.Unexplained, tc.unexplained, r.Cells)
+			}
+			if r.Log.Unproven != tc.unproven || r.Log.LeftOut != tc.leftOut {
+				t.Errorf("%+v", r.Log)
 			}
 		})
 	}
