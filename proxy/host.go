@@ -133,8 +133,9 @@ func hostName(raw []byte) (name []byte, ok bool) {
 			}
 		}
 	}
+	number := 0
 	for _, c := range port {
-		if c < '0' || c > '9' {
+		if number = number*10 + int(c-'0'); c < '0' || c > '9' || number > 65535 {
 			return nil, false
 		}
 	}

@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -113,6 +116,10 @@ func TestDescriptors(t *testing.T) {
 	eaten := scraped(t, p, "primecloud_admin_accept_errors_total")
 	closeAll = openSilent(t, p.addrs.Admin, 800)
 	closeMore := openSilent(t, p.addrs.S3, 20)
+	testenv.WaitFor(t, "every descriptor to be taken", func() bool {
+		open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+		return err == nil && strconv.Itoa(len(open)) == files
+	})
 	closeAll()
 	closeMore()
 	testenv.WaitFor(t, "the node", func() bool { return put(client(p.addrs.S3, k)) == nil })

@@ -282,6 +282,9 @@ func complaints(ctx context.Context, p *product) error {
 			if err != nil {
 				return err
 			}
+			if s.method == "HEAD" && a.status == 400 && (name == "expired" || name == "malformed-auth") {
+				continue // without its document a 400 cannot be told from one about the tenant's request
+			}
 			if a.status != 503 || strings.Contains(string(a.body), "hostile") {
 				errs = append(errs, broken("%s %s: %s", s.method, name, a))
 			}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
 	"net/url"
 	"strings"
 	"sync"
@@ -348,7 +349,7 @@ func metadata(ctx context.Context, p *product) error {
 			errs = append(errs, broken("a name of %d bytes is answered 200 and not returned", n))
 		}
 	}
-	for _, value := range []string{"a\u202fb", "\u00a0a", "a\u2003\u3000b", "a\u0085", "ä", "\xff"} {
+	for _, value := range []string{"a\u202fb", "\u00a0a", "a\u2003\u3000b", "a\u0085", "ä"} {
 		target := "/" + p.rogue.bucket + "/" + p.name("meta")
 		a, err := p.do(ctx, p.rogue, "PUT", target, []byte("x"), header{"x-amz-meta-a", value})
 		if err != nil {
@@ -362,7 +363,8 @@ func metadata(ctx context.Context, p *product) error {
 		if err != nil {
 			return err
 		}
-		if head.header.Get("x-amz-meta-a") != value {
+		// What is not ASCII comes back as S3 documents it, by RFC 2047.
+		if got, err := new(mime.WordDecoder).DecodeHeader(head.header.Get("x-amz-meta-a")); got != value || err != nil {
 			errs = append(errs, broken("the value %q is returned as %q", value, head.header.Get("x-amz-meta-a")))
 		}
 	}
