@@ -47,13 +47,12 @@ func (s *Store) ReserveBucket(ctx context.Context, q pg.Querier, account ID, nam
 		}
 		id := NewID()
 		b, err = scanBucket(tx.QueryRow(ctx, `INSERT INTO buckets (id, account_id, name, backend_id, backend_name, state, object_lock)
-			SELECT $1, $2, $3, b.id, $4, 'creating', $5 FROM backends b
-			WHERE b.id = coalesce((SELECT backend_id FROM accounts WHERE id = $2), (SELECT id FROM backends WHERE is_default))
-				AND ($6 = 0 OR (SELECT count(*) FROM buckets WHERE account_id = $2)
-					< coalesce((SELECT buckets FROM account_limits WHERE account_id = $2), $6))
-			ON CONFLICT (account_id, name) DO NOTHING RETURNING `+bucketColumns, id, account, name, backendName(id), objectLock, most))
+			SELECT $4, $1, $2, b.id, $5, 'creating', $6 FROM backends b
+			WHERE b.id = coalesce((SELECT backend_id FROM accounts WHERE id = $1), (SELECT id FROM backends WHERE is_default))
+				AND ($3 = 0 OR `+countBuckets+` < `+bucketBound+`)
+			ON CONFLICT (account_id, name) DO NOTHING RETURNING `+bucketColumns, account, name, most, id, backendName(id), objectLock))
 		if errors.Is(err, ErrBucketUnknown) {
-			return s.whyNotReserved(ctx, tx, account, name)
+			return s.whyNotReserved(ctx, tx, account, name, most)
 		}
 		return err
 	})
@@ -62,6 +61,12 @@ func (s *Store) ReserveBucket(ctx context.Context, q pg.Querier, account ID, nam
 	}
 	return b, err
 }
+
+// How many buckets the account $1 has, and may have when the gateways say $3.
+const (
+	countBuckets = `(SELECT count(*) FROM buckets WHERE account_id = $1)`
+	bucketBound  = `coalesce((SELECT buckets FROM account_limits WHERE account_id = $1), $3)`
+)
 
 // forgetAbandoned removes the records of buckets whose creation was begun by a
 // process that died. The next one of such a name gets another id and so another
@@ -72,12 +77,12 @@ func (s *Store) forgetAbandoned(ctx context.Context, q pg.Querier, account ID) e
 }
 
 // whyNotReserved tells what stood in the way of a new bucket.
-func (s *Store) whyNotReserved(ctx context.Context, q pg.Querier, account ID, name string) error {
+func (s *Store) whyNotReserved(ctx context.Context, q pg.Querier, account ID, name string, most int) error {
 	var state *string
-	var backend bool
+	var backend, full bool
 	err := q.QueryRow(ctx, `SELECT (SELECT state FROM buckets WHERE account_id = $1 AND name = $2),
-		EXISTS (SELECT FROM accounts WHERE id = $1 AND backend_id IS NOT NULL) OR EXISTS (SELECT FROM backends WHERE is_default)`,
-		account, name).Scan(&state, &backend)
+		EXISTS (SELECT FROM accounts WHERE id = $1 AND backend_id IS NOT NULL) OR EXISTS (SELECT FROM backends WHERE is_default),
+		$3 > 0 AND `+countBuckets+` >= `+bucketBound, account, name, most).Scan(&state, &backend, &full)
 	switch {
 	case err != nil:
 		return err
@@ -87,8 +92,10 @@ func (s *Store) whyNotReserved(ctx context.Context, q pg.Querier, account ID, na
 		return ErrBucketBusy
 	case !backend:
 		return ErrNoBackend
+	case full:
+		return ErrTooManyBuckets
 	}
-	return ErrTooManyBuckets
+	return ErrBucketBusy // the one that was in the way has gone meanwhile
 }
 
 // RestoreAbandoned ends deletions that were begun by a process that died: the
