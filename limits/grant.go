@@ -251,17 +251,17 @@ func (g *Grant) rateOf(i int, d Direction) int64 {
 	return g.limits[i].DownloadRate
 }
 
-// Hold waits until the next bytes may move, and returns how long that was.
-func (g *Grant) Hold(ctx context.Context, d Direction) (time.Duration, error) {
+// Hold waits until the next bytes may move.
+func (g *Grant) Hold(ctx context.Context, d Direction) error {
 	if g.next[d] == 0 {
-		return 0, nil
+		return nil
 	}
 	wait := time.Duration(g.next[d] - g.l.now())
 	if wait <= 0 {
-		return 0, nil
+		return nil
 	}
 	g.l.metrics.paced.Add(wait.Seconds())
-	return wait, g.l.cfg.Sleep(ctx, wait)
+	return g.l.cfg.Sleep(ctx, wait)
 }
 
 // Step is how many bytes should move between two calls of Hold, at most most:

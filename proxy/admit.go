@@ -104,15 +104,18 @@ func (x *exchange) admitBody() error {
 
 // admitCustomerKey keeps customers' encryption keys off plain-text hops.
 func (x *exchange) admitCustomerKey() error {
-	if x.op.Headers&(s3op.CustomerKey|s3op.CopyFrom) == 0 || x.backend.tls {
-		return nil
-	}
-	_, writes := x.header("x-amz-server-side-encryption-customer-key")
-	_, reads := x.header("x-amz-copy-source-server-side-encryption-customer-key")
-	if writes || reads {
+	if x.op.Headers&(s3op.CustomerKey|s3op.CopyFrom) != 0 && !x.backend.tls && x.hasCustomerKey() {
 		return errPlainBackend
 	}
 	return nil
+}
+
+// hasCustomerKey reports whether the request has a key of the customer's, for
+// what is read or written or for the source of a copy.
+func (x *exchange) hasCustomerKey() bool {
+	_, own := x.header("x-amz-server-side-encryption-customer-key")
+	_, source := x.header("x-amz-copy-source-server-side-encryption-customer-key")
+	return own || source
 }
 
 var errPlainBackend = refuse("InvalidRequest", "Customer-provided encryption keys are not accepted: "+

@@ -100,11 +100,8 @@ func (x *exchange) mayBeDenied() bool {
 	if x.out.payload == nil {
 		return true // not signed: the bucket's policy decides
 	}
-	for i := range x.headers {
-		switch string(x.headers[i].Name) {
-		case "x-amz-server-side-encryption-customer-key", "x-amz-copy-source-server-side-encryption-customer-key":
-			return true
-		}
+	if x.hasCustomerKey() {
+		return true
 	}
 	if x.minio() || x.bucket == nil || !x.bucket.ObjectLock {
 		return false

@@ -39,7 +39,7 @@ func deleteObjects(x *exchange) error {
 		}
 		answer, err := x.readAnswer(maxAnswerDocument)
 		if err != nil {
-			return &s3Error{code: "ServiceUnavailable", cause: err} // the backend's connection
+			return err
 		}
 		if result, err = s3xml.ParseDeleteResult(answer); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // faultError is what the backend said, for the log.
@@ -53,13 +54,13 @@ func causeText(err error) string {
 }
 
 // isFault reports whether the operator is to know of an answer. A call that
-// is not implemented is the client's mistake, and a limit that refuses does its
-// work.
+// is not implemented is the client's mistake, and a bound that refuses does its
+// work: whoever floods must not fill the log with that, and has a metric.
 func (x *exchange) isFault() bool {
 	switch x.code {
 	case "NotImplemented", "SlowDown":
 		var limited *limits.RefusalError
-		return x.cause != nil && !errors.As(x.cause, &limited)
+		return x.cause != nil && !errors.As(x.cause, &limited) && !errors.Is(x.cause, tenancy.ErrCrowded)
 	}
 	return x.status >= 500
 }

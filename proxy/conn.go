@@ -149,8 +149,7 @@ func (c *conn) hold(d limits.Direction) error {
 	if c.pending == nil {
 		return nil
 	}
-	_, err := c.pending.grant.Hold(c.srv.ctx, d)
-	return err
+	return c.pending.grant.Hold(c.srv.ctx, d)
 }
 
 func (c *conn) Write(p []byte) (int, error) {

@@ -25,10 +25,10 @@ type connections struct {
 type refusal string
 
 const (
-	letIn      refusal = ""
-	tooMany    refusal = "connections"
-	tooManyOf1 refusal = "address"
-	stopping   refusal = "stopping"
+	letIn        refusal = ""
+	tooMany      refusal = "connections"
+	tooManyOfOne refusal = "address"
+	stopping     refusal = "stopping"
 )
 
 // add lets c in, or says why not.
@@ -42,7 +42,7 @@ func (cs *connections) add(c *conn) refusal {
 	case len(cs.all) >= cs.most:
 		return tooMany
 	case c.peer.IsValid() && cs.of[c.peer] >= cs.perAddress:
-		return tooManyOf1
+		return tooManyOfOne
 	}
 	cs.all[c] = struct{}{}
 	if c.peer.IsValid() {

@@ -26,7 +26,7 @@ func TestErrors_tenancy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, o := range f.Scope.Objects { //nolint:staticcheck // names are all that is asked for
+		for name, o := range f.Scope.Objects { // names are all that is asked for
 			if o.Kind == ast.Var && ast.IsExported(name) {
 				exported[name] = true
 			}

@@ -90,12 +90,8 @@ func (x *exchange) preparePost(f *form) error {
 }
 
 func (x *exchange) prepareField(field sigv4.Field) error {
-	if field.Name != "policy" && field.Name != "tagging" {
-		for _, c := range []byte(field.Value) {
-			if c < ' ' && c != '\t' || c == 0x7f {
-				return refuse("InvalidArgument", "A form field has a control character.")
-			}
-		}
+	if field.Name != "policy" && field.Name != "tagging" && hasControl(field.Value) {
+		return refuse("InvalidArgument", "A form field has a control character.")
 	}
 	if own := formFields[field.Name]; own != nil {
 		if field.Value == "" {

@@ -36,7 +36,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10, 60, 300},
 	}, []string{"operation"})
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "primecloud_proxy_refused_connections_total", Help: "Connections closed as they came: too many in all, or of one address.",
+		Name: "primecloud_proxy_refused_connections_total", Help: "Connections closed as they came: too many in all, or of one address, or while the node stops.",
 	}, []string{"reason"})
 	m := &metrics{
 		operations: map[*s3op.Operation]*series{},
@@ -62,7 +62,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Name: "primecloud_proxy_accept_errors_total", Help: "Times that no connection could be accepted, as when descriptors are used up. Alert when it grows.",
 	})
 	m.refused = map[refusal]prometheus.Counter{}
-	for _, why := range []refusal{tooMany, tooManyOf1, stopping} {
+	for _, why := range []refusal{tooMany, tooManyOfOne, stopping} {
 		m.refused[why] = refused.WithLabelValues(string(why))
 	}
 	if r != nil {

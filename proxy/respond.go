@@ -50,7 +50,7 @@ func (x *exchange) unread(code string) bool {
 		return true // chunked: to ask for the end could wait for it
 	}
 	_, err := body.Read(nil) // waits for nothing
-	return err != io.EOF     //nolint:errorlint // what fasthttp's stream says at its end
+	return err != io.EOF     // what fasthttp's stream says at its end, unwrapped
 }
 
 // respondError ends the request with S3's error document.

@@ -212,7 +212,7 @@ func TestLogs_A17_secrets(t *testing.T) {
 		key := b64(strings.Repeat("k", 32))
 		s.add(key)
 		sse := []string{"x-amz-server-side-encryption-customer-algorithm", "AES256", "x-amz-server-side-encryption-customer-key", key, "x-amz-server-side-encryption-customer-key-md5", contentMD5([]byte(strings.Repeat("k", 32)))}
-		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // it is the test's own
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // it is the test's own
 		for range 6 {                                                                                              // every answer of the echo's
 			for _, q := range []*request{
 				{method: "PUT", path: "/boundary/k", body: []byte("x"), header: headers(sse...)},

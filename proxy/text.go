@@ -23,9 +23,9 @@ func isTokens[T string | []byte](s T) bool {
 
 // hasControl reports whether s has a byte that a header's value must not have
 // (RFC 9110 section 5.5).
-func hasControl(s []byte) bool {
-	for _, c := range s {
-		if c < ' ' && c != '\t' || c == 0x7f {
+func hasControl[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return true
 		}
 	}

@@ -315,7 +315,7 @@ func (d *Directory) ListBuckets(ctx context.Context, account ID, only []string, 
 func (d *Directory) outage(err error) error {
 	var own sentinelError
 	switch {
-	case err == nil, errors.As(err, &own) && own != ErrCrowded:
+	case err == nil, errors.As(err, &own) && !errors.Is(err, ErrCrowded):
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -146,7 +146,7 @@ func (d *Directory) tend(ctx context.Context) {
 			d.cfg.Logger.Warn("abandoned buckets not looked after", "error", err)
 		}
 		if n > 0 {
-			d.cfg.Logger.Info("buckets whose deletion was never finished are visible again", "buckets", n)
+			d.cfg.Logger.Info("buckets whose deletion was never finished are to be written to again", "buckets", n)
 		}
 	}
 }

@@ -138,7 +138,7 @@ func (t *table[V]) reload(ctx context.Context, key string, hash, gen uint64, lan
 	flight := key + "\x00" + strconv.FormatUint(gen, 36) + "\x00" + strconv.FormatUint(hearing.epoch, 36)
 	if lane.lane != nil {
 		// Who may go ahead does not wait for who must stand in a queue.
-		flight += lane.lane.name
+		flight += "\x00" + lane.lane.name
 	}
 	ch := t.flight.DoChan(flight, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.dir.loadTimeout(hearing))

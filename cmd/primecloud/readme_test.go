@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"net/http"
 	"os"
@@ -69,7 +70,7 @@ func shell(t *testing.T, dir string, env, lines []string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	script := "#!/bin/sh\nexport PRIMECLOUD_CHILD_COMMAND=1\nexec '" + self + "' \"$@\"\n"
-	if err := os.WriteFile(filepath.Join(dir, "bin", "primecloud"), []byte(script), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(dir, "bin", "primecloud"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-euc", strings.Join(lines, "\n"))
@@ -158,7 +159,10 @@ func TestREADME_installation(t *testing.T) {
 	column := func(name string) string { return row[slices.Index(head, name)] }
 	serve := strings.Fields(lines[len(lines)-1])
 	value := func(flag string) string { return serve[slices.Index(serve, flag)+1] }
-	dialer := &http.Transport{Proxy: nil, Dial: func(string, string) (net.Conn, error) { return net.Dial("tcp", s3Addr) }} //nolint:noctx // a test
+	var d net.Dialer
+	dialer := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return d.DialContext(ctx, network, s3Addr)
+	}}
 	for _, host := range []string{value("--hosts"), "acme." + value("--tenant-domain")} {
 		c := s3.New(s3.Options{BaseEndpoint: aws.String("http://" + host), Region: "us-east-1", Retryer: aws.NopRetryer{}, HTTPClient: &http.Client{Transport: dialer},
 			Credentials: credentials.NewStaticCredentialsProvider(column("ACCESS_KEY_ID"), column("SECRET_ACCESS_KEY"), "")})

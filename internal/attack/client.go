@@ -205,8 +205,8 @@ func (p *product) do(ctx context.Context, t *tenant, method, target string, body
 }
 
 // want does a request that must be answered so: the attack's own preparation.
-func (p *product) want(ctx context.Context, t *tenant, method, target string, body []byte, status int, headers ...header) error {
-	a, err := p.do(ctx, t, method, target, body, headers...)
+func (p *product) want(ctx context.Context, t *tenant, method, target string, body []byte, status int) error {
+	a, err := p.do(ctx, t, method, target, body)
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/minio/minio-go/v7"
@@ -47,11 +47,12 @@ func (p *product) storesNothing(ctx context.Context, mark string) error {
 // accessLog is everything in the node's access log.
 func (p *product) accessLog() ([]byte, error) {
 	var all bytes.Buffer
-	err := filepath.Walk(p.path("access-log"), func(path string, info os.FileInfo, err error) error {
-		if err != nil || !info.Mode().IsRegular() {
+	logs := os.DirFS(p.path("access-log"))
+	err := fs.WalkDir(logs, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
-		b, err := os.ReadFile(path)
+		b, err := fs.ReadFile(logs, path)
 		all.Write(b)
 		return err
 	})

@@ -146,5 +146,5 @@ func replaceTable(file, table string) error {
 	if !ok || !ok2 {
 		return fmt.Errorf("%s has no place for the table", file)
 	}
-	return os.WriteFile(file, []byte(before+tableBegins+table+tableEnds+after), 0o644) //nolint:gosec // a document
+	return os.WriteFile(file, []byte(before+tableBegins+table+tableEnds+after), 0o644)
 }

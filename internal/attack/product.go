@@ -290,7 +290,7 @@ func (p *product) node(ctx context.Context, preparation string, settings ...stri
 		return nil, err
 	}
 	n := &node{log: &journal{}, s3: addr}
-	cmd := exec.Command("sh", "-c", preparation+"; exec \"$0\" serve --roles gateway --hosts localhost --tenant-domain tenants.localhost", p.binary) //nolint:noctx,gosec // it is stopped
+	cmd := exec.Command("sh", "-c", preparation+"; exec \"$0\" serve --roles gateway --hosts localhost --tenant-domain tenants.localhost", p.binary) //nolint:noctx // it is stopped
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, n.log, n.log
 	cmd.Env = p.environ(append(settings, "PRIMECLOUD_DATABASE_URL="+gateway.String(), "PRIMECLOUD_KEYRING_FILE="+p.path("keyring"), "PRIMECLOUD_NODE="+name,
 		"PRIMECLOUD_S3_ADDR="+addr, "PRIMECLOUD_ADMIN_ADDR="+admin, "PRIMECLOUD_JOURNAL_DIR="+p.path(name+"-journal"), "PRIMECLOUD_ACCESS_LOG_DIR="+p.path(name+"-log"), "PRIMECLOUD_DRAIN_TIMEOUT=1s")...)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // requests are made of single requests, by strangers and by tenants.
@@ -326,7 +327,7 @@ func leavingNames(ctx context.Context, p *product) error {
 			errs = append(errs, refused(s.method+" "+name, a))
 		}
 		decoded, err := url.PathUnescape(name)
-		if err != nil || strings.ContainsAny(decoded, "\x00\xff") {
+		if err != nil || !utf8.ValidString(decoded) || strings.Contains(decoded, "\x00") {
 			continue // no XML document can hold it
 		}
 		a, err := p.do(ctx, p.rogue, "POST", "/"+p.rogue.bucket+"?delete", []byte("<Delete><Object><Key>"+decoded+"</Key></Object></Delete>"))

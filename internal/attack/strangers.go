@@ -391,12 +391,12 @@ func manyConnections(ctx context.Context, p *product) error {
 	return p.alive(ctx)
 }
 
-func noDescriptors(ctx context.Context, p *product) error {
+func noDescriptors(ctx context.Context, p *product) (err error) {
 	q, err := p.node(ctx, "ulimit -n 760")
 	if err != nil {
 		return err
 	}
-	defer q.stop()
+	defer func() { err = errors.Join(err, q.stop()) }()
 	var open []net.Conn
 	for i := range 1000 {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(i/10+1))}, Timeout: time.Second}
