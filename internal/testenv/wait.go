@@ -8,7 +8,7 @@ import (
 // WaitFor asks done until it says yes, and fails the test when it never does.
 func WaitFor(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
