@@ -26,14 +26,16 @@ func (x *exchange) ownStatus(status int) bool {
 }
 
 // errorStatuses are those that S3 refuses an operation with
-// (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html), and the ones of
-// a proxy in front of a backend that is away. Of the others none is about the
+// (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html), the ones of
+// a proxy in front of a backend that is away, and MinIO's for a lock that it
+// waited for too long (408), for what it gave up (499) and for disks that are
+// full (507; cmd/api-errors.go). Of the others none is about the
 // request that the client made: 401 and 407 want a credential of ours, 411 is
 // about our framing, 3xx sends us elsewhere.
 var errorStatuses = map[int]string{ // the code of an answer without a document: to HEAD above all
-	400: "InvalidRequest", 403: "AccessDenied", 404: "NotFound", 405: "MethodNotAllowed", 409: "OperationAborted",
-	412: "PreconditionFailed", 416: "InvalidRange", 429: "SlowDown", 500: "InternalError", 501: "NotImplemented",
-	502: "ServiceUnavailable", 503: "ServiceUnavailable", 504: "ServiceUnavailable",
+	400: "InvalidRequest", 403: "AccessDenied", 404: "NotFound", 405: "MethodNotAllowed", 408: "ServiceUnavailable", 409: "OperationAborted",
+	412: "PreconditionFailed", 416: "InvalidRange", 429: "SlowDown", 499: "ServiceUnavailable", 500: "InternalError", 501: "NotImplemented",
+	502: "ServiceUnavailable", 503: "ServiceUnavailable", 504: "ServiceUnavailable", 507: "ServiceUnavailable",
 }
 
 // backendError makes the client's error of the backend's: its code through
@@ -154,8 +156,13 @@ func (x *exchange) statusError(status int) error {
 		said = string(b)
 		cause.message = "no document, " + said
 	}
-	if !known || x.blames(said) {
+	switch {
+	case !known || x.blames(said):
 		return x.blamed(cause)
+	case status == 404 && x.out.method != "HEAD":
+		// S3 says with a document what is not there. This is somebody's page: a
+		// client that took it for an answer would think that its objects are gone.
+		code = "ServiceUnavailable"
 	}
 	return &s3Error{code: code, cause: cause}
 }

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"slices"
+
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
@@ -41,10 +43,15 @@ func deleteObjects(x *exchange) error {
 		if err != nil {
 			return err
 		}
-		if result, err = s3xml.ParseDeleteResult(answer); err != nil {
-			return err
-		}
 		x.finish()
+		var failed *s3xml.Error
+		switch result, failed, err = s3xml.ParseDeleteResult(answer); {
+		case err != nil:
+			return &s3Error{code: "ServiceUnavailable", cause: err}
+		case failed != nil:
+			return x.documentError(failed)
+		}
+		onlyAsked(result, passed, quiet)
 		for i := range result.Errors {
 			e := &result.Errors[i]
 			mapped := asS3(x.documentError(&s3xml.Error{Code: e.Code, Message: e.Message}))
@@ -55,6 +62,30 @@ func deleteObjects(x *exchange) error {
 	x.local = s3xml.AppendDeleteResult(x.local[:0], result)
 	x.respondXML(200, x.local)
 	return nil
+}
+
+// onlyAsked leaves of a backend's answer what is about the keys that it was
+// asked to delete. One of which it says nothing is not known to be deleted,
+// unless it was to tell of errors only.
+func onlyAsked(r *s3xml.DeleteResult, asked []s3xml.DeleteObject, quiet bool) {
+	told := make(map[string]bool, len(asked))
+	for i := range asked {
+		told[asked[i].Key] = false
+	}
+	foreign := func(key string) bool {
+		_, known := told[key]
+		if known {
+			told[key] = true
+		}
+		return !known
+	}
+	r.Deleted = slices.DeleteFunc(r.Deleted, func(d s3xml.Deleted) bool { return foreign(d.Key) })
+	r.Errors = slices.DeleteFunc(r.Errors, func(e s3xml.DeleteError) bool { return foreign(e.Key) })
+	for _, o := range asked {
+		if !quiet && !told[o.Key] {
+			r.Errors = append(r.Errors, s3xml.DeleteError{Key: o.Key, VersionID: o.VersionID, Code: "InternalError"})
+		}
+	}
 }
 
 func (x *exchange) mayDelete(o *s3xml.DeleteObject) error {

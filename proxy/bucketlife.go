@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -94,10 +95,13 @@ func deleteBucket(x *exchange) error {
 	x.prepare()
 	err := x.send(nil)
 	if err == nil {
-		if s := x.resp.Status; s != 204 && s != 200 && s != 404 {
+		if s := x.resp.Status; s != 204 && s != 200 {
 			err = x.backendError()
 		}
 		x.finish()
+	}
+	if x.goneAlready(err) {
+		err = nil
 	}
 	if err != nil {
 		if rerr := dir.RestoreBucket(cleanup(ctx), x.bucket); rerr != nil {
@@ -110,6 +114,14 @@ func deleteBucket(x *exchange) error {
 	}
 	x.respondEmpty(204)
 	return nil
+}
+
+// goneAlready reports whether the backend has said that it has no such bucket:
+// an earlier attempt got that far. A 404 of somebody else, a proxy's say, is no
+// reason to forget whose the objects are.
+func (x *exchange) goneAlready(err error) bool {
+	var e *s3Error
+	return errors.As(err, &e) && e.code == "NoSuchBucket" && x.resp.Status == 404
 }
 
 // settled refuses to write into a bucket that may be gone in a moment: MinIO

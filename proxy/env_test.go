@@ -66,6 +66,7 @@ type options struct {
 	kind   tenancy.BackendKind
 	trust  []netip.Prefix   // TrustedProxies
 	lines  accesslog.Config // sizes and rates
+	now    func() time.Time // default: time.Now
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -140,11 +141,14 @@ func newGateway(t testing.TB, o options) *gateway {
 	if o.record == nil {
 		o.record = g.lines
 	}
-	g.server, err = proxy.New(proxy.Config{
+	config := proxy.Config{
 		Directory: g.dir, Meter: g.meter, MAC: g.keyring.MAC, Limiter: g.limiter, AccessLog: o.record, Node: "node-1", Logger: logger, Metrics: g.metrics, Limits: o.limits,
 		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test", TrustedProxies: o.trust,
-	})
-	if err != nil {
+	}
+	if o.now != nil {
+		proxy.SetNow(&config, o.now)
+	}
+	if g.server, err = proxy.New(config); err != nil {
 		t.Fatal(err)
 	}
 	var running sync.WaitGroup

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -90,3 +91,6 @@ func StatusOf(err error) int { return asS3(err).status() }
 
 // FormFieldNames are the fields of a form that have a meaning of their own.
 func FormFieldNames() []string { return slices.Sorted(maps.Keys(formFields)) }
+
+// SetNow makes now the clock of a server to be.
+func SetNow(c *Config, now func() time.Time) { c.now = now }

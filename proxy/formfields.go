@@ -74,7 +74,7 @@ func (x *exchange) preparePost(f *form) error {
 	}
 	// A browser says a type with the file, where S3 does not look. It stands in
 	// for the field when the policy leaves that to the client, and only then.
-	if _, given := f.get("content-type"); !given && f.policy.Covers("content-type") {
+	if _, given := f.get("content-type"); !given && f.policy.Lets(sigv4.Field{Name: "content-type", Value: f.fileType}) {
 		if err := x.prepareField(sigv4.Field{Name: "content-type", Value: f.fileType}); err != nil {
 			return err
 		}

@@ -283,7 +283,11 @@ func signForm(t *testing.T, id, secret string, fields map[string]string, policyB
 		all[k] = v
 	}
 	for k, v := range all {
-		if k != "bucket" {
+		switch {
+		case k == "bucket":
+		case v == "": // it may be any
+			conditions = append(conditions, []string{"starts-with", "$" + k, ""})
+		default:
 			conditions = append(conditions, map[string]string{k: v})
 		}
 	}

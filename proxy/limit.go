@@ -104,6 +104,9 @@ func (x *exchange) admitCopy() error {
 	}
 	status, n, etag := x.resp.Status, x.resp.ContentLength, x.keep(x.resp.Header("etag"))
 	x.finish()
+	if status >= 500 || status == 429 || status == 408 || status == 499 {
+		return x.statusError(status) // it has not looked
+	}
 	x.copyOf = noETag
 	if status != 200 || n < 0 || len(etag) == 0 {
 		return nil
@@ -118,8 +121,15 @@ var errChanged error = &s3Error{code: "OperationAborted"}
 // copied looks at the answer to a copy that was bound to an ETag the client
 // has not asked for.
 func (x *exchange) copied() error {
-	if _, asked := x.header("x-amz-copy-source-if-match"); asked || x.resp.Status != 412 || x.copyOf == nil || bytes.Equal(x.copyOf, noETag) {
+	if x.resp.Status != 412 || x.copyOf == nil {
 		return nil
+	}
+	nothing := bytes.Equal(x.copyOf, noETag) // and then the client's own conditions may be why
+	for i := range x.headers {
+		name := x.headers[i].Name
+		if bytes.Equal(name, hdrCopySourceIfMatch) || nothing && bytes.HasPrefix(name, copySourceCondition) {
+			return nil
+		}
 	}
 	x.finish()
 	return errChanged

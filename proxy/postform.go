@@ -62,6 +62,7 @@ func postObject(x *exchange) error {
 	if length < form.policy.Min {
 		return &s3Error{code: "EntityTooSmall"}
 	}
+	x.length = length // from here on the file is the body
 	if err := x.limit(length); err != nil {
 		return err
 	}

@@ -81,23 +81,30 @@ func (x *exchange) decideAgain(ctx context.Context, now time.Time, commits bool)
 
 // refresh takes key and account as they are now, as long as they are the same
 // ones: a key that was deleted and issued again under its id is another key.
+// What cannot be asked just now stays as it was, and is held to what can be
+// told without asking: that it has expired, or what is known of the other.
 func (x *exchange) refresh(ctx context.Context) error {
 	dir := x.srv.cfg.Directory
 	if old := x.identity; old != nil {
 		id, err := dir.Identity(ctx, x.auth.AccessKeyID)
-		if err != nil {
+		switch {
+		case errors.Is(err, tenancy.ErrUnavailable):
+		case err != nil:
 			return err
-		}
-		if id != old && (id.ID != old.ID || id.AccountID != old.AccountID || id.Secret != old.Secret) {
+		case id != old && (id.ID != old.ID || id.AccountID != old.AccountID || id.Secret != old.Secret):
 			return tenancy.ErrKeyUnknown
+		default:
+			x.identity = id
 		}
-		x.identity = id
 	}
 	account, err := dir.Account(ctx, x.account.ID)
-	if err != nil {
+	switch {
+	case errors.Is(err, tenancy.ErrUnavailable):
+	case err != nil:
 		return err
+	default:
+		x.account = account
 	}
-	x.account = account
 	return nil
 }
 

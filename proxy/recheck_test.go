@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -376,7 +377,20 @@ func TestRecheck_outage(t *testing.T) {
 	put.say(head + "\r\n\r\n" + body[:len(body)/2])
 	up.begun(0)
 
-	// Nothing of either can be loaded any more, and what was is forgotten.
+	g.knowNothing(t, up, down)
+	put.say(body[len(body)/2:])
+	if r := put.answer(http.MethodPut); r.status != http.StatusOK || !hasObject(up) {
+		t.Errorf("an upload: %d %s", r.status, r.body)
+	}
+	if n, err := io.Copy(io.Discard, resp.Body); n != size-1<<20 || err != nil {
+		t.Errorf("a download: %d bytes, %v", n, err)
+	}
+}
+
+// knowNothing takes PostgreSQL away: nothing of the tenants can be loaded any
+// more, and what was is forgotten.
+func (g *gateway) knowNothing(t testing.TB, of ...*changed) {
+	t.Helper()
 	superuser := testenv.EmptyPostgres(t).Pool(t, "")
 	for _, text := range []string{`ALTER DATABASE ` + g.db.Name + ` ALLOW_CONNECTIONS false`, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '` + g.db.Name + `' AND pid <> pg_backend_pid()`} {
 		if _, err := superuser.Exec(t.Context(), text); err != nil {
@@ -384,18 +398,37 @@ func TestRecheck_outage(t *testing.T) {
 		}
 	}
 	g.dir.Close()
-	for _, c := range []*changed{up, down} {
+	for _, c := range of {
 		testenv.WaitFor(t, "the gateway to know nothing", func() bool {
 			_, err := c.identity()
 			return errors.Is(err, tenancy.ErrUnavailable)
 		})
 	}
-	put.say(body[len(body)/2:])
-	if r := put.answer(http.MethodPut); r.status != http.StatusOK || !hasObject(up) {
-		t.Errorf("an upload: %d %s", r.status, r.body)
+}
+
+// TestRecheck_outageExpired: that a key has expired is known without PostgreSQL.
+func TestRecheck_outageExpired(t *testing.T) {
+	t.Parallel()
+	var ahead atomic.Int64
+	g := newGateway(t, options{now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	c := newChanged(t, g)
+	end := time.Now().Add(time.Hour)
+	if err := g.store.ExpireKey(t.Context(), g.owner, c.key.KeyID, &end); err != nil {
+		t.Fatal(err)
 	}
-	if n, err := io.Copy(io.Discard, resp.Body); n != size-1<<20 || err != nil {
-		t.Errorf("a download: %d bytes, %v", n, err)
+	testenv.WaitFor(t, "the gateway to hear of the key's end", func() bool {
+		id, err := c.identity()
+		return err == nil && !id.ExpiresAt.IsZero()
+	})
+	put := c.open(g.addr)
+	head, body, _ := strings.Cut(c.framed("signed"), "\r\n\r\n")
+	put.say(head + "\r\n\r\n" + body[:len(body)/2])
+	c.begun(0)
+	g.knowNothing(t, c)
+	ahead.Store(int64(2 * time.Hour))
+	put.say(body[len(body)/2:])
+	if r := put.answer(http.MethodPut); r.code() != "AccessDenied" || hasObject(c) {
+		t.Errorf("an upload: %d %s", r.status, r.body)
 	}
 }
 

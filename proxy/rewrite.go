@@ -191,9 +191,17 @@ var passed = map[string]string{
 	"x-amz-server-side-encryption-customer-key-md5":   "x-amz-server-side-encryption-customer-key-MD5",
 }
 
+// ofBytes are those of them that describe an object's bytes. A document is made
+// here: it is not encoded, cut or kept as the backend says of its own.
+var ofBytes = map[string]bool{
+	"cache-control": true, "content-disposition": true, "content-encoding": true,
+	"content-language": true, "content-range": true, "expires": true,
+}
+
 func (x *exchange) copyHeaders() {
 	x.setCommonHeaders()
 	h := &x.ctx.Response.Header
+	object := x.op.Answer == s3op.Bytes || x.op.Method == "HEAD"
 	x.resp.VisitHeaders(func(name, value []byte) {
 		// The response copies it: names of metadata may be as long as all of it.
 		n := len(x.arena)
@@ -203,9 +211,10 @@ func (x *exchange) copyHeaders() {
 		switch wire, ok := passed[string(key)]; {
 		case string(key) == "content-type":
 			h.SetContentTypeBytes(value)
+		case !object && ofBytes[string(key)]:
 		case ok:
 			h.AddBytesV(wire, value)
-		case bytes.HasPrefix(key, metaPrefix):
+		case object && bytes.HasPrefix(key, metaPrefix):
 			h.AddBytesKV(key, value)
 		}
 	})

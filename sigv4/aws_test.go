@@ -266,3 +266,28 @@ func FuzzParsePolicy(f *testing.F) {
 func is(err, want error) bool { return errors.Is(err, want) }
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+// TestPolicy_Lets: a value is let through by a condition that it meets, by all
+// that there are, and by none where there is none.
+func TestPolicy_Lets(t *testing.T) {
+	t.Parallel()
+	for conditions, want := range map[string]map[string]bool{
+		``:                                    {"": false, "text/html": false},
+		`,["starts-with","$Content-Type",""]`: {"": true, "text/html": true},
+		`,["starts-with","$content-type","image/"]`:                                        {"": false, "image/png": true, "text/html": false, "image/png, text/html": false},
+		`,{"Content-Type":""}`:                                                             {"": true, "text/html": false},
+		`,["eq","$Content-Type","image/png"]`:                                              {"image/png": true, "text/html": false},
+		`,["starts-with","$Content-Type",""],["starts-with","$Content-Type","image/"]`:     {"image/png": true, "text/html": false},
+		`,["starts-with","$x-amz-meta-a","text/"],["starts-with","$Content-Types","text"]`: {"text/html": false},
+	} {
+		p, err := sigv4.ParsePolicy(base64.StdEncoding.EncodeToString([]byte(`{"expiration":"2030-01-01T00:00:00Z","conditions":[{"bucket":"b"}` + conditions + `]}`)))
+		if err != nil {
+			t.Fatal(conditions, err)
+		}
+		for value, lets := range want {
+			if p.Lets(sigv4.Field{Name: "content-type", Value: value}) != lets {
+				t.Errorf("%s lets %q: %v", conditions, value, !lets)
+			}
+		}
+	}
+}

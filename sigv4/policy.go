@@ -138,7 +138,7 @@ func (p *Policy) Check(fields []Field, bucket string, now time.Time) error {
 	for _, c := range p.conditions {
 		covered[c.field] = true
 		v := values[c.field]
-		if c.prefix && !startsWith(c, v) || !c.prefix && v != c.value {
+		if !c.holds(v) {
 			return failed(ErrAccessDenied, "Invalid according to Policy: Policy Condition failed: $"+c.field)
 		}
 	}
@@ -156,14 +156,31 @@ func (p *Policy) Check(fields []Field, bucket string, now time.Time) error {
 	return nil
 }
 
-// Covers reports whether the policy has a condition for a field, by its
-// lower-case name: without one nobody may choose it.
-func (p *Policy) Covers(field string) bool {
-	return slices.ContainsFunc(p.conditions, func(c condition) bool { return c.field == field })
+// Lets reports whether the policy has a condition for the field and its value
+// meets every one: without one nobody may choose it.
+func (p *Policy) Lets(f Field) bool {
+	covered := false
+	for _, c := range p.conditions {
+		if c.field != f.Name {
+			continue
+		}
+		if !c.holds(f.Value) {
+			return false
+		}
+		covered = true
+	}
+	return covered
+}
+
+func (c *condition) holds(v string) bool {
+	if c.prefix {
+		return startsWith(c, v)
+	}
+	return v == c.value
 }
 
 // startsWith: a Content-Type may be a list, of which every element must match.
-func startsWith(c condition, v string) bool {
+func startsWith(c *condition, v string) bool {
 	if c.field != "content-type" {
 		return strings.HasPrefix(v, c.value)
 	}

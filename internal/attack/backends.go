@@ -18,6 +18,7 @@ var backends = part{"backends", []attack{
 	{"answers that are none", "Heads that are cut, endless, huge, with control bytes and with two lengths; bodies that are short; statuses that no operation has: 503 or a cut connection, and the next request is answered.", wrongAnswers},
 	{"redirects", "3xx with a Location inside the operator's network: not followed, and not passed on.", redirects},
 	{"complaints about our credential", "SignatureDoesNotMatch, InvalidAccessKeyId, AccessDenied, 401 and 407: 503 for the tenant, whose key is right.", complaints},
+	{"answers that are somebody else's", "Pages, error documents in a success, documents of other operations and full disks, to what is asked of a bucket: no bucket is forgotten, nothing is told as deleted, and nobody is told that his objects are gone.", foreignAnswers},
 	{"names in answers", "Headers and documents with the backend's names, other people's headers, scripts: none of them reaches a client.", leakingAnswers},
 }}
 
@@ -27,6 +28,15 @@ type hostile struct {
 	l    net.Listener
 	mu   sync.Mutex
 	seen map[string]int // requests of a key
+
+	status, body string // of the answer to what is asked of a bucket; "": a success
+}
+
+// answers makes it answer so to what is asked of a bucket.
+func (h *hostile) answers(status, body string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.status, h.body = status, body
 }
 
 // behaviours write an answer and may do worse. The key's rest, behind a colon, is
@@ -147,7 +157,13 @@ func (h *hostile) serve(c net.Conn) {
 		case req.URL.Query().Has("object-lock"):
 			respond(w, "404 Not Found", "<Error><Code>ObjectLockConfigurationNotFoundError</Code></Error>")
 		case len(parts) < 2 || parts[1] == "":
-			_, _ = w.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			h.mu.Lock()
+			status, body := h.status, h.body
+			h.mu.Unlock()
+			if status == "" {
+				status = "200 OK"
+			}
+			respond(w, status, body)
 		default:
 			name, rest, _ := strings.Cut(parts[1], ":")
 			h.mu.Lock()
@@ -289,6 +305,51 @@ func complaints(ctx context.Context, p *product) error {
 				errs = append(errs, broken("%s %s: %s", s.method, name, a))
 			}
 		}
+	}
+	return errors.Join(errs...)
+}
+
+func foreignAnswers(ctx context.Context, p *product) error {
+	h, buckets, err := p.withHostile(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.l.Close()
+	var errs []error
+	doc := func(code string) string {
+		return "<Error><Code>" + code + "</Code><Message>hostile text</Message></Error>"
+	}
+	for _, k := range [][2]string{
+		{"404 Not Found", "<html>stolen</html>"}, {"404 Not Found", ""}, {"404 Not Found", doc("NoSuchKey")}, {"404 Not Found", doc("InvalidAccessKeyId")},
+		{"200 OK", doc("NoSuchBucket")}, {"200 OK", "<html>stolen</html>"}, {"200 OK", "stolen"}, {"200 OK", "<ListBucketResult/>"}, {"200 OK", "<DeleteResult><Deleted><Key>stolen</Key></Deleted></DeleteResult>"},
+		{"507 Insufficient Storage", doc("XMinioStorageFull")}, {"429 Too Many Requests", doc("TooManyRequests")}, {"503 Service Unavailable", doc("RequestTimeout")},
+	} {
+		h.answers(k[0], k[1])
+		what := k[0] + " " + k[1]
+		own := "/" + buckets[1]
+		a, err := p.do(ctx, p.rogue, "POST", own+"?delete", []byte("<Delete><Object><Key>k</Key></Object></Delete>"))
+		if err != nil {
+			return err
+		}
+		if text := string(a.body); a.status < 400 && !strings.Contains(text, "<Error><Key>k</Key>") || strings.Contains(text, "stolen") || strings.Contains(text, "hostile text") {
+			errs = append(errs, broken("DeleteObjects, %s: %s", what, a))
+		}
+		if a, err = p.do(ctx, p.rogue, "GET", own+"?list-type=2", nil); err != nil {
+			return err
+		}
+		if text := string(a.body); a.status == 404 && !strings.Contains(k[1], "<Code>") || a.status == 500 || strings.Contains(text, "hostile text") {
+			errs = append(errs, broken("a listing, %s: %s", what, a))
+		}
+		if strings.HasPrefix(k[0], "200") {
+			continue // a success of DeleteBucket's
+		}
+		if a, err = p.do(ctx, p.rogue, "DELETE", own, nil); err != nil {
+			return err
+		}
+		if a.status < 400 {
+			errs = append(errs, broken("DeleteBucket, %s: %s", what, a))
+		}
+		errs = append(errs, p.want(ctx, p.rogue, "HEAD", own, nil, 200))
 	}
 	return errors.Join(errs...)
 }

@@ -23,7 +23,7 @@ var tenants = part{"tenants", []attack{
 	{"a policy's holes", "Forms with fields that the policy does not name, file-content-type among them, of both cases, before and after the file: 403, no object.", policyHoles},
 	{"fields that are dropped", "A form's tags, and every other field that is accepted, are there afterwards; the others are refused.", droppedFields},
 	{"owners and sums in a query", "X-Amz-Expected-Bucket-Owner and x-amz-checksum-* as parameters, in every spelling: held against the account and the document.", queryHeaders},
-	{"metadata", "Names and values of every length up to 3 KiB: returned as they came, or refused.", metadata},
+	{"metadata", "Names and values of every length up to 3 KiB, as headers and in presigned URLs: returned as they came, or refused for what they are together.", metadata},
 	{"ambiguous documents", "Documents with an element twice, misplaced, nested, or with a document type: 400, nothing deleted.", ambiguousDocuments},
 	{"a bucket that stays", "A delete of a bucket that is not empty, again and again, beside writes: no write is answered 404.", staysWritable},
 	{"buckets without end", "Buckets beyond the account's number: TooManyBuckets, also when many are made at once.", endlessBuckets},
@@ -347,6 +347,23 @@ func metadata(ctx context.Context, p *product) error {
 		}
 		if head.header.Get(name) != "v" {
 			errs = append(errs, broken("a name of %d bytes is answered 200 and not returned", n))
+		}
+	}
+	for _, name := range []string{"x-amz-meta-a", "X-Amz-Meta-A"} { // moved into the query, where it counts once
+		for _, n := range []int{100, 1100, 2000, 2100} {
+			target := "/" + p.rogue.bucket + "/" + p.name("meta")
+			value := strings.Repeat("v", n)
+			a, err := p.send(ctx, nil, signing{method: "PUT", target: signing{method: "PUT", target: target + "?" + name + "=" + value}.presigned(p.rogue, time.Minute), body: []byte("x")})
+			if err != nil {
+				return err
+			}
+			head, err := p.do(ctx, p.rogue, "HEAD", target, nil)
+			if err != nil {
+				return err
+			}
+			if fits := n <= 2000; fits != (a.status == 200) || fits && head.header.Get(name) != value {
+				errs = append(errs, broken("%d bytes of metadata in a presigned URL: %s", n, a))
+			}
 		}
 	}
 	for _, value := range []string{"a\u202fb", "\u00a0a", "a\u2003\u3000b", "a\u0085", "ä"} {

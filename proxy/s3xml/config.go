@@ -10,11 +10,12 @@ import (
 // Config reads a client's configuration document and builds the backend's.
 type Config func(doc []byte) ([]byte, error)
 
-// Versioning takes VersioningConfiguration; MFA delete is refused.
+// Versioning takes VersioningConfiguration; MFA delete is refused, and is off.
 func Versioning(doc []byte) ([]byte, error) {
 	var v struct {
-		XMLName xml.Name
-		Status  string `xml:",omitempty"`
+		XMLName   xml.Name
+		Status    string `xml:",omitempty"`
+		MfaDelete string `xml:",omitempty"`
 	}
 	seen, err := decode(doc, "VersioningConfiguration", &v)
 	if err != nil {
@@ -22,6 +23,13 @@ func Versioning(doc []byte) ([]byte, error) {
 	}
 	if v.Status != "Enabled" && v.Status != "Suspended" {
 		return nil, malformed("Status must be Enabled or Suspended.")
+	}
+	switch v.MfaDelete {
+	case "", "Disabled":
+		v.MfaDelete = ""
+		delete(seen, "MfaDelete")
+	default:
+		return nil, unsupported("MFA delete is not supported.")
 	}
 	return named(&v.XMLName, "VersioningConfiguration", &v, seen)
 }

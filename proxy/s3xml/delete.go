@@ -92,16 +92,25 @@ type DeleteError struct {
 	Message   string
 }
 
-// ParseDeleteResult reads the backend's answer.
-func ParseDeleteResult(doc []byte) (*DeleteResult, error) {
+// ParseDeleteResult reads the backend's answer. An error document in its place
+// is failed: nothing is known to be deleted.
+func ParseDeleteResult(doc []byte) (r *DeleteResult, failed *Error, err error) {
 	var in struct {
+		XMLName xml.Name
 		Deleted []Deleted     `xml:"Deleted"`
 		Errors  []DeleteError `xml:"Error"`
 	}
 	if err := xml.Unmarshal(doc, &in); err != nil {
-		return nil, fmt.Errorf("s3xml: delete result: %w", err)
+		return nil, nil, fmt.Errorf("s3xml: delete result: %w", err)
 	}
-	return &DeleteResult{Deleted: in.Deleted, Errors: in.Errors}, nil
+	switch in.XMLName.Local {
+	case "DeleteResult":
+		return &DeleteResult{Deleted: in.Deleted, Errors: in.Errors}, nil, nil
+	case "Error":
+		failed, err = ParseError(doc)
+		return nil, failed, err
+	}
+	return nil, nil, ErrDocument
 }
 
 // AppendDeleteResult appends the answer for the client.

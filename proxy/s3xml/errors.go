@@ -101,13 +101,19 @@ var backendCodes = map[string]struct{ code, message string }{
 	"XMinioBackendDown":              {"ServiceUnavailable", ""},
 	"SlowDownRead":                   {"SlowDown", ""},
 	"SlowDownWrite":                  {"SlowDown", ""},
-	"RequestTimeout":                 {"RequestTimeout", ""},
-	"NoSuchObjectLockConfiguration":  {"NoSuchObjectLockConfiguration", ""},
-	"InvalidBucketName":              {"NoSuchBucket", ""},
-	"ObjectLocked":                   {"AccessDenied", "The object is protected by a retention period or a legal hold."},
-	"XAmzContentChecksumMismatch":    {"XAmzContentChecksumMismatch", ""},
-	"XMinioContentSHA256Mismatch":    {"XAmzContentSHA256Mismatch", ""},
-	"PreconditionFailed":             {"PreconditionFailed", ""},
+	"TooManyRequests":                {"SlowDown", ""},
+	"Busy":                           {"SlowDown", ""},
+	"XMinioServerTimedOut":           {"ServiceUnavailable", ""},
+	// About the connection between gateway and backend, or about MinIO's own locks:
+	// the client's connection is looked at here.
+	"RequestTimeout":                {"SlowDown", ""},
+	"ClientDisconnected":            {"ServiceUnavailable", ""},
+	"NoSuchObjectLockConfiguration": {"NoSuchObjectLockConfiguration", ""},
+	"InvalidBucketName":             {"NoSuchBucket", ""},
+	"ObjectLocked":                  {"AccessDenied", "The object is protected by a retention period or a legal hold."},
+	"XAmzContentChecksumMismatch":   {"XAmzContentChecksumMismatch", ""},
+	"XMinioContentSHA256Mismatch":   {"XAmzContentSHA256Mismatch", ""},
+	"PreconditionFailed":            {"PreconditionFailed", ""},
 }
 
 // MapCode maps a backend's error code. message is "" where the code's usual

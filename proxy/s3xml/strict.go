@@ -16,9 +16,11 @@ const (
 )
 
 // decode reads a request document into v and returns how often each element
-// occurs. DOCTYPEs, a second root, deep nesting and a wrong root are refused
+// occurs that has something inside: an empty one asks for nothing. DOCTYPEs, a second root, deep nesting and a wrong root are refused
 // (A18), and what v's type has no place for: see shape.
 func decode(doc []byte, root string, v any) (map[string]int, error) {
+	// .NET's writers put it there; it is no part of the document (XML 1.0 section 4.3.3).
+	doc = bytes.TrimPrefix(doc, []byte("\ufeff"))
 	place := shapeOf(reflect.TypeOf(v))
 	seen, err := scan(doc, root, place)
 	if err != nil {
@@ -75,6 +77,7 @@ func (s *shape) has(name string) bool {
 type opened struct {
 	place *shape
 	had   map[string]struct{} // children that may come only once
+	text  bool                // it has had some
 }
 
 // enter finds the place of an element inside the innermost that is open.
@@ -150,16 +153,21 @@ func scan(doc []byte, name string, root *shape) (map[string]int, error) {
 			if total++; total > requestElements {
 				return nil, malformed("The XML has too many elements.")
 			}
-			seen[t.Name.Local]++
 		case xml.EndElement:
 			if len(open) == 0 {
 				return nil, malformed("The XML you provided was not well-formed.")
+			}
+			if last := &open[len(open)-1]; last.place == nil || last.place.children != nil || last.text {
+				seen[t.Name.Local]++
 			}
 			open = open[:len(open)-1]
 		case xml.CharData:
 			outside := len(open) == 0 || root != nil && open[len(open)-1].place.children != nil
 			if outside && len(bytes.TrimSpace(t)) > 0 {
 				return nil, malformed("The XML has text outside its elements.")
+			}
+			if len(open) > 0 && len(t) > 0 {
+				open[len(open)-1].text = true
 			}
 		}
 	}

@@ -208,3 +208,51 @@ func TestReaders_linear(t *testing.T) {
 		}
 	}
 }
+
+// TestReaders_toolsSpelling: a byte order mark, as .NET's writers put in front,
+// says nothing, whatever the document.
+func TestReaders_toolsSpelling(t *testing.T) {
+	t.Parallel()
+	for _, r := range readers {
+		for _, doc := range r.docs {
+			for what, spelled := range map[string]string{"a byte order mark": "\ufeff" + doc, "with a declaration": "\ufeff<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n" + doc} {
+				if err := r.read([]byte(spelled)); err != nil {
+					t.Errorf("%s, %s: %v", r.name, what, err)
+				}
+			}
+			if err := r.read([]byte(doc + "\ufeff")); code(err) != "MalformedXML" {
+				t.Errorf("%s, a byte order mark behind: %v", r.name, err)
+			}
+		}
+	}
+}
+
+// TestConfig_empty: an empty element where a value may be left out asks for
+// nothing, nor does one that says what is so anyway.
+func TestConfig_empty(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		parse     s3xml.Config
+		doc, made string
+	}{
+		{s3xml.Lifecycle, "<LifecycleConfiguration><Rule><ID></ID><Status>Enabled</Status><Filter><Prefix/><ObjectSizeLessThan/></Filter><Expiration><Days/><Date>d</Date></Expiration></Rule></LifecycleConfiguration>",
+			"<Rule><Status>Enabled</Status><Filter><Prefix></Prefix></Filter><Expiration><Date>d</Date></Expiration></Rule>"},
+		{s3xml.Encryption, "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm><KMSMasterKeyID/></ApplyServerSideEncryptionByDefault><BucketKeyEnabled/></Rule></ServerSideEncryptionConfiguration>",
+			"<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>"},
+		{s3xml.Retention, "<Retention><Mode/><RetainUntilDate/></Retention>", ""},
+		{s3xml.ObjectLock, "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days/><Years>1</Years></DefaultRetention></Rule></ObjectLockConfiguration>",
+			"<ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Years>1</Years></DefaultRetention></Rule>"},
+		{s3xml.Versioning, "<VersioningConfiguration><Status>Enabled</Status><MfaDelete/></VersioningConfiguration>", "<Status>Enabled</Status>"},
+		{s3xml.Versioning, "<VersioningConfiguration><MfaDelete>Disabled</MfaDelete><Status>Enabled</Status></VersioningConfiguration>", "<Status>Enabled</Status>"},
+	} {
+		made, err := c.parse([]byte(c.doc))
+		if err != nil {
+			t.Errorf("%s: %v", c.doc, err)
+			continue
+		}
+		_, inside, _ := strings.Cut(string(made), ">")
+		if inside = inside[:strings.LastIndex(inside, "</")]; inside != c.made {
+			t.Errorf("%s became %s", c.doc, made)
+		}
+	}
+}
