@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"time"
@@ -29,6 +30,8 @@ type Pace struct {
 	// Look, unless nil, is asked now and then while a call waits, twice in a
 	// Window at least, on the goroutine of the call: its error ends the call.
 	Look func() error
+	// Slow is the error of a call that is too slow; nil: ErrSlow.
+	Slow error
 
 	moved  int64         // bytes in all
 	seen   int64         // those that had arrived at the last look
@@ -42,7 +45,9 @@ type Pace struct {
 const parts = 6
 
 // Reset begins anew, with nothing moved.
-func (p *Pace) Reset() { *p = Pace{Rate: p.Rate, Window: p.Window, Ahead: p.Ahead, Look: p.Look} }
+func (p *Pace) Reset() {
+	*p = Pace{Rate: p.Rate, Window: p.Window, Ahead: p.Ahead, Look: p.Look, Slow: p.Slow}
+}
 
 // patience is how long the socket is waited for between two looks.
 func (p *Pace) patience() time.Duration { return p.Window / 2 }
@@ -52,14 +57,14 @@ func (p *Pace) look(d time.Duration, arrived int64) error {
 	before, part := p.seen, p.Window/parts
 	p.seen = arrived
 	p.ahead = min(p.Ahead, p.ahead+arrived-before)
-	owed := int64(float64(p.Rate) * part.Seconds()) // for a part
+	owed := max(1, int64(float64(p.Rate)*part.Seconds())) // for a part
 	for p.waited += d; p.waited >= part; p.waited -= part {
 		p.passed++
 		mark := &p.marks[p.passed%parts]
 		paid := p.ahead >= owed
 		p.ahead = max(0, p.ahead-owed)
 		if p.passed >= parts && !paid && float64(arrived-*mark) < float64(p.Rate)*p.Window.Seconds() {
-			return ErrSlow
+			return cmp.Or(p.Slow, ErrSlow)
 		}
 		*mark = before
 	}
