@@ -24,7 +24,7 @@ var strangers = part{"strangers", []attack{
 	{"expensive heads", "Heads of 16 KB with thousands of parameters, header lines, signed names and commas: each costs the node at most 1 ms of processor time.", expensiveHeads},
 	{"forms without a key", "Forms whose fields before the policy are megabytes, and a part's head without an end: refused after 20 kB, memory of the node does not grow.", bigForms},
 	{"a trickle", "Fifty uploads and forms of which a byte comes now and then: cut.", trickle},
-	{"forms that wait", "Sixty forms of one address that hold all they may and send no more: forms from other addresses are looked at meanwhile.", waitingForms},
+	{"forms that wait", "A hundred forms of one address that hold all they may and send no more: forms from other addresses are looked at meanwhile.", waitingForms},
 	{"documents that wait", "Documents of 8 MiB by one key, of which the end does not come, and small ones until it gets SlowDown: another account's document is taken meanwhile.", waitingDocuments},
 	{"lines of the log", "Requests with targets, user agents and referers of 15 KB of invalid bytes: a line stays below 8 KiB, and a flood writes no more than its own budget.", logFlood},
 	{"invented hosts, buckets and keys", "Thousands of names that do not exist, by 64 connections at once: they never hold more than their part of the connections to PostgreSQL, and the victim's keys are served meanwhile, one that the node has not seen before among them.", inventedNames},
@@ -220,7 +220,7 @@ func (p *product) trickle(ctx context.Context, wire string) error {
 }
 
 func waitingForms(ctx context.Context, p *product) error {
-	// A node of its own, of which sixty forms are more than all that there is.
+	// A node of its own, of which as many forms are more than all that there is.
 	q, err := p.node(ctx, ":", "PRIMECLOUD_UNVERIFIED_MIB=1")
 	if err != nil {
 		return err
@@ -238,8 +238,12 @@ func waitingForms(ctx context.Context, p *product) error {
 		return s, err
 	}
 	busy := 0
-	for range 60 {
-		s, err := form(2, field("a", strings.Repeat("v", 19000))+"--b\r\n")
+	for i := range 120 {
+		fields := field("a", strings.Repeat("v", 19000)) + "--b\r\n"
+		if i >= 60 {
+			fields = field("a", "v") + "--b\r\n" // what is left
+		}
+		s, err := form(2, fields)
 		if err != nil {
 			return err
 		}
@@ -251,7 +255,7 @@ func waitingForms(ctx context.Context, p *product) error {
 		}
 	}
 	if busy == 0 {
-		return errors.New("sixty forms were not too many")
+		return errors.New("a hundred forms were not too many")
 	}
 	s, err := form(3, field("key", "k")+field("file", "x"))
 	if err != nil {
