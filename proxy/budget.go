@@ -1,21 +1,59 @@
 package proxy
 
 import (
+	"net/netip"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // budget bounds the bytes that one kind of buffer may have on this node, over
-// all requests. They are taken before the buffer is made.
+// all requests, and those that one holder may have of them: whoever takes his
+// time with what he sends or reads would put off everybody else for as long.
+// They are taken before the buffer is made.
 type budget struct {
-	most    int64
-	used    atomic.Int64
-	refused prometheus.Counter
+	most, each int64 // of all holders, of one
+	used       atomic.Int64
+	refused    prometheus.Counter
+
+	mu sync.Mutex
+	by map[holder]int64 // of those who hold something, so that there are no more than connections
 }
 
-func newBudget(kind string, most int64, r prometheus.Registerer) *budget {
-	b := &budget{most: most}
+// The part of a budget that one holder has at most: of strangers' forms an
+// eighth, with which 80 of the largest can be read at once; of documents a half,
+// since an account may well be most of a node's traffic.
+const (
+	strangersPart = 8
+	documentsPart = 2
+)
+
+// holder is whose bytes they are: an account's, or as long as there is none, an
+// address's.
+type holder [16]byte
+
+// holder is the account that the request is about, also for strangers who read
+// what it has made public: they take its room and nobody else's.
+func (x *exchange) holder() holder {
+	if x.account != nil {
+		return holder(x.account.ID)
+	}
+	return addressHolder(x.remote)
+}
+
+// addressHolder is the holder at an address, as connections are counted.
+func addressHolder(a netip.Addr) holder {
+	h := holder(a.As16())
+	if a.Is6() {
+		clear(h[8:])
+	}
+	return h
+}
+
+// newBudget makes one of which a holder has the given part at most.
+func newBudget(kind string, most, part int64, r prometheus.Registerer) *budget {
+	b := &budget{most: most, each: most / part, by: map[holder]int64{}}
 	labels := prometheus.Labels{"kind": kind}
 	b.refused = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "primecloud_proxy_buffer_refusals_total", ConstLabels: labels,
@@ -34,12 +72,17 @@ func newBudget(kind string, most int64, r prometheus.Registerer) *budget {
 // errBusy: the memory comes back when others' requests end.
 var errBusy = &s3Error{code: "SlowDown"}
 
-// take takes n bytes, or gives back what a negative n says.
-func (b *budget) take(n int64) error {
-	if b.used.Add(n) > b.most && n > 0 {
-		b.used.Add(-n)
+// take takes n bytes for by, or gives back what a negative n says.
+func (b *budget) take(by holder, n int64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n > 0 && (b.by[by]+n > b.each || b.used.Load()+n > b.most) {
 		b.refused.Inc()
 		return errBusy
+	}
+	b.used.Add(n)
+	if b.by[by] += n; b.by[by] == 0 {
+		delete(b.by, by)
 	}
 	return nil
 }
@@ -48,31 +91,35 @@ func (b *budget) take(n int64) error {
 // It is given back with end, in exchange.clear at the latest, however the
 // request ends.
 type share struct {
-	of   *budget
+	of   *budget // nil: nothing was taken yet
+	by   holder  // who took first: a request may come to be known later
 	held int64
 }
 
-// grow takes n bytes more, or gives some back.
-func (s *share) grow(of *budget, n int64) error {
-	if err := of.take(n); err != nil {
+// grow takes n bytes more for by, or gives some back.
+func (s *share) grow(of *budget, by holder, n int64) error {
+	if s.of != nil {
+		by = s.by
+	}
+	if err := of.take(by, n); err != nil {
 		return err
 	}
-	s.of = of
+	s.of, s.by = of, by
 	s.held += n
 	return nil
 }
 
 // cover makes the share n bytes at least.
-func (s *share) cover(of *budget, n int64) error {
+func (s *share) cover(of *budget, by holder, n int64) error {
 	if n <= s.held {
 		return nil
 	}
-	return s.grow(of, n-s.held)
+	return s.grow(of, by, n-s.held)
 }
 
 func (s *share) end() {
 	if s.of != nil {
-		s.of.used.Add(-s.held)
+		_ = s.of.take(s.by, -s.held) // giving back is not refused
 	}
 	*s = share{}
 }

@@ -20,7 +20,7 @@ import (
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	const most = 1000
-	b := newBudget("test", most, prometheus.NewRegistry())
+	b := newBudget("test", most, 1, prometheus.NewRegistry())
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -35,15 +35,15 @@ func TestBudget(t *testing.T) {
 					switch rand.IntN(4) {
 					case 0:
 						n = -rand.Int64N(mine[i] + 1)
-						err = shares[i].grow(b, n)
+						err = shares[i].grow(b, holder{}, n)
 					case 1:
 						n = max(0, n-mine[i])
-						err = shares[i].cover(b, mine[i]+n)
+						err = shares[i].cover(b, holder{}, mine[i]+n)
 					case 2:
 						n = -mine[i]
 						shares[i].end()
 					default:
-						err = shares[i].grow(b, n)
+						err = shares[i].grow(b, holder{}, n)
 					}
 					if err == nil {
 						mine[i] += n
@@ -68,19 +68,43 @@ func TestBudget(t *testing.T) {
 	if used := b.used.Load(); used != 0 {
 		t.Errorf("%d are used after the end", used)
 	}
+	// One holder gets his part, and the others what is left, to the byte.
+	half := newBudget("test", most, 2, nil)
+	var mine, more, others [8]share
+	for i := range mine {
+		err := errors.Join(mine[i].grow(half, holder{1}, most/16), more[i].grow(half, holder{1}, 0))
+		if late := others[i].grow(half, holder{1}, most/2); err != nil || !errors.Is(late, errBusy) {
+			t.Error(i, err, late)
+		}
+	}
+	var other share
+	if err := other.grow(half, holder{2}, most/2); err != nil || half.used.Load() != 8*(most/16)+most/2 {
+		t.Error(err, half.used.Load())
+	}
+	for i := range mine {
+		// It is given back to whom it was taken for.
+		if err := mine[i].grow(half, holder{2}, -1); err != nil {
+			t.Error(err)
+		}
+		mine[i].end()
+	}
+	other.end()
+	if len(half.by) > 0 || half.used.Load() != 0 {
+		t.Errorf("%v are held after the end", half.by)
+	}
 	// One alone gets all that there is, and not a byte more.
 	var s share
-	if err := errors.Join(s.grow(b, most-1), s.grow(b, 1)); err != nil {
+	if err := errors.Join(s.grow(b, holder{}, most-1), s.grow(b, holder{}, 1)); err != nil {
 		t.Error(err)
 	}
-	if err := s.grow(b, 1); !errors.Is(err, errBusy) || b.used.Load() != most {
+	if err := s.grow(b, holder{}, 1); !errors.Is(err, errBusy) || b.used.Load() != most {
 		t.Errorf("%v, %d are used of %d", err, b.used.Load(), most)
 	}
 }
 
 func bufferServer() *Server {
 	return &Server{
-		strangers: newBudget("unverified", 1<<20, nil), documents: newBudget("documents", 64<<20, nil), large: make(largeBuffers, largeKept),
+		strangers: newBudget("unverified", 1<<20, 1, nil), documents: newBudget("documents", 64<<20, 1, nil), large: make(largeBuffers, largeKept),
 	}
 }
 
@@ -121,7 +145,7 @@ func TestWholeDoc(t *testing.T) {
 		t.Error(err)
 	}
 	// Refused before it is made.
-	s.documents.most = 100_000
+	s.documents.each = 100_000
 	if err := d.readAll(strings.NewReader(strings.Repeat("x", 1<<20)), 1<<20); !errors.Is(err, errBusy) || cap(d.b) > 100_000 {
 		t.Error(err, cap(d.b))
 	}

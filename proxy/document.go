@@ -40,7 +40,7 @@ func (x *exchange) readDocument() ([]byte, error) {
 	}
 	if made := int64(len(doc.b)); made > keptLocal {
 		// What is understood of it, and the backend's document made of that.
-		if err := x.held.asked.grow(x.srv.documents, 2*made); err != nil {
+		if err := x.held.asked.grow(x.srv.documents, x.holder(), 2*made); err != nil {
 			return nil, err
 		}
 	}

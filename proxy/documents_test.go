@@ -14,11 +14,12 @@ import (
 )
 
 // TestDocuments_budget: clients that do not read their listings hold what
-// documents may hold and no more; the next large one is put off, and everything
-// that holds nothing goes on. When they have gone nothing is held.
+// one account's documents may hold and no more; the next large one is put off, and
+// everything that holds nothing goes on, and all of other accounts'. When they have
+// gone nothing is held.
 func TestDocuments_budget(t *testing.T) {
 	t.Parallel()
-	const most = 40 << 20
+	const ofAccount, most = 40 << 20, 80 << 20
 	rec := newRecorder(t)
 	g := newGateway(t, options{
 		minio:  &devstack.MinIO{Endpoint: "http://" + rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"},
@@ -31,8 +32,8 @@ func TestDocuments_budget(t *testing.T) {
 	}
 	held := func() float64 {
 		now := g.metric(t, "primecloud_proxy_buffered_bytes")
-		if now > most || now < 0 {
-			t.Fatalf("%v bytes are held of %d", now, most)
+		if now > ofAccount || now < 0 {
+			t.Fatalf("%v bytes are held of %d", now, ofAccount)
 		}
 		return now
 	}
@@ -71,6 +72,13 @@ func TestDocuments_budget(t *testing.T) {
 		if r := e.do(t, q); r.status != 200 {
 			t.Errorf("%s %s %v meanwhile: %d %s", q.method, q.path, q.query, r.status, r.body)
 		}
+	}
+	another := g.tenant().raw()
+	if r := another.do(t, &request{method: "PUT", path: "/documents"}); r.status != 200 {
+		t.Fatal(r.status)
+	}
+	if r := another.do(t, large); r.status != 200 || len(r.body) < largeListing/2 {
+		t.Errorf("another account's: %d, %d bytes", r.status, len(r.body))
 	}
 	for i, c := range readers {
 		if i%2 == 0 {

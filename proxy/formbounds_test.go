@@ -52,10 +52,10 @@ var endlessForms = map[string]struct {
 
 // TestPostForm_strangersAreBounded: whatever a stranger's form is, it is refused
 // after a bounded number of bytes, and no more than 72 KiB of memory are held
-// for it meanwhile: that is the whole budget here, and it is enough for each.
+// for it meanwhile: that is all that one address may have here, and it is enough for each.
 func TestPostForm_strangersAreBounded(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, options{limits: proxy.Limits{Unverified: 72 << 10}})
+	g := newGateway(t, options{limits: proxy.Limits{Unverified: 8 * 72 << 10}})
 	for name, form := range endlessForms {
 		c, err := net.Dial("tcp", g.addr)
 		if err != nil {
@@ -159,12 +159,13 @@ func TestPostForm_boundsAreTaken(t *testing.T) {
 	}
 }
 
-// TestPostForm_strangersShareABudget: when strangers hold all that strangers may
-// hold, the next one is sent away and told when to come again, and others'
-// requests go on. When they have gone, however that was, nothing is held.
+// TestPostForm_strangersShareABudget: when the strangers at one address hold all
+// that those may hold, the next one there is sent away and told when to come
+// again, and others' forms and requests go on. When all addresses hold what there
+// is, that is so for everybody. When they have gone, however that was, nothing is held.
 func TestPostForm_strangersShareABudget(t *testing.T) {
 	t.Parallel()
-	const most = 256 << 10
+	const ofAddress, most = 256 << 10, 8 * 256 << 10
 	g := newGateway(t, options{limits: proxy.Limits{Unverified: most}})
 	tn := g.tenant()
 	e := tn.raw()
@@ -173,23 +174,34 @@ func TestPostForm_strangersShareABudget(t *testing.T) {
 	}
 	held := func() float64 { return g.metric(t, "primecloud_proxy_buffered_bytes") }
 	var strangers []net.Conn
-	for range most / (20 << 10) {
-		c, err := net.Dial("tcp", g.addr)
-		if err != nil {
-			t.Fatal(err)
+	fill := func(network byte, bound float64) {
+		before := g.metric(t, "primecloud_proxy_buffer_refusals_total")
+		for range ofAddress / (20 << 10) {
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, network, 1)}}
+			c, err := d.Dial("tcp", g.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			strangers = append(strangers, c)
+			if _, err := io.WriteString(c, formHead("shared", 1<<30, "")+formField("f", strings.Repeat("v", 19<<10))+"--b\r\n"); err != nil {
+				t.Fatal(err)
+			}
 		}
-		defer c.Close()
-		strangers = append(strangers, c)
-		if _, err := io.WriteString(c, formHead("shared", 1<<30, "")+formField("f", strings.Repeat("v", 19<<10))+"--b\r\n"); err != nil {
-			t.Fatal(err)
-		}
+		testenv.WaitFor(t, "strangers to be refused", func() bool {
+			if now := held(); now > bound || now < 0 {
+				t.Fatalf("%v bytes are held of %v", now, bound)
+			}
+			return g.metric(t, "primecloud_proxy_buffer_refusals_total") > before
+		})
 	}
-	testenv.WaitFor(t, "strangers to be refused", func() bool {
-		if now := held(); now > most || now < 0 {
-			t.Fatalf("%v bytes are held of %d", now, most)
-		}
-		return g.metric(t, "primecloud_proxy_buffer_refusals_total") > 0
-	})
+	fill(1, ofAddress)
+	if r := postForm(t, tn, "shared", map[string]string{"key": "k", "x-ignore-a": strings.Repeat("v", 5<<10)}, "shared", "x"); r.status != 204 {
+		t.Errorf("a form from elsewhere: %d %s", r.status, r.body)
+	}
+	for network := byte(2); network <= 9; network++ {
+		fill(network, most)
+	}
 	var r *reply
 	testenv.WaitFor(t, "the budget to be all taken", func() bool {
 		r = postForm(t, tn, "shared", map[string]string{"key": "k", "x-ignore-a": strings.Repeat("v", 15<<10)}, "shared", "x")

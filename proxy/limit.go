@@ -38,7 +38,7 @@ func reserve(x *exchange) error {
 	r := &x.ctx.Response
 	if n := cap(x.local); n > keptLocal {
 		// Whoever made it: it is held until the client has taken it.
-		if err := x.held.answer.cover(x.srv.documents, int64(n)); err != nil {
+		if err := x.held.answer.cover(x.srv.documents, x.holder(), int64(n)); err != nil {
 			return err
 		}
 	}

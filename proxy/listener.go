@@ -50,6 +50,11 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
+// windowsAhead is for how many windows a reader may have taken bytes ahead: 480
+// KiB and eight minutes by default, more than a sixteenth of the 6 MiB to which
+// Linux lets a socket's room grow by itself (tcp_rmem).
+const windowsAhead = 16
+
 func (s *Server) newConn(tcp *net.TCPConn, secure *tls.Config) (*conn, error) {
 	sock, err := socket.New(tcp)
 	if err != nil {
@@ -57,6 +62,7 @@ func (s *Server) newConn(tcp *net.TCPConn, secure *tls.Config) (*conn, error) {
 	}
 	pace := socket.Pace{Rate: s.cfg.Limits.MinRate, Window: s.cfg.Limits.Window}
 	c := &conn{Conn: sock, socket: sock, srv: s, in: pace, out: pace}
+	c.out.Ahead = int64(float64(pace.Rate) * pace.Window.Seconds() * windowsAhead)
 	c.in.Look = func() error { return c.recheck(limits.Upload) }
 	c.out.Look = func() error { return c.recheck(limits.Download) }
 	sock.KeepWriting(&c.out)

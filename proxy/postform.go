@@ -171,14 +171,14 @@ func (f *form) room() error {
 // hold takes leave to hold n bytes more.
 func (f *form) hold(n int) error {
 	if f.policy == nil {
-		return f.x.held.stranger.grow(f.x.srv.strangers, int64(n))
+		return f.x.held.stranger.grow(f.x.srv.strangers, addressHolder(f.x.remote), int64(n))
 	}
-	return f.x.held.asked.grow(f.x.srv.documents, int64(n))
+	return f.x.held.asked.grow(f.x.srv.documents, f.x.holder(), int64(n))
 }
 
 // known moves what the form holds to the documents of those who are known.
 func (f *form) known() error {
-	if err := f.x.held.asked.grow(f.x.srv.documents, f.x.held.stranger.held); err != nil {
+	if err := f.x.held.asked.grow(f.x.srv.documents, f.x.holder(), f.x.held.stranger.held); err != nil {
 		return err
 	}
 	f.x.held.stranger.end()

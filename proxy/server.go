@@ -71,8 +71,8 @@ func New(cfg Config) (*Server, error) {
 			all: map[*conn]struct{}{}, of: map[netip.Addr]int{},
 		},
 
-		strangers: newBudget("unverified", cfg.Limits.Unverified, cfg.Metrics),
-		documents: newBudget("documents", cfg.Limits.Documents, cfg.Metrics),
+		strangers: newBudget("unverified", cfg.Limits.Unverified, strangersPart, cfg.Metrics),
+		documents: newBudget("documents", cfg.Limits.Documents, documentsPart, cfg.Metrics),
 		large:     make(largeBuffers, largeKept),
 	}
 	s.backends.srv = s

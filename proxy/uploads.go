@@ -80,7 +80,7 @@ func (x *exchange) sealUploads(l *s3xml.Uploads) (err error) {
 // uploadsPage is the page that was asked for. MinIO makes none unless it is
 // asked for a prefix.
 func (x *exchange) uploadsPage() *uploadsPage {
-	p := &uploadsPage{limit: maxUploadsPage, hold: func(n int) error { return x.held.asked.grow(x.srv.documents, int64(n)) }}
+	p := &uploadsPage{limit: maxUploadsPage, hold: func(n int) error { return x.held.asked.grow(x.srv.documents, x.holder(), int64(n)) }}
 	if prefix, _ := x.target.Get("prefix"); len(prefix) > 0 || !x.minio() {
 		return p
 	}

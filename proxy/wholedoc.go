@@ -22,12 +22,13 @@ const (
 type wholeDoc struct {
 	srv   *Server
 	share *share
+	by    holder
 	b     []byte
 }
 
 // newDoc begins in the memory of b, an exchange's own; s counts what it grows to.
 func (x *exchange) newDoc(s *share, b []byte) wholeDoc {
-	return wholeDoc{srv: x.srv, share: s, b: b[:0]}
+	return wholeDoc{srv: x.srv, share: s, by: x.holder(), b: b[:0]}
 }
 
 func (d *wholeDoc) Write(p []byte) (int, error) {
@@ -52,12 +53,12 @@ func (d *wholeDoc) room(n int) error {
 	if cap(d.b) > keptLocal {
 		counted = cap(d.b)
 	}
-	if err := d.share.grow(d.srv.documents, int64(size-counted)); err != nil {
+	if err := d.share.grow(d.srv.documents, d.by, int64(size-counted)); err != nil {
 		return err
 	}
 	larger := d.srv.large.get(size)
 	if more := cap(larger) - size; more > 0 {
-		if err := d.share.grow(d.srv.documents, int64(more)); err != nil {
+		if err := d.share.grow(d.srv.documents, d.by, int64(more)); err != nil {
 			return err
 		}
 	}

@@ -49,8 +49,8 @@ type Config struct {
 	MaxConnections        int      `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once; lowered to what RLIMIT_NOFILE leaves"`
 	ConnectionsPerAddress int      `env:"CONNECTIONS_PER_ADDRESS" toml:"connections_per_address" yaml:"connections_per_address" help:"of them, those of one client address (IPv6: of a /64); trusted proxies may have any number; 0: no bound"`
 	MaxBuckets            int      `env:"MAX_BUCKETS" toml:"max_buckets" yaml:"max_buckets" help:"buckets of an account whose own limits do not say; the same on every gateway"`
-	UnverifiedMiB         int      `env:"UNVERIFIED_MIB" toml:"unverified_mib" yaml:"unverified_mib" help:"memory for browser forms whose sender is not known yet, of all clients together"`
-	DocumentsMiB          int      `env:"DOCUMENTS_MIB" toml:"documents_mib" yaml:"documents_mib" help:"memory for documents of requests and of answers, of all clients together"`
+	UnverifiedMiB         int      `env:"UNVERIFIED_MIB" toml:"unverified_mib" yaml:"unverified_mib" help:"memory for browser forms whose sender is not known yet, of all clients together; one address has an eighth at most"`
+	DocumentsMiB          int      `env:"DOCUMENTS_MIB" toml:"documents_mib" yaml:"documents_mib" help:"memory for documents of requests and of answers, of all clients together; one account has a half at most"`
 
 	AccessLogDir               string   `env:"ACCESS_LOG_DIR" toml:"access_log_dir" yaml:"access_log_dir" help:"folder of the access log, one process at a time; empty: none, and accounts cannot have theirs delivered"`
 	AccessLogRotateMiB         int      `env:"ACCESS_LOG_ROTATE_MIB" toml:"access_log_rotate_mib" yaml:"access_log_rotate_mib" help:"size of one file; each hour begins a new one too"`
@@ -107,8 +107,9 @@ func defaultConfig() Config {
 }
 
 // minDocumentsMiB lets the largest request document in: its bytes in a buffer
-// that has grown by doubling, twice as many for what is made of it, and the answer.
-const minDocumentsMiB = 64
+// that has grown by doubling, twice as many for what is made of it, and the answer;
+// one account has a half of all at most.
+const minDocumentsMiB = 128
 
 const envPrefix = "PRIMECLOUD_"
 

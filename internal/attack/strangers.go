@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"crypto/md5" //nolint:gosec // S3's own
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +24,8 @@ var strangers = part{"strangers", []attack{
 	{"expensive heads", "Heads of 16 KB with thousands of parameters, header lines, signed names and commas: each costs the node at most 1 ms of processor time.", expensiveHeads},
 	{"forms without a key", "Forms whose fields before the policy are megabytes, and a part's head without an end: refused after 20 kB, memory of the node does not grow.", bigForms},
 	{"a trickle", "Fifty uploads and forms of which a byte comes now and then: cut.", trickle},
+	{"forms that wait", "A hundred forms of one address that hold all they may and send no more: forms from other addresses are looked at meanwhile.", waitingForms},
+	{"documents that wait", "Documents of 8 MiB by one key, of which the end does not come, and small ones until it gets SlowDown: another account's document is taken meanwhile.", waitingDocuments},
 	{"lines of the log", "Requests with targets, user agents and referers of 15 KB of invalid bytes: a line stays below 8 KiB, and a flood writes no more than its own budget.", logFlood},
 	{"invented hosts, buckets and keys", "Thousands of names that do not exist, by 64 connections at once: they never hold more than their part of the connections to PostgreSQL, and the victim's keys are served meanwhile, one that the node has not seen before among them.", inventedNames},
 	{"connections", "More connections of one address than it may have: refused at once, other addresses are served.", manyConnections},
@@ -211,6 +217,95 @@ func (p *product) trickle(ctx context.Context, wire string) error {
 			_, _ = s.Write([]byte("a"))
 		}
 	}
+}
+
+func waitingForms(ctx context.Context, p *product) error {
+	// A node of its own, of which as many forms are more than all that there is.
+	q, err := p.node(ctx, ":", "PRIMECLOUD_UNVERIFIED_MIB=1")
+	if err != nil {
+		return err
+	}
+	defer q.stop()
+	form := func(from byte, fields string) (*session, error) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, from)}}
+		c, err := d.DialContext(ctx, "tcp", q.s3)
+		if err != nil {
+			return nil, err
+		}
+		s := &session{c, bufio.NewReader(c)}
+		_ = s.SetDeadline(time.Now().Add(answerTime))
+		_, err = s.Write(formOf(p.victim.bucket, fields))
+		return s, err
+	}
+	busy := 0
+	for i := range 120 {
+		fields := field("a", strings.Repeat("v", 19000)) + "--b\r\n"
+		if i >= 60 {
+			fields = field("a", "v") + "--b\r\n" // what is left
+		}
+		s, err := form(2, fields)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		// Who is refused is told at once; who is waited for is not.
+		_ = s.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if a, err := s.next("POST"); err == nil && a != nil && a.status == 503 {
+			busy++
+		}
+	}
+	if busy == 0 {
+		return errors.New("a hundred forms were not too many")
+	}
+	s, err := form(3, field("key", "k")+field("file", "x"))
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	a, err := s.next("POST")
+	if err != nil {
+		return err
+	}
+	return refused("another address's form", a)
+}
+
+func waitingDocuments(ctx context.Context, p *product) error {
+	hold := func(length, sent int) (*session, error) {
+		s, err := p.dial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		wire := signing{method: "POST", target: "/" + p.rogue.bucket + "?delete", payload: "UNSIGNED-PAYLOAD", length: length}.wire(p.rogue)
+		_, err = s.Write(append(wire, strings.Repeat("<", sent)...))
+		return s, err
+	}
+	for _, c := range []struct{ many, length, sent int }{{40, 8 << 20, 7 << 20}, {60, 256 << 10, 200 << 10}, {20, 40 << 10, 39 << 10}} {
+		for range c.many {
+			s, err := hold(c.length, c.sent)
+			if s != nil {
+				defer s.Close()
+			}
+			if err != nil && !isReset(err) && !errors.Is(err, syscall.EPIPE) {
+				return err
+			}
+		}
+	}
+	if err := await(ctx, "the documents to be too many", func() (bool, error) {
+		n, err := p.metric(ctx, `primecloud_proxy_buffer_refusals_total{kind="documents"}`)
+		return n > 0, err
+	}); err != nil {
+		return err
+	}
+	doc := []byte("<Delete>" + strings.Repeat("<Object><Key>not there</Key></Object>", 900) + "</Delete>")
+	sum := md5.Sum(doc) //nolint:gosec // S3's own
+	a, err := p.do(ctx, p.victim, "POST", "/"+p.victim.bucket+"?delete", doc, header{"content-md5", base64.StdEncoding.EncodeToString(sum[:])})
+	if err != nil {
+		return err
+	}
+	if a.status != 200 {
+		return broken("another account's document: %s", a)
+	}
+	return nil
 }
 
 func logFlood(ctx context.Context, p *product) error {

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"time"
@@ -21,22 +22,32 @@ var ErrSlow = errors.New("socket: the other side is slower than the minimum rate
 type Pace struct {
 	Rate   int64 // bytes per second
 	Window time.Duration
+	// Ahead is how many bytes beyond the rate count for later. A reader's host
+	// takes as much as it has room for, and then nothing until a sixteenth of its
+	// room is free again (__tcp_select_window in Linux): several hundred KiB, for
+	// which an application that reads slowly needs minutes.
+	Ahead int64
 	// Look, unless nil, is asked now and then while a call waits, twice in a
 	// Window at least, on the goroutine of the call: its error ends the call.
 	Look func() error
+	// Slow is the error of a call that is too slow; nil: ErrSlow.
+	Slow error
 
 	moved  int64         // bytes in all
 	seen   int64         // those that had arrived at the last look
 	waited time.Duration // since the last mark
 	marks  [parts]int64  // what had arrived when each part of the last window ended, in a ring
 	passed int           // parts that have ended
+	ahead  int64         // of Ahead, what there is
 }
 
 // parts of a window: how finely it slides.
 const parts = 6
 
 // Reset begins anew, with nothing moved.
-func (p *Pace) Reset() { *p = Pace{Rate: p.Rate, Window: p.Window, Look: p.Look} }
+func (p *Pace) Reset() {
+	*p = Pace{Rate: p.Rate, Window: p.Window, Ahead: p.Ahead, Look: p.Look, Slow: p.Slow}
+}
 
 // patience is how long the socket is waited for between two looks.
 func (p *Pace) patience() time.Duration { return p.Window / 2 }
@@ -45,11 +56,15 @@ func (p *Pace) patience() time.Duration { return p.Window / 2 }
 func (p *Pace) look(d time.Duration, arrived int64) error {
 	before, part := p.seen, p.Window/parts
 	p.seen = arrived
+	p.ahead = min(p.Ahead, p.ahead+arrived-before)
+	owed := max(1, int64(float64(p.Rate)*part.Seconds())) // for a part
 	for p.waited += d; p.waited >= part; p.waited -= part {
 		p.passed++
 		mark := &p.marks[p.passed%parts]
-		if p.passed >= parts && float64(arrived-*mark) < float64(p.Rate)*p.Window.Seconds() {
-			return ErrSlow
+		paid := p.ahead >= owed
+		p.ahead = max(0, p.ahead-owed)
+		if p.passed >= parts && !paid && float64(arrived-*mark) < float64(p.Rate)*p.Window.Seconds() {
+			return cmp.Or(p.Slow, ErrSlow)
 		}
 		*mark = before
 	}

@@ -168,3 +168,37 @@ func TestConn_KeepWriting(t *testing.T) {
 		})
 	}
 }
+
+// Whoever takes bytes ahead is left alone while his average is the rate: as a
+// host does whose application reads slowly, and that says so in large steps only.
+// He who stops is cut when what he took ahead is used up, whatever he took before.
+func TestPace_ahead(t *testing.T) {
+	t.Parallel()
+	const window, rate, ahead = 30 * time.Second, 1 << 10, 480 << 10
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		p := Pace{Rate: rate, Window: window, Ahead: ahead}
+		arrived := r.Int64N(1 << (20 + r.IntN(14)))
+		step := rate*int64(window.Seconds()) + r.Int64N(ahead-2*rate*int64(window.Seconds()))
+		arrived += step // what its room takes first
+		pause := time.Duration(float64(step) / rate * float64(time.Second) * (0.2 + 0.79*r.Float64()))
+		for range 50 {
+			for left := pause; left > 0; {
+				wait := min(left, time.Duration(r.Int64N(int64(p.patience()))))
+				left -= wait
+				if left == 0 {
+					arrived += step
+				}
+				if err := p.look(wait, arrived); err != nil {
+					t.Fatalf("%d: cut with %d bytes every %s: %v", seed, step, pause, err)
+				}
+			}
+		}
+		var silent time.Duration
+		for p.look(p.patience(), arrived) == nil {
+			if silent += p.patience(); silent > time.Second*ahead/rate+window+p.patience() {
+				t.Fatalf("%d: not cut after %s of silence", seed, silent)
+			}
+		}
+	}
+}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"github.com/primecloudpro/primecloud/proxy/socket"
@@ -26,6 +28,8 @@ type Conn struct {
 	r, w int
 
 	readUntil, writeUntil time.Time
+
+	pace socket.Pace // of a body that the kernel moves
 }
 
 func (e *Endpoint) dial(ctx context.Context) (*Conn, error) {
@@ -134,6 +138,21 @@ func (c *Conn) extendRead(d time.Duration) error {
 	}
 	c.readUntil = now.Add(d)
 	return c.nc.SetReadDeadline(c.readUntil)
+}
+
+// errStalled is ErrDeadlineExceeded of a body that has not come.
+var errStalled = fmt.Errorf("upstream: the body stalls: %w", os.ErrDeadlineExceeded)
+
+// keepReading bounds the waits for a body, and not what is between them: whoever
+// takes the body may need longer for one step of it than the endpoint may stall.
+func (c *Conn) keepReading() {
+	c.pace = socket.Pace{Rate: 1, Window: c.endpoint.pool.cfg.Stall, Slow: errStalled}
+	c.source.KeepReading(&c.pace)
+}
+
+func (c *Conn) endReading() {
+	c.source.KeepReading(nil)
+	c.readUntil = time.Time{} // the deadline that stands is the pace's
 }
 
 func (c *Conn) extendWrite(d time.Duration) error {

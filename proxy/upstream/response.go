@@ -286,10 +286,12 @@ func (r *Response) SpliceTo(w io.Writer, step int64) (total int64, err error) {
 			return total, err
 		}
 	}
+	if r.left == 0 {
+		return total, nil
+	}
+	c.keepReading()
+	defer c.endReading()
 	for r.left > 0 {
-		if err := c.extendRead(c.endpoint.pool.cfg.Stall); err != nil {
-			return total, err
-		}
 		r.limited = io.LimitedReader{R: c.source.Conn, N: min(step, r.left)}
 		n, err := rf.ReadFrom(&r.limited)
 		r.left -= n

@@ -612,3 +612,59 @@ func TestPool_Do_bodyFails(t *testing.T) {
 		}
 	}
 }
+
+// lateTaker takes what is handed over piece by piece, and between two of them
+// needs longer than the endpoint may stall.
+type lateTaker struct {
+	t     *testing.T
+	stall time.Duration
+	took  int
+}
+
+func (l *lateTaker) Write(p []byte) (int, error) { l.took += len(p); return len(p), nil }
+
+func (l *lateTaker) ReadFrom(r io.Reader) (n int64, err error) {
+	for p := make([]byte, 8<<10); err == nil; {
+		began := time.Now()
+		testenv.WaitFor(l.t, "the time that an endpoint may stall", func() bool { return time.Since(began) > l.stall })
+		var k int
+		k, err = r.Read(p)
+		l.took, n = l.took+k, n+int64(k)
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, err
+}
+
+// What the taker needs for a step is no stall of the endpoint's; a body that
+// does not come is one.
+func TestResponse_SpliceTo_late(t *testing.T) {
+	t.Parallel()
+	const size, stall = 64 << 10, 200 * time.Millisecond
+	for name, c := range map[string]struct {
+		sent int
+		want error
+	}{"a whole body": {size, nil}, "half a body": {size / 2, os.ErrDeadlineExceeded}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			release := make(chan struct{})
+			t.Cleanup(func() { close(release) })
+			s := serve(t, func(p *peer, _ int) {
+				_, _, _ = p.request()
+				p.say(fmt.Sprintf("HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n", size) + strings.Repeat("x", c.sent))
+				<-release
+			})
+			p := pool(t, upstream.Config{Endpoints: []string{s.url}, Stall: stall})
+			var resp upstream.Response
+			if err := p.Do(t.Context(), get(), &resp); err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Close()
+			w := &lateTaker{t: t, stall: stall}
+			if n, err := resp.SpliceTo(w, 1<<20); !errors.Is(err, c.want) || n != int64(c.sent) || w.took != c.sent {
+				t.Errorf("%d bytes, %d were taken: %v", n, w.took, err)
+			}
+		})
+	}
+}
