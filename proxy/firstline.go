@@ -13,6 +13,7 @@ import (
 type firstLine struct {
 	state  lineState
 	broken bool   // a line ended in LF alone
+	torn   bool   // a pipelined request came in more than one read
 	length int    // of the line so far, in earlier reads
 	last   byte   // of earlier reads
 	piece  []byte // what was last read, in the reader's buffer
@@ -43,6 +44,7 @@ func (f *firstLine) see(p []byte) {
 		return
 	}
 	f.piece = p
+	f.torn = f.torn || f.state == linePipelined
 	if f.state == lineAwaited {
 		f.state = lineOpen
 	}
@@ -76,6 +78,9 @@ func (f *firstLine) see(p []byte) {
 func (f *firstLine) bare(ctx *fasthttp.RequestCtx) (bare, known bool) {
 	if f.state != linePipelined {
 		return f.broken, true
+	}
+	if f.torn {
+		return false, false
 	}
 	h := &ctx.Request.Header
 	rest, found := f.piece, false

@@ -135,3 +135,37 @@ func TestHead_lineEnds(t *testing.T) {
 		}
 	}
 }
+
+// A pipelined request that comes in two pieces cannot be looked at whole: it is
+// asked for again, and nothing in its second piece passes for its first line.
+func TestHead_tornPipelining(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	const whole = "GET /boundary/k HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	for _, torn := range [][2]string{
+		{"GET /boundary/k HT", "TP/1.1\nHost: localhost\r\nx: GET /boundary/k HTTP/1.1\r\n\r\n"},
+		{"GET /boundary/k HTTP/1.1", "\nHost: localhost\r\nx: \r\n\r\nGET /boundary/k HTTP/1.1\r\n\r\n"},
+		{whole[:30], whole[30:]},
+	} {
+		nc, err := net.Dial("tcp", g.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = nc.SetDeadline(time.Now().Add(time.Minute))
+		br := bufio.NewReader(nc)
+		var got []int
+		for _, piece := range []string{whole + torn[0], torn[1]} {
+			_, _ = io.WriteString(nc, piece)
+			resp, err := http.ReadResponse(br, nil)
+			if err != nil {
+				t.Fatalf("%q: %v", torn, err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			got = append(got, resp.StatusCode)
+		}
+		_ = nc.Close()
+		if want := []int{403, 503}; !slices.Equal(got, want) {
+			t.Errorf("%q: %v, wanted %v", torn, got, want)
+		}
+	}
+}
