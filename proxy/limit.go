@@ -116,10 +116,17 @@ func (x *exchange) admitCopy() error {
 var errChanged error = &s3Error{code: "OperationAborted"}
 
 // copied looks at the answer to a copy that was bound to an ETag the client
-// has not asked for.
+// has not asked for. What the client has asked for held when its source was
+// looked at, or that look found something else than an object.
 func (x *exchange) copied() error {
-	if _, asked := x.header("x-amz-copy-source-if-match"); asked || x.resp.Status != 412 || x.copyOf == nil || bytes.Equal(x.copyOf, noETag) {
+	if x.resp.Status != 412 || x.copyOf == nil {
 		return nil
+	}
+	for i := range x.headers {
+		name := x.headers[i].Name
+		if bytes.Equal(name, hdrCopySourceIfMatch) || bytes.Equal(x.copyOf, noETag) && bytes.HasPrefix(name, copySourceCondition) {
+			return nil // the client's own condition
+		}
 	}
 	x.finish()
 	return errChanged

@@ -29,8 +29,8 @@ func checkMetadata(size int) error {
 
 var errMetadata = &s3Error{code: "MetadataTooLarge"}
 
-// admitMetadata holds the headers of an object to be, and the parameters that a
-// presigner made of them, to the bound.
+// admitMetadata holds the headers of an object to be to the bound. Those that a
+// presigner moved into the query are among them (hoist).
 func (x *exchange) admitMetadata() error {
 	if x.op.Headers&s3op.Metadata == 0 {
 		return nil
@@ -38,12 +38,6 @@ func (x *exchange) admitMetadata() error {
 	size := 0
 	for i := range x.headers {
 		size += metadataSize(x.headers[i].Name, x.headers[i].Value)
-	}
-	for i := range x.target.Query {
-		p := &x.target.Query[i]
-		if len(p.Name) >= len(metaPrefix) && equalFold(p.Name[:len(metaPrefix)], string(metaPrefix)) {
-			size += len(p.Name) - len(metaPrefix) + len(p.Value)
-		}
 	}
 	return checkMetadata(size)
 }

@@ -136,6 +136,7 @@ func TestMetadata_C11_bound(t *testing.T) {
 				left -= 2
 			}
 			lines = append(lines, "x-amz-meta-last: "+strings.Repeat("v", left-len("last")))
+			hoisted := strings.ReplaceAll(strings.Join(lines, "&"), ": ", "=")
 			for _, s := range []struct {
 				way, method uint8
 				target      string
@@ -145,8 +146,13 @@ func TestMetadata_C11_bound(t *testing.T) {
 				{byHeader, mPUT, "boundary/dir/k", "x-amz-copy-source: boundary/k\nx-amz-metadata-directive: REPLACE\n", ""},
 				{byHeader, mPOST, "boundary/dir/k?uploads", "", ""},
 				{byForm, mPOST, "boundary", "key: dir/k\n", "abc"},
+				{byQuery, mPUT, "boundary/dir/k?" + hoisted, "", "abc"},
+				{byQuery, mPOST, "boundary/dir/k?uploads&" + hoisted, "", ""},
 			} {
-				c := newSent(s.way, s.method, s.target, s.lines+strings.Join(lines, "\n"), []byte(s.body))
+				if s.way != byQuery {
+					s.lines += strings.Join(lines, "\n")
+				}
+				c := newSent(s.way, s.method, s.target, s.lines, []byte(s.body))
 				status, record := b.exchange(t, c.method, b.wire(t, c))
 				arrived := b.rec.take(t)
 				if err := b.check(c, status, record, arrived); err != nil {
