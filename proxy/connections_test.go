@@ -197,11 +197,13 @@ func trickle(c net.Conn, n int) bool {
 // a TLS handshake, a head, or a body, also one most of which came fast.
 func TestTrickle(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, options{tls: true, limits: proxy.Limits{HeadTimeout: 300 * time.Millisecond, Window: 300 * time.Millisecond, MinRate: 16 << 10}})
+	// Longer than this machine's own pauses, which would cut a handshake.
+	const patience = 2 * time.Second
+	g := newGateway(t, options{tls: true, limits: proxy.Limits{HeadTimeout: patience, Window: patience, MinRate: 16 << 10}})
 	tn := g.tenant()
 	e := tn.raw()
 	e.do(t, &request{method: "PUT", path: "/trickle"})
-	const rest = 500 // bytes that trickle: five seconds and more
+	const rest = 1500 // bytes that trickle: fifteen seconds and more
 	upload := wireOf(t, e.build(t, &request{method: "PUT", path: "/trickle/half", body: make([]byte, 1<<20+rest), payload: "UNSIGNED-PAYLOAD"}))
 	document := wireOf(t, e.build(t, &request{method: "PUT", path: "/trickle", query: query("tagging", ""), body: make([]byte, 4096+rest)}))
 	form := "POST /trickle HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 2000\r\n\r\n--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n"
