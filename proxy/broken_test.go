@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
@@ -187,6 +188,9 @@ func TestDirectoryAway(t *testing.T) {
 	tn, late := g.tenant(), g.tenant()
 	data := tn.put(t, "k", 1000)
 	get := func(tn *tenant) *reply { return tn.raw().do(t, &request{method: "GET", path: "/broken/k"}) }
+	// What is still to be heard of the bucket's creation would drop it again.
+	made := float64(time.Now().Unix() + 1)
+	testenv.WaitFor(t, "all that was done to be heard of", func() bool { return g.metric(t, "primecloud_tenancy_directory_heard_timestamp_seconds") > made })
 	testenv.WaitFor(t, "the cache to be warm", func() bool {
 		before := g.metric(t, "primecloud_tenancy_directory_misses_total")
 		return get(tn).status == http.StatusOK && g.metric(t, "primecloud_tenancy_directory_misses_total") == before

@@ -36,9 +36,10 @@ func TestBudget(t *testing.T) {
 					case 0:
 						n = -rand.Int64N(mine[i] + 1)
 						err = shares[i].grow(b, holder{}, n)
-					case 1:
-						n = max(0, n-mine[i])
-						err = shares[i].cover(b, holder{}, mine[i]+n)
+					case 1: // what is covered already takes nothing and gives nothing back
+						least := n
+						n = max(0, least-mine[i])
+						err = shares[i].cover(b, holder{}, least)
 					case 2:
 						n = -mine[i]
 						shares[i].end()

@@ -197,11 +197,13 @@ func trickle(c net.Conn, n int) bool {
 // a TLS handshake, a head, or a body, also one most of which came fast.
 func TestTrickle(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, options{tls: true, limits: proxy.Limits{HeadTimeout: 300 * time.Millisecond, Window: 300 * time.Millisecond, MinRate: 16 << 10}})
+	// Longer than this machine's own pauses, which would cut a handshake.
+	const patience = 2 * time.Second
+	g := newGateway(t, options{tls: true, limits: proxy.Limits{HeadTimeout: patience, Window: patience, MinRate: 16 << 10}})
 	tn := g.tenant()
 	e := tn.raw()
 	e.do(t, &request{method: "PUT", path: "/trickle"})
-	const rest = 500 // bytes that trickle: five seconds and more
+	const rest = 1500 // bytes that trickle: fifteen seconds and more
 	upload := wireOf(t, e.build(t, &request{method: "PUT", path: "/trickle/half", body: make([]byte, 1<<20+rest), payload: "UNSIGNED-PAYLOAD"}))
 	document := wireOf(t, e.build(t, &request{method: "PUT", path: "/trickle", query: query("tagging", ""), body: make([]byte, 4096+rest)}))
 	form := "POST /trickle HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 2000\r\n\r\n--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n"
@@ -344,12 +346,13 @@ func TestRefusedUpload(t *testing.T) {
 // and nothing that clients leave open keeps it.
 func TestShutdown_settles(t *testing.T) {
 	t.Parallel()
-	const uploads = 160
-	var begun, settled atomic.Int64
+	const uploads, refused = 160, 8
+	var settled atomic.Int64
 	g := newGateway(t, options{tls: true, record: countRecords{&settled}})
 	tn := g.tenant()
 	tn.raw().do(t, &request{method: "PUT", path: "/cut"})
-	wire := wireOf(t, tn.raw().build(t, &request{method: "PUT", path: "/cut/half", body: make([]byte, 64<<10), payload: "UNSIGNED-PAYLOAD"}))
+	wire := wireOf(t, tn.raw().build(t, &request{method: "PUT", path: "/cut/half", body: make([]byte, 64<<10), payload: "UNSIGNED-PAYLOAD", header: headers("Expect", "100-continue")}))
+	head, body, _ := strings.Cut(wire, "\r\n\r\n")
 	small := wireOf(t, (&endpoint{g.addr, tn.key.KeyID, "wrong secret"}).build(t, &request{method: "PUT", path: "/cut/small", body: []byte("small")}))
 	var all sync.WaitGroup
 	for i := range uploads {
@@ -359,12 +362,20 @@ func TestShutdown_settles(t *testing.T) {
 			if secure {
 				addr = g.tlsAddr
 			}
-			if _, err := io.WriteString(dialFrom(t, "127.0.0.1", addr, secure), wire[:len(wire)-1000]); err == nil {
-				begun.Add(1)
+			c := dialFrom(t, "127.0.0.1", addr, secure)
+			if _, err := io.WriteString(c, head+"\r\n\r\n"); err != nil {
+				t.Error(err)
+			}
+			// The word to go on says that the request has begun.
+			if line, err := bufio.NewReader(c).ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" {
+				t.Errorf("%q, %v", line, err)
+			}
+			if _, err := io.WriteString(c, body[:len(body)-1000]); err != nil {
+				t.Error(err)
 			}
 		})
 	}
-	for range 8 {
+	for range refused { // clients that do not close after their answer
 		c := dialFrom(t, "127.0.0.1", g.addr, false)
 		if _, err := io.WriteString(c, small); err != nil {
 			t.Fatal(err)
@@ -374,15 +385,13 @@ func TestShutdown_settles(t *testing.T) {
 		}
 	}
 	all.Wait()
-	testenv.WaitFor(t, "the uploads", func() bool { return g.metric(t, "primecloud_proxy_connections") >= uploads })
-	before := settled.Load()
 	ctx, done := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer done()
 	if err := g.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Shutdown: %v", err)
 	}
-	if n := settled.Load() - before; n < uploads-8 || begun.Load() != uploads {
-		t.Errorf("%d of %d requests are settled", n, begun.Load())
+	if n := settled.Load(); n != 1+uploads+refused {
+		t.Errorf("%d of %d requests are settled", n, 1+uploads+refused)
 	}
 	if n := g.metric(t, "primecloud_proxy_connections"); n != 0 {
 		t.Errorf("%v connections are left", n)

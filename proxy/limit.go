@@ -119,7 +119,8 @@ func (x *exchange) admitCopy() error {
 var errChanged error = &s3Error{code: "OperationAborted"}
 
 // copied looks at the answer to a copy that was bound to an ETag the client
-// has not asked for.
+// has not asked for. What the client has asked for held when its source was
+// looked at, or that look found something else than an object.
 func (x *exchange) copied() error {
 	if x.resp.Status != 412 || x.copyOf == nil {
 		return nil

@@ -444,3 +444,46 @@ func TestLimits_copyLine(t *testing.T) {
 		t.Errorf("the line has the version %q, which is the source's", record.VersionID)
 	}
 }
+
+// A source that is replaced between the look at its length and the copy, or
+// that comes to be there, makes the copy 409, which clients try again: 412 is
+// for conditions that they have set.
+func TestLimits_copyChanged(t *testing.T) {
+	t.Parallel()
+	b := newBoundary(t)
+	b.tn.limit(t, hardCap(tenancy.Storage, 1<<20))
+	answer := func(status, body string) string {
+		return fmt.Sprintf("HTTP/1.1 %s\r\ncontent-type: application/xml\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s", status, len(body), body)
+	}
+	const condition = "x-amz-copy-source-if-"
+	for _, c := range []struct {
+		look, lines string // of the source, "": it is there; of the client's
+		status      int
+		code        string
+	}{
+		{"", "", 409, "OperationAborted"},
+		{"", condition + "none-match: \"other\"\n", 409, "OperationAborted"},
+		{"", condition + "match: \"e\"\n", 412, "PreconditionFailed"},
+		{"404 Not Found", "", 409, "OperationAborted"},
+		{"404 Not Found", condition + "match: \"e\"\n", 412, "PreconditionFailed"},
+		{"304 Not Modified", condition + "none-match: \"e\"\n", 412, "PreconditionFailed"},
+		{"412 Precondition Failed", condition + "unmodified-since: Mon, 02 Jan 2006 15:04:05 GMT\n", 412, "PreconditionFailed"},
+	} {
+		b.rec.answers(func(q *recorded) string {
+			switch {
+			case q.method == "HEAD" && c.look != "":
+				return answer(c.look, "")
+			case q.method == "PUT":
+				return answer("412 Precondition Failed", "<Error><Code>PreconditionFailed</Code></Error>")
+			}
+			return ""
+		})
+		for _, target := range []string{"boundary/dir/k", "boundary/dir/k?partNumber=1&uploadId=" + b.upload} {
+			q := newSent(byHeader, mPUT, target, "x-amz-copy-source: boundary/source\n"+c.lines, nil)
+			status, record := b.exchange(t, q.method, b.wire(t, q))
+			if arrived := b.rec.take(t); status != c.status || record.ErrorCode != c.code || len(arrived) != 2 {
+				t.Errorf("%s with %q after %q: %d %s, %d requests arrived", record.Operation, c.lines, c.look, status, record.ErrorCode, len(arrived))
+			}
+		}
+	}
+}

@@ -29,8 +29,8 @@ func checkMetadata(size int) error {
 
 var errMetadata = &s3Error{code: "MetadataTooLarge"}
 
-// admitMetadata holds the headers of an object to be, in whatever way they came,
-// to the bound.
+// admitMetadata holds the headers of an object to be to the bound. Those that a
+// presigner moved into the query are among them (hoist).
 func (x *exchange) admitMetadata() error {
 	if x.op.Headers&s3op.Metadata == 0 {
 		return nil

@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -111,5 +113,46 @@ func TestUploadsPage_failsClosed(t *testing.T) {
 	}
 	if late.fill(encoded) == nil {
 		t.Error("the keys were read in one way and are written in another")
+	}
+}
+
+// A page takes leave for what its uploads cost, whatever comes into it and goes
+// out of it again, and keeps no upload for which there is no leave.
+func TestUploadsPage_holds(t *testing.T) {
+	t.Parallel()
+	refused := 0
+	for seed := range uint64(400) {
+		rnd := rand.New(rand.NewPCG(seed, 2))
+		most, held, asked := 1000+rnd.IntN(40_000), 0, 0
+		p := &uploadsPage{sorted: seed%2 == 0, limit: 1 + rnd.IntN(20), hold: func(n int) error {
+			if asked = n; held+n > most {
+				return errBusy
+			}
+			held += n
+			return nil
+		}}
+		for i := range p.limit + 40*int(1-seed%2) {
+			u := s3xml.Upload{Key: strings.Repeat("k", 1+rnd.IntN(1024)), UploadID: fmt.Sprint(i)}
+			before := len(p.uploads)
+			err := p.take(&s3xml.Uploads{}, &u)
+			cost := 0
+			for j := range p.uploads {
+				cost += len(p.uploads[j].Key) + len(p.uploads[j].UploadID)
+			}
+			if held < cost || held > 2*cost+256*len(p.uploads) || held < 0 {
+				t.Fatalf("seed %d: %d are held for %d uploads of %d bytes", seed, held, len(p.uploads), cost)
+			}
+			if err == nil {
+				continue
+			}
+			refused++
+			if !errors.Is(err, errBusy) || !errors.Is(p.err, errBusy) || len(p.uploads) != before || held+asked <= most {
+				t.Fatalf("seed %d: %v with %d held of %d, %d were asked for, %d uploads are kept of %d", seed, err, held, most, asked, len(p.uploads), before)
+			}
+			break
+		}
+	}
+	if refused < 50 || refused > 350 {
+		t.Errorf("%d of 400 were refused", refused)
 	}
 }

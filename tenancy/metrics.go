@@ -26,5 +26,8 @@ func (d *Directory) register(r prometheus.Registerer) {
 			}
 			return 0
 		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "primecloud_tenancy_directory_heard_timestamp_seconds", Help: "Every change that PostgreSQL committed before is known here.",
+		}, func() float64 { return float64(d.hearing.Load().heard.UnixMicro()) / 1e6 }),
 	)
 }

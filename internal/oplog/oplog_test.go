@@ -81,7 +81,7 @@ func TestHandler_same(t *testing.T) {
 	for format, handler := range formats {
 		log := func(h slog.Handler, b *bytes.Buffer) string {
 			r := slog.NewRecord(time.Unix(0, 0), slog.LevelInfo, "a message, with é", 0)
-			r.AddAttrs(slog.String("s", "a b\n"), slog.Int("i", 3), slog.Duration("d", time.Second), slog.Any("e", errors.New("broken")), slog.Any("ip", netip.MustParseAddr("::1")),
+			r.AddAttrs(slog.String("s", "a b\n"), slog.Int("i", 3), slog.Duration("d", time.Second), slog.Any("e", errors.New("broken")), slog.Any("ip", netip.MustParseAddr("::1")), slog.Any("marshaler", shown{"x"}),
 				slog.Group("g", slog.Bool("b", true)), slog.Time("t", time.Unix(1, 0)), slog.Float64("f", 1.5), slog.Int64("left_out", 0))
 			if err := h.WithAttrs([]slog.Attr{slog.String("with", "x")}).WithGroup("in").Handle(context.Background(), r); err != nil {
 				t.Fatal(err)

@@ -2,9 +2,6 @@ package socket
 
 import (
 	"errors"
-	"runtime"
-	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,10 +19,10 @@ func (c *Conn) Splice(src *Conn, n int64) (moved int64, err error) {
 		k, err := c.pump(p)
 		moved += int64(k)
 		if err != nil {
-			p.close() // what it still holds must not reach another connection
+			pipes.drop(p) // what it still holds must not reach another connection
 			return moved, err
 		}
-		p.release()
+		pipes.release(p)
 	}
 	return moved, nil
 }
@@ -41,7 +38,7 @@ func (c *Conn) drain(n int) (*pipe, error) {
 	p := d.pipe
 	d.pipe = nil
 	if p != nil && n == 0 {
-		p.release()
+		pipes.release(p)
 		p = nil
 	}
 	if p != nil {
@@ -62,13 +59,13 @@ func (c *Conn) pump(p *pipe) (int, error) {
 }
 
 func (d *direction) drain(fd uintptr) bool {
-	if d.pipe, d.err = takePipe(); d.err != nil {
+	if d.pipe, d.err = pipes.take(); d.err != nil {
 		return true
 	}
 	n, wait := d.call(syscall.SYS_SPLICE, fd, 0, uintptr(d.pipe.ends[1]), uintptr(d.left), unix.SPLICE_F_NONBLOCK)
 	d.n = n
 	if wait {
-		d.pipe.release()
+		pipes.release(d.pipe)
 		d.pipe = nil
 	}
 	return !wait
@@ -101,53 +98,3 @@ const (
 
 // ErrNoPipe is Splice's error when the bytes that are left must be copied.
 var ErrNoPipe = errors.New("socket: no pipe of a useful size")
-
-// pipe is where spliced bytes pass; it is empty while in the pool.
-type pipe struct {
-	ends    [2]int // read from, written to
-	holds   int
-	cleanup runtime.Cleanup
-}
-
-var (
-	pipes     sync.Pool // it drops what was not used for a while
-	pipeCount atomic.Int64
-)
-
-func takePipe() (*pipe, error) {
-	if p, ok := pipes.Get().(*pipe); ok {
-		return p, nil
-	}
-	n := pipeCount.Add(1)
-	p := &pipe{}
-	if n > mostPipes || unix.Pipe2(p.ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK) != nil {
-		pipeCount.Add(-1)
-		return nil, ErrNoPipe
-	}
-	if n <= mostLong {
-		_, _ = unix.FcntlInt(uintptr(p.ends[1]), unix.F_SETPIPE_SZ, longPipe) // it may stay a usual one
-	}
-	if size, err := unix.FcntlInt(uintptr(p.ends[1]), unix.F_GETPIPE_SZ, 0); err != nil || size < usualPipe {
-		closePipe(p.ends)
-		return nil, ErrNoPipe
-	}
-	p.cleanup = runtime.AddCleanup(p, closePipe, p.ends)
-	return p, nil
-}
-
-func closePipe(ends [2]int) {
-	pipeCount.Add(-1)
-	_ = unix.Close(ends[0])
-	_ = unix.Close(ends[1])
-}
-
-// release gives back a pipe that is empty, and forgets what it was used for.
-func (p *pipe) release() {
-	*p = pipe{ends: p.ends, cleanup: p.cleanup}
-	pipes.Put(p)
-}
-
-func (p *pipe) close() {
-	p.cleanup.Stop()
-	closePipe(p.ends)
-}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Pair is a Conn and its other side, which is the standard library's.
@@ -54,7 +56,7 @@ func TestConn_Splice_withoutPipes(t *testing.T) {
 	}
 	var all []*pipe
 	for {
-		p, err := takePipe()
+		p, err := pipes.take()
 		if errors.Is(err, ErrNoPipe) {
 			break
 		}
@@ -73,30 +75,85 @@ func TestConn_Splice_withoutPipes(t *testing.T) {
 	if n, err := from.Read(p); string(p[:n]) != "kept" {
 		t.Errorf("%q is left, %v", p[:n], err)
 	}
-	before := pipeCount.Load()
+	before := pipes.made
 	for _, p := range all {
-		p.close()
+		pipes.drop(p)
 	}
-	// Fewer: what earlier tests left in the pool is collected at any time.
-	if got := pipeCount.Load(); got < 0 || got > before-int64(len(all)) {
-		t.Errorf("%d pipes are counted of %d", got, before-int64(len(all)))
+	if before != mostPipes || pipes.made != before-len(all) {
+		t.Errorf("%d pipes were made, %d are left of %d", before, pipes.made, before-len(all))
 	}
 	move()
-	if pipeCount.Load() == 0 {
+	if pipes.made == 0 || pipes.n == 0 {
 		t.Error("no pipe was used")
 	}
 }
 
-// A pipe that is given back knows nothing of what it was used for.
-func TestPipe_release(t *testing.T) {
-	p, err := takePipe()
+// A pipe that is given back knows nothing of what it was used for, and is the
+// next one that is taken: none is lost, and none is made while one is free.
+func TestPipeList_release(t *testing.T) {
+	t.Parallel()
+	var l pipeList
+	first := takeFrom(t, &l)
+	defer l.drop(first)
+	p := takeFrom(t, &l)
+	defer l.drop(p)
+	fresh := *p
+	for range 100 {
+		p.holds = 7
+		l.release(p)
+		if again := takeFrom(t, &l); again != p || *p != fresh || l.made != 2 {
+			t.Fatalf("%+v after %+v, %d are made", *again, fresh, l.made)
+		}
+	}
+}
+
+func takeFrom(t *testing.T, l *pipeList) *pipe {
+	t.Helper()
+	p, err := l.take()
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh := *p
-	p.holds = 7
-	p.release()
-	if *p != fresh {
-		t.Errorf("%+v, was %+v", *p, fresh)
+	return p
+}
+
+// Pipes that nobody needed from one look to the next are closed, and no others:
+// those in use, and those that were, go on.
+func TestPipeList_closeIdle(t *testing.T) {
+	t.Parallel()
+	var l pipeList
+	var all []*pipe
+	for range 10 {
+		all = append(all, takeFrom(t, &l))
 	}
+	busy, rest := all[0], all[1:]
+	for _, p := range rest {
+		l.release(p)
+	}
+	look := func(made, free int) {
+		t.Helper()
+		l.closeIdle()
+		if l.made != made || l.n != free || l.looking != (free > 0) {
+			t.Errorf("%d are left, %d of them free, looks again: %v; wanted %d and %d", l.made, l.n, l.looking, made, free)
+		}
+		open := 0
+		for _, p := range all {
+			if _, err := unix.FcntlInt(uintptr(p.ends[0]), unix.F_GETPIPE_SZ, 0); err == nil {
+				open++
+			}
+		}
+		if open < made { // descriptors are numbers: others may have taken those that were closed
+			t.Errorf("%d are open of %d", open, made)
+		}
+	}
+	look(10, 9) // all were given back since the look before
+	for range 3 {
+		p, q := takeFrom(t, &l), takeFrom(t, &l) // two at a time
+		l.release(p)
+		l.release(q)
+	}
+	look(3, 2)
+	look(1, 0)
+	l.release(busy)
+	look(1, 1)
+	look(0, 0)
 }
