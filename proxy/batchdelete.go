@@ -47,7 +47,7 @@ func deleteObjects(x *exchange) error {
 		x.finish()
 		for i := range result.Errors {
 			e := &result.Errors[i]
-			mapped := asS3(x.documentError(&s3xml.Error{Code: e.Code, Message: e.Message}))
+			mapped := asS3(x.documentError(&s3xml.Error{Code: e.Code, Message: e.Message}, 200))
 			e.Code, e.Message = mapped.code, mapped.text()
 		}
 	}

@@ -85,6 +85,22 @@ func (x *exchange) admitCopy() error {
 		n, _ := s3op.CopyLength(v)
 		return x.grant.Store(x.srv.ctx, n)
 	}
+	x.prepareHead()
+	if err := x.send(nil); err != nil {
+		return err
+	}
+	status, n, etag := x.resp.Status, x.resp.ContentLength, x.keep(x.resp.Header("etag"))
+	x.finish()
+	x.copyOf = noETag
+	if status != 200 || n < 0 || len(etag) == 0 {
+		return nil
+	}
+	x.copyOf = etag
+	return x.grant.Store(x.srv.ctx, n)
+}
+
+// prepareHead asks about the source of a copy.
+func (x *exchange) prepareHead() {
 	x.out.set("HEAD", x.source.bucket.BackendName, x.source.key)
 	x.out.payload = emptySHA256
 	if x.source.versionID != nil {
@@ -99,17 +115,6 @@ func (x *exchange) admitCopy() error {
 			x.out.header(append(x.keepString("if-"), rest...), h.Value)
 		}
 	}
-	if err := x.send(nil); err != nil {
-		return err
-	}
-	status, n, etag := x.resp.Status, x.resp.ContentLength, x.keep(x.resp.Header("etag"))
-	x.finish()
-	x.copyOf = noETag
-	if status != 200 || n < 0 || len(etag) == 0 {
-		return nil
-	}
-	x.copyOf = etag
-	return x.grant.Store(x.srv.ctx, n)
 }
 
 // errChanged is told when the source of a copy was replaced while it was copied.

@@ -98,6 +98,11 @@ func (o *Operation) Allows(name []byte) bool {
 	return false
 }
 
+// Takes reports whether the query parameter name has a meaning for the operation.
+func (o *Operation) Takes(name []byte) bool {
+	return string(name) == o.Selector && len(name) > 0 || o.Allows(name)
+}
+
 // Writes reports whether the operation changes the account's data or its
 // configuration, which a read-only account may not.
 func (o *Operation) Writes() bool {
