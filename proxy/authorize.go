@@ -116,7 +116,7 @@ func (x *exchange) mayAct(now time.Time) error {
 	if id.Permission&x.op.Permission != x.op.Permission {
 		return errRight
 	}
-	if _, asks := x.header("x-amz-bypass-governance-retention"); asks && id.Permission&tenancy.BypassGovernance == 0 {
+	if _, asks := x.header("x-amz-bypass-governance-retention"); asks && x.op.Headers&s3op.Bypass != 0 && id.Permission&tenancy.BypassGovernance == 0 {
 		return errRight
 	}
 	return nil
@@ -144,7 +144,7 @@ func (x *exchange) mayTouch(bucket, key []byte) error {
 	switch x.op.Name {
 	case "ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads":
 		// A listing may not look outside the prefix.
-		prefix, _ := x.target.Get("prefix")
+		prefix, _ := x.param("prefix")
 		if !strings.HasPrefix(string(prefix), id.Prefix) {
 			return errScope
 		}

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"bytes"
 	"log/slog"
 	"strconv"
+	"strings"
 
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
@@ -59,7 +61,7 @@ func (x *exchange) backendError() error {
 	if _, known := errorStatuses[status]; !known {
 		return x.blamed(&faultError{strconv.Itoa(status) + " " + parsed.Code, parsed.Message})
 	}
-	return x.documentError(parsed)
+	return x.documentError(parsed, status)
 }
 
 // errorHeaders tell what the condition failed on, or that a delete marker is there.
@@ -129,40 +131,81 @@ func (x *exchange) blamed(cause *faultError) *s3Error {
 	return &s3Error{code: "ServiceUnavailable", cause: cause}
 }
 
-func (x *exchange) documentError(e *s3xml.Error) error {
+// documentError makes the client's error of a document that came with the status.
+// A code that nobody knows here is known by its status: what the backend takes for
+// the client's mistake is not made a failure of ours, which clients would try again
+// (S3-RULES.md E7). Inside an answer that began as a success there is no status.
+func (x *exchange) documentError(e *s3xml.Error, status int) error {
 	cause := &faultError{e.Code, e.Message}
 	if x.blames(e.Code) {
 		return x.blamed(cause)
 	}
 	code, message, ok := s3xml.MapCode(e.Code)
-	if !ok {
-		code, message = "InternalError", ""
+	if x.op.CopySource && code == "InvalidRequest" && strings.HasPrefix(e.Message, "This copy request is illegal") {
+		message = illegalCopy
 	}
-	if _, known := codes[code]; !known {
-		return &s3Error{code: "InternalError", cause: cause}
+	if _, known := codes[code]; ok && known {
+		return &s3Error{code: code, message: message, cause: cause, about: x.aboutError(code, e)}
 	}
-	if own := codes[code].message; own != "" && message == "" {
-		message = own
+	if status >= 400 && status < 500 {
+		return x.byStatus(status, errorStatuses[status], cause)
 	}
-	return &s3Error{code: code, message: message, cause: cause}
+	return &s3Error{code: "InternalError", cause: cause}
+}
+
+// illegalCopy is S3's own sentence, of a copy onto itself.
+const illegalCopy = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, " +
+	"storage class, website redirect location or encryption attributes."
+
+// aboutError is what S3 says with a code beside its sentence: what was asked for is
+// the client's own word, numbers are the backend's.
+func (x *exchange) aboutError(code string, e *s3xml.Error) (about s3xml.About) {
+	switch code {
+	case "InvalidRange":
+		asked, _ := x.header("range")
+		about.RangeRequested, about.ActualObjectSize = string(asked), digits(e.ActualObjectSize)
+		if about.ActualObjectSize == "" { // "bytes */<size>", RFC 9110 section 14.4
+			_, size, _ := bytes.Cut(x.resp.Header("content-range"), []byte("*/"))
+			about.ActualObjectSize = digits(string(size))
+		}
+	case "InvalidPartNumber":
+		asked, _ := x.param("partNumber")
+		about.PartRequested, about.ActualPartCount = string(asked), digits(e.ActualPartCount)
+	}
+	return about
+}
+
+// digits is s when it is a number.
+func digits(s string) string {
+	if _, ok := s3op.Decimal([]byte(s)); !ok {
+		return ""
+	}
+	return s
 }
 
 // statusError is for answers without a document.
 func (x *exchange) statusError(status int) error {
 	cause := &faultError{strconv.Itoa(status), "no document"}
-	code, known := errorStatuses[status]
-	said := code
+	said, known := errorStatuses[status]
 	if b := x.resp.Header("x-minio-error-code"); len(b) > 0 { // MinIO's word to HEAD
 		said = string(b)
 		cause.message = "no document, " + said
 	}
-	switch {
-	case !known || x.blames(said):
+	if !known {
 		return x.blamed(cause)
-	case status == 404 && x.out.method != "HEAD":
+	}
+	if status == 404 && x.out.method != "HEAD" && !x.blames(said) {
 		// S3 says with a document what is not there. This is somebody's page: a
 		// client that took it for an answer would think that its objects are gone.
-		code = "ServiceUnavailable"
+		return &s3Error{code: "ServiceUnavailable", cause: cause}
 	}
-	return &s3Error{code: code, cause: cause}
+	return x.byStatus(status, said, cause)
+}
+
+// byStatus is the error that a status stands for; said is what the backend called it.
+func (x *exchange) byStatus(status int, said string, cause *faultError) error {
+	if x.blames(said) {
+		return x.blamed(cause)
+	}
+	return &s3Error{code: errorStatuses[status], cause: cause}
 }

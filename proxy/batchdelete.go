@@ -49,12 +49,12 @@ func deleteObjects(x *exchange) error {
 		case err != nil:
 			return &s3Error{code: "ServiceUnavailable", cause: err}
 		case failed != nil:
-			return x.documentError(failed)
+			return x.documentError(failed, 200)
 		}
 		onlyAsked(result, passed, quiet)
 		for i := range result.Errors {
 			e := &result.Errors[i]
-			mapped := asS3(x.documentError(&s3xml.Error{Code: e.Code, Message: e.Message}))
+			mapped := asS3(x.documentError(&s3xml.Error{Code: e.Code, Message: e.Message}, 200))
 			e.Code, e.Message = mapped.code, mapped.text()
 		}
 	}

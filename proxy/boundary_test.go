@@ -305,11 +305,19 @@ func (b *boundary) exchange(t *testing.T, method string, wire []byte) (int, *acc
 
 // check holds what arrived at the backend against what was authorised.
 func (b *boundary) check(c *sent, status int, r *accesslog.Record, arrived []*recorded) error {
+	if status >= 500 && status != http.StatusNotImplemented {
+		// The backend answers everything: this was let in and could not be sent
+		// on, or it is a client's mistake that is told as one of ours.
+		return fmt.Errorf("answered %d", status)
+	}
 	if len(arrived) == 0 {
 		if r.Backend > 0 {
 			return errors.New("the gateway has an answer, and nothing arrived")
 		}
 		return nil
+	}
+	if asked := arrived[0]; len(arrived) == 2 && r.Operation == "CopyObject" && asked.method == "HEAD" && asked.target == "/"+b.backend+"/"+(&url.URL{Path: string(r.Key)}).EscapedPath() {
+		arrived = arrived[1:] // the object is asked about before it is copied onto itself
 	}
 	if len(arrived) > 1 {
 		return fmt.Errorf("%d requests arrived", len(arrived))
@@ -580,7 +588,7 @@ func TestBoundary_seeds(t *testing.T) {
 // FuzzBoundary: whatever a client sends, signed or not, what arrives at the
 // backend is exactly one request, of the operation that was authorised, for the
 // bucket, key and version that were authorised, with no parameter or header
-// that the operation's row lacks.
+// that the operation's row lacks; and nothing is answered as a failure of ours.
 func FuzzBoundary(f *testing.F) {
 	b := newBoundary(f)
 	for _, s := range boundarySeeds {
@@ -595,10 +603,6 @@ func FuzzBoundary(f *testing.F) {
 		arrived := b.rec.take(t)
 		if err := b.check(c, status, record, arrived); err != nil {
 			t.Errorf("%s %q %q\n%v", c.method, c.target, c.lines, err)
-		}
-		if status >= 500 && status != http.StatusNotImplemented {
-			// The backend answers everything: this was let in and could not be sent on.
-			t.Errorf("%s %q %q\nis answered %d", c.method, c.target, c.lines, status)
 		}
 	})
 }

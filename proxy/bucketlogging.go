@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -60,13 +61,46 @@ func (x *exchange) mayLogTo(l *s3xml.Logging) error {
 	if err := checkKey(append(prefix, '0')); err != nil { // what is put behind it begins with a name or a year
 		return err
 	}
-	if _, err := x.srv.cfg.Directory.Bucket(x.srv.ctx, x.account.ID, target); errors.Is(err, tenancy.ErrBucketUnknown) {
+	to, err := x.srv.cfg.Directory.Bucket(x.srv.ctx, x.account.ID, target)
+	if errors.Is(err, tenancy.ErrBucketUnknown) {
 		return errLogTarget
-	} else if err != nil {
+	}
+	if err != nil {
 		return err
+	}
+	b, err := x.srv.backends.get(x.srv.ctx, to.BackendID)
+	if err != nil {
+		return err
+	}
+	if b.of.Kind != tenancy.BackendS3 && !x.fitsFolders(l) {
+		return errLogSegment
 	}
 	return nil
 }
+
+// maxSegment is what a file system lets a folder's name have, and MinIO a key
+// between two slashes: it refuses a longer one when it is written, which is when
+// nobody is there to be told.
+const maxSegment = 255
+
+// fitsFolders reports whether MinIO can hold every key that begins with the prefix
+// and goes on as accesslog names its objects: with a date and 16 digits, or the
+// account's name.
+func (x *exchange) fitsFolders(l *s3xml.Logging) bool {
+	behind := len("2006-01-02-15-04-05-") + 16
+	if f := keyFormats[l.Format]; f == tenancy.ByEventTime || f == tenancy.ByDeliveryTime {
+		behind = len(x.account.Name)
+	}
+	for segment := range strings.SplitSeq(l.TargetPrefix+strings.Repeat("0", behind), "/") {
+		if len(segment) > maxSegment {
+			return false
+		}
+	}
+	return true
+}
+
+var errLogSegment = refuse("InvalidArgument", "TargetPrefix has more than 255 bytes between two slashes, with what is put behind it: "+
+	"no object of such a name can be stored in the target bucket.")
 
 var errLogTarget = &s3Error{code: "InvalidTargetBucketForLogging"}
 

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"net/url"
 
 	"github.com/primecloudpro/primecloud/proxy/s3op"
@@ -22,6 +23,9 @@ type copySource struct {
 func (x *exchange) authorizeSource() error {
 	raw, _ := x.header("x-amz-copy-source")
 	bucket, key, version, err := parseCopySource(raw)
+	if errors.Is(err, errCopySource) {
+		return invalid(copySourceSentence, "x-amz-copy-source", raw)
+	}
 	if err != nil {
 		return err
 	}
@@ -42,7 +46,9 @@ func (x *exchange) authorizeSource() error {
 	return x.expectedOwner("x-amz-source-expected-bucket-owner")
 }
 
-var errCopySource = refuse("InvalidArgument", "x-amz-copy-source must be a bucket and a key, percent-encoded: bucket/key or bucket/key?versionId=id.")
+const copySourceSentence = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
+
+var errCopySource = refuse("InvalidArgument", copySourceSentence)
 
 func parseCopySource(raw []byte) (bucket, key, version []byte, err error) {
 	// The query begins at a literal question mark: one inside a key is encoded.

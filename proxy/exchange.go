@@ -71,6 +71,7 @@ type request struct {
 	body      requestBody
 	upstream  upstream.Request
 	copyOf    []byte // ETag of the source that a quota was asked for
+	sum       []byte // the algorithm of a copy's checksum, when the client has not chosen one
 	responded bool   // resp holds an answer that must be closed
 	blame     bool   // the backend has complained about us
 	stream    answerStream
@@ -182,6 +183,15 @@ func (x *exchange) header(lower string) (value []byte, ok bool) {
 		}
 	}
 	return nil, false
+}
+
+// param returns the value of a query parameter that the operation takes. What it
+// does not take is not there: it may be in the target and asks for nothing.
+func (x *exchange) param(name string) (value []byte, ok bool) {
+	if !x.op.Takes([]byte(name)) {
+		return nil, false
+	}
+	return x.target.Get(name)
 }
 
 // keep copies b into the exchange's arena, where it stays until settle.

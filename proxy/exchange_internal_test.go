@@ -16,9 +16,12 @@ func TestExchange_releasedIsFresh(t *testing.T) {
 	if n < 150 {
 		t.Fatalf("only %d fields were filled", n)
 	}
-	// These two give back what they hold: there is nothing behind it here.
+	// These give back what they hold: there is nothing behind it here.
 	pooled.Zero(&used.tally, "cell")
 	pooled.Zero(&used.grant, "l")
+	for _, name := range []string{"stranger", "asked", "answer"} {
+		pooled.Zero(&used.held, name, "of")
+	}
 	// Bound to their exchange once.
 	used.out.x, used.out.head = used, fresh.out.head
 	used.clear()

@@ -21,6 +21,9 @@ func forward(x *exchange) error {
 	if err := x.admitCopy(); err != nil {
 		return err
 	}
+	if err := x.prepareOnto(); err != nil {
+		return err
+	}
 	x.prepare()
 	switch x.op.Body {
 	case s3op.Stream:
@@ -69,7 +72,7 @@ func (x *exchange) prepare() {
 	}
 	for i := range x.target.Query {
 		p := &x.target.Query[i]
-		if string(p.Name) == x.op.Selector || x.op.Allows(p.Name) {
+		if x.op.Takes(p.Name) {
 			if value, ok := x.backendValue(p); ok {
 				o.param(p.Name, value)
 			}
@@ -85,6 +88,9 @@ func (x *exchange) prepare() {
 	}
 	if x.copyOf != nil {
 		o.header(hdrCopySourceIfMatch, x.copyOf)
+	}
+	if x.sum != nil {
+		o.header(hdrChecksumAlgorithm, x.sum)
 	}
 	if x.op.CopySource {
 		o.header(hdrCopySource, x.copySourceValue())

@@ -18,7 +18,7 @@ type ids struct {
 
 var (
 	errNoUpload = &s3Error{code: "NoSuchUpload"}
-	errToken    = refuse("InvalidArgument", "The continuation token provided is incorrect.")
+	errToken    = invalid("The continuation token provided is incorrect", "continuation-token", nil)
 
 	// errForeignID: what the backend calls an id is none that we know how to
 	// send back. It stays here.
@@ -31,13 +31,16 @@ var (
 func (x *exchange) openIDs() error {
 	for i := range x.target.Query {
 		p := &x.target.Query[i]
+		if !x.op.Takes(p.Name) {
+			continue
+		}
 		var err error
 		switch string(p.Name) {
 		case "uploadId":
 			x.ids.upload, err = x.openUpload(x.key, p.Value)
 		case "upload-id-marker":
 			// Without a key-marker S3 ignores it.
-			if key, _ := x.target.Get("key-marker"); len(key) > 0 && len(p.Value) > 0 {
+			if key, _ := x.param("key-marker"); len(key) > 0 && len(p.Value) > 0 {
 				x.ids.marker, err = x.openUpload(key, p.Value)
 			}
 		case "continuation-token":
@@ -136,6 +139,6 @@ func (x *exchange) plainMarker(text string) string {
 }
 
 func (x *exchange) urlEncoded() bool {
-	v, _ := x.target.Get("encoding-type")
+	v, _ := x.param("encoding-type")
 	return equalFold(v, "url")
 }

@@ -83,12 +83,17 @@ func (v *inventor) request(n int) []byte {
 	case 6: // a bucket of a known account
 		return v.unsigned(account, "/invented-"+number+"/k")
 	default: // an operation
-		return v.unsigned(account, "/bucket/k?invented-"+number)
+		return v.changing(account, "/bucket/k?invented-"+number)
 	}
 }
 
 func (v *inventor) unsigned(host, target string) []byte {
 	v.buf = append(v.buf[:0], "GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\n\r\n"...)
+	return v.buf
+}
+
+func (v *inventor) changing(host, target string) []byte {
+	v.buf = append(v.buf[:0], "DELETE "+target+" HTTP/1.1\r\nHost: "+host+"\r\n\r\n"...)
 	return v.buf
 }
 

@@ -42,7 +42,7 @@ var malformedHeads = map[string]string{
 	"no number":                     "PUT /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: +1\r\n\r\n",
 	"another coding":                "PUT /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
 	"another expectation":           "PUT /x HTTP/1.1\r\nHost: localhost\r\nExpect: 200-ok\r\nContent-Length: 1\r\n\r\n",
-	"an upgrade":                    "GET /x HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\n\r\n",
+	"an upgrade":                    "GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, x\r\nUpgrade: h2c\r\n\r\n",
 	"no body":                       "PUT /x HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n",
 	"another host":                  "GET /x HTTP/1.1\r\nHost: nobody.example\r\n\r\n",
 	"HEAD":                          "HEAD /x HTTP/1.1\r\nHost: localhost\r\nnocolon\r\n\r\n",

@@ -85,20 +85,7 @@ func (x *exchange) admitCopy() error {
 		n, _ := s3op.CopyLength(v)
 		return x.grant.Store(x.srv.ctx, n)
 	}
-	x.out.set("HEAD", x.source.bucket.BackendName, x.source.key)
-	x.out.payload = emptySHA256
-	if x.source.versionID != nil {
-		x.out.param(paramVersionID, x.source.versionID)
-	}
-	for i := range x.headers {
-		h := &x.headers[i]
-		if rest, ok := bytes.CutPrefix(h.Name, copySourceCustomerKey); ok {
-			x.out.header(append(x.keepString("x-amz-server-side-encryption-customer-"), rest...), h.Value)
-		}
-		if rest, ok := bytes.CutPrefix(h.Name, copySourceCondition); ok {
-			x.out.header(append(x.keepString("if-"), rest...), h.Value)
-		}
-	}
+	x.prepareHead()
 	if err := x.send(nil); err != nil {
 		return err
 	}
@@ -113,6 +100,24 @@ func (x *exchange) admitCopy() error {
 	}
 	x.copyOf = etag
 	return x.grant.Store(x.srv.ctx, n)
+}
+
+// prepareHead asks about the source of a copy.
+func (x *exchange) prepareHead() {
+	x.out.set("HEAD", x.source.bucket.BackendName, x.source.key)
+	x.out.payload = emptySHA256
+	if x.source.versionID != nil {
+		x.out.param(paramVersionID, x.source.versionID)
+	}
+	for i := range x.headers {
+		h := &x.headers[i]
+		if rest, ok := bytes.CutPrefix(h.Name, copySourceCustomerKey); ok {
+			x.out.header(append(x.keepString("x-amz-server-side-encryption-customer-"), rest...), h.Value)
+		}
+		if rest, ok := bytes.CutPrefix(h.Name, copySourceCondition); ok {
+			x.out.header(append(x.keepString("if-"), rest...), h.Value)
+		}
+	}
 }
 
 // errChanged is told when the source of a copy was replaced while it was copied.

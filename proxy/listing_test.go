@@ -337,7 +337,7 @@ func TestListing_E9_tokens(t *testing.T) {
 	g.asked()
 	for name, text := range bad {
 		r := e.do(t, &request{method: "GET", path: "/token-one", query: query("list-type", "2", "continuation-token", text)})
-		if r.status != 400 || r.code() != "InvalidArgument" || textOf(t, r.body, "Message") != "The continuation token provided is incorrect." {
+		if r.status != 400 || r.code() != "InvalidArgument" || textOf(t, r.body, "Message") != "The continuation token provided is incorrect" {
 			t.Errorf("%s: %d %s", name, r.status, r.body)
 		}
 	}

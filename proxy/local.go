@@ -35,27 +35,27 @@ const maxBuckets = 10_000 // of a page, docs.aws.amazon.com/AmazonS3/latest/API/
 // list (S3-RULES.md D4). A key that is limited to some buckets sees those.
 func listBuckets(x *exchange) error {
 	limit := maxBuckets
-	if v, ok := x.target.Get("max-buckets"); ok {
+	if v, ok := x.param("max-buckets"); ok {
 		n, ok := s3op.Decimal(v)
 		if !ok || n < 1 || n > maxBuckets {
-			return refuse("InvalidArgument", "max-buckets must be a number from 1 to 10000.")
+			return invalid("Argument max-buckets must be an integer between 1 and 10000", "max-buckets", v)
 		}
 		limit = int(n)
 	}
 	after := ""
-	if v, ok := x.target.Get("continuation-token"); ok {
+	if v, ok := x.param("continuation-token"); ok {
 		b, err := base64.URLEncoding.DecodeString(string(v))
 		if err != nil || !validBucketName(b) {
-			return refuse("InvalidArgument", "The continuation token provided is incorrect.")
+			return errToken
 		}
 		after = string(b)
 	}
-	prefix, _ := x.target.Get("prefix")
+	prefix, _ := x.param("prefix")
 	if !utf8.Valid(prefix) || bytes.IndexByte(prefix, 0) >= 0 {
 		return refuse("InvalidArgument", "A prefix is UTF-8 without a NUL character.")
 	}
 	answer := s3xml.ListBuckets{Owner: x.account.CanonicalID, OwnerName: x.account.DisplayName, Region: x.srv.cfg.Region, Prefix: string(prefix)}
-	if region, ok := x.target.Get("bucket-region"); ok && string(region) != x.srv.cfg.Region {
+	if region, ok := x.param("bucket-region"); ok && string(region) != x.srv.cfg.Region {
 		x.local = answer.Append(x.local[:0])
 		x.respondXML(200, x.local)
 		return nil

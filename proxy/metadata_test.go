@@ -151,7 +151,6 @@ func TestMetadata_C11_bound(t *testing.T) {
 				lines, body string
 			}{
 				{byHeader, mPUT, "boundary/dir/k", "", "abc"},
-				{byHeader, mPUT, strings.TrimSuffix(hoisted, "&"), "", "abc"},
 				{byHeader, mPUT, "boundary/dir/k", "x-amz-copy-source: boundary/k\nx-amz-metadata-directive: REPLACE\n", ""},
 				{byHeader, mPOST, "boundary/dir/k?uploads", "", ""},
 				{byForm, mPOST, "boundary", "key: dir/k\n", "abc"},

@@ -190,12 +190,13 @@ func (x *exchange) checkFraming() error {
 			}
 			x.framing.chunked = true
 		case "expect":
+			if len(value) == 0 {
+				continue // how libcurl is kept from expecting something
+			}
 			if !equalFold(value, "100-continue") {
 				return &s3Error{code: "ExpectationFailed"}
 			}
 			x.framing.expect = true
-		case "upgrade":
-			return refuse("BadRequest", "Protocol upgrades are not supported.")
 		case "connection":
 			if err := x.checkConnection(value); err != nil {
 				return err
@@ -208,7 +209,15 @@ func (x *exchange) checkFraming() error {
 	return nil
 }
 
-const maxConnection = 16
+const maxConnection = 16 // elements, and letters of one that is known
+
+// hopByHop are what Connection may name: ways to use the connection, and headers
+// that are about it and nothing else. libcurl offers HTTP/2 with "Upgrade,
+// HTTP2-Settings", Apache's client TLS with "Upgrade"; a server may read over the
+// offer (RFC 9110 section 7.8), and this one does. Upgrade is never forwarded.
+var hopByHop = map[string]struct{}{
+	"keep-alive": {}, "close": {}, "te": {}, "upgrade": {}, "http2-settings": {}, "proxy-connection": {},
+}
 
 // checkConnection refuses a Connection header that names a header which
 // matters: an intermediary would take it away, and what was signed would not
@@ -224,8 +233,14 @@ func (x *exchange) checkConnection(value []byte) error {
 		token, rest, _ := bytes.Cut(value, []byte{','})
 		value = rest
 		token = bytes.Trim(token, " \t")
-		if equalFold(token, "keep-alive") || equalFold(token, "close") || equalFold(token, "te") || len(token) == 0 {
+		if len(token) == 0 {
 			continue
+		}
+		var lower [maxConnection]byte
+		if len(token) <= len(lower) {
+			if _, ok := hopByHop[string(appendLower(lower[:0], token))]; ok {
+				continue
+			}
 		}
 		return refuse("BadRequest", "Connection names a header that must not be dropped on the way.")
 	}
@@ -303,8 +318,14 @@ func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 	if h.Treatment == s3op.Decline {
 		return refuse("NotImplemented", h.Sentence)
 	}
-	if h.Group != 0 && h.Group&groups == 0 && bytes.HasPrefix(name, amzPrefix) {
+	amz := bytes.HasPrefix(name, amzPrefix)
+	other := h.Group != 0 && h.Group&groups == 0
+	if amz && other && !h.IgnoredBy(x.op.Method) {
 		return refuse("InvalidRequest", "The request has an x-amz- header that this operation does not take.")
+	}
+	// That a key of a key management service is wanted is refused wherever it is said.
+	if amz && other && h.Elsewhere != s3op.IgnoredByWrites {
+		return nil
 	}
 	if refusal := s3op.CheckValue(name, value); refusal != nil {
 		return refusal
@@ -318,6 +339,11 @@ func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 	case "x-amz-object-ownership":
 		if string(value) != "BucketOwnerEnforced" {
 			return refuse("NotImplemented", "Object ownership is always BucketOwnerEnforced.")
+		}
+	case "x-amz-transition-default-minimum-object-size":
+		if string(value) != transitionDefault {
+			return refuse("NotImplemented", "Lifecycle transitions are not supported, so that no object is too small for one; "+
+				"leave x-amz-transition-default-minimum-object-size out, or say "+transitionDefault+".")
 		}
 	case "x-amz-server-side-encryption":
 		if string(value) != "AES256" {

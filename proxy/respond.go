@@ -104,6 +104,7 @@ func (x *exchange) respondError(err error) {
 		Region:    e.region,
 		RequestID: string(x.id[:]),
 		HostID:    x.srv.hostID,
+		About:     e.about,
 	}
 	if x.identity != nil && x.level > 0 {
 		doc.BucketName, doc.Key = string(x.bucketNm), string(x.key)

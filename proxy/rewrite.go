@@ -86,7 +86,7 @@ func (x *exchange) rewriteXML() error {
 	x.finish()
 	if result.Error != nil {
 		// An error in a 200 or 206 (S3-RULES.md E8, F7).
-		return x.documentError(result.Error)
+		return x.documentError(result.Error, x.resp.Status)
 	}
 	x.tally.DeclaredEgress(int64(len(x.local)))
 	x.ctx.Response.SetBodyRaw(x.local)
@@ -122,10 +122,10 @@ func (x *exchange) names3() *s3xml.Names {
 		n.Bucket, n.BackendBucket = x.bucket.Name, x.bucket.BackendName
 	}
 	n.Seal, n.Blames = x.sealed, x.blames
-	if v, ok := x.target.Get("uploadId"); ok {
+	if v, ok := x.param("uploadId"); ok {
 		n.UploadID = string(v)
 	}
-	if v, ok := x.target.Get("continuation-token"); ok {
+	if v, ok := x.param("continuation-token"); ok {
 		n.Token = string(v)
 	}
 	return n
@@ -198,6 +198,12 @@ var ofBytes = map[string]bool{
 	"content-language": true, "content-range": true, "expires": true,
 }
 
+// transitionDefault is what S3 answers of every lifecycle that was not given
+// another minimum: Terraform puts it and waits until it is answered
+// (docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html).
+// There are no transitions here, so that it is true of every bucket, and nothing is kept.
+const transitionDefault = "all_storage_classes_128K"
+
 func (x *exchange) copyHeaders() {
 	x.setCommonHeaders()
 	h := &x.ctx.Response.Header
@@ -218,6 +224,9 @@ func (x *exchange) copyHeaders() {
 			h.AddBytesKV(key, value)
 		}
 	})
+	if x.op.Name == "GetBucketLifecycleConfiguration" || x.op.Name == "PutBucketLifecycleConfiguration" {
+		h.Set("x-amz-transition-default-minimum-object-size", transitionDefault)
+	}
 	if x.op.Answer == s3op.Bytes {
 		// Objects are the account's, not ours: no guessing of types (F5).
 		h.Set("X-Content-Type-Options", "nosniff")

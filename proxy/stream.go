@@ -25,7 +25,7 @@ func (s *answerStream) WriteTo(w io.Writer) (n int64, err error) {
 	if s.names != nil {
 		result, err := s3xml.Rewrite(w, &s.x.resp, s.names)
 		if result.Error != nil {
-			failed := asS3(s.x.documentError(result.Error))
+			failed := asS3(s.x.documentError(result.Error, s.x.resp.Status))
 			s.x.code, s.x.cause = failed.code, failed.cause
 		}
 		if err != nil {

@@ -35,7 +35,7 @@ func (x *exchange) rewriteUploads() error {
 	}
 	x.finish()
 	if failed != nil {
-		return x.documentError(failed)
+		return x.documentError(failed, x.resp.Status)
 	}
 	if err = page.fill(list); err == nil {
 		err = x.sealUploads(list)
@@ -68,7 +68,7 @@ func (x *exchange) sealUploads(l *s3xml.Uploads) (err error) {
 		err = errors.Join(err, serr)
 		l.NextUploadIDMarker = token
 	}
-	marker, _ := x.target.Get("upload-id-marker")
+	marker, _ := x.param("upload-id-marker")
 	l.UploadIDMarker, l.EncodingType = string(marker), ""
 	if x.urlEncoded() {
 		l.EachName(func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "%2F", "/") })
@@ -81,10 +81,10 @@ func (x *exchange) sealUploads(l *s3xml.Uploads) (err error) {
 // asked for a prefix.
 func (x *exchange) uploadsPage() *uploadsPage {
 	p := &uploadsPage{limit: maxUploadsPage, hold: func(n int) error { return x.held.asked.grow(x.srv.documents, x.holder(), int64(n)) }}
-	if prefix, _ := x.target.Get("prefix"); len(prefix) > 0 || !x.minio() {
+	if prefix, _ := x.param("prefix"); len(prefix) > 0 || !x.minio() {
 		return p
 	}
-	key, _ := x.target.Get("key-marker")
+	key, _ := x.param("key-marker")
 	p.sorted, p.limit = true, int(x.maxUploads())
 	p.key, p.id = string(key), string(x.ids.marker)
 	return p
@@ -98,7 +98,7 @@ func (x *exchange) prepareUploads() {
 }
 
 func (x *exchange) maxUploads() int64 {
-	v, _ := x.target.Get("max-uploads")
+	v, _ := x.param("max-uploads")
 	if n, ok := s3op.Number(paramMaxUploads, v); ok {
 		return n
 	}

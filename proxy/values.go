@@ -11,7 +11,6 @@ import (
 var (
 	errControl     = refuse("InvalidArgument", "A parameter has a control character.")
 	errListingDots = refuse("InvalidArgument", "The parameter has a segment \".\" or \"..\", which no key has.")
-	errLoneMarker  = refuse("InvalidArgument", "A version-id marker cannot be specified without a key marker.")
 )
 
 // checkValues refuses values of query parameters that the backend would take
@@ -20,6 +19,9 @@ var (
 func (x *exchange) checkValues() error {
 	for i := range x.target.Query {
 		p := &x.target.Query[i]
+		if !x.op.Takes(p.Name) {
+			continue // of another operation, or nobody's: it asks for nothing
+		}
 		if refusal := s3op.CheckValue(p.Name, p.Value); refusal != nil {
 			return refusal
 		}
@@ -37,9 +39,9 @@ func (x *exchange) checkValues() error {
 			}
 		}
 	}
-	if v, ok := x.target.Get("version-id-marker"); ok && len(v) > 0 {
-		if key, _ := x.target.Get("key-marker"); len(key) == 0 {
-			return errLoneMarker
+	if v, ok := x.param("version-id-marker"); ok && len(v) > 0 {
+		if key, _ := x.param("key-marker"); len(key) == 0 {
+			return invalid("A version-id marker cannot be specified without a key marker.", "version-id-marker", v)
 		}
 	}
 	return nil

@@ -75,8 +75,8 @@ var queryAuth = [...]string{
 }
 
 var (
-	errTwoMechanisms = failed(ErrInvalidArgument, "Only one authentication mechanism is allowed: an Authorization header or a presigned query.")
-	errTwoHeaders    = failed(ErrInvalidArgument, "The Authorization header was sent twice.")
+	errTwoMechanisms = failed(ErrInvalidArgument, "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified").about("Authorization")
+	errTwoHeaders    = failed(ErrInvalidArgument, "The Authorization header was sent twice.").about("Authorization")
 	errV2            = failed(ErrInvalidRequest, "Signature Version 2 is not supported. Please use AWS4-HMAC-SHA256; "+
 		"boto3 presigns with it when its client has Config(signature_version='s3v4').")
 	errV4A = failed(ErrNotImplemented, "Signature Version 4A (AWS4-ECDSA-P256-SHA256) is not supported. Please use AWS4-HMAC-SHA256 "+
@@ -266,9 +266,9 @@ func (a *Auth) parseQuery(r *Request, o Options) error {
 	}
 	switch {
 	case a.Time.Sub(o.Now) > maxSkew:
-		return failed(ErrAccessDenied, "Request is not valid yet.")
+		return failed(ErrAccessDenied, "Request is not valid yet")
 	case o.Now.After(a.Time.Add(a.Expires)):
-		return failed(ErrAccessDenied, "Request has expired.")
+		return failed(ErrAccessDenied, "Request has expired")
 	}
 	marker, n := r.Get("x-amz-content-sha256")
 	if n == 0 {
@@ -339,7 +339,7 @@ func (a *Auth) headerTime(r *Request, now time.Time) error {
 			return err
 		}
 	} else {
-		return failed(ErrAccessDenied, "AWS authentication requires a valid Date or x-amz-date header.")
+		return failed(ErrAccessDenied, "AWS authentication requires a valid Date or x-amz-date header")
 	}
 	if d := now.Sub(a.Time); d > maxSkew || d < -maxSkew {
 		return ErrRequestTimeTooSkewed
@@ -497,7 +497,7 @@ func (a *Auth) checkSigned(r *Request) error {
 	return nil
 }
 
-var errNotSigned = failed(ErrAccessDenied, "There were headers present in the request which were not signed: every x-amz- header must be.")
+var errNotSigned = failed(ErrAccessDenied, "There were headers present in the request which were not signed")
 
 // instructs reports whether a header is one that asks S3 for something.
 func instructs(name []byte) bool { return len(name) >= 6 && equalFold(name[:6], "x-amz-") }

@@ -11,17 +11,47 @@ import (
 type RefusalError struct {
 	Code    string
 	Message string
+
+	Argument string // of InvalidArgument: S3's name of what is wrong, "" where it has none
+	Value    string // as the client sent it, where S3 repeats it
+	HasValue bool
+}
+
+// about is r with the argument that was wrong and its value.
+func (r *RefusalError) about(argument string, value []byte) *RefusalError {
+	return &RefusalError{Code: r.Code, Message: r.Message, Argument: argument, Value: string(value), HasValue: true}
 }
 
 func (r *RefusalError) Error() string { return r.Code + ": " + r.Message }
 
 var (
-	errMethod = &RefusalError{"MethodNotAllowed", "The specified method is not allowed against this resource."}
-	errTwo    = &RefusalError{"InvalidArgument", "The request names more than one sub-resource; send one at a time."}
-	errQuery  = &RefusalError{"NotImplemented", "The request has a query parameter that this operation does not take."}
-	errList   = &RefusalError{"InvalidArgument", "list-type must be 2."}
-	errPart   = &RefusalError{"InvalidArgument", "partNumber and uploadId must both be given."}
+	errMethod    = &RefusalError{Code: "MethodNotAllowed", Message: "The specified method is not allowed against this resource."}
+	errQuery     = &RefusalError{Code: "NotImplemented", Message: "The request has a query parameter that this operation does not take."}
+	errList      = &RefusalError{Code: "InvalidArgument", Message: "list-type must be 2.", Argument: "list-type"}
+	errPart      = &RefusalError{Code: "InvalidArgument", Message: "partNumber and uploadId must both be given."}
+	errNoVersion = &RefusalError{Code: "InvalidArgument", Message: "This operation does not accept a version-id."}
 )
+
+// otherListing are the parameters of one listing that S3 refuses on the other: a
+// client that pages with them would read the first page for ever.
+var otherListing = map[string]map[string]*RefusalError{
+	"ListObjects": {
+		"continuation-token": {Code: "InvalidArgument", Message: "continuation-token only supported in REST.GET.BUCKET with list-type=2", Argument: "continuation-token"},
+		"start-after":        {Code: "InvalidArgument", Message: "startAfter only supported in REST.GET.BUCKET with list-type=2", Argument: "start-after"},
+	},
+	"ListObjectsV2": {
+		"marker": {Code: "InvalidArgument", Message: "Marker unsupported with REST.GET.BUCKET in list-type=2", Argument: "marker"},
+	},
+}
+
+// conflict is S3's answer to two sub-resources at once.
+func conflict(a, b []byte) *RefusalError {
+	if bytes.Compare(a, b) > 0 {
+		a, b = b, a
+	}
+	r := &RefusalError{Code: "InvalidArgument", Message: "Conflicting query string parameters: " + string(a) + ", " + string(b)}
+	return r.about("ResourceType", a)
+}
 
 type row struct {
 	base, copy *Operation // without a selector
@@ -30,9 +60,12 @@ type row struct {
 }
 
 var (
-	rows       [Object + 1]map[string]*row
-	refusals   = map[string]*RefusalError{}
-	selectors  = map[string]struct{}{} // every name that selects a row for some method
+	rows      [Object + 1]map[string]*row
+	refusals  = map[string]*RefusalError{}
+	selectors = map[string]struct{}{} // every name that selects a row for some method
+	// elsewhere are parameters that say which thing is meant, beside the selectors:
+	// an operation without them would do it to another.
+	elsewhere  = map[string]struct{}{"versionId": {}, "partNumber": {}}
 	byName     = map[string]*Operation{}
 	authParams = map[string]struct{}{
 		"x-amz-algorithm": {}, "x-amz-credential": {}, "x-amz-date": {}, "x-amz-expires": {},
@@ -66,7 +99,7 @@ func init() {
 		}
 	}
 	for _, r := range refused {
-		refusals[r.selector] = &RefusalError{"NotImplemented", r.sentence}
+		refusals[r.selector] = &RefusalError{Code: "NotImplemented", Message: r.sentence}
 		selectors[r.selector] = struct{}{}
 	}
 }
@@ -104,7 +137,8 @@ func Hoisted(name []byte) bool { return hasFoldPrefix(name, prefixAmz) && !AuthP
 // whether the request has an x-amz-copy-source header. It allocates nothing.
 //
 // Exactly one sub-resource may be named (D13: MinIO takes the first route that
-// matches), and every other parameter must be one the operation takes.
+// matches). Another parameter is one that the operation takes, or it asks for
+// nothing: see ignores.
 func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) (*Operation, *RefusalError) {
 	m := rows[level][string(method)]
 	if m == nil {
@@ -117,7 +151,7 @@ func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) 
 			continue
 		}
 		if selector != nil {
-			return nil, errTwo
+			return nil, conflict(selector, name)
 		}
 		selector = name
 	}
@@ -138,11 +172,16 @@ func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) 
 	for i := range query {
 		p := &query[i]
 		switch {
-		case string(p.Name) == string(selector):
+		case selector != nil && string(p.Name) == string(selector):
 			if op.Selector == "list-type" && string(p.Value) != "2" {
 				return nil, errList
 			}
 		case string(p.Name) == "x-id", hasFoldPrefix(p.Name, prefixAmz), op.Allows(p.Name), version2(p.Name):
+		case otherListing[op.Name][string(p.Name)] != nil:
+			return nil, otherListing[op.Name][string(p.Name)]
+		case op.ignores(p.Name, query):
+		case string(p.Name) == "versionId":
+			return nil, errNoVersion.about("versionId", p.Value)
 		default:
 			return nil, errQuery
 		}
@@ -154,6 +193,22 @@ func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) 
 	}
 	return op, nil
 }
+
+// ignores reports whether a parameter that nobody knows asks for nothing: on what
+// only reads, ?v=1 keeps a cache from answering and ?utm_source= counts visits. A
+// presigned URL carries x- parameters for its maker's own log
+// (docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html#LogFormatCustom);
+// the signature covers them, so that nobody else has added one. None is forwarded.
+func (o *Operation) ignores(name []byte, query []sigv4.Param) bool {
+	if _, meant := elsewhere[string(name)]; meant {
+		return false
+	}
+	return o.Method == "GET" || o.Method == "HEAD" || hasFoldPrefix(name, prefixCustom) && presigned(query)
+}
+
+var prefixCustom = []byte("x-")
+
+func presigned(query []sigv4.Param) bool { return has(query, "X-Amz-Signature") }
 
 // version2 are the parameters of a Signature Version 2 URL, which resolve
 // refuses with a sentence that says what to set instead.

@@ -5,29 +5,30 @@ import "bytes"
 // Group is a set of request headers that belong together.
 type Group uint32
 
-// The groups an operation can allow. A header outside the operation's groups
-// is refused when it begins with x-amz- and dropped otherwise.
+// The groups an operation can allow. A header outside the operation's groups is
+// dropped, unless it begins with x-amz-: then its Elsewhere says what becomes of it.
 const (
-	Conditions      Group = 1 << iota // If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since
-	Range                             // Range
-	ChecksumMode                      // x-amz-checksum-mode
-	Content                           // Cache-Control, Content-Type, Content-Encoding, … stored with the object
-	Metadata                          // x-amz-meta-*
-	Storage                           // x-amz-storage-class, x-amz-tagging, x-amz-server-side-encryption
-	Lock                              // x-amz-object-lock-*
-	Checksums                         // x-amz-checksum-<algorithm>, x-amz-sdk-checksum-algorithm
-	MD5                               // Content-MD5
-	CustomerKey                       // x-amz-server-side-encryption-customer-*
-	CopyFrom                          // x-amz-copy-source and what qualifies it
-	CopyRange                         // x-amz-copy-source-range, of parts only: an object is copied whole
-	Directives                        // x-amz-metadata-directive, x-amz-tagging-directive
-	ChecksumChoice                    // x-amz-checksum-algorithm, x-amz-checksum-type
-	Bypass                            // x-amz-bypass-governance-retention
-	NewBucket                         // x-amz-bucket-object-lock-enabled, x-amz-object-ownership
-	Attributes                        // x-amz-object-attributes and its paging
-	ObjectSize                        // x-amz-mp-object-size
-	WriteConditions                   // If-Match, If-None-Match of conditional writes
-	Policy                            // x-amz-confirm-remove-self-bucket-access
+	Conditions       Group = 1 << iota // If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since
+	Range                              // Range
+	ChecksumMode                       // x-amz-checksum-mode
+	Content                            // Cache-Control, Content-Type, Content-Encoding, … stored with the object
+	Metadata                           // x-amz-meta-*
+	Storage                            // x-amz-storage-class, x-amz-tagging, x-amz-server-side-encryption
+	Lock                               // x-amz-object-lock-*
+	Checksums                          // x-amz-checksum-<algorithm>, x-amz-sdk-checksum-algorithm
+	MD5                                // Content-MD5
+	CustomerKey                        // x-amz-server-side-encryption-customer-*
+	CopyFrom                           // x-amz-copy-source and what qualifies it
+	CopyRange                          // x-amz-copy-source-range, of parts only: an object is copied whole
+	Directives                         // x-amz-metadata-directive, x-amz-tagging-directive
+	ChecksumChoice                     // x-amz-checksum-algorithm, x-amz-checksum-type
+	Bypass                             // x-amz-bypass-governance-retention
+	NewBucket                          // x-amz-bucket-object-lock-enabled, x-amz-object-ownership
+	Attributes                         // x-amz-object-attributes and its paging
+	ObjectSize                         // x-amz-mp-object-size
+	WriteConditions                    // If-Match, If-None-Match of conditional writes
+	Policy                             // x-amz-confirm-remove-self-bucket-access
+	LifecycleDefault                   // x-amz-transition-default-minimum-object-size
 )
 
 // FormFields are the groups that the fields of a browser's form may be of, by the
@@ -46,12 +47,41 @@ const (
 	Decline
 )
 
+// Elsewhere is what becomes of an x-amz- header on an operation that has no use for it.
+type Elsewhere uint8
+
+const (
+	// RefusedElsewhere is for what would change what is done, or is no mistake
+	// that a client may go on with: the source of a copy, a key.
+	RefusedElsewhere Elsewhere = iota
+	// IgnoredElsewhere is for what S3 reads over on operations that it has no
+	// meaning for: metadata with a GET, a storage class with a part.
+	IgnoredElsewhere
+	// IgnoredByWrites is for x-amz-server-side-encryption: minio-go sends it with
+	// every part of an upload, and S3 refuses it on reads
+	// (docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-s3-encryption.html).
+	IgnoredByWrites
+)
+
 // Header is what the table knows of one request header.
 type Header struct {
 	Group     Group // 0: every operation takes it
 	Treatment Treatment
+	Elsewhere Elsewhere
 	Hoistable bool // may come as a query parameter of a presigned URL (S3-RULES.md B25)
 	Sentence  string
+}
+
+// IgnoredBy reports whether the header asks for nothing on an operation of
+// another group.
+func (h *Header) IgnoredBy(method string) bool {
+	switch h.Elsewhere {
+	case IgnoredElsewhere:
+		return true
+	case IgnoredByWrites:
+		return method != "GET" && method != "HEAD"
+	}
+	return false
 }
 
 var headers = map[string]Header{
@@ -69,24 +99,24 @@ var headers = map[string]Header{
 	"expires":             {Group: Content},
 	"content-md5":         {Group: MD5},
 
-	"x-amz-checksum-mode": {Group: ChecksumMode, Hoistable: true},
+	"x-amz-checksum-mode": {Group: ChecksumMode, Elsewhere: IgnoredElsewhere, Hoistable: true},
 
-	"x-amz-storage-class":          {Group: Storage, Hoistable: true},
-	"x-amz-tagging":                {Group: Storage, Hoistable: true},
-	"x-amz-server-side-encryption": {Group: Storage, Treatment: Consume, Hoistable: true},
+	"x-amz-storage-class":          {Group: Storage, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-tagging":                {Group: Storage, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-server-side-encryption": {Group: Storage, Treatment: Consume, Elsewhere: IgnoredByWrites, Hoistable: true},
 
-	"x-amz-object-lock-mode":              {Group: Lock, Hoistable: true},
-	"x-amz-object-lock-retain-until-date": {Group: Lock, Hoistable: true},
-	"x-amz-object-lock-legal-hold":        {Group: Lock, Hoistable: true},
+	"x-amz-object-lock-mode":              {Group: Lock, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-object-lock-retain-until-date": {Group: Lock, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-object-lock-legal-hold":        {Group: Lock, Elsewhere: IgnoredElsewhere, Hoistable: true},
 
-	"x-amz-checksum-crc32":         {Group: Checksums, Hoistable: true},
-	"x-amz-checksum-crc32c":        {Group: Checksums, Hoistable: true},
-	"x-amz-checksum-crc64nvme":     {Group: Checksums, Hoistable: true},
-	"x-amz-checksum-sha1":          {Group: Checksums, Hoistable: true},
-	"x-amz-checksum-sha256":        {Group: Checksums, Hoistable: true},
+	"x-amz-checksum-crc32":         {Group: Checksums, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-checksum-crc32c":        {Group: Checksums, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-checksum-crc64nvme":     {Group: Checksums, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-checksum-sha1":          {Group: Checksums, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-checksum-sha256":        {Group: Checksums, Elsewhere: IgnoredElsewhere, Hoistable: true},
 	"x-amz-sdk-checksum-algorithm": {Treatment: Consume, Hoistable: true},
-	"x-amz-checksum-algorithm":     {Group: ChecksumChoice, Hoistable: true},
-	"x-amz-checksum-type":          {Group: ChecksumChoice | Checksums, Hoistable: true},
+	"x-amz-checksum-algorithm":     {Group: ChecksumChoice, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-checksum-type":          {Group: ChecksumChoice | Checksums, Elsewhere: IgnoredElsewhere, Hoistable: true},
 
 	"x-amz-server-side-encryption-customer-algorithm":             {Group: CustomerKey},
 	"x-amz-server-side-encryption-customer-key":                   {Group: CustomerKey},
@@ -101,31 +131,39 @@ var headers = map[string]Header{
 	"x-amz-copy-source-if-none-match":       {Group: CopyFrom},
 	"x-amz-copy-source-if-modified-since":   {Group: CopyFrom},
 	"x-amz-copy-source-if-unmodified-since": {Group: CopyFrom},
-	"x-amz-metadata-directive":              {Group: Directives},
-	"x-amz-tagging-directive":               {Group: Directives},
+	"x-amz-metadata-directive":              {Group: Directives, Elsewhere: IgnoredElsewhere},
+	"x-amz-tagging-directive":               {Group: Directives, Elsewhere: IgnoredElsewhere},
 
-	"x-amz-bypass-governance-retention": {Group: Bypass, Treatment: Consume},
-	"x-amz-bucket-object-lock-enabled":  {Group: NewBucket, Treatment: Consume},
-	"x-amz-object-ownership":            {Group: NewBucket, Treatment: Consume},
-	"x-amz-object-attributes":           {Group: Attributes, Hoistable: true},
-	"x-amz-max-parts":                   {Group: Attributes, Hoistable: true},
-	"x-amz-part-number-marker":          {Group: Attributes, Hoistable: true},
-	"x-amz-mp-object-size":              {Group: ObjectSize},
+	"x-amz-bypass-governance-retention": {Group: Bypass, Elsewhere: IgnoredElsewhere, Treatment: Consume},
+	"x-amz-bucket-object-lock-enabled":  {Group: NewBucket, Elsewhere: IgnoredElsewhere, Treatment: Consume},
+	"x-amz-object-ownership":            {Group: NewBucket, Elsewhere: IgnoredElsewhere, Treatment: Consume},
+	"x-amz-object-attributes":           {Group: Attributes, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-max-parts":                   {Group: Attributes, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-part-number-marker":          {Group: Attributes, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-mp-object-size":              {Group: ObjectSize, Elsewhere: IgnoredElsewhere},
 
-	"x-amz-confirm-remove-self-bucket-access": {Group: Policy, Treatment: Consume},
+	"x-amz-confirm-remove-self-bucket-access": {Group: Policy, Elsewhere: IgnoredElsewhere, Treatment: Consume},
+
+	"x-amz-transition-default-minimum-object-size": {Group: LifecycleDefault, Treatment: Consume, Elsewhere: IgnoredElsewhere},
 
 	"x-amz-date":                         {Treatment: Consume},
 	"x-amz-content-sha256":               {Treatment: Consume},
 	"x-amz-decoded-content-length":       {Treatment: Consume},
 	"x-amz-trailer":                      {Treatment: Consume},
-	"x-amz-user-agent":                   {Treatment: Consume},
-	"x-amz-te":                           {Treatment: Consume},
+	"x-amz-user-agent":                   {Treatment: Consume, Hoistable: true},
+	"x-amz-te":                           {Treatment: Consume, Hoistable: true},
 	"x-amz-request-payer":                {Treatment: Consume, Hoistable: true},
 	"x-amz-optional-object-attributes":   {Treatment: Consume, Hoistable: true},
 	"x-amz-expected-bucket-owner":        {Treatment: Consume, Hoistable: true},
 	"x-amz-source-expected-bucket-owner": {Treatment: Consume, Hoistable: true},
 	"x-amz-acl":                          {Treatment: Consume, Hoistable: true},
 	"x-amz-security-token":               {Treatment: Consume},
+
+	// They say who asks, or what was answered: the C++ and .NET SDKs sign the
+	// first, proxies and retries send back the others.
+	"x-amz-api-version": {Treatment: Consume, Hoistable: true},
+	"x-amz-id-2":        {Treatment: Consume, Hoistable: true},
+	"x-amz-request-id":  {Treatment: Consume, Hoistable: true},
 
 	"x-amz-grant-full-control": {Treatment: Decline, Sentence: sentenceACL},
 	"x-amz-grant-read":         {Treatment: Decline, Sentence: sentenceACL},
@@ -158,7 +196,10 @@ var (
 	prefixAmz      = []byte("x-amz-")
 	prefixMeta     = []byte("x-amz-meta-")
 	prefixSnowball = []byte("x-amz-meta-minio-snowball-")
-	metadataHeader = Header{Group: Metadata, Hoistable: true}
+	prefixSDK      = []byte("x-amz-sdk-") // what an SDK says of itself
+	prefixCDN      = []byte("x-amz-cf-")  // what CloudFront says of its request
+	metadataHeader = Header{Group: Metadata, Elsewhere: IgnoredElsewhere, Hoistable: true}
+	idleHeader     = Header{Treatment: Consume, Hoistable: true}
 	snowballHeader = Header{Treatment: Decline, Sentence: sentenceSnowball}
 	unknownAmz     = Header{Treatment: Decline, Sentence: sentenceUnknownHeader}
 	droppedHeader  = Header{Treatment: Consume}
@@ -166,7 +207,7 @@ var (
 
 // LookupHeader says how to treat the request header of the given lower-case
 // name. Headers without a row are dropped (Consume), unless they begin with
-// x-amz-, which are declined: an x-amz- header always asks for something.
+// x-amz-, which are declined: they may ask for something that would not be done.
 // x-minio- headers are dropped: none of them may have an effect (D7).
 func LookupHeader(lower []byte) Header {
 	if h, ok := headers[string(lower)]; ok {
@@ -177,6 +218,8 @@ func LookupHeader(lower []byte) Header {
 		return snowballHeader
 	case bytes.HasPrefix(lower, prefixMeta):
 		return metadataHeader
+	case bytes.HasPrefix(lower, prefixSDK), bytes.HasPrefix(lower, prefixCDN):
+		return idleHeader
 	case bytes.HasPrefix(lower, prefixAmz):
 		return unknownAmz
 	}

@@ -2,10 +2,11 @@
 // operation, what right each needs, how it is billed, which query parameters
 // and headers it may carry, and what the gateway does with it. It does no I/O.
 //
-// A new operation is a row in table.go and its tests. Whatever is not in the
-// table is refused: MinIO falls through to the base operation on an unknown
-// sub-resource (`DELETE /bucket?anything` deletes the bucket), so nothing that
-// the table does not name may reach it (S3-RULES.md rule 3).
+// A new operation is a row in table.go and its tests. Nothing that the row does not
+// name reaches a backend: MinIO falls through to the base operation on an unknown
+// sub-resource (`DELETE /bucket?anything` deletes the bucket). What S3 itself has is
+// refused where a row lacks it, and so is everything unknown on what changes
+// something; what asks for nothing is read over (S3-RULES.md rule 3).
 package s3op
 
 import (
@@ -96,6 +97,11 @@ func (o *Operation) Allows(name []byte) bool {
 		}
 	}
 	return false
+}
+
+// Takes reports whether the query parameter name has a meaning for the operation.
+func (o *Operation) Takes(name []byte) bool {
+	return string(name) == o.Selector && len(name) > 0 || o.Allows(name)
 }
 
 // Writes reports whether the operation changes the account's data or its

@@ -17,7 +17,7 @@ const pageFile = "../../docs/S3-COMPATIBILITY.md"
 // TestCompatibilityPage keeps the page true to the table.
 func TestCompatibilityPage(t *testing.T) {
 	t.Parallel()
-	want := page()
+	want := page() + requestsPage(t)
 	if *update {
 		if err := os.WriteFile(pageFile, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -50,9 +50,12 @@ func page() string {
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString("## Refused\n\nThese sub-resources answer 501 NotImplemented on every method that has no row above, and so does every query parameter that no row names.\n\n| Sub-resource | What the client is told |\n|---|---|\n")
+	b.WriteString("## Refused\n\nThese sub-resources answer 501 NotImplemented on every method that has no row above, with and without a value. Another parameter that\n" +
+		"the operation does not take is ignored on GET and HEAD (`?v=1`), and refused on everything else; a presigned URL may carry `x-` parameters.\n\n| Sub-resource | What the client is told |\n|---|---|\n")
 	s3op.Refused(func(selector, sentence string) { fmt.Fprintf(&b, "| `?%s` | %s |\n", selector, sentence) })
-	b.WriteString("\nRequest headers that begin with `x-amz-` and that the operation does not take are refused, never dropped; `x-minio-` headers have no effect.\n" +
+	b.WriteString("\nRequest headers that begin with `x-amz-` and that nobody knows are refused, never dropped; so are those of another operation, unless S3 reads\n" +
+		"over them (metadata with a GET). What says who asks is ignored: `x-amz-api-version`, `x-amz-id-2`, `x-amz-request-id`, `x-amz-sdk-*`,\n" +
+		"`x-amz-cf-*`; so are offers of another protocol (`Upgrade`). `x-minio-` headers have no effect.\n" +
 		"Signature Version 2, Version 4A and session tokens are refused with a sentence. Customer-provided keys (SSE-C) need TLS on both hops.\n" +
 		"An account that is read-only may read and delete.\n\n" +
 		"Upload ids and continuation tokens are good for their bucket (and key) only, on every node: anything else is NoSuchUpload or InvalidArgument.\n" +

@@ -27,7 +27,7 @@ var Operations = []*Operation{
 		Params: []string{"prefix", "max-buckets", "continuation-token", "bucket-region"}, Idempotent: true},
 
 	// Buckets
-	{Name: "CreateBucket", Method: "PUT", Level: Bucket, Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: NewBucket,
+	{Name: "CreateBucket", Method: "PUT", Level: Bucket, Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: NewBucket | MD5 | Checksums,
 		Note: "`x-amz-object-ownership` only BucketOwnerEnforced"},
 	{Name: "HeadBucket", Method: "HEAD", Level: Bucket, Class: classB, Verdict: Local, Idempotent: true},
 	{Name: "DeleteBucket", Method: "DELETE", Level: Bucket, Permission: tenancy.Manage, Class: classFree, Verdict: Forward},
@@ -47,7 +47,7 @@ var Operations = []*Operation{
 	{Name: "GetBucketVersioning", Method: "GET", Level: Bucket, Selector: "versioning", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true},
 	{Name: "PutBucketVersioning", Method: "PUT", Level: Bucket, Selector: "versioning", Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums},
 	{Name: "GetBucketLifecycleConfiguration", Method: "GET", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true},
-	{Name: "PutBucketLifecycleConfiguration", Method: "PUT", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums,
+	{Name: "PutBucketLifecycleConfiguration", Method: "PUT", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums | LifecycleDefault,
 		Note: "expiration rules; transitions are refused"},
 	{Name: "DeleteBucketLifecycle", Method: "DELETE", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Manage, Class: classFree, Verdict: Forward},
 	{Name: "GetBucketTagging", Method: "GET", Level: Bucket, Selector: "tagging", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true},
@@ -114,8 +114,10 @@ var Operations = []*Operation{
 }
 
 // refused are the sub-resources that S3 has and this gateway does not, on any
-// method not listed above. They are in the table so that each is refused with
-// its own sentence; a name in neither table is refused all the same.
+// method not listed above, and the parameters by which MinIO finds routes of its
+// own. Each is refused with its own sentence, with and without a value. Another
+// name, in neither table, asks for nothing on GET and HEAD and is refused on
+// everything that changes something.
 var refused = []struct{ selector, sentence string }{
 	{"accelerate", "Transfer acceleration is not supported."},
 	{"acl", sentenceACL},
@@ -123,13 +125,17 @@ var refused = []struct{ selector, sentence string }{
 	{"abac", "Attribute-based access control is not supported."},
 	{"annotation", "Annotations are not supported."},
 	{"cors", "Per-bucket CORS rules are not supported yet."},
+	{"encryption", "Encryption cannot be changed after an object was written; copy the object."},
 	{"events", "Event streams are not supported."},
 	{"intelligent-tiering", "Intelligent tiering is not supported."},
 	{"inventory", "Inventories are not supported; list the bucket instead."},
 	{"lambdaArn", "Object Lambda is not supported."},
 	{"logging", "Logging is put off by PutBucketLogging with an empty BucketLoggingStatus."},
 	{"metadata", "Listing user metadata is not supported."},
+	{"metadataAnnotationTable", "Metadata tables are not supported."},
 	{"metadataConfiguration", "Metadata tables are not supported."},
+	{"metadataInventoryTable", "Metadata tables are not supported."},
+	{"metadataJournalTable", "Metadata tables are not supported."},
 	{"metadataTable", "Metadata tables are not supported."},
 	{"metrics", "Bucket metrics configurations are not supported."},
 	{"notification", "Bucket notifications are not supported."},

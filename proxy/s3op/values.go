@@ -16,6 +16,8 @@ type number struct {
 	page     int64 // a larger one asks for as much as S3 gives: this; 0: no bound
 	optional bool  // an empty value asks for nothing
 	refusal  *RefusalError
+	argument string        // S3's name of it in refusal; "": the parameter's own
+	text     *RefusalError // for what is no number of 32 bits; nil: refusal
 }
 
 const (
@@ -23,22 +25,27 @@ const (
 	maxPage = 1000
 )
 
-func invalid(message string) *RefusalError { return &RefusalError{"InvalidArgument", message} }
+func invalid(message string) *RefusalError {
+	return &RefusalError{Code: "InvalidArgument", Message: message}
+}
 
 // count is a number that may be left empty, and of which page, when it is not 0,
-// is all that S3 gives.
-func count(name string, page int64) number {
-	return number{max: maxInt, page: page, optional: true, refusal: invalid("Argument " + name + " must be an integer between 0 and 2147483647")}
+// is all that S3 gives. S3 has two sentences: for what is no number of 32 bits,
+// and for a negative one, where it spells max-keys in its own way.
+func count(name, argument string, page int64) number {
+	return number{max: maxInt, page: page, optional: true, argument: argument,
+		refusal: invalid("Argument " + argument + " must be an integer between 0 and 2147483647"),
+		text:    invalid("Provided " + name + " not an integer or within integer range")}
 }
 
 var numbers = map[string]number{
 	"partNumber":               {min: 1, max: 10_000, refusal: invalid("Part number must be an integer between 1 and 10000, inclusive")},
-	"max-keys":                 count("maxKeys", maxPage),
-	"max-parts":                count("max-parts", maxPage),
-	"max-uploads":              count("max-uploads", maxPage),
-	"part-number-marker":       count("part-number-marker", 0),
-	"x-amz-max-parts":          count("x-amz-max-parts", maxPage),
-	"x-amz-part-number-marker": count("x-amz-part-number-marker", 0),
+	"max-keys":                 count("max-keys", "maxKeys", maxPage),
+	"max-parts":                count("max-parts", "max-parts", maxPage),
+	"max-uploads":              count("max-uploads", "max-uploads", maxPage),
+	"part-number-marker":       count("part-number-marker", "part-number-marker", 0),
+	"x-amz-max-parts":          count("x-amz-max-parts", "x-amz-max-parts", maxPage),
+	"x-amz-part-number-marker": count("x-amz-part-number-marker", "x-amz-part-number-marker", 0),
 	"x-amz-mp-object-size":     {max: 1<<62 - 1, refusal: invalid("Value for x-amz-mp-object-size header is invalid.")},
 }
 
@@ -61,10 +68,31 @@ func CheckValue(name, value []byte) *RefusalError {
 			return nil
 		}
 		if v, ok := Decimal(value); !ok || v < n.min || v > n.max {
-			return n.refusal
+			return n.refuse(name, value)
 		}
 		return nil
 	}
+	if r := checkWord(name, value); r != nil {
+		return r.about(string(name), value)
+	}
+	return nil
+}
+
+func (n *number) refuse(name, value []byte) *RefusalError {
+	argument := n.argument
+	if argument == "" {
+		argument = string(name)
+	}
+	if n.text != nil {
+		digits, negative := bytes.CutPrefix(value, []byte{'-'})
+		if v, ok := Decimal(digits); !negative || !ok || v > maxInt+1 {
+			return n.text.about(string(name), value)
+		}
+	}
+	return n.refusal.about(argument, value)
+}
+
+func checkWord(name, value []byte) *RefusalError {
 	switch string(name) {
 	case "encoding-type":
 		if len(value) > 0 && !strings.EqualFold(string(value), "url") {

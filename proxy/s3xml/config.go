@@ -10,7 +10,8 @@ import (
 // Config reads a client's configuration document and builds the backend's.
 type Config func(doc []byte) ([]byte, error)
 
-// Versioning takes VersioningConfiguration; MFA delete is refused, and is off.
+// Versioning takes VersioningConfiguration; MFA delete is refused, and may be
+// said to be off.
 func Versioning(doc []byte) ([]byte, error) {
 	var v struct {
 		XMLName   xml.Name
@@ -21,17 +22,21 @@ func Versioning(doc []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v.Status != "Enabled" && v.Status != "Suspended" {
-		return nil, malformed("Status must be Enabled or Suspended.")
+	if err := checks(oneOf("Status", &v.Status, "Enabled", "Suspended"), oneOf("MfaDelete", &v.MfaDelete, "", "Disabled", "Enabled")); err != nil {
+		return nil, err
 	}
-	switch v.MfaDelete {
-	case "", "Disabled":
-		v.MfaDelete = ""
-		delete(seen, "MfaDelete")
-	default:
+	if v.MfaDelete == "Enabled" {
 		return nil, unsupported("MFA delete is not supported.")
 	}
+	off(&v.MfaDelete, "MfaDelete", seen)
 	return named(&v.XMLName, "VersioningConfiguration", &v, seen)
+}
+
+// off takes away an element that says of something which is not there that it is
+// off, so that the backend is not told.
+func off(text *string, element string, seen map[string]int) {
+	*text = ""
+	delete(seen, element)
 }
 
 // named encodes v under its root in S3's name space.
@@ -124,6 +129,9 @@ func Retention(doc []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checks(oneOf("Mode", &r.Mode, "", "GOVERNANCE", "COMPLIANCE"), moment("RetainUntilDate", &r.RetainUntilDate, false)); err != nil {
+		return nil, err
+	}
 	return named(&r.XMLName, "Retention", &r, seen)
 }
 
@@ -135,6 +143,9 @@ func LegalHold(doc []byte) ([]byte, error) {
 	}
 	seen, err := decode(doc, "LegalHold", &h)
 	if err != nil {
+		return nil, err
+	}
+	if err := oneOf("Status", &h.Status, "ON", "OFF")(); err != nil {
 		return nil, err
 	}
 	return named(&h.XMLName, "LegalHold", &h, seen)
@@ -161,6 +172,15 @@ func ObjectLock(doc []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := oneOf("ObjectLockEnabled", &o.ObjectLockEnabled, "", "Enabled")(); err != nil {
+		return nil, err
+	}
+	if o.Rule != nil {
+		r := &o.Rule.DefaultRetention
+		if err := checks(oneOf("Mode", &r.Mode, "GOVERNANCE", "COMPLIANCE"), count("Days", &r.Days), count("Years", &r.Years)); err != nil {
+			return nil, err
+		}
+	}
 	return named(&o.XMLName, "ObjectLockConfiguration", &o, seen)
 }
 
@@ -172,6 +192,9 @@ type encryption struct {
 			KMSMasterKeyID string `xml:",omitempty"`
 		} `xml:"ApplyServerSideEncryptionByDefault"`
 		BucketKeyEnabled string `xml:",omitempty"`
+		Blocked          *struct {
+			EncryptionType []string
+		} `xml:"BlockedEncryptionTypes,omitempty"`
 	} `xml:"Rule"`
 }
 
@@ -189,12 +212,20 @@ func Encryption(doc []byte) ([]byte, error) {
 	if r.Default.SSEAlgorithm != "AES256" || r.Default.KMSMasterKeyID != "" {
 		return nil, unsupported("Keys of a key management service are not supported; use AES256.")
 	}
+	if err := truth("BucketKeyEnabled", &r.BucketKeyEnabled)(); err != nil {
+		return nil, err
+	}
 	if r.BucketKeyEnabled == "true" {
 		return nil, unsupported("Bucket keys belong to a key management service, which is not supported.")
 	}
-	if r.BucketKeyEnabled != "" {
-		r.BucketKeyEnabled = ""
-		delete(seen, "BucketKeyEnabled")
+	off(&r.BucketKeyEnabled, "BucketKeyEnabled", seen)
+	if r.Blocked != nil {
+		if len(r.Blocked.EncryptionType) != 1 || r.Blocked.EncryptionType[0] != "NONE" {
+			return nil, unsupported("Encryption types cannot be blocked.")
+		}
+		r.Blocked = nil
+		delete(seen, "BlockedEncryptionTypes")
+		delete(seen, "EncryptionType")
 	}
 	return named(&e.XMLName, "ServerSideEncryptionConfiguration", &e, seen)
 }

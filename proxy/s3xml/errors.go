@@ -29,6 +29,19 @@ type Error struct {
 	Region     string `xml:",omitempty"`
 	RequestID  string `xml:"RequestId"`
 	HostID     string `xml:"HostId"`
+	About
+}
+
+// About is what S3 says of a code beside its sentence.
+type About struct {
+	Argument string `xml:"ArgumentName"` // of InvalidArgument
+	Value    string `xml:"ArgumentValue"`
+	HasValue bool   `xml:"-"` // an empty value is said too
+
+	ActualObjectSize string // of InvalidRange
+	RangeRequested   string
+	ActualPartCount  string // of InvalidPartNumber
+	PartRequested    string `xml:"PartNumberRequested"`
 }
 
 // ParseError reads an error document, which may have white space in front.
@@ -50,6 +63,20 @@ func appendErrorElement(dst []byte, e *Error) []byte {
 	for _, f := range [...]struct{ name, value string }{
 		{"Code", e.Code},
 		{"Message", e.Message},
+		{"ArgumentName", e.Argument},
+	} {
+		if f.value != "" {
+			dst = appendElement(dst, f.name, f.value)
+		}
+	}
+	if e.HasValue {
+		dst = appendElement(dst, "ArgumentValue", e.Value)
+	}
+	for _, f := range [...]struct{ name, value string }{
+		{"RangeRequested", e.RangeRequested},
+		{"ActualObjectSize", e.ActualObjectSize},
+		{"PartNumberRequested", e.PartRequested},
+		{"ActualPartCount", e.ActualPartCount},
 		{"Key", e.Key},
 		{"BucketName", e.BucketName},
 		{"Resource", e.Resource},

@@ -51,5 +51,48 @@ func Lifecycle(doc []byte) ([]byte, error) {
 	if len(l.Rules) == 0 || len(l.Rules) > 1000 {
 		return nil, malformed("A lifecycle has 1 to 1000 rules.")
 	}
+	for i := range l.Rules {
+		if err := l.Rules[i].check(); err != nil {
+			return nil, err
+		}
+	}
 	return named(&l.XMLName, "LifecycleConfiguration", &l, seen)
+}
+
+// check holds the values to S3's schema: MinIO answers 500 to a number that is none.
+func (r *lifecycleRule) check() error {
+	if err := oneOf("Status", &r.Status, "Enabled", "Disabled")(); err != nil {
+		return err
+	}
+	if f := r.Filter; f != nil {
+		if err := sizes(&f.ObjectSizeGreaterThan, &f.ObjectSizeLessThan); err != nil {
+			return err
+		}
+		if f.And != nil {
+			if err := sizes(&f.And.ObjectSizeGreaterThan, &f.And.ObjectSizeLessThan); err != nil {
+				return err
+			}
+		}
+	}
+	if e := r.Expiration; e != nil {
+		if err := checks(count("Days", &e.Days), moment("Date", &e.Date, true), truth("ExpiredObjectDeleteMarker", &e.ExpiredObjectDeleteMarker)); err != nil {
+			return err
+		}
+	}
+	if e := r.NoncurrentVersionExpiration; e != nil {
+		if err := checks(count("NoncurrentDays", &e.NoncurrentDays), count("NewerNoncurrentVersions", &e.NewerNoncurrentVersions)); err != nil {
+			return err
+		}
+	}
+	if a := r.AbortIncompleteMultipartUpload; a != nil {
+		if a.DaysAfterInitiation == "" {
+			return malformed("AbortIncompleteMultipartUpload must have DaysAfterInitiation.")
+		}
+		return count("DaysAfterInitiation", &a.DaysAfterInitiation)()
+	}
+	return nil
+}
+
+func sizes(greater, less *string) error {
+	return checks(whole("ObjectSizeGreaterThan", greater, 0), whole("ObjectSizeLessThan", less, 1))
 }

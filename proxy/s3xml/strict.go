@@ -189,7 +189,11 @@ func encode(v any, seen map[string]int) ([]byte, error) {
 		return nil, err
 	}
 	for name, n := range seen {
-		if made[name] < n {
+		switch {
+		case made[name] >= n:
+		case shapeOf(reflect.TypeOf(v)).has(name):
+			return nil, malformed("The element <" + name + "> must have a value.")
+		default:
 			return nil, unknownElement(name)
 		}
 	}

@@ -35,7 +35,7 @@ var readers = []struct {
 	{"CreateBucket", func(b []byte) error { _, err := s3xml.ParseCreateBucket(b); return err }, nil, []string{
 		"<CreateBucketConfiguration><LocationConstraint>r</LocationConstraint></CreateBucketConfiguration>",
 	}},
-	{"Versioning", config(s3xml.Versioning), nil, []string{"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"}},
+	{"Versioning", config(s3xml.Versioning), nil, []string{"<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Disabled</MfaDelete></VersioningConfiguration>"}},
 	{"BucketTagging", config(s3xml.BucketTagging), []string{"Tag"}, []string{"<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>"}},
 	{"ObjectTagging", config(s3xml.ObjectTagging), []string{"Tag"}, []string{"<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>"}},
 	{"Retention", config(s3xml.Retention), nil, []string{"<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2030-01-01T00:00:00Z</RetainUntilDate></Retention>"}},
@@ -44,12 +44,12 @@ var readers = []struct {
 		"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days><Years>1</Years></DefaultRetention></Rule></ObjectLockConfiguration>",
 	}},
 	// There is one rule only; a second is refused by the reader, with S3's code.
-	{"Encryption", config(s3xml.Encryption), nil, []string{
+	{"Encryption", config(s3xml.Encryption), []string{"EncryptionType"}, []string{
 		"<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>" +
-			"<BucketKeyEnabled>false</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>",
+			"<BucketKeyEnabled>false</BucketKeyEnabled><BlockedEncryptionTypes><EncryptionType>NONE</EncryptionType></BlockedEncryptionTypes></Rule></ServerSideEncryptionConfiguration>",
 	}},
 	{"Lifecycle", config(s3xml.Lifecycle), []string{"Rule", "And/Tag"}, []string{
-		"<LifecycleConfiguration><Rule><ID>a</ID><Status>Enabled</Status><Prefix>p</Prefix><Expiration><Days>1</Days><Date>d</Date><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>" +
+		"<LifecycleConfiguration><Rule><ID>a</ID><Status>Enabled</Status><Prefix>p</Prefix><Expiration><Days>1</Days><Date>2030-01-01T00:00:00Z</Date><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>" +
 			"<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays><NewerNoncurrentVersions>1</NewerNoncurrentVersions></NoncurrentVersionExpiration>" +
 			"<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>",
 		"<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter><And><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag><ObjectSizeGreaterThan>1</ObjectSizeGreaterThan>" +
@@ -259,8 +259,8 @@ func TestConfig_empty(t *testing.T) {
 		parse     s3xml.Config
 		doc, made string
 	}{
-		{s3xml.Lifecycle, "<LifecycleConfiguration><Rule><ID></ID><Status>Enabled</Status><Filter><Prefix/><ObjectSizeLessThan/></Filter><Expiration><Days/><Date>d</Date></Expiration></Rule></LifecycleConfiguration>",
-			"<Rule><Status>Enabled</Status><Filter><Prefix></Prefix></Filter><Expiration><Date>d</Date></Expiration></Rule>"},
+		{s3xml.Lifecycle, "<LifecycleConfiguration><Rule><ID></ID><Status>Enabled</Status><Filter><Prefix/><ObjectSizeLessThan/></Filter><Expiration><Days/><Date>2030-01-02T00:00:00Z</Date></Expiration></Rule></LifecycleConfiguration>",
+			"<Rule><Status>Enabled</Status><Filter><Prefix></Prefix></Filter><Expiration><Date>2030-01-02T00:00:00Z</Date></Expiration></Rule>"},
 		{s3xml.Encryption, "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm><KMSMasterKeyID/></ApplyServerSideEncryptionByDefault><BucketKeyEnabled/></Rule></ServerSideEncryptionConfiguration>",
 			"<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>"},
 		{s3xml.Retention, "<Retention><Mode/><RetainUntilDate/></Retention>", ""},
