@@ -70,6 +70,7 @@ type request struct {
 	// forward
 	body      requestBody
 	upstream  upstream.Request
+	reading   reading
 	copyOf    []byte // ETag of the source that a quota was asked for
 	responded bool   // resp holds an answer that must be closed
 	blame     bool   // the backend has complained about us

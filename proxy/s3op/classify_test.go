@@ -117,7 +117,7 @@ func TestLookupHeader(t *testing.T) {
 	for name, want := range map[string]s3op.Treatment{
 		"x-amz-anything": s3op.Decline, "x-amz-meta-snowball-auto-extract": s3op.Decline, "x-amz-meta-minio-snowball-prefix": s3op.Decline,
 		"x-amz-meta-a": s3op.Pass, "x-minio-force-delete": s3op.Consume, "x-minio-source-etag": s3op.Consume, "x-forwarded-for": s3op.Consume,
-		"accept-encoding": s3op.Consume, "range": s3op.Pass, "x_amz_copy_source": s3op.Consume, "x-amz-grant-read": s3op.Decline,
+		"accept-encoding": s3op.Consume, "range": s3op.Consume, "x_amz_copy_source": s3op.Consume, "x-amz-grant-read": s3op.Decline,
 	} {
 		if got := s3op.LookupHeader([]byte(name)).Treatment; got != want {
 			t.Errorf("%s: %d, wanted %d", name, got, want)
