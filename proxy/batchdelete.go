@@ -98,7 +98,12 @@ func (x *exchange) mayDelete(o *s3xml.DeleteObject) error {
 	if err := checkKey([]byte(o.Key)); err != nil {
 		return err
 	}
-	if o.VersionID != "" {
+	if o.Versioned {
+		if o.VersionID == "" {
+			// It is a version like another, which no object has: S3's answer
+			// (brendanhay/amazonka#160). MinIO deletes the current one.
+			return &s3Error{code: "NoSuchVersion"}
+		}
 		if err := x.checkVersion([]byte(o.VersionID)); err != nil {
 			return err
 		}

@@ -319,10 +319,32 @@ func (b *boundary) check(c *sent, status int, r *accesslog.Record, arrived []*re
 	if asked := arrived[0]; len(arrived) == 2 && r.Operation == "CopyObject" && asked.method == "HEAD" && asked.target == "/"+b.backend+"/"+(&url.URL{Path: string(r.Key)}).EscapedPath() {
 		arrived = arrived[1:] // the object is asked about before it is copied onto itself
 	}
-	if len(arrived) > 1 {
+	if len(arrived) > mostRequests(r.Operation) {
 		return fmt.Errorf("%d requests arrived", len(arrived))
 	}
-	q := arrived[0]
+	for _, q := range arrived {
+		if err := b.checkOne(c, status, r, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mostRequests is how many requests an operation may make of one: a read whose
+// answer is not what its conditions say is asked again, and uploads are listed of
+// the bucket and of the key that the prefix is.
+func mostRequests(operation string) int {
+	switch operation {
+	case "GetObject", "HeadObject":
+		return 6
+	case "ListMultipartUploads":
+		return 2
+	}
+	return 1
+}
+
+// checkOne holds one request against what was authorised.
+func (b *boundary) checkOne(c *sent, status int, r *accesslog.Record, q *recorded) error {
 	if q.fault != nil {
 		return q.fault
 	}
@@ -570,7 +592,7 @@ func TestBoundary_seeds(t *testing.T) {
 		if err := b.check(c, status, record, arrived); err != nil {
 			t.Errorf("%s %q %q\n%v", c.method, s.target, c.lines, err)
 		}
-		if (len(arrived) == 1 && status < 300) != s.arrives || len(arrived) > 1 {
+		if (len(arrived) > 0 && status < 300) != s.arrives {
 			t.Errorf("%s %q %q: answered %d, %d requests arrived", c.method, s.target, c.lines, status, len(arrived))
 		}
 		if s.arrives {

@@ -55,7 +55,10 @@ func parseCopySource(raw []byte) (bucket, key, version []byte, err error) {
 	path, query, _ := bytes.Cut(raw, []byte{'?'})
 	if len(query) > 0 {
 		v, ok := bytes.CutPrefix(query, []byte("versionId="))
-		if !ok || len(v) == 0 || bytes.ContainsAny(v, "?&=") {
+		if ok && len(v) == 0 {
+			return nil, nil, nil, s3op.CheckValue([]byte("versionId"), nil)
+		}
+		if !ok || bytes.ContainsAny(v, "?&=") {
 			return nil, nil, nil, errCopySource
 		}
 		decoded, err := url.PathUnescape(string(v))

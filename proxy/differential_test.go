@@ -61,6 +61,7 @@ var expected = map[string]string{
 	"part 0":                          "AWS's InvalidArgument; MinIO: InvalidPart",
 	"get part x":                      "MinIO answers 500",
 	"get version with braces":         "MinIO takes it for the same version",
+	"range 6 bytes=5-2":               "RFC 9110 section 14.2: a range that is none is ignored; MinIO answers 416",
 	"get empty version":               "AWS: InvalidArgument; MinIO ignores it",
 	"reserved name":                   "one object with the key that ends in a slash",
 }

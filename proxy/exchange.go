@@ -70,6 +70,7 @@ type request struct {
 	// forward
 	body      requestBody
 	upstream  upstream.Request
+	reading   reading
 	copyOf    []byte // ETag of the source that a quota was asked for
 	sum       []byte // the algorithm of a copy's checksum, when the client has not chosen one
 	responded bool   // resp holds an answer that must be closed

@@ -42,6 +42,9 @@ func forward(x *exchange) error {
 		}
 		return x.sendDocument(out)
 	}
+	if x.op.Headers&s3op.Conditions != 0 {
+		return x.sendRead()
+	}
 	if err := x.send(nil); err != nil {
 		return err
 	}
@@ -110,11 +113,23 @@ func (x *exchange) passHeader(name, value []byte) {
 	if h.Group&x.op.Headers == 0 {
 		return
 	}
+	if h.Group&x.op.Headers&(s3op.Conditions|s3op.IfRange) != 0 {
+		if x.reading.conditional = true; x.reading.free {
+			return
+		}
+	}
 	if h.Treatment == s3op.Pass {
 		x.addHeader(name, value)
 		return
 	}
 	switch string(name) {
+	case "range":
+		r, ok := parseRange(value)
+		if x.reading.ranged = ok; ok && !x.reading.whole {
+			n := len(x.arena)
+			x.arena = r.append(x.arena)
+			x.addHeader(name, x.arena[n:len(x.arena):len(x.arena)])
+		}
 	case "content-encoding":
 		if v := x.withoutAWSChunked(value); len(v) > 0 {
 			x.addHeader(hdrContentEncoding, v)

@@ -110,7 +110,7 @@ var (
 // one would let two readers see two requests.
 var single = map[string]struct{}{
 	"host": {}, "content-length": {}, "transfer-encoding": {}, "expect": {}, "content-type": {}, "range": {},
-	"authorization": {}, "content-md5": {}, "if-match": {}, "if-none-match": {},
+	"authorization": {}, "content-md5": {}, "if-match": {}, "if-none-match": {}, "if-range": {}, "if-modified-since": {}, "if-unmodified-since": {},
 }
 
 // once reports whether a header may come only once. What S3 acts on may, but
@@ -353,6 +353,10 @@ func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 		// Open-source MinIO deletes in spite of a wrong If-Match (E5).
 		if x.op.Method == fasthttp.MethodDelete {
 			return refuse("NotImplemented", "Conditional deletes are not supported; delete without If-Match.")
+		}
+	case "range":
+		if _, part := x.param("partNumber"); part && x.op.Headers&s3op.Range != 0 {
+			return refuse("InvalidRequest", "Cannot specify both Range header and partNumber query parameter.")
 		}
 	case "x-amz-server-side-encryption-customer-key", "x-amz-copy-source-server-side-encryption-customer-key":
 		if !x.conn.tls {

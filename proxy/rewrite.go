@@ -33,6 +33,9 @@ func rewrite(x *exchange) error {
 	r := &x.ctx.Response
 	x.copyHeaders()
 	x.setStatus(x.resp.Status)
+	if x.reading.ranged && x.status != 206 {
+		r.Header.Del("Content-Range") // what was a 206 at the backend
+	}
 	switch {
 	case x.resp.Status == 204, x.resp.Status == 304:
 		x.finish()

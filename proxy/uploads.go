@@ -24,18 +24,12 @@ const maxUploadsAnswer = 4 << 30
 // What is held is one page, however many uploads the backend lists.
 func (x *exchange) rewriteUploads() error {
 	page := x.uploadsPage()
-	list, failed, err := s3xml.ReadUploads(io.LimitReader(&x.resp, maxUploadsAnswer), page.take)
-	switch {
-	case errors.Is(page.err, errBusy):
-		return page.err
-	case page.err != nil:
-		return &s3Error{code: "InternalError", cause: page.err}
-	case err != nil:
-		return &s3Error{code: "ServiceUnavailable", cause: err}
+	list, err := x.readUploads(page)
+	if err == nil {
+		err = x.askKeysUploads(page)
 	}
-	x.finish()
-	if failed != nil {
-		return x.documentError(failed, x.resp.Status)
+	if err != nil {
+		return err
 	}
 	if err = page.fill(list); err == nil {
 		err = x.sealUploads(list)
@@ -48,6 +42,54 @@ func (x *exchange) rewriteUploads() error {
 	x.ctx.Response.SetBodyRaw(x.local)
 	return nil
 }
+
+// readUploads reads one list of the backend's into the page.
+func (x *exchange) readUploads(page *uploadsPage) (*s3xml.Uploads, error) {
+	list, failed, err := s3xml.ReadUploads(io.LimitReader(&x.resp, maxUploadsAnswer), page.take)
+	switch {
+	case errors.Is(page.err, errBusy):
+		return nil, page.err
+	case page.err != nil:
+		return nil, &s3Error{code: "InternalError", cause: page.err}
+	case err != nil:
+		return nil, &s3Error{code: "ServiceUnavailable", cause: err}
+	}
+	x.finish()
+	if failed != nil {
+		return nil, x.documentError(failed, x.resp.Status)
+	}
+	if err := page.endList(list); err != nil {
+		return nil, &s3Error{code: "InternalError", cause: err}
+	}
+	return list, nil
+}
+
+// askKeysUploads adds the uploads of the key that the prefix is. MinIO takes a
+// prefix for a whole key, and then it looks on its disks, where uploads are of
+// which its memory has nothing: those from before its last start, and those that
+// were begun on another of its nodes.
+func (x *exchange) askKeysUploads(page *uploadsPage) error {
+	if !page.sorted || page.prefix == "" || checkKey([]byte(page.prefix)) != nil {
+		return nil
+	}
+	x.out.set(x.op.Method, x.bucket.BackendName, nil)
+	x.out.payload = emptySHA256
+	x.out.param(paramUploads, nil)
+	x.out.param(paramPrefix, x.keepString(page.prefix))
+	x.out.param(paramEncoding, valueURL)
+	x.out.param(paramMaxUploads, x.keepNumber(maxKeysUploads))
+	if err := x.send(nil); err != nil {
+		return err
+	}
+	if x.resp.Status != 200 {
+		return x.backendError()
+	}
+	_, err := x.readUploads(page)
+	return err
+}
+
+// maxKeysUploads is the most that MinIO gives of one key.
+const maxKeysUploads = 10_000
 
 // sealUploads turns the backend's ids and names into the client's. The keys are
 // plain ones, and so are they before they are encoded for the client.
@@ -77,16 +119,20 @@ func (x *exchange) sealUploads(l *s3xml.Uploads) (err error) {
 	return err
 }
 
-// uploadsPage is the page that was asked for. MinIO makes none unless it is
-// asked for a prefix.
+// uploadsPage is the page that was asked for. MinIO makes none.
 func (x *exchange) uploadsPage() *uploadsPage {
 	p := &uploadsPage{limit: maxUploadsPage, hold: func(n int) error { return x.held.asked.grow(x.srv.documents, x.holder(), int64(n)) }}
-	if prefix, _ := x.param("prefix"); len(prefix) > 0 || !x.minio() {
+	if !x.minio() {
 		return p
 	}
-	key, _ := x.param("key-marker")
+	text := func(name string) string {
+		v, _ := x.param(name)
+		return string(v)
+	}
 	p.sorted, p.limit = true, int(x.maxUploads())
-	p.key, p.id = string(key), string(x.ids.marker)
+	p.prefix, p.delimiter = text("prefix"), text("delimiter")
+	p.marker.Key, p.marker.UploadID = text("key-marker"), string(x.ids.marker)
+	p.marker.begun = begun(p.marker.UploadID)
 	return p
 }
 
@@ -110,5 +156,7 @@ const maxUploadsPage = 1000
 var (
 	paramEncoding   = []byte("encoding-type")
 	paramMaxUploads = []byte("max-uploads")
+	paramUploads    = []byte("uploads")
+	paramPrefix     = []byte("prefix")
 	valueURL        = []byte("url")
 )

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
+	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // listedUpload is one of a list, by its key and the id that was given for it.
@@ -200,5 +202,188 @@ func TestUploads_B11_manyUploads(t *testing.T) {
 		if grown > bound {
 			t.Errorf("%d behind %d: %d MiB were held", c.size, c.after, grown>>20)
 		}
+	}
+}
+
+// walkPages returns what a walk over pages saw: key@id, and prefix* for a common prefix.
+func walkPages(t *testing.T, e *endpoint, bucket string, size int, pairs ...string) (all []string) {
+	t.Helper()
+	q := query(append([]string{"uploads", "", "max-uploads", strconv.Itoa(size)}, pairs...)...)
+	plain := func(s string) string { return s }
+	if q.Get("encoding-type") != "" {
+		plain = func(s string) string { d, _ := url.QueryUnescape(s); return d }
+	}
+	for pages := 0; pages < 100; pages++ {
+		r := e.do(t, &request{method: "GET", path: "/" + bucket, query: q})
+		if r.status != 200 {
+			t.Fatalf("%v: %d %s", q, r.status, r.body)
+		}
+		for name, want := range map[string]string{"Bucket": bucket, "Prefix": q.Get("prefix"), "Delimiter": q.Get("delimiter"), "KeyMarker": q.Get("key-marker"),
+			"UploadIdMarker": q.Get("upload-id-marker"), "MaxUploads": strconv.Itoa(size), "EncodingType": q.Get("encoding-type")} {
+			head, _, _ := strings.Cut(string(r.body), "<Upload>")
+			head, _, _ = strings.Cut(head, "<CommonPrefixes>")
+			got := elementOf([]byte(head), name)
+			if plain(got) != want {
+				t.Errorf("%v: %s is %q, wanted %q", q, name, got, want)
+			}
+		}
+		entries := 0
+		for _, u := range uploadsOf(r.body) {
+			all, entries = append(all, plain(u.key)+"@"+u.id), entries+1
+		}
+		for _, part := range strings.Split(string(r.body), "<CommonPrefixes>")[1:] {
+			all, entries = append(all, plain(elementOf([]byte(part), "Prefix"))+"*"), entries+1
+		}
+		if elementOf(r.body, "IsTruncated") != "true" {
+			if entries > size {
+				t.Errorf("%v: %d entries", q, entries)
+			}
+			return all
+		}
+		if entries != size {
+			t.Fatalf("%v: a page of %d has %d", q, size, entries)
+		}
+		q.Set("key-marker", plain(elementOf(r.body, "NextKeyMarker")))
+		q.Set("upload-id-marker", elementOf(r.body, "NextUploadIdMarker"))
+	}
+	t.Fatalf("%v: does not end", q)
+	return nil
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// TestUploads_pages: prefix, delimiter, markers, max-uploads and encoding-type do
+// what S3's page on ListMultipartUploads says, also for a key that is limited to
+// the prefix. What was seen with MinIO: a prefix found the uploads of the key of
+// exactly that name, and no delimiter did anything.
+func TestUploads_pages(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	tn := g.tenant()
+	e := tn.raw()
+	e.must(t, &request{method: "PUT", path: "/listed"})
+	e.must(t, &request{method: "PUT", path: "/listed-not"})
+	e.begin(t, "/listed-not/mp/a")
+	ids := map[string][]string{}
+	// Not in the order of their keys, and some twice, with another between.
+	for _, key := range []string{"other", "mp/b", "mp/a", "mp2", "mp/sub/c", "mp/a", "mp", "mp/sub/d", "mp/ü %/e", "mp/a", "a/b"} {
+		ids[key] = append(ids[key], e.begin(t, "/listed/"+key))
+	}
+	of := func(keys ...string) (want []string) {
+		for _, key := range keys {
+			if strings.HasSuffix(key, "*") {
+				want = append(want, key)
+			}
+			for _, id := range ids[key] {
+				want = append(want, key+"@"+id)
+			}
+		}
+		return want
+	}
+	everything := of("a/b", "mp", "mp/a", "mp/b", "mp/sub/c", "mp/sub/d", "mp/ü %/e", "mp2", "other")
+	key := tn.newKey(tenancy.Key{Prefix: "mp/"})
+	limited := &endpoint{g.addr, key.KeyID, key.Secret}
+	for _, c := range []struct {
+		name  string
+		pairs []string
+		want  []string
+		who   *endpoint
+	}{
+		{"all", nil, everything, e},
+		{"prefix of a folder", []string{"prefix", "mp/"}, of("mp/a", "mp/b", "mp/sub/c", "mp/sub/d", "mp/ü %/e"), e},
+		{"prefix of a folder, by a key that is limited to it", []string{"prefix", "mp/"}, of("mp/a", "mp/b", "mp/sub/c", "mp/sub/d", "mp/ü %/e"), limited},
+		{"prefix inside, by a key that is limited", []string{"prefix", "mp/sub/"}, of("mp/sub/c", "mp/sub/d"), limited},
+		{"prefix that is a key", []string{"prefix", "mp/a"}, of("mp/a"), e},
+		{"prefix that is a key and the beginning of others", []string{"prefix", "mp"}, of("mp", "mp/a", "mp/b", "mp/sub/c", "mp/sub/d", "mp/ü %/e", "mp2"), e},
+		{"prefix that is cut inside a name", []string{"prefix", "mp/s"}, of("mp/sub/c", "mp/sub/d"), e},
+		{"prefix of nothing", []string{"prefix", "mp/zzz"}, nil, e},
+		{"prefix that no key has", []string{"prefix", "mp//"}, nil, e},
+		{"delimiter", []string{"delimiter", "/"}, of("a/*", "mp", "mp/*", "mp2", "other"), e},
+		{"prefix and delimiter", []string{"prefix", "mp/", "delimiter", "/"}, of("mp/a", "mp/b", "mp/sub/*", "mp/ü %/*"), e},
+		{"delimiter of letters", []string{"delimiter", "ub/"}, of("a/b", "mp", "mp/a", "mp/b", "mp/sub/*", "mp/ü %/e", "mp2", "other"), e},
+		{"key marker", []string{"key-marker", "mp/a"}, of("mp/b", "mp/sub/c", "mp/sub/d", "mp/ü %/e", "mp2", "other"), e},
+		{"key marker that is no key", []string{"key-marker", "mp/aa", "prefix", "mp/"}, of("mp/b", "mp/sub/c", "mp/sub/d", "mp/ü %/e"), e},
+		{"key marker behind the prefix", []string{"key-marker", "zz", "prefix", "mp/"}, nil, e},
+		{"both markers", []string{"key-marker", "mp/a", "upload-id-marker", ids["mp/a"][1]}, append([]string{"mp/a@" + ids["mp/a"][2]}, of("mp/b", "mp/sub/c", "mp/sub/d", "mp/ü %/e", "mp2", "other")...), e},
+		{"an id without its key counts for nothing", []string{"upload-id-marker", ids["mp/a"][1]}, everything, e},
+	} {
+		for _, size := range []int{1, 2, 3, 5, 1000} {
+			for _, encoding := range []string{"", "url"} {
+				pairs := slices.Clone(c.pairs)
+				if encoding != "" {
+					pairs = append(pairs, "encoding-type", encoding)
+				}
+				got := walkPages(t, c.who, "listed", size, pairs...)
+				want := slices.Clone(c.want)
+				if size == 1000 {
+					// A page has its uploads first, and then its prefixes.
+					slices.SortStableFunc(want, func(a, b string) int {
+						return btoi(strings.HasSuffix(a, "*")) - btoi(strings.HasSuffix(b, "*"))
+					})
+				} else if size > 1 {
+					slices.Sort(got)
+					slices.Sort(want)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%s, pages of %d, encoding %q:\n got %q\nwant %q", c.name, size, encoding, got, want)
+				}
+			}
+		}
+	}
+	if r := limited.do(t, &request{method: "GET", path: "/listed", query: query("uploads", "")}); r.status != 403 {
+		t.Errorf("a limited key looks outside of its prefix: %d", r.status)
+	}
+	for value, want := range map[string]string{"0": "", "5000": "1000", "1001": "1000"} {
+		r := e.must(t, &request{method: "GET", path: "/listed", query: query("uploads", "", "max-uploads", value)})
+		if want == "" && (len(uploadsOf(r.body)) > 0 || elementOf(r.body, "IsTruncated") != "false") || want != "" && elementOf(r.body, "MaxUploads") != want {
+			t.Errorf("max-uploads=%s: %s", value, r.body)
+		}
+	}
+	// An upload that is aborted while its list is walked keeps its place.
+	first := e.must(t, &request{method: "GET", path: "/listed", query: query("uploads", "", "prefix", "mp/a", "max-uploads", "2")})
+	last := elementOf(first.body, "NextUploadIdMarker")
+	e.must(t, &request{method: "DELETE", path: "/listed/mp/a", query: query("uploadId", last)})
+	if got := walkPages(t, e, "listed", 1000, "prefix", "mp/a", "key-marker", "mp/a", "upload-id-marker", last); !slices.Equal(got, of("mp/a")[2:]) {
+		t.Errorf("behind an upload that was aborted: %q", got)
+	}
+}
+
+// TestUploads_afterRestart: MinIO's memory of uploads does not outlive it; those of
+// a key are on its disks, and are listed once.
+func TestUploads_afterRestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	m := testenv.OwnMinIO(t, dir)
+	g := newGateway(t, options{minio: m})
+	e := g.tenant().raw()
+	e.must(t, &request{method: "PUT", path: "/restarted"})
+	old := []string{"dir/k@" + e.begin(t, "/restarted/dir/k"), "dir/k@" + e.begin(t, "/restarted/dir/k")}
+	before := walkPages(t, e, "restarted", 1000, "prefix", "dir/k")
+	if !slices.Equal(before, old) {
+		t.Errorf("before: %q, wanted %q", before, old)
+	}
+	if err := m.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	back := testenv.OwnMinIO(t, dir)
+	if err := g.store.RotateBackend(t.Context(), g.owner, g.backend.Name, back.AccessKey, back.SecretKey, []string{back.Endpoint}); err != nil {
+		t.Fatal(err)
+	}
+	testenv.WaitFor(t, "the backend's return", func() bool {
+		return e.do(t, &request{method: "GET", path: "/restarted", query: query("uploads", "")}).status == 200
+	})
+	list := append(old, "dir/k@"+e.begin(t, "/restarted/dir/k"))
+	for _, size := range []int{1, 2, 1000} {
+		if got := walkPages(t, e, "restarted", size, "prefix", "dir/k"); !slices.Equal(got, list) {
+			t.Errorf("pages of %d: %q, wanted %q", size, got, list)
+		}
+	}
+	if got := walkPages(t, e, "restarted", 1, "prefix", "dir/k", "delimiter", "k"); !slices.Equal(got, list) {
+		t.Errorf("with a delimiter: %q", got)
 	}
 }

@@ -74,6 +74,9 @@ func (x *exchange) minio() bool { return x.backend.of.Kind != tenancy.BackendS3 
 // takes: ids in its own spelling, numbers in ours. ok is false when it gets
 // none.
 func (x *exchange) backendValue(p *sigv4.Param) (value []byte, ok bool) {
+	if x.op.Name == "ListMultipartUploads" && x.minio() && string(p.Name) != x.op.Selector {
+		return nil, false // the page is made here: see uploadsPage
+	}
 	switch string(p.Name) {
 	case "uploadId":
 		return x.ids.upload, true

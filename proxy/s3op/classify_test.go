@@ -172,7 +172,7 @@ func TestLookupHeader(t *testing.T) {
 		"x-amz-meta-a": s3op.Pass, "x-minio-force-delete": s3op.Consume, "x-minio-source-etag": s3op.Consume, "x-forwarded-for": s3op.Consume,
 		"x-amz-api-version": s3op.Consume, "x-amz-id-2": s3op.Consume, "x-amz-request-id": s3op.Consume, "x-amz-sdk-retry": s3op.Consume, "x-amz-cf-id": s3op.Consume,
 		"x-amz-api": s3op.Decline, "x-amz-sdk": s3op.Decline, "x-amz-cf": s3op.Decline, "x-amz-id": s3op.Decline,
-		"accept-encoding": s3op.Consume, "range": s3op.Pass, "x_amz_copy_source": s3op.Consume, "x-amz-grant-read": s3op.Decline,
+		"accept-encoding": s3op.Consume, "range": s3op.Consume, "x_amz_copy_source": s3op.Consume, "x-amz-grant-read": s3op.Decline,
 	} {
 		if got := s3op.LookupHeader([]byte(name)).Treatment; got != want {
 			t.Errorf("%s: %d, wanted %d", name, got, want)

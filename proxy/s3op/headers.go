@@ -10,6 +10,7 @@ type Group uint32
 const (
 	Conditions       Group = 1 << iota // If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since
 	Range                              // Range
+	IfRange                            // If-Range
 	ChecksumMode                       // x-amz-checksum-mode
 	Content                            // Cache-Control, Content-Type, Content-Encoding, … stored with the object
 	Metadata                           // x-amz-meta-*
@@ -89,7 +90,8 @@ var headers = map[string]Header{
 	"if-none-match":       {Group: Conditions | WriteConditions},
 	"if-modified-since":   {Group: Conditions},
 	"if-unmodified-since": {Group: Conditions},
-	"range":               {Group: Range},
+	"range":               {Group: Range, Treatment: Consume},
+	"if-range":            {Group: IfRange, Treatment: Consume},
 
 	"cache-control":       {Group: Content},
 	"content-disposition": {Group: Content},

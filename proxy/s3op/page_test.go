@@ -63,6 +63,15 @@ func page() string {
 		"Keys are up to 1,024 bytes of UTF-8, without a leading slash, two slashes in a row, a segment `.` or `..`, or NUL; segments that end in\n" +
 		"`__XLDIR__`, segments `xl.meta` and the text `[minio_cache:` are reserved. What is refused is refused with a sentence.\n" +
 		"User metadata is at most 2 KiB of names and values; MinIO counts the prefix `x-amz-meta-` of each name too. More is MetadataTooLarge.\n\n" +
+		"ListMultipartUploads pages as in S3. A MinIO lists what the node that is asked remembers since it was started; with a whole key as prefix, what there is.\n" +
+		"An empty `versionId` or `partNumber` is InvalidArgument, an empty `uploadId` NoSuchUpload, an empty `<VersionId>` of a batch NoSuchVersion for that entry.\n\n" +
+		"## Ranges and conditions\n\nGetObject and HeadObject follow RFC 9110, sections 13 and 14, whatever the backend makes of a header:\n\n" +
+		"- One range of bytes is given, also to HEAD, which S3's page on HeadObject promises. Several ranges, other units, and what is not well-formed\n" +
+		"  or ends before it begins (`bytes=8-3`), are ignored: 200 and the whole object. Positions have as many digits as they like. Behind the end: 416.\n" +
+		"- `If-Range` is compared strongly. A date is current when it is exactly Last-Modified, and the second of that is over. Stale: 200 and the whole object.\n" +
+		"- `If-Match`, then `If-Unmodified-Since` if there is no If-Match; `If-None-Match`, then `If-Modified-Since` if there is no If-None-Match; then the range.\n" +
+		"  Entity tags come in lists, weak and `*`; without quotes they are taken, too. A date that is no HTTP-date, and an empty header, ask for nothing.\n" +
+		"- `partNumber` with `Range` is InvalidRequest, as in S3. Each of these headers comes once.\n\n" +
 		"## Fields of a browser's form\n\nBefore the file: at most 20 KiB of names and values, and 200 fields. An empty field asks for nothing, except as metadata.\n\n" +
 		"| Field | |\n|---|---|\n")
 	for _, row := range [][2]string{

@@ -10,7 +10,7 @@ const (
 	classB    = metering.ClassB
 	classFree = metering.ClassFree
 
-	reads   = Conditions | Range | ChecksumMode | CustomerKey
+	reads   = Conditions | Range | IfRange | ChecksumMode | CustomerKey
 	objects = Content | Metadata | Storage | Lock | CustomerKey
 )
 

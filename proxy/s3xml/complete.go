@@ -25,20 +25,32 @@ type Part struct {
 // maxParts is S3's bound on the parts of an object.
 const maxParts = 10_000
 
-// ParseComplete reads a document of 1 to 10000 parts. Their order is the
-// backend's to judge.
+// ParseComplete reads a document of 1 to 10000 parts, each with its number and
+// its ETag, in ascending order
+// (docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html).
+// An ETag may be empty: then it is no part's, which the backend finds.
 func ParseComplete(doc []byte) (*Complete, error) {
 	c := &Complete{}
-	if _, err := decode(doc, "CompleteMultipartUpload", c); err != nil {
+	given, err := decode(doc, "CompleteMultipartUpload", c)
+	if err != nil {
 		return nil, err
 	}
 	if len(c.Parts) == 0 || len(c.Parts) > maxParts {
 		return nil, malformed(fmt.Sprintf("An upload has 1 to %d parts.", maxParts))
 	}
+	// decode lets each stand once at most in a part.
+	if given["PartNumber"] != len(c.Parts) || given["ETag"] != len(c.Parts) {
+		return nil, malformed("Each <Part> has a <PartNumber> and an <ETag>.")
+	}
+	last := 0
 	for _, p := range c.Parts {
 		if p.PartNumber < 1 || p.PartNumber > maxParts {
 			return nil, &DocError{"InvalidArgument", fmt.Sprintf("Part numbers go from 1 to %d.", maxParts)}
 		}
+		if p.PartNumber <= last {
+			return nil, &DocError{"InvalidPartOrder", "The list of parts was not in ascending order. The parts list must be specified in order by part number."}
+		}
+		last = p.PartNumber
 	}
 	return c, nil
 }

@@ -15,6 +15,7 @@ type Delete struct {
 // backend, which would delete in spite of a condition that does not hold (E5).
 type DeleteObject struct {
 	Key, VersionID string
+	Versioned      bool // there is a <VersionId>, which may be empty
 	Conditional    bool
 }
 
@@ -26,7 +27,7 @@ func ParseDelete(doc []byte) (*Delete, error) {
 	var in struct {
 		Object []struct {
 			Key              *string
-			VersionID        string  `xml:"VersionId"`
+			VersionID        *string `xml:"VersionId"`
 			ETag             *string `xml:"ETag"`
 			LastModifiedTime *string
 			Size             *string
@@ -44,10 +45,14 @@ func ParseDelete(doc []byte) (*Delete, error) {
 		if o.Key == nil {
 			return nil, malformed("An <Object> has no <Key>.")
 		}
-		d.Objects = append(d.Objects, DeleteObject{
-			Key: *o.Key, VersionID: o.VersionID,
+		one := DeleteObject{
+			Key: *o.Key, Versioned: o.VersionID != nil,
 			Conditional: o.ETag != nil || o.LastModifiedTime != nil || o.Size != nil,
-		})
+		}
+		if one.Versioned {
+			one.VersionID = *o.VersionID
+		}
+		d.Objects = append(d.Objects, one)
 	}
 	return d, nil
 }

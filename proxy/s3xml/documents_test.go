@@ -207,6 +207,15 @@ var lists = []struct{ name, doc, code string }{
 	{"no part", "<CompleteMultipartUpload></CompleteMultipartUpload>", "MalformedXML"},
 	{"part 0", "<CompleteMultipartUpload><Part><PartNumber>0</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>", "InvalidArgument"},
 	{"part 10001", "<CompleteMultipartUpload><Part><PartNumber>10001</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>", "InvalidArgument"},
+	{"no ETag", "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>", "MalformedXML"},
+	{"no ETag in the second", "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part><Part><PartNumber>2</PartNumber></Part></CompleteMultipartUpload>", "MalformedXML"},
+	{"a checksum and no ETag", "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ChecksumCRC32>AAAAAA==</ChecksumCRC32></Part></CompleteMultipartUpload>", "MalformedXML"},
+	{"no number", "<CompleteMultipartUpload><Part><ETag>x</ETag></Part></CompleteMultipartUpload>", "MalformedXML"},
+	{"an empty number", "<CompleteMultipartUpload><Part><PartNumber/><ETag>x</ETag></Part></CompleteMultipartUpload>", "InvalidArgument"},
+	{"an empty part", "<CompleteMultipartUpload><Part/></CompleteMultipartUpload>", "MalformedXML"},
+	{"order", "<CompleteMultipartUpload><Part><PartNumber>2</PartNumber><ETag>x</ETag></Part><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>", "InvalidPartOrder"},
+	{"one part twice", "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>", "InvalidPartOrder"},
+	{"gaps", "<CompleteMultipartUpload><Part><PartNumber>3</PartNumber><ETag>x</ETag></Part><Part><PartNumber>7</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>", ""},
 	{"part x", "<CompleteMultipartUpload><Part><PartNumber>x</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>", "MalformedXML"},
 }
 
