@@ -39,7 +39,7 @@ func dialFrom(t testing.TB, from, addr string, secure bool) net.Conn {
 		t.Fatal(err)
 	}
 	if secure {
-		return tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test's own
+		return tls.Client(c, &tls.Config{InsecureSkipVerify: true})
 	}
 	return c
 }
@@ -63,12 +63,12 @@ func served(t testing.TB, c net.Conn) bool {
 
 // One address has so many connections and no more, whatever they do, and other
 // addresses have theirs meanwhile; a proxy has its clients'.
-func TestConnections_perAddress(t *testing.T) {
+func TestConnections_perAddress(t *testing.T) { //nolint:tparallel // one after the other: addresses are counted over all listeners
 	t.Parallel()
 	const most = 4
 	g := newGateway(t, options{tls: true, limits: proxy.Limits{PerAddress: most}, trust: prefixes("127.0.0.9/32")})
 	for name, secure := range map[string]bool{"http": false, "https": true} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // one after the other: addresses are counted over all listeners
+		t.Run(name, func(t *testing.T) { //nolint:paralleltest // as said above
 			addr := g.addr
 			if secure {
 				addr = g.tlsAddr
