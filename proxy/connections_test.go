@@ -73,6 +73,7 @@ func TestConnections_perAddress(t *testing.T) { //nolint:tparallel // one after 
 			if secure {
 				addr = g.tlsAddr
 			}
+			testenv.WaitFor(t, "the connections of the test before to be gone", func() bool { return g.metric(t, "primecloud_proxy_connections") == 0 })
 			var kept []net.Conn
 			before := g.metric(t, "primecloud_proxy_refused_connections_total")
 			for i := range most {
