@@ -261,7 +261,7 @@ func TestDirectory_metrics(t *testing.T) {
 	d := f.directory(func(c *tenancy.DirectoryConfig) { c.Metrics = r })
 	known(t, d, f.key(f.a).KeyID)
 	families, err := r.Gather()
-	if err != nil || len(families) != 6 {
+	if err != nil || len(families) != 7 {
 		t.Errorf("%d metrics, %v", len(families), err)
 	}
 }

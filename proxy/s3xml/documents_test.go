@@ -211,7 +211,7 @@ var lists = []struct{ name, doc, code string }{
 	{"no ETag in the second", "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part><Part><PartNumber>2</PartNumber></Part></CompleteMultipartUpload>", "MalformedXML"},
 	{"a checksum and no ETag", "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ChecksumCRC32>AAAAAA==</ChecksumCRC32></Part></CompleteMultipartUpload>", "MalformedXML"},
 	{"no number", "<CompleteMultipartUpload><Part><ETag>x</ETag></Part></CompleteMultipartUpload>", "MalformedXML"},
-	{"an empty number", "<CompleteMultipartUpload><Part><PartNumber/><ETag>x</ETag></Part></CompleteMultipartUpload>", "InvalidArgument"},
+	{"an empty number", "<CompleteMultipartUpload><Part><PartNumber/><ETag>x</ETag></Part></CompleteMultipartUpload>", "MalformedXML"},
 	{"an empty part", "<CompleteMultipartUpload><Part/></CompleteMultipartUpload>", "MalformedXML"},
 	{"order", "<CompleteMultipartUpload><Part><PartNumber>2</PartNumber><ETag>x</ETag></Part><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>", "InvalidPartOrder"},
 	{"one part twice", "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>", "InvalidPartOrder"},
