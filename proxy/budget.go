@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/primecloudpro/primecloud/internal/subscriber"
 )
 
 // budget bounds the bytes that one kind of buffer may have on this node, over
@@ -44,11 +46,7 @@ func (x *exchange) holder() holder {
 
 // addressHolder is the holder at an address, as connections are counted.
 func addressHolder(a netip.Addr) holder {
-	h := holder(a.As16())
-	if a.Is6() {
-		clear(h[8:])
-	}
-	return h
+	return holder(subscriber.Of(a).As16())
 }
 
 // newBudget makes one of which a holder has the given part at most.

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+
+	"github.com/primecloudpro/primecloud/internal/subscriber"
 )
 
 // connections are the clients' connections of a server, and how many there may
@@ -51,18 +53,13 @@ func (cs *connections) add(c *conn) refusal {
 	return letIn
 }
 
-// peer is what connections are counted by: the address, of IPv6 the /64, which
-// is what one subscriber is given at least (RFC 6177 section 2). It is not valid
-// for a connection that counts for nobody.
+// peer is what connections are counted by. It is not valid for a connection that
+// counts for nobody.
 func (cs *connections) peer(a netip.Addr) netip.Addr {
 	if cs.perAddress < 1 || slices.ContainsFunc(cs.proxies, func(p netip.Prefix) bool { return p.Contains(a) }) {
 		return netip.Addr{}
 	}
-	if a.Is6() {
-		p, _ := a.Prefix(64) // without a zone
-		return p.Addr()
-	}
-	return a
+	return subscriber.Of(a)
 }
 
 // remove forgets a connection that has ended.

@@ -44,9 +44,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		l.srv.metrics.refused[refused].Inc()
 		_ = tcp.Close()
-		if l.srv.refusing.Now() {
-			l.srv.log.Warn("connections are refused", "too many", string(refused), "client", c.addr().String())
-		}
+		l.srv.log.Warn("connections are refused", "too many", string(refused), "client", c.addr().String())
 	}
 }
 

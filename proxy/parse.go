@@ -209,7 +209,7 @@ func (x *exchange) checkFraming() error {
 	return nil
 }
 
-const maxConnection = 16 // elements, and letters of one that is known
+const mostConnectionElements = 16
 
 // hopByHop are what Connection may name: ways to use the connection, and headers
 // that are about it and nothing else. libcurl offers HTTP/2 with "Upgrade,
@@ -227,7 +227,7 @@ var hopByHop = map[string]struct{}{
 // section 5.6.1).
 func (x *exchange) checkConnection(value []byte) error {
 	for n := 0; len(value) > 0; n++ {
-		if n == maxConnection {
+		if n == mostConnectionElements {
 			return refuse("BadRequest", "Connection has too many elements.")
 		}
 		token, rest, _ := bytes.Cut(value, []byte{','})
@@ -236,7 +236,7 @@ func (x *exchange) checkConnection(value []byte) error {
 		if len(token) == 0 {
 			continue
 		}
-		var lower [maxConnection]byte
+		var lower [len("proxy-connection")]byte // the longest that is known
 		if len(token) <= len(lower) {
 			if _, ok := hopByHop[string(appendLower(lower[:0], token))]; ok {
 				continue

@@ -79,12 +79,10 @@ func (x *exchange) rewriteXML() error {
 	result, err := s3xml.Rewrite(&doc, io.LimitReader(&x.resp, maxAnswerDocument), x.names3())
 	x.local = doc.b
 	switch {
-	case errors.Is(err, errBusy):
-		return err
 	case errors.Is(err, errForeignID), errors.Is(err, opaque.ErrBackendText):
 		return &s3Error{code: "InternalError", cause: err}
 	case err != nil:
-		return &s3Error{code: "ServiceUnavailable", cause: err}
+		return unreadable(err)
 	}
 	x.finish()
 	if result.Error != nil {

@@ -40,7 +40,6 @@ type Server struct {
 	cancel context.CancelFunc
 
 	conns    connections
-	refusing socket.Seldom // connections, says the log
 	stopping atomic.Bool
 }
 
@@ -130,7 +129,10 @@ const settleTime = 5 * time.Second
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
 	err := s.http.ShutdownWithContext(ctx)
-	s.conns.wait(ctx) // fasthttp takes a connection for gone before it has closed it
+	// fasthttp takes a connection for gone before it has closed it.
+	if s.conns.wait(ctx) > 0 && err == nil {
+		err = ctx.Err()
+	}
 	s.cancel()
 	s.conns.end()
 	s.backends.abort()

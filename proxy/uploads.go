@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/url"
@@ -47,12 +48,10 @@ func (x *exchange) rewriteUploads() error {
 func (x *exchange) readUploads(page *uploadsPage) (*s3xml.Uploads, error) {
 	list, failed, err := s3xml.ReadUploads(io.LimitReader(&x.resp, maxUploadsAnswer), page.take)
 	switch {
-	case errors.Is(page.err, errBusy):
-		return nil, page.err
-	case page.err != nil:
+	case page.err != nil && !errors.Is(page.err, errBusy):
 		return nil, &s3Error{code: "InternalError", cause: page.err}
 	case err != nil:
-		return nil, &s3Error{code: "ServiceUnavailable", cause: err}
+		return nil, unreadable(cmp.Or(page.err, err))
 	}
 	x.finish()
 	if failed != nil {

@@ -93,12 +93,19 @@ var errLongDoc = errors.New("proxy: a document is longer than any that is taken"
 // readAnswer reads a document of the backend's whole.
 func (x *exchange) readAnswer(limit int64) ([]byte, error) {
 	d := x.newDoc(&x.held.asked, nil)
-	if err := d.readAll(&x.resp, limit); errors.Is(err, errBusy) {
-		return nil, err
-	} else if err != nil {
-		return nil, &s3Error{code: "ServiceUnavailable", cause: err}
+	if err := d.readAll(&x.resp, limit); err != nil {
+		return nil, unreadable(err)
 	}
 	return d.b, nil
+}
+
+// unreadable is what a document of the backend's could not be read for: room here, or
+// something there.
+func unreadable(err error) error {
+	if errors.Is(err, errBusy) {
+		return errBusy
+	}
+	return &s3Error{code: "ServiceUnavailable", cause: err}
 }
 
 // largeBuffers are a few large buffers that outlive their request: making one

@@ -47,25 +47,22 @@ type turn struct {
 }
 
 // enter waits until the lane is free; leave must be called. Beyond the queue
-// it is ErrCrowded at once.
+// it is ErrCrowded at once, and when ctx ends before the turn has come: PostgreSQL
+// was not asked, and is not to blame.
 func (t turn) enter(ctx context.Context) (leave func(), err error) {
 	if t.lane == nil {
 		return func() {}, nil
 	}
 	s := &t.lane.shares[t.share%len(t.lane.shares)]
 	if s.waiting.Add(1) > t.lane.queue+int64(cap(s.slots)) {
-		s.waiting.Add(-1)
-		t.lane.crowded.Add(1)
-		return nil, ErrCrowded
+		return nil, t.crowded(s)
 	}
-	if err := take(ctx, s.slots); err != nil {
-		s.waiting.Add(-1)
-		return nil, err
+	if !take(ctx, s.slots) {
+		return nil, t.crowded(s)
 	}
-	if err := take(ctx, t.lane.slots); err != nil {
+	if !take(ctx, t.lane.slots) {
 		<-s.slots
-		s.waiting.Add(-1)
-		return nil, err
+		return nil, t.crowded(s)
 	}
 	return func() {
 		<-t.lane.slots
@@ -74,18 +71,24 @@ func (t turn) enter(ctx context.Context) (leave func(), err error) {
 	}, nil
 }
 
-// take takes a slot that is free, or waits for one.
-func take(ctx context.Context, slots chan struct{}) error {
+func (t turn) crowded(s *share) error {
+	s.waiting.Add(-1)
+	t.lane.crowded.Add(1)
+	return ErrCrowded
+}
+
+// take takes a slot that is free, or waits for one until ctx ends.
+func take(ctx context.Context, slots chan struct{}) bool {
 	select {
 	case slots <- struct{}{}:
-		return nil
+		return true
 	default:
 	}
 	select {
 	case slots <- struct{}{}:
-		return nil
+		return true
 	case <-ctx.Done():
-		return ctx.Err()
+		return false
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"math/bits"
 	"sync/atomic"
 	"time"
+
+	"github.com/primecloudpro/primecloud/internal/subscriber"
 )
 
 // saved is for how long an unused rate is saved up.
@@ -52,12 +54,8 @@ func (r *rates) share(rec *Record) share {
 	if rec.OwnerID != (Record{}).OwnerID {
 		bucket = bits.RotateLeft64(bucket, 1) ^ maphash.Bytes(r.seed, rec.Bucket)
 	}
-	ip := rec.Remote.Unmap().As16()
-	network := ip[:]
-	if rec.Remote.Is6() && !rec.Remote.Is4In6() {
-		network = ip[:8] // what one customer of a network is given (RFC 6177)
-	}
-	return share{&r.buckets[bucket%slots], &r.addresses[maphash.Bytes(r.seed, network)%slots]}
+	ip := subscriber.Of(rec.Remote).As16()
+	return share{&r.buckets[bucket%slots], &r.addresses[maphash.Bytes(r.seed, ip[:])%slots]}
 }
 
 // The reasons for which a line is left out, "" for none.

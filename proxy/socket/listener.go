@@ -18,7 +18,6 @@ type Listener struct {
 	failed func()
 	closed chan struct{}
 	once   sync.Once
-	warned Seldom
 }
 
 // NewListener takes l over. failed is called for each error that was waited out.
@@ -40,9 +39,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 			return nc, err
 		}
 		l.failed()
-		if l.warned.Now() {
-			l.log.Warn("connections are not accepted", "error", err)
-		}
+		l.log.Warn("connections are not accepted", "error", err)
 		again := time.NewTimer(pause)
 		select {
 		case <-again.C:
@@ -71,23 +68,5 @@ func passing(err error) bool {
 	case syscall.EBADF, syscall.EFAULT, syscall.EINVAL, syscall.ENOTSOCK:
 		return false
 	}
-	return true
-}
-
-// Seldom bounds how often something is said: once a minute.
-type Seldom struct {
-	mu   sync.Mutex
-	last time.Time
-}
-
-// Now reports whether it may be said now.
-func (s *Seldom) Now() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	if !s.last.IsZero() && now.Sub(s.last) < time.Minute {
-		return false
-	}
-	s.last = now
 	return true
 }
