@@ -37,6 +37,24 @@ func TestConnectionsWithin(t *testing.T) {
 // openSilent opens connections that say nothing, and returns what closes them.
 func openSilent(t *testing.T, addr string, n int) func() {
 	t.Helper()
+	return openSaying(t, addr, n, nil)
+}
+
+// openUploads opens connections that are in the middle of an upload each, so that
+// each has one to the backend beside its own.
+func openUploads(t *testing.T, addr string, n int, k tenancy.Key) func() {
+	t.Helper()
+	signed, err := s3.NewPresignClient(client(addr, k)).PresignPutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("backups"), Key: aws.String("half")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := strings.TrimPrefix(signed.URL, "http://"+addr)
+	return openSaying(t, addr, n, append(fmt.Appendf(nil, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 1048576\r\n\r\n", target, addr), make([]byte, 300<<10)...))
+}
+
+// openSaying opens connections that say so much and no more.
+func openSaying(t *testing.T, addr string, n int, said []byte) func() {
+	t.Helper()
 	var all []net.Conn
 	closeAll := func() {
 		for _, c := range all {
@@ -50,6 +68,7 @@ func openSilent(t *testing.T, addr string, n int) func() {
 		if err != nil {
 			t.Fatal(err)
 		}
+		_, _ = c.Write(said) // one that is refused does not take it
 		all = append(all, c)
 	}
 	return closeAll
@@ -95,8 +114,9 @@ func TestDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// More clients than there may be descriptors: the backend and PostgreSQL have theirs.
-	closeAll := openSilent(t, p.addrs.S3, 800)
+	// More uploads than there may be descriptors: each has one to the backend, and
+	// PostgreSQL, journal and log have theirs.
+	closeAll := openUploads(t, p.addrs.S3, 400, k)
 	testenv.WaitFor(t, "refusals", func() bool {
 		v := scraped(t, p, `primecloud_proxy_refused_connections_total{reason="connections"}`)
 		return v != "" && v != "0"
