@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -172,6 +173,35 @@ func TestLimits_lostAnswer(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLimits_lastByteRefused: an upload that came whole and was refused before its
+// last byte went on is nowhere, and its quota is given back.
+func TestLimits_lastByteRefused(t *testing.T) {
+	t.Parallel()
+	c := newChanged(t, newGateway(t, options{}))
+	const size = 1000
+	c.limit(t, hardCap(tenancy.Storage, size))
+	q := request{method: "PUT", path: "/" + changing + "/k", body: make([]byte, size), payload: "UNSIGNED-PAYLOAD"}
+	waits := q
+	waits.header = headers("Expect", "100-continue")
+	conn := c.open(c.g.addr)
+	head, body, _ := strings.Cut(c.plain(waits), "\r\n\r\n")
+	conn.say(head + "\r\n\r\n")
+	if r := conn.answer("PUT"); r.status != http.StatusContinue {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	if err := c.g.dir.BeginDeleteBucket(t.Context(), c.bucket); err != nil {
+		t.Fatal(err)
+	}
+	conn.say(body)
+	if r := conn.answer("PUT"); r.status != http.StatusServiceUnavailable || r.code() != "SlowDown" {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	if err := c.g.dir.RestoreBucket(t.Context(), c.bucket); err != nil {
+		t.Fatal(err)
+	}
+	testenv.WaitFor(t, "the quota to be there again", func() bool { return c.raw().do(t, &q).status == http.StatusOK })
 }
 
 // TestLimits_copyUnlooked: a copy whose source could not be looked at is told
