@@ -158,6 +158,9 @@ func (b *requestBody) copy(w io.Writer, n int64, buf []byte) error {
 			if _, werr := w.Write(buf[:k]); werr != nil {
 				return fmt.Errorf("write to the backend: %w", werr)
 			}
+			if err := b.x.nameTaken(); err != nil {
+				return b.fail(err)
+			}
 		}
 		if n > 0 && err != nil {
 			return b.fail(err)
@@ -192,6 +195,9 @@ func (b *requestBody) writeFramed(w io.Writer, buf []byte) error {
 					return err
 				}
 				out = buf[:0]
+				if err := b.x.nameTaken(); err != nil {
+					return b.fail(err)
+				}
 			}
 			if err != nil {
 				return b.fail(err)
@@ -227,6 +233,9 @@ func (b *requestBody) writeFramed(w io.Writer, buf []byte) error {
 // mayEnd is asked when everything has come and been verified, and the last byte
 // has not been sent: with that the backend would store the object.
 func (b *requestBody) mayEnd() error {
+	if err := b.x.nameFree(); err != nil {
+		return b.fail(err)
+	}
 	if err := b.x.recheckLast(); err != nil {
 		return b.fail(err)
 	}

@@ -99,6 +99,10 @@ type Config struct {
 	// CompleteMultipartUpload returns. Default: that of the connection.
 	PublicScheme string
 
+	// AnyNames lets an object "a" be made beside an object "a/b" in MinIO, which
+	// lists only one of them (docs/decisions/0026).
+	AnyNames bool
+
 	Limits Limits
 
 	now func() time.Time

@@ -67,6 +67,7 @@ type options struct {
 	trust  []netip.Prefix   // TrustedProxies
 	lines  accesslog.Config // sizes and rates
 	now    func() time.Time // default: time.Now
+	names  bool             // AnyNames
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -143,7 +144,7 @@ func newGateway(t testing.TB, o options) *gateway {
 	}
 	config := proxy.Config{
 		Directory: g.dir, Meter: g.meter, MAC: g.keyring.MAC, Limiter: g.limiter, AccessLog: o.record, Node: "node-1", Logger: logger, Metrics: g.metrics, Limits: o.limits,
-		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test", TrustedProxies: o.trust,
+		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test", TrustedProxies: o.trust, AnyNames: o.names,
 	}
 	if o.now != nil {
 		proxy.SetNow(&config, o.now)

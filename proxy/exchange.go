@@ -73,6 +73,7 @@ type request struct {
 	reading   reading
 	copyOf    []byte // ETag of the source that a quota was asked for
 	sum       []byte // the algorithm of a copy's checksum, when the client has not chosen one
+	look      *look  // at the names around the key
 	responded bool   // resp holds an answer that must be closed
 	blame     bool   // the backend has complained about us
 	stream    answerStream
@@ -159,6 +160,7 @@ func (s *Server) newExchange(ctx *fasthttp.RequestCtx, c *conn) *exchange {
 // release forgets everything of the request, so that nothing of one account
 // can show up in another's, and returns the exchange to the pool.
 func (x *exchange) release() {
+	x.endLook()
 	x.clear()
 	exchanges.Put(x)
 }

@@ -24,6 +24,9 @@ func forward(x *exchange) error {
 	if err := x.prepareOnto(); err != nil {
 		return err
 	}
+	if err := x.lookAround(); err != nil {
+		return err
+	}
 	x.prepare()
 	switch x.op.Body {
 	case s3op.Stream:
@@ -40,7 +43,13 @@ func forward(x *exchange) error {
 		if err != nil {
 			return err
 		}
+		if err := x.nameFree(); err != nil {
+			return err
+		}
 		return x.sendDocument(out)
+	}
+	if err := x.nameFree(); err != nil {
+		return err
 	}
 	if x.op.Headers&s3op.Conditions != 0 {
 		return x.sendRead()

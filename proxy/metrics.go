@@ -19,6 +19,7 @@ type metrics struct {
 	blamed     prometheus.Counter
 
 	refused      map[refusal]prometheus.Counter
+	looks        map[lookResult]prometheus.Counter
 	acceptErrors prometheus.Counter
 }
 
@@ -61,12 +62,20 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m.acceptErrors = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "primecloud_proxy_accept_errors_total", Help: "Times that no connection could be accepted, as when descriptors are used up. Alert when it grows.",
 	})
+	looks := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "primecloud_proxy_name_looks_total",
+		Help: "Looks at the names around a key that was to be written: known without asking the backend, questions asked, writes refused, looks that failed.",
+	}, []string{"result"})
+	m.looks = map[lookResult]prometheus.Counter{}
+	for _, result := range []lookResult{lookKnown, lookAsked, lookRefused, lookFailed} {
+		m.looks[result] = looks.WithLabelValues(string(result))
+	}
 	m.refused = map[refusal]prometheus.Counter{}
 	for _, why := range []refusal{tooMany, tooManyOfOne, stopping} {
 		m.refused[why] = refused.WithLabelValues(string(why))
 	}
 	if r != nil {
-		r.MustRegister(requests, latency, m.sent, m.spliced, m.open, m.unsendable, m.blamed, refused, m.acceptErrors)
+		r.MustRegister(requests, latency, m.sent, m.spliced, m.open, m.unsendable, m.blamed, refused, looks, m.acceptErrors)
 	}
 	classes := [6]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 	for _, o := range append([]*s3op.Operation{nil}, s3op.Operations...) {

@@ -49,6 +49,9 @@ func postObject(x *exchange) error {
 	if err := x.limit(length); err != nil {
 		return err
 	}
+	if err := x.lookAround(); err != nil {
+		return err
+	}
 	x.out.length, x.out.payload = length, unsignedPayload
 	x.declared = length
 	x.tally.DeclaredIngress(length)

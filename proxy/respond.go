@@ -64,8 +64,8 @@ func (x *exchange) respondError(err error) {
 	x.meter()
 	if x.responded {
 		x.resp.Abort()
-		x.finish()
 	}
+	x.finish()
 	if x.billed() {
 		if err := x.limit(0); err != nil {
 			x.respondError(err) // unbilled, so that this ends here

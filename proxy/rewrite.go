@@ -236,6 +236,7 @@ func (x *exchange) copyHeaders() {
 
 // finish gives the backend's connection back.
 func (x *exchange) finish() {
+	x.endLook()
 	if x.responded {
 		x.resp.Close()
 		x.responded = false

@@ -17,6 +17,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/primecloudpro/primecloud/proxy/flatnames"
 	"github.com/primecloudpro/primecloud/proxy/socket"
 )
 
@@ -33,6 +34,7 @@ type Server struct {
 
 	strangers, documents *budget
 	large                largeBuffers
+	names                *flatnames.Table // nil: names are not looked at
 
 	http fasthttp.Server
 
@@ -73,6 +75,9 @@ func New(cfg Config) (*Server, error) {
 		strangers: newBudget("unverified", cfg.Limits.Unverified, strangersPart, cfg.Metrics),
 		documents: newBudget("documents", cfg.Limits.Documents, documentsPart, cfg.Metrics),
 		large:     make(largeBuffers, largeKept),
+	}
+	if !cfg.AnyNames {
+		s.names = flatnames.New()
 	}
 	s.backends.srv = s
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -31,6 +31,7 @@ func (s *answerStream) WriteTo(w io.Writer) (n int64, err error) {
 		if err != nil {
 			s.x.cause = err
 		}
+		s.x.endLook() // before the client has seen the end
 		return result.Bytes, err
 	}
 	n, err = s.x.resp.SpliceTo(w, s.x.grant.Step(limits.Download, spliceStep))

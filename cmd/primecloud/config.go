@@ -50,6 +50,7 @@ type Config struct {
 	ConnectionsPerAddress int      `env:"CONNECTIONS_PER_ADDRESS" toml:"connections_per_address" yaml:"connections_per_address" help:"of them, those of one client address (IPv6: of a /64); trusted proxies may have any number; 0: no bound"`
 	MaxBuckets            int      `env:"MAX_BUCKETS" toml:"max_buckets" yaml:"max_buckets" help:"buckets of an account whose own limits do not say; the same on every gateway"`
 	UnverifiedMiB         int      `env:"UNVERIFIED_MIB" toml:"unverified_mib" yaml:"unverified_mib" help:"memory for browser forms whose sender is not known yet, of all clients together; one address has an eighth at most"`
+	AnyNames              bool     `env:"ANY_NAMES" toml:"any_names" yaml:"any_names" help:"let an object a be made beside an object a/b, of which MinIO lists one only; do not look before an object is made"`
 	DocumentsMiB          int      `env:"DOCUMENTS_MIB" toml:"documents_mib" yaml:"documents_mib" help:"memory for documents of requests and of answers, of all clients together; one account has a half at most"`
 
 	AccessLogDir               string   `env:"ACCESS_LOG_DIR" toml:"access_log_dir" yaml:"access_log_dir" help:"folder of the access log, one process at a time; empty: none, and accounts cannot have theirs delivered"`
@@ -218,6 +219,8 @@ func (cfg *Config) flags(f *flags) {
 			f.StringVar(p, name, *p, help)
 		case *int:
 			f.IntVar(p, name, *p, help)
+		case *bool:
+			f.BoolVar(p, name, *p, help)
 		case *duration:
 			f.DurationVar(&p.Duration, name, p.Duration, help)
 		case *[]string:

@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -59,11 +61,29 @@ func TestConfig_sources(t *testing.T) {
 		"unknown key in TOML": func() error { _, err := loadConfig(file("b.toml", "regoin = \"x\"\n"), nil); return err },
 		"unknown key in YAML": func() error { _, err := loadConfig(file("b.yaml", "regoin: x\n"), nil); return err },
 		"bad duration":        func() error { _, err := loadConfig("", []string{"PRIMECLOUD_DRAIN_TIMEOUT=soon"}); return err },
+		"bad boolean":         func() error { _, err := loadConfig("", []string{"PRIMECLOUD_ANY_NAMES=perhaps"}); return err },
 		"another ending":      func() error { _, err := loadConfig(file("c.ini", ""), nil); return err },
 	} {
 		if load() == nil {
 			t.Errorf("%s was accepted", name)
 		}
+	}
+}
+
+// TestConfig_flags: every setting but the secrets has a flag.
+func TestConfig_flags(t *testing.T) {
+	t.Parallel()
+	cfg, f := defaultConfig(), (&cli{err: io.Discard}).flags("serve", "")
+	cfg.flags(f)
+	all, secrets := configNames()
+	for _, name := range all {
+		flag := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+		if (f.Lookup(flag) != nil) == slices.Contains(secrets, name) {
+			t.Errorf("--%s: %v", flag, f.Lookup(flag))
+		}
+	}
+	if err := f.Parse([]string{"--any-names", "--max-buckets", "7", "--drain-timeout", "1m", "--hosts", "a,b", "--region", "eu"}); err != nil || !cfg.AnyNames || cfg.MaxBuckets != 7 {
+		t.Errorf("%v: %+v", err, cfg)
 	}
 }
 

@@ -9,11 +9,10 @@ import (
 )
 
 // A client's connection takes two descriptors while it is busy, its own and the
-// backend's. The rest of a node must never be short of any: PostgreSQL's
+// backend's, and a third while the names around what it writes are looked at. The rest of a node must never be short of any: PostgreSQL's
 // connections and the pipes of downloads are counted, ownDescriptors are for the
 // journal, the access log and its delivery, listeners, the operator's scrapes.
 const (
-	perConnection  = 2
 	ownDescriptors = 128
 	fewestUseful   = 16 // connections
 )
@@ -37,7 +36,11 @@ func (n *node) fitConnections() error {
 		}
 		reserve += int(pool.MaxConns) + 1 // one listens
 	}
-	most := connectionsWithin(limit.Cur, reserve)
+	perConnection := 3
+	if n.cfg.AnyNames {
+		perConnection = 2
+	}
+	most := connectionsWithin(limit.Cur, reserve, perConnection)
 	need := n.cfg.MaxConnections*perConnection + reserve
 	switch {
 	case most >= n.cfg.MaxConnections:
@@ -52,7 +55,7 @@ func (n *node) fitConnections() error {
 }
 
 // connectionsWithin is how many client connections a number of descriptors lets be.
-func connectionsWithin(descriptors uint64, reserve int) int {
+func connectionsWithin(descriptors uint64, reserve, perConnection int) int {
 	if descriptors > 1<<30 { // as good as none
 		descriptors = 1 << 30
 	}

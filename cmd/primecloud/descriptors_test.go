@@ -23,12 +23,12 @@ import (
 func TestConnectionsWithin(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		descriptors   uint64
-		reserve, most int
+		descriptors        uint64
+		reserve, per, most int
 	}{
-		{1024, 640, 192}, {1024, 1024, 0}, {256, 640, 0}, {65536, 640, 32448}, {1 << 63, 640, 1<<29 - 320}, {641, 640, 0}, {642, 640, 1},
+		{1024, 640, 2, 192}, {1024, 640, 3, 128}, {1024, 1024, 2, 0}, {256, 640, 2, 0}, {65536, 640, 2, 32448}, {1 << 63, 640, 2, 1<<29 - 320}, {642, 640, 3, 0}, {643, 640, 3, 1},
 	} {
-		if got := connectionsWithin(c.descriptors, c.reserve); got != c.most {
+		if got := connectionsWithin(c.descriptors, c.reserve, c.per); got != c.most {
 			t.Errorf("%d with a reserve of %d: %d, wanted %d", c.descriptors, c.reserve, got, c.most)
 		}
 	}
@@ -114,7 +114,7 @@ func TestDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// More uploads than there may be descriptors: each has one to the backend, and
+	// More uploads than there may be descriptors: each has one or two to the backend, and
 	// PostgreSQL, journal and log have theirs.
 	closeAll := openUploads(t, p.addrs.S3, 400, k)
 	testenv.WaitFor(t, "refusals", func() bool {

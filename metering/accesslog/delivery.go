@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -302,6 +303,7 @@ func lastLine(file string, start, end int64, growing bool) (int64, error) {
 const (
 	withoutTarget = "target"
 	notActive     = "account"
+	hiddenName    = "name"
 )
 
 func (d *Delivery) withhold(reason string, p *parcel) error {
@@ -327,7 +329,15 @@ func (d *Delivery) send(ctx context.Context, file string, s *span, p *parcel) er
 	unique := strings.ToUpper(hex.EncodeToString(sum[:8]))
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
 	defer cancel()
-	_, err = c.PutObject(ctx, p.to.BackendName, objectKey(p.to, d.cfg.Region, s.At, p.day, unique),
+	key := objectKey(p.to, d.cfg.Region, s.At, p.day, unique)
+	if d.clients[p.to.BackendID].of.Kind != tenancy.BackendS3 {
+		if hidden, err := belowObject(ctx, c, p.to.BackendName, key); err != nil {
+			return err
+		} else if hidden {
+			return d.withhold(hiddenName, p)
+		}
+	}
+	_, err = c.PutObject(ctx, p.to.BackendName, key,
 		bytes.NewReader(p.text.Bytes()), int64(p.text.Len()),
 		minio.PutObjectOptions{ContentType: "text/plain", DisableMultipart: true, SendContentMd5: true}) // MD5: a bucket with object lock wants one
 	if minio.ToErrorResponse(err).Code == "NoSuchBucket" {
@@ -337,6 +347,22 @@ func (d *Delivery) send(ctx context.Context, file string, s *span, p *parcel) er
 		d.log.metrics.delivered.Add(float64(p.lines))
 	}
 	return err
+}
+
+// belowObject reports whether the key is below an object, or below what is left of
+// one in its versions: MinIO would store it, and list it nowhere
+// (docs/decisions/0026).
+func belowObject(ctx context.Context, c *minio.Client, bucket, key string) (bool, error) {
+	for i := strings.LastIndexByte(key, '/'); i > 0; i = strings.LastIndexByte(key[:i], '/') {
+		o, err := c.StatObject(ctx, bucket, key[:i], minio.StatObjectOptions{})
+		switch {
+		case err == nil || o.IsDeleteMarker:
+			return true, nil
+		case minio.ToErrorResponse(err).StatusCode != http.StatusNotFound:
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 func (d *Delivery) client(ctx context.Context, backend tenancy.ID) (*minio.Client, error) {

@@ -304,31 +304,48 @@ func TestDelivery_withheld(t *testing.T) {
 		}
 	}
 	pass(0)
-	if err := f.directory.BeginDeleteBucket(t.Context(), logs); err != nil {
+	// An object that would hide what is delivered, and what a delete of it leaves.
+	f.logging(source, &tenancy.BucketLogging{Target: "logs", Prefix: "in/the/way/"})
+	pass(0)
+	if err := f.client.EnableVersioning(t.Context(), logs.BackendName); err != nil {
 		t.Fatal(err)
 	}
-	pass(0) // an attempt to delete the target loses nothing
-	if err := f.directory.RemoveBucket(t.Context(), logs); err != nil {
+	f.logging(source, &tenancy.BucketLogging{Target: "logs", Prefix: "in/a/way/"})
+	if _, err := f.client.PutObject(t.Context(), logs.BackendName, "in/a", strings.NewReader("x"), 1, minio.PutObjectOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	pass(1)
+	if err := f.client.RemoveObject(t.Context(), logs.BackendName, "in/a", minio.RemoveObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	pass(2)
+	f.logging(source, &tenancy.BucketLogging{Target: "logs"})
+	pass(2)
+	if err := f.directory.BeginDeleteBucket(t.Context(), logs); err != nil {
+		t.Fatal(err)
+	}
+	pass(2) // an attempt to delete the target loses nothing
+	if err := f.directory.RemoveBucket(t.Context(), logs); err != nil {
+		t.Fatal(err)
+	}
+	pass(3)
 	if b, err := f.directory.Bucket(t.Context(), f.account.ID, []byte("source")); err != nil || b.Logging == nil || b.Logging.Target != "logs" {
 		t.Errorf("the source still says where to: %+v, %v", b, err)
 	}
 	again := f.bucket("logs")
-	pass(1)
-	if got := f.delivered(again); len(got) != 1 || got["0000000000000004"] != 1 {
+	pass(3)
+	if got := f.delivered(again); len(got) != 1 || got["0000000000000008"] != 1 {
 		t.Errorf("delivered %v", got)
 	}
 	// Gone in the backend only.
 	if err := f.client.RemoveBucketWithOptions(t.Context(), again.BackendName, minio.RemoveBucketOptions{ForceDelete: true}); err != nil {
 		t.Fatal(err)
 	}
-	pass(2)
+	pass(4)
 	if err := f.store.SetStatus(t.Context(), f.owner, f.account.ID, tenancy.Suspended); err != nil {
 		t.Fatal(err)
 	}
-	pass(3)
+	pass(5)
 	// The source's row goes with the source.
 	if err := f.directory.BeginDeleteBucket(t.Context(), source); err != nil {
 		t.Fatal(err)

@@ -82,11 +82,11 @@ type Operation struct {
 	Answer     Answer
 	Params     []string // further query parameters it may carry, passed on
 	Headers    Group    // headers it may carry, passed on
+	Creates    bool     // makes an object of the key, or begins to
 	Idempotent bool     // may be sent to the backend again while no byte of an answer was seen
 	Anonymous  bool     // may be asked without a signature, where the host names the account
 	Sentence   string   // for Refuse: what the client is told
 	Note       string   // for the compatibility page
-
 }
 
 // Allows reports whether the operation takes the query parameter name.
