@@ -23,7 +23,7 @@ type complaining struct {
 func newComplaining(t testing.TB, kind tenancy.BackendKind) *complaining {
 	t.Helper()
 	c := &complaining{rec: newRecorder(t)}
-	c.g = newGateway(t, options{kind: kind, minio: &devstack.MinIO{Endpoint: "http://" + c.rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"}})
+	c.g = newGateway(t, options{names: true, kind: kind, minio: &devstack.MinIO{Endpoint: "http://" + c.rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"}})
 	c.tn = c.g.tenant()
 	c.tn.raw().must(t, &request{method: "PUT", path: "/complaints"})
 	c.tn.raw().must(t, &request{method: "PUT", path: "/complaints-locked", header: headers("x-amz-bucket-object-lock-enabled", "true")})

@@ -347,7 +347,7 @@ func TestReads_anyBackend(t *testing.T) {
 	for _, kind := range []tenancy.BackendKind{tenancy.BackendMinIO, tenancy.BackendS3} {
 		for _, likes := range []int{0, 304, 412} {
 			rec := newRecorder(t)
-			g := newGateway(t, options{kind: kind, minio: &devstack.MinIO{Endpoint: "http://" + rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"}})
+			g := newGateway(t, options{names: true, kind: kind, minio: &devstack.MinIO{Endpoint: "http://" + rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"}})
 			e := g.tenant().raw()
 			e.must(t, &request{method: "PUT", path: "/reads"})
 			rec.answers((&stubborn{body: tenBytes, tag: `"tag-10"`, at: time.Now().UTC().Add(-time.Hour).Truncate(time.Second), likes: likes}).answer)
@@ -377,7 +377,7 @@ func TestReads_anyBackend(t *testing.T) {
 func TestReads_weakDates(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder(t)
-	g := newGateway(t, options{minio: &devstack.MinIO{Endpoint: "http://" + rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"}})
+	g := newGateway(t, options{names: true, minio: &devstack.MinIO{Endpoint: "http://" + rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"}})
 	e := g.tenant().raw()
 	e.must(t, &request{method: "PUT", path: "/reads"})
 	at := time.Now().UTC().Truncate(time.Second)
@@ -407,7 +407,7 @@ func TestReads_weakDates(t *testing.T) {
 func TestReads_restless(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder(t)
-	g := newGateway(t, options{minio: &devstack.MinIO{Endpoint: "http://" + rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"}})
+	g := newGateway(t, options{names: true, minio: &devstack.MinIO{Endpoint: "http://" + rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"}})
 	e := g.tenant().raw()
 	e.must(t, &request{method: "PUT", path: "/reads"})
 	rec.take(t)

@@ -22,6 +22,7 @@ func TestDocuments_budget(t *testing.T) {
 	const ofAccount, most = 40 << 20, 80 << 20
 	rec := newRecorder(t)
 	g := newGateway(t, options{
+		names:  true,
 		minio:  &devstack.MinIO{Endpoint: "http://" + rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"},
 		limits: proxy.Limits{Documents: most},
 	})

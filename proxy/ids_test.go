@@ -563,7 +563,7 @@ func TestIDs_D14_failClosed(t *testing.T) {
 	t.Cleanup(backend.Close)
 	m := *testenv.MinIO(t)
 	m.Endpoint = backend.URL
-	g := newGateway(t, options{minio: &m})
+	g := newGateway(t, options{minio: &m, names: true})
 	e := g.tenant().raw()
 	e.must(t, &request{method: "PUT", path: "/fail-closed"})
 	for _, q := range []request{

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
 	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -123,7 +125,7 @@ func TestNames_everyOperation(t *testing.T) {
 	for name, create := range creators {
 		covered[strings.Fields(name)[0]] = true
 		at := strings.ReplaceAll(name, " ", "-")
-		tn.mustPut(t, at+"/top", at+"/folder/x/y")
+		tn.mustPut(t, at+"/top", at+"/folder/x/y", at+"/empty/")
 		for _, key := range []string{"top/d0", "top/a/b/c", "top/folder/"} {
 			refused(name, create(t, tn, "names", at+"/"+key), at+"/"+key, at+"/top")
 		}
@@ -131,7 +133,7 @@ func TestNames_everyOperation(t *testing.T) {
 			refused(name, create(t, tn, "names", at+"/"+key), at+"/"+key, at+"/folder/x/y")
 		}
 		// The object itself, one beside it, and the empty objects that stand for folders.
-		for _, key := range []string{"top", "topper", "to", "top/", "folder/", "folder/z", "folder/x/"} {
+		for _, key := range []string{"top", "topper", "to", "top/", "empty", "folder/", "folder/z", "folder/x/"} {
 			if name == "CreateMultipartUpload" && strings.HasSuffix(key, "/") {
 				continue // MinIO has no such uploads
 			}
@@ -263,6 +265,50 @@ func TestNames_soon(t *testing.T) {
 		if r := e.do(t, &request{method: "DELETE", path: "/names/a"}); r.status != http.StatusNoContent {
 			t.Fatalf("%d %s", r.status, r.body)
 		}
+	}
+}
+
+// waitingLog keeps a request from being over, though its client has the answer.
+type waitingLog struct {
+	wait chan struct{}
+}
+
+func (l *waitingLog) Add(r *accesslog.Record) {
+	if key := string(r.Key); r.Status < 300 && (key == "a" || key == "b/c" && r.Operation == "CompleteMultipartUpload") {
+		<-l.wait
+	}
+}
+
+// TestNames_answered: the names are free again when the client has its answer.
+func TestNames_answered(t *testing.T) {
+	t.Parallel()
+	log := &waitingLog{make(chan struct{})}
+	tn := nameTenant(t, newGateway(t, options{record: log}))
+	complete := beginUpload(t, tn, "names", "b/c")
+	for _, c := range []struct {
+		first  func() *reply
+		second string
+	}{
+		{func() *reply { return creators["PutObject"](t, tn, "names", "a") }, "a/x"},
+		{func() *reply { return creators["CopyObject"](t, tn, "names", "a") }, "a/x"},
+		{func() *reply { return creators["PostObject"](t, tn, "names", "a") }, "a/x"},
+		{complete, "b"},
+	} {
+		if r := c.first(); r.status >= 300 {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+		// On a connection of its own: the other one is not over.
+		q := request{method: "PUT", path: "/names/" + c.second}
+		r, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(tn.raw().build(t, &q))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(r.Body)
+		_ = r.Body.Close()
+		if r.StatusCode != http.StatusBadRequest {
+			t.Errorf("%d %s", r.StatusCode, text)
+		}
+		log.wait <- struct{}{}
 	}
 }
 

@@ -21,7 +21,7 @@ func answerWith(status int, code, message string) string {
 func TestMistake_ofTheBackendsWords(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder(t)
-	g := newGateway(t, options{minio: &devstack.MinIO{Endpoint: "http://" + rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"}})
+	g := newGateway(t, options{names: true, minio: &devstack.MinIO{Endpoint: "http://" + rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"}})
 	e := g.tenant().raw()
 	e.must(t, &request{method: "PUT", path: "/mistakes"})
 	for _, c := range []struct {

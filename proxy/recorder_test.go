@@ -67,26 +67,26 @@ func (r *recorder) accept() {
 		if err != nil {
 			return
 		}
-		r.count(1)
-		_ = c.SetDeadline(time.Now().Add(exchangeTime))
-		// A barrier is read here, so that it speaks for all that came before it.
-		br := bufio.NewReaderSize(c, 64<<10)
-		if first, _ := br.Peek(len(barrierLine)); string(first) == barrierLine {
-			line, _ := br.ReadString('\n')
-			r.mu.Lock()
-			done := r.barriers[line]
-			r.mu.Unlock()
-			r.count(-1)
-			close(done)
-			_ = c.Close()
-			continue
-		}
-		go func() {
-			defer r.count(-1)
-			defer c.Close()
-			r.serve(c, br)
-		}()
+		r.count(1) // here, so that a barrier speaks for all that came before it
+		go r.begin(c)
 	}
+}
+
+func (r *recorder) begin(c net.Conn) {
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(exchangeTime))
+	br := bufio.NewReaderSize(c, 64<<10)
+	if first, _ := br.Peek(len(barrierLine)); string(first) == barrierLine {
+		line, _ := br.ReadString('\n')
+		r.mu.Lock()
+		done := r.barriers[line]
+		r.mu.Unlock()
+		r.count(-1)
+		close(done)
+		return
+	}
+	defer r.count(-1)
+	r.serve(c, br)
 }
 
 func (r *recorder) count(n int) {
