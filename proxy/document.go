@@ -38,16 +38,22 @@ func (x *exchange) readDocument() ([]byte, error) {
 	case x.length >= 0 && int64(len(doc.b)) < x.length:
 		return nil, errIncomplete
 	}
-	if made := int64(len(doc.b)); made > keptLocal {
-		// What is understood of it, and the backend's document made of that.
-		if err := x.held.asked.grow(x.srv.documents, x.holder(), 2*made); err != nil {
-			return nil, err
-		}
+	if err := x.roomToUnderstand(doc.b); err != nil {
+		return nil, err
 	}
 	if err := x.checkDigests(doc.b); err != nil {
 		return nil, err
 	}
 	return doc.b, x.recheckLast() // the client took its time to send it
+}
+
+// roomToUnderstand takes room for what is understood of a document, and for the
+// one that is made of that.
+func (x *exchange) roomToUnderstand(doc []byte) error {
+	if len(doc) <= keptLocal {
+		return nil
+	}
+	return x.held.asked.grow(x.srv.documents, x.holder(), 2*int64(len(doc)))
 }
 
 func (x *exchange) checkDigests(doc []byte) error {
