@@ -112,7 +112,7 @@ func (n *node) said(path string) string {
 	if len(n.Children) == 0 {
 		text := n.Text
 		if at, err := time.Parse(time.RFC3339, strings.TrimSpace(text)); err == nil {
-			text = at.UTC().Add(time.Millisecond - 1).Truncate(time.Millisecond).Format(time.RFC3339Nano) // S3 tells no finer
+			text = at.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano) // S3 tells no finer
 		}
 		return path + "=" + fmt.Sprintf("%q", text)
 	}
@@ -177,8 +177,8 @@ const long = "0123456789abcdef"
 func tagOf(path, key, value string) part { return part{path + "/Key": key, path + "/Value": value} }
 
 var (
-	future     = time.Now().UTC().Add(24 * time.Hour).Truncate(time.Second)
-	keptOption = map[string]*configuring{
+	future         = time.Now().UTC().Add(24 * time.Hour).Truncate(time.Second)
+	configurations = map[string]*configuring{
 		"PutBucketVersioning": {root: "VersioningConfiguration", base: []part{{"Status": "Enabled"}, {"Status": "Suspended"}, {}},
 			parts: []part{{"MfaDelete": "Disabled"}, {"MfaDelete": ""}, {"MfaDelete": "Enabled"}},
 			added: map[string]added{"MfaDelete": {[]string{`="Disabled"`, `=""`}, "only returned when it was ever configured: API_GetBucketVersioning"}}},
@@ -333,7 +333,7 @@ func TestKept_documents(t *testing.T) {
 		if op.Method != "PUT" || op.Body != s3op.Document || keptElsewhere[op.Name] != "" {
 			continue
 		}
-		c := keptOption[op.Name]
+		c := configurations[op.Name]
 		if c == nil {
 			t.Errorf("%s configures something, and nobody looks whether it is kept", op.Name)
 			continue
@@ -349,28 +349,8 @@ func TestKept_documents(t *testing.T) {
 					path = fmt.Sprintf("/kept/k%d", i)
 					e.must(t, &request{method: "PUT", path: path, body: []byte("x")})
 				}
-				put := e.do(t, &request{method: "PUT", path: path, query: query(op.Selector, ""), body: []byte(doc)})
-				if put.status >= 300 {
-					if put.status != 501 && (put.status < 400 || put.status > 409) || textOf(t, put.body, "Message") == "" {
-						t.Errorf("%.2000s is answered %d %s", doc, put.status, put.body)
-					}
-					continue
-				}
-				sent := parseNode(t, []byte(doc))
-				got := e.do(t, &request{method: "GET", path: path, query: query(op.Selector, "")})
-				if got.status == 404 && len(sent.Children) == 0 { // it asks for nothing
-					continue
-				}
-				if got.status != http.StatusOK {
-					t.Errorf("%.2000s is accepted, and read back as %d %s", doc, got.status, got.body)
-					continue
-				}
-				told := parseNode(t, got.body)
-				sent.each("", func(path string, _ *node) { kept[path] = true })
-				sent.settle("", told, c.added)
-				told.settle("", sent, c.added)
-				if a, b := sent.said(""), told.said(""); a != b {
-					t.Errorf("%.2000s\n is accepted:  %.2000s\n and read back: %.2000s", doc, a, b)
+				if sent := c.keeps(t, e, path, op.Selector, doc); sent != nil {
+					sent.each("", func(path string, _ *node) { kept[path] = true })
 				}
 			}
 			_, elements := taken(t, op.Name)
@@ -381,4 +361,33 @@ func TestKept_documents(t *testing.T) {
 			}
 		})
 	}
+}
+
+// keeps sends doc, and reads back what was accepted. It returns what was sent if it
+// was, and said something.
+func (c *configuring) keeps(t *testing.T, e *endpoint, path, selector, doc string) *node {
+	t.Helper()
+	put := e.do(t, &request{method: "PUT", path: path, query: query(selector, ""), body: []byte(doc)})
+	if put.status >= 300 {
+		if put.status != 501 && (put.status < 400 || put.status > 409) || textOf(t, put.body, "Message") == "" {
+			t.Errorf("%.2000s is answered %d %s", doc, put.status, put.body)
+		}
+		return nil
+	}
+	sent := parseNode(t, []byte(doc))
+	got := e.do(t, &request{method: "GET", path: path, query: query(selector, "")})
+	if got.status == 404 && len(sent.Children) == 0 { // it asks for nothing
+		return nil
+	}
+	if got.status != http.StatusOK {
+		t.Errorf("%.2000s is accepted, and read back as %d %s", doc, got.status, got.body)
+		return nil
+	}
+	told := parseNode(t, got.body)
+	sent.settle("", told, c.added)
+	told.settle("", sent, c.added)
+	if a, b := sent.said(""), told.said(""); a != b {
+		t.Errorf("%.2000s\n is accepted:  %.2000s\n and read back: %.2000s", doc, a, b)
+	}
+	return sent
 }

@@ -84,8 +84,6 @@ func truth(element string, text *string) func() error {
 }
 
 // moment wants a point in time of ISO 8601, and gives the backend one of RFC 3339.
-// S3 tells milliseconds: what is finer is made later, so that nothing is kept
-// for less time than was asked.
 func moment(element string, text *string, midnight bool) func() error {
 	return func() error {
 		if *text == "" {
@@ -94,9 +92,6 @@ func moment(element string, text *string, midnight bool) func() error {
 		at, err := time.Parse(time.RFC3339, strings.TrimSpace(*text))
 		if err != nil {
 			at, err = time.Parse(time.DateOnly, strings.TrimSpace(*text))
-		}
-		if cut := at.Truncate(time.Millisecond); cut.Before(at) {
-			at = cut.Add(time.Millisecond)
 		}
 		if err != nil || at.Year() < 1970 || at.Year() > 9999 {
 			return malformed("The value of <" + element + "> is not a date of ISO 8601.")
