@@ -70,7 +70,7 @@ func (x *exchange) checkDigests(doc []byte) error {
 				return &s3Error{code: "InvalidDigest"}
 			}
 			if sum := md5.Sum(doc); !bytes.Equal(want, sum[:]) {
-				return &s3Error{code: "BadDigest"}
+				return badDigest(string(value), base64.StdEncoding.EncodeToString(sum[:]))
 			}
 			continue
 		}
@@ -81,8 +81,8 @@ func (x *exchange) checkDigests(doc []byte) error {
 		digests++
 		h := sum.New()
 		h.Write(doc)
-		if base64.StdEncoding.EncodeToString(h.Sum(nil)) != string(value) {
-			return &s3Error{code: "BadDigest"}
+		if computed := base64.StdEncoding.EncodeToString(h.Sum(nil)); computed != string(value) {
+			return badDigest(string(value), computed)
 		}
 	}
 	if digests == 0 && x.op.Name == "DeleteObjects" && x.auth.Payload != sigv4.PayloadHashed {

@@ -33,10 +33,10 @@ func FuzzKept_lifecycle(f *testing.F) {
 			rule = part{}
 		}
 		for _, pick := range picks {
-			switch {
-			case pick == 255:
+			switch pick {
+			case 255:
 				end()
-			case pick == 254:
+			case 254:
 				own = true
 			default:
 				next := c.base[int(pick)%len(c.base)]

@@ -160,14 +160,17 @@ func TestKept_headers(t *testing.T) {
 		}
 		return h
 	}
-	ways := map[string]func(path string, h http.Header) *reply{
-		"PutObject": func(path string, h http.Header) *reply {
+	ways := map[string]func(t *testing.T, path string, h http.Header) *reply{
+		"PutObject": func(t *testing.T, path string, h http.Header) *reply {
+			t.Helper()
 			return e.do(t, &request{method: "PUT", path: path, body: []byte("x"), header: h})
 		},
-		"CopyObject": func(path string, h http.Header) *reply {
+		"CopyObject": func(t *testing.T, path string, h http.Header) *reply {
+			t.Helper()
 			return e.do(t, &request{method: "PUT", path: path, header: with(h, "x-amz-copy-source", "kept/source", "x-amz-metadata-directive", "REPLACE", "x-amz-tagging-directive", "REPLACE")})
 		},
-		"CreateMultipartUpload": func(path string, h http.Header) *reply {
+		"CreateMultipartUpload": func(t *testing.T, path string, h http.Header) *reply {
+			t.Helper()
 			r := e.do(t, &request{method: "POST", path: path, query: query("uploads", ""), header: h})
 			if r.status != 200 {
 				return r
@@ -177,7 +180,8 @@ func TestKept_headers(t *testing.T) {
 			return e.must(t, &request{method: "POST", path: path, query: query("uploadId", id), body: []byte(
 				"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + part.header.Get("Etag") + "</ETag></Part></CompleteMultipartUpload>")})
 		},
-		"PostObject": func(path string, h http.Header) *reply {
+		"PostObject": func(t *testing.T, path string, h http.Header) *reply {
+			t.Helper()
 			fields := map[string]string{"key": strings.TrimPrefix(path, "/kept/")}
 			for name, values := range h {
 				if name == "X-Amz-Tagging" { // a document in a form, and refused when it is none
@@ -196,6 +200,7 @@ func TestKept_headers(t *testing.T) {
 	values["x-amz-object-lock-retain-until-date"] = untilDates()
 	for way, send := range ways {
 		t.Run(way, func(t *testing.T) {
+			t.Parallel()
 			if way != "PostObject" {
 				names, _ := taken(t, way)
 				for _, name := range names {
@@ -219,7 +224,7 @@ func TestKept_headers(t *testing.T) {
 					}
 					n++
 					path := fmt.Sprintf("/kept/%s-%d", way, n)
-					r := send(path, h)
+					r := send(t, path, h)
 					if r.status >= 300 {
 						if r.status != 501 && (r.status < 400 || r.status > 409) {
 							t.Errorf("%s: %.200q is answered %d %s", name, value, r.status, r.body)

@@ -375,3 +375,31 @@ func TestLifecycle_transitionDefault(t *testing.T) {
 		}
 	}
 }
+
+// In a form, too: a field that is refused when it asks for something is read over
+// when it asks for nothing.
+func TestNothing_emptyFields(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	tn := g.tenant()
+	tn.raw().must(t, &request{method: "PUT", path: "/nothing-form"})
+	n := 0
+	try := func(name, value string, want int) {
+		n++
+		if r := postForm(t, tn, "nothing-form", map[string]string{"key": fmt.Sprint("k", n), name: value}, "nothing-form", "x"); r.status != want {
+			t.Errorf("%s: %q: %d %s", name, value, r.status, r.body)
+		}
+	}
+	s3op.Headers(func(name string, h s3op.Header) {
+		if h.Treatment == s3op.Decline && !strings.HasPrefix(name, "x-amz-meta-") {
+			try(name, "", 204)
+			try(name, "true", 501)
+			if h.Off != "" {
+				try(name, h.Off, 204)
+			}
+		}
+	})
+	if n < 20 {
+		t.Errorf("only %d fields were tried", n)
+	}
+}
