@@ -83,8 +83,8 @@ func (x *exchange) admitBody() error {
 		if x.length < 0 || f.length < 0 && !f.chunked {
 			return errMissingLength
 		}
-		if x.length > x.srv.cfg.Limits.ObjectSize {
-			return errTooLarge
+		if most := x.srv.cfg.Limits.ObjectSize; x.length > most {
+			return tooLarge(x.length, most)
 		}
 	case s3op.Document:
 		if x.length > s3op.MaxDocument {
@@ -94,8 +94,8 @@ func (x *exchange) admitBody() error {
 		if x.length < 0 {
 			return errMissingLength
 		}
-		if x.length > x.srv.cfg.Limits.ObjectSize+formAround {
-			return errTooLarge
+		if most := x.srv.cfg.Limits.ObjectSize + formAround; x.length > most {
+			return tooLarge(x.length, most)
 		}
 		return x.admitForm()
 	}

@@ -116,7 +116,7 @@ func (x *exchange) mayAct(now time.Time) error {
 	if id.Permission&x.op.Permission != x.op.Permission {
 		return errRight
 	}
-	if _, asks := x.header("x-amz-bypass-governance-retention"); asks && x.op.Headers&s3op.Bypass != 0 && id.Permission&tenancy.BypassGovernance == 0 {
+	if v, _ := x.header("x-amz-bypass-governance-retention"); equalFold(v, "true") && x.op.Headers&s3op.Bypass != 0 && id.Permission&tenancy.BypassGovernance == 0 {
 		return errRight
 	}
 	return nil

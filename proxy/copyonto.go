@@ -27,8 +27,8 @@ func (x *exchange) onto() bool {
 		return false
 	}
 	directive, _ := x.header("x-amz-metadata-directive")
-	_, class := x.header("x-amz-storage-class")
-	return class && string(directive) != "REPLACE"
+	class, _ := x.header("x-amz-storage-class")
+	return len(class) > 0 && string(directive) != "REPLACE"
 }
 
 // prepareOnto asks what the object is now. What keeps it from being answered is for

@@ -45,6 +45,7 @@ var expected = map[string]string{
 	"put website redirect":            "MinIO accepts and drops the header",
 	"put policy with write action":    "MinIO ignores policies on signed requests, so only reading can be promised",
 	"put lifecycle transition":        "one storage class: refused with a sentence",
+	"get lifecycle":                   "in S3's name space, which MinIO leaves out",
 	"delete with If-Match":            "MinIO deletes in spite of the condition",
 	"double slash key":                "AWS's InvalidArgument in place of MinIO's own code",
 	"dot key":                         "AWS's InvalidArgument in place of MinIO's own code",

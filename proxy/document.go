@@ -38,16 +38,22 @@ func (x *exchange) readDocument() ([]byte, error) {
 	case x.length >= 0 && int64(len(doc.b)) < x.length:
 		return nil, errIncomplete
 	}
-	if made := int64(len(doc.b)); made > keptLocal {
-		// What is understood of it, and the backend's document made of that.
-		if err := x.held.asked.grow(x.srv.documents, x.holder(), 2*made); err != nil {
-			return nil, err
-		}
+	if err := x.roomToUnderstand(doc.b); err != nil {
+		return nil, err
 	}
 	if err := x.checkDigests(doc.b); err != nil {
 		return nil, err
 	}
 	return doc.b, x.recheckLast() // the client took its time to send it
+}
+
+// roomToUnderstand takes room for what is understood of a document, and for the
+// one that is made of that.
+func (x *exchange) roomToUnderstand(doc []byte) error {
+	if len(doc) <= keptLocal {
+		return nil
+	}
+	return x.held.asked.grow(x.srv.documents, x.holder(), 2*int64(len(doc)))
 }
 
 func (x *exchange) checkDigests(doc []byte) error {
@@ -64,7 +70,7 @@ func (x *exchange) checkDigests(doc []byte) error {
 				return &s3Error{code: "InvalidDigest"}
 			}
 			if sum := md5.Sum(doc); !bytes.Equal(want, sum[:]) {
-				return &s3Error{code: "BadDigest"}
+				return badDigest(string(value), base64.StdEncoding.EncodeToString(sum[:]))
 			}
 			continue
 		}
@@ -75,8 +81,8 @@ func (x *exchange) checkDigests(doc []byte) error {
 		digests++
 		h := sum.New()
 		h.Write(doc)
-		if base64.StdEncoding.EncodeToString(h.Sum(nil)) != string(value) {
-			return &s3Error{code: "BadDigest"}
+		if computed := base64.StdEncoding.EncodeToString(h.Sum(nil)); computed != string(value) {
+			return badDigest(string(value), computed)
 		}
 	}
 	if digests == 0 && x.op.Name == "DeleteObjects" && x.auth.Payload != sigv4.PayloadHashed {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 
 	"github.com/valyala/fasthttp"
 
@@ -60,6 +61,20 @@ func refuse(code, message string) error { return &s3Error{code: code, message: m
 func invalid(message, argument string, value []byte) error {
 	return &s3Error{code: "InvalidArgument", message: message,
 		about: s3xml.About{Argument: argument, Value: string(value), HasValue: value != nil}}
+}
+
+// tooLarge and tooSmall say how much was sent, and how much may be.
+func tooLarge(size, most int64) error {
+	return &s3Error{code: "EntityTooLarge", about: s3xml.About{ProposedSize: strconv.FormatInt(size, 10), MaxSizeAllowed: strconv.FormatInt(most, 10)}}
+}
+
+func tooSmall(size, least int64) error {
+	return &s3Error{code: "EntityTooSmall", about: s3xml.About{ProposedSize: strconv.FormatInt(size, 10), MinSizeAllowed: strconv.FormatInt(least, 10)}}
+}
+
+// badDigest says which of two digests was sent.
+func badDigest(sent, computed string) error {
+	return &s3Error{code: "BadDigest", about: s3xml.About{ExpectedDigest: sent, CalculatedDigest: computed}}
 }
 
 // codes are S3's error codes with their HTTP status
@@ -156,7 +171,6 @@ var codes = map[string]struct {
 
 var (
 	errMissingLength = &s3Error{code: "MissingContentLength"}
-	errTooLarge      = &s3Error{code: "EntityTooLarge"}
 	errIncomplete    = &s3Error{code: "IncompleteBody"}
 	errDenied        = &s3Error{code: "AccessDenied"}
 )

@@ -107,7 +107,9 @@ func (x *exchange) headerField(name, value []byte) error {
 	h := s3op.LookupHeader(name)
 	amz := strings.HasPrefix(string(name), "x-amz-")
 	switch {
-	case h.Treatment == s3op.Decline && len(value) > 0:
+	case h.AsksNothing(value):
+		return nil
+	case h.Treatment == s3op.Decline:
 		return refuse("NotImplemented", h.Sentence)
 	case strings.HasPrefix(string(name), "x-minio-"), amz && h.Group&s3op.FormFields == 0:
 		return refuse("NotImplemented", "The form has a field that is not supported: "+string(name))

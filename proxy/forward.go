@@ -119,7 +119,7 @@ var (
 // passHeader forwards a request header if the operation's row takes it.
 func (x *exchange) passHeader(name, value []byte) {
 	h := s3op.LookupHeader(name)
-	if h.Group&x.op.Headers == 0 {
+	if h.Group&x.op.Headers == 0 || h.AsksNothing(value) {
 		return
 	}
 	if h.Group&x.op.Headers&(s3op.Conditions|s3op.IfRange) != 0 {

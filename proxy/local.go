@@ -98,7 +98,7 @@ func privateACL(x *exchange) error {
 
 // acceptPrivateACL accepts what is true already: x-amz-acl: private.
 func acceptPrivateACL(x *exchange) error {
-	if _, ok := x.header("x-amz-acl"); !ok || x.length != 0 {
+	if acl, _ := x.header("x-amz-acl"); len(acl) == 0 || x.length != 0 {
 		return refuse("NotImplemented", "Access control lists beyond \"private\" are not supported; "+
 			"use access keys with fewer rights, or a bucket policy that lets everyone read.")
 	}

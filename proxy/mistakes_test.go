@@ -1,12 +1,14 @@
 package proxy_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
+	"github.com/primecloudpro/primecloud/proxy"
 )
 
 // answerWith is an answer of a backend's with an error document.
@@ -129,6 +131,53 @@ func TestMistake_numbers(t *testing.T) {
 		if r.status != 400 || r.code() != "MalformedXML" && r.code() != "InvalidArgument" {
 			t.Errorf("%q days: %d %s", days, r.status, r.body)
 		}
+	}
+}
+
+// TestMistake_elements: what S3 says beside a code's sentence is the client's own
+// word, and what was found here.
+func TestMistake_elements(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{limits: proxy.Limits{ObjectSize: 100}})
+	tn := g.tenant()
+	e := tn.raw()
+	e.must(t, &request{method: "PUT", path: "/elements"})
+	e.must(t, &request{method: "PUT", path: "/elements/k", body: []byte("x")})
+	versioning := []byte("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
+	path := "/elements/k"
+	for _, c := range []struct {
+		q      request
+		status int
+		code   string
+		tells  []string
+	}{
+		{request{method: "DELETE", path: path, query: query("uploadId", "none <such>")}, 404, "NoSuchUpload", []string{"UploadId", "none &lt;such&gt;"}},
+		{request{method: "GET", path: path, query: query("uploadId", "none")}, 404, "NoSuchUpload", []string{"UploadId", "none"}},
+		{request{method: "POST", path: path}, 405, "MethodNotAllowed", []string{"Method", "POST", "ResourceType", "OBJECT"}},
+		{request{method: "DELETE", path: "/"}, 405, "MethodNotAllowed", []string{"Method", "DELETE", "ResourceType", "SERVICE"}},
+		{request{method: "PATCH", path: "/elements"}, 405, "MethodNotAllowed", []string{"Method", "PATCH", "ResourceType", "BUCKET"}},
+		{request{method: "GET", path: path, header: headers("If-Match", `"x"`)}, 412, "PreconditionFailed", []string{"Condition", "If-Match"}},
+		{request{method: "GET", path: path, header: headers("If-Unmodified-Since", "Wed, 21 Oct 2015 07:28:00 GMT")}, 412, "PreconditionFailed", []string{"Condition", "If-Unmodified-Since"}},
+		{request{method: "PUT", path: path, body: []byte("y"), header: headers("If-None-Match", "*")}, 412, "PreconditionFailed", []string{"Condition", "If-None-Match"}},
+		{request{method: "PUT", path: "/elements/c", header: headers("x-amz-copy-source", "elements/k", "x-amz-copy-source-if-match", "x")}, 412, "PreconditionFailed", []string{"Condition", "x-amz-copy-source-If-Match"}},
+		{request{method: "PUT", path: path, body: bytes.Repeat([]byte("x"), 101)}, 400, "EntityTooLarge", []string{"ProposedSize", "101", "MaxSizeAllowed", "100"}},
+		{request{method: "PUT", path: "/elements", query: query("versioning", ""), body: versioning, header: headers("content-md5", contentMD5([]byte("x")))}, 400, "BadDigest",
+			[]string{"ExpectedDigest", contentMD5([]byte("x")), "CalculatedDigest", contentMD5(versioning)}},
+		{request{method: "PUT", path: "/elements", query: query("versioning", ""), body: versioning, header: headers("x-amz-checksum-crc32", "AAAAAA==")}, 400, "BadDigest", []string{"ExpectedDigest", "AAAAAA=="}},
+	} {
+		r := e.do(t, &c.q)
+		if r.status != c.status || r.code() != c.code {
+			t.Errorf("%s %s %v: %d %s", c.q.method, c.q.path, c.q.query, r.status, r.body)
+		}
+		for i := 0; i < len(c.tells); i += 2 {
+			if !strings.Contains(string(r.body), "<"+c.tells[i]+">"+c.tells[i+1]+"</"+c.tells[i]+">") {
+				t.Errorf("%s %s: no %s %s in %s", c.q.method, c.code, c.tells[i], c.tells[i+1], r.body)
+			}
+		}
+	}
+	// Of two conditions nobody says which has failed.
+	if r := e.do(t, &request{method: "PUT", path: "/elements/c", header: headers("x-amz-copy-source", "elements/k", "x-amz-copy-source-if-match", "x", "x-amz-copy-source-if-none-match", "y")}); r.status != 412 || strings.Contains(string(r.body), "<Condition>") {
+		t.Errorf("two conditions: %d %s", r.status, r.body)
 	}
 }
 

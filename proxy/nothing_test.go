@@ -116,6 +116,72 @@ func TestNothing_headersOfOthers(t *testing.T) {
 	}
 }
 
+// A header that is refused, or acted on, when it asks for something is read over when
+// it asks for nothing: when it is empty, or says of what is not there that it is off.
+// The whole table, and a name that nobody knows, with each operation.
+func TestNothing_emptyOrOff(t *testing.T) {
+	t.Parallel()
+	b := newBoundary(t)
+	// Empty ones are no mistake that is read over, or say something.
+	mistakes := s3op.Conditions | s3op.IfRange | s3op.Checksums | s3op.ChecksumChoice | s3op.MD5 | s3op.CustomerKey | s3op.CopyFrom | s3op.CopyRange | s3op.ObjectSize | s3op.Content | s3op.Range |
+		s3op.ChecksumMode | s3op.Directives | s3op.Bypass | s3op.Attributes | s3op.Policy
+	type said struct{ name, value string }
+	nothing := []said{{"x-amz-heard-of-by-nobody", ""}, {"x-amz-acl", ""}, {"x-amz-server-side-encryption-bucket-key-enabled", "false"}, {"x-amz-server-side-encryption-bucket-key-enabled", "False"}}
+	something := []said{{"x-amz-heard-of-by-nobody", "x"}, {"x-amz-acl", "public-read"}}
+	s3op.Headers(func(name string, h s3op.Header) {
+		switch {
+		case h.Treatment == s3op.Decline:
+			nothing, something = append(nothing, said{name, ""}), append(something, said{name, "true"})
+		case h.Group != 0 && h.Group&mistakes == 0:
+			nothing = append(nothing, said{name, ""})
+		}
+	})
+	if len(nothing) < 20 {
+		t.Fatal(nothing)
+	}
+	tried := map[string]bool{}
+	for _, s := range boundarySeeds {
+		if !s.arrives || s.way != byHeader {
+			continue
+		}
+		target := strings.ReplaceAll(s.target, "{upload}", b.upload)
+		plain := newSent(s.way, s.method, target, s.lines, []byte(s.body))
+		status, record := b.exchange(t, plain.method, b.wire(t, plain))
+		want := byTarget(b.rec.take(t))
+		if tried[record.Operation] || len(want) == 0 || status >= 300 {
+			continue
+		}
+		tried[record.Operation] = true
+		for _, one := range nothing {
+			if strings.Contains(strings.ToLower(s.lines), one.name) {
+				continue
+			}
+			c := newSent(s.way, s.method, target, s.lines+"\n"+one.name+": "+one.value, []byte(s.body))
+			status, _ := b.exchange(t, c.method, b.wire(t, c))
+			arrived := byTarget(b.rec.take(t))
+			if len(arrived) != len(want) || status >= 300 {
+				t.Errorf("%s with %s: %q: %d, %d requests arrived", record.Operation, one.name, one.value, status, len(arrived))
+				continue
+			}
+			for i := range arrived {
+				if _, is := arrived[i].header[one.name]; is || arrived[i].target != want[i].target || string(arrived[i].body) != string(want[i].body) {
+					t.Errorf("%s with %s: %q is another request: %s %v", record.Operation, one.name, one.value, arrived[i].target, arrived[i].header)
+				}
+			}
+		}
+		for _, one := range something {
+			c := newSent(s.way, s.method, target, s.lines+"\n"+one.name+": "+one.value, []byte(s.body))
+			status, _ := b.exchange(t, c.method, b.wire(t, c))
+			if arrived := b.rec.take(t); len(arrived) != 0 || status != 501 {
+				t.Errorf("%s with %s: %q: %d, %d requests arrived", record.Operation, one.name, one.value, status, len(arrived))
+			}
+		}
+	}
+	if len(tried) < 30 {
+		t.Errorf("only %d operations were tried", len(tried))
+	}
+}
+
 // Against MinIO, what is sent besides makes no difference: the answer and what is
 // stored are those of the request without it.
 func TestNothing_makesNoDifference(t *testing.T) {
@@ -302,10 +368,38 @@ func TestLifecycle_transitionDefault(t *testing.T) {
 			t.Errorf("get: %v", r.header)
 		}
 	}
-	for _, other := range []string{"varies_by_storage_class", "x", ""} {
+	for _, other := range []string{"varies_by_storage_class", "x"} {
 		put.header = http.Header{name: {other}}
 		if r := e.do(t, &put); r.status != 501 || textOf(t, r.body, "Message") == "" {
 			t.Errorf("%q: %d %s", other, r.status, r.body)
 		}
+	}
+}
+
+// In a form, too: a field that is refused when it asks for something is read over
+// when it asks for nothing.
+func TestNothing_emptyFields(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	tn := g.tenant()
+	tn.raw().must(t, &request{method: "PUT", path: "/nothing-form"})
+	n := 0
+	try := func(name, value string, want int) {
+		n++
+		if r := postForm(t, tn, "nothing-form", map[string]string{"key": fmt.Sprint("k", n), name: value}, "nothing-form", "x"); r.status != want {
+			t.Errorf("%s: %q: %d %s", name, value, r.status, r.body)
+		}
+	}
+	s3op.Headers(func(name string, h s3op.Header) {
+		if h.Treatment == s3op.Decline && !strings.HasPrefix(name, "x-amz-meta-") {
+			try(name, "", 204)
+			try(name, "true", 501)
+			if h.Off != "" {
+				try(name, h.Off, 204)
+			}
+		}
+	})
+	if n < 20 {
+		t.Errorf("only %d fields were tried", n)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 
 	"github.com/valyala/fasthttp"
 
@@ -110,7 +111,7 @@ var (
 // one would let two readers see two requests.
 var single = map[string]struct{}{
 	"host": {}, "content-length": {}, "transfer-encoding": {}, "expect": {}, "content-type": {}, "range": {},
-	"authorization": {}, "content-md5": {}, "if-match": {}, "if-none-match": {}, "if-range": {}, "if-modified-since": {}, "if-unmodified-since": {},
+	"authorization": {}, "content-md5": {}, "if-match": {}, "if-none-match": {}, "if-range": {}, "if-modified-since": {}, "if-unmodified-since": {}, "expires": {},
 }
 
 // once reports whether a header may come only once. What S3 acts on may, but
@@ -315,7 +316,10 @@ func (x *exchange) checkHeader(name, value []byte) error {
 // checkHeaderOf is for one that may be of the groups.
 func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 	h := s3op.LookupHeader(name)
-	if h.Treatment == s3op.Decline {
+	switch {
+	case h.AsksNothing(value):
+		return nil
+	case h.Treatment == s3op.Decline:
 		return refuse("NotImplemented", h.Sentence)
 	}
 	amz := bytes.HasPrefix(name, amzPrefix)
@@ -332,7 +336,7 @@ func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 	}
 	switch string(name) {
 	case "x-amz-acl":
-		if !equalFold(value, "private") && !equalFold(value, "bucket-owner-full-control") {
+		if len(value) > 0 && !equalFold(value, "private") && !equalFold(value, "bucket-owner-full-control") {
 			return refuse("NotImplemented", "Access control lists beyond \"private\" are not supported; "+
 				"use access keys with fewer rights, or a bucket policy that lets everyone read.")
 		}
@@ -349,6 +353,10 @@ func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 		if string(value) != "AES256" {
 			return refuse("NotImplemented", "Keys of a key management service are not supported; use AES256.")
 		}
+	case "expires":
+		if !other && len(value) > 0 && !keptDate(value) {
+			return refuse("NotImplemented", "Expires is kept only when it is an HTTP-date, as in \"Wed, 21 Oct 2037 07:28:00 GMT\"; use Cache-Control for anything else.")
+		}
 	case "if-match":
 		// Open-source MinIO deletes in spite of a wrong If-Match (E5).
 		if x.op.Method == fasthttp.MethodDelete {
@@ -364,6 +372,13 @@ func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 		}
 	}
 	return nil
+}
+
+// keptDate reports whether an Expires is told as it was sent. S3 tells any text;
+// MinIO stores it, and tells it when it is a date.
+func keptDate(value []byte) bool {
+	at, err := http.ParseTime(string(value))
+	return err == nil && at.UTC().Format(http.TimeFormat) == string(value)
 }
 
 var amzPrefix = []byte("x-amz-")

@@ -40,10 +40,10 @@ func postObject(x *exchange) error {
 		return err
 	}
 	if length > form.policy.Max {
-		return errTooLarge
+		return tooLarge(length, form.policy.Max)
 	}
 	if length < form.policy.Min {
-		return &s3Error{code: "EntityTooSmall"}
+		return tooSmall(length, form.policy.Min)
 	}
 	x.length = length // from here on the file is the body
 	if err := x.limit(length); err != nil {

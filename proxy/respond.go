@@ -4,6 +4,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
 
@@ -106,6 +107,7 @@ func (x *exchange) respondError(err error) {
 		HostID:    x.srv.hostID,
 		About:     e.about,
 	}
+	x.aboutRequest(e.code, &doc.About)
 	if x.identity != nil && x.level > 0 {
 		doc.BucketName, doc.Key = string(x.bucketNm), string(x.key)
 	}
@@ -117,4 +119,41 @@ func (x *exchange) respondError(err error) {
 		}
 	}
 	x.respondXML(status, x.local)
+}
+
+// aboutRequest adds what S3 says of the client's own request with a code
+// (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; the elements are those
+// of its answers).
+func (x *exchange) aboutRequest(code string, about *s3xml.About) {
+	switch code {
+	case "NoSuchUpload":
+		id, _ := x.param("uploadId")
+		about.UploadID = string(id)
+	case "MethodNotAllowed":
+		about.Method = string(x.req.Method)
+		about.ResourceType = [...]string{s3op.Service: "SERVICE", s3op.Bucket: "BUCKET", s3op.Object: "OBJECT"}[x.level]
+	case "PreconditionFailed":
+		about.Condition = x.failedCondition()
+	}
+}
+
+// conditions are the headers that 412 may be about, in S3's spelling.
+var conditions = [...]struct{ name, told string }{
+	{"if-match", "If-Match"}, {"if-unmodified-since", "If-Unmodified-Since"}, {"if-none-match", "If-None-Match"},
+	{"x-amz-copy-source-if-match", "x-amz-copy-source-If-Match"}, {"x-amz-copy-source-if-unmodified-since", "x-amz-copy-source-If-Unmodified-Since"},
+	{"x-amz-copy-source-if-none-match", "x-amz-copy-source-If-None-Match"}, {"x-amz-copy-source-if-modified-since", "x-amz-copy-source-If-Modified-Since"},
+}
+
+// failedCondition is the only one that there is; of several the backend does not say
+// which.
+func (x *exchange) failedCondition() (told string) {
+	for _, c := range conditions {
+		if _, asked := x.header(c.name); asked {
+			if told != "" {
+				return ""
+			}
+			told = c.told
+		}
+	}
+	return told
 }

@@ -67,8 +67,11 @@ func rewrite(x *exchange) error {
 // and the client must see it to stay on the line (S3-RULES.md E8).
 func (x *exchange) rewriteXML() error {
 	x.ctx.Response.Header.SetContentType("application/xml")
-	if x.op.Name == "ListMultipartUploads" {
+	switch x.op.Name {
+	case "ListMultipartUploads":
 		return x.rewriteUploads()
+	case "GetBucketLifecycleConfiguration":
+		return x.rewriteWhole("application/xml", s3xml.LifecycleOut)
 	}
 	if x.resp.ContentLength < 0 && !x.op.Idempotent {
 		x.stream.names = x.names3()
@@ -95,15 +98,25 @@ func (x *exchange) rewriteXML() error {
 }
 
 func (x *exchange) rewritePolicy() error {
+	return x.rewriteWhole("application/json", func(doc []byte) ([]byte, error) {
+		return s3xml.PolicyOut(doc, x.bucket.Name, x.bucket.BackendName)
+	})
+}
+
+// rewriteWhole answers with a document that is made of the backend's.
+func (x *exchange) rewriteWhole(contentType string, out func(doc []byte) ([]byte, error)) error {
 	doc, err := x.readAnswer(maxAnswerDocument)
 	if err != nil {
 		return err
 	}
 	x.finish()
-	if x.local, err = s3xml.PolicyOut(doc, x.bucket.Name, x.bucket.BackendName); err != nil {
+	if err := x.roomToUnderstand(doc); err != nil {
+		return err
+	}
+	if x.local, err = out(doc); err != nil {
 		return &s3Error{code: "InternalError", cause: err}
 	}
-	x.ctx.Response.Header.SetContentType("application/json")
+	x.ctx.Response.Header.SetContentType(contentType)
 	x.tally.DeclaredEgress(int64(len(x.local)))
 	x.ctx.Response.SetBodyRaw(x.local)
 	return nil

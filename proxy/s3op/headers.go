@@ -1,6 +1,9 @@
 package s3op
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // Group is a set of request headers that belong together.
 type Group uint32
@@ -71,6 +74,23 @@ type Header struct {
 	Elsewhere Elsewhere
 	Hoistable bool // may come as a query parameter of a presigned URL (S3-RULES.md B25)
 	Sentence  string
+	Off       string // of what is declined: the value that says that it is off, as it is
+}
+
+// emptyAsks are the groups whose headers say something when they are empty, or
+// must not be read over: metadata is empty, and a checksum, a condition, a source
+// or a key that is none is a mistake.
+const emptyAsks = ^(Storage | Lock | NewBucket | LifecycleDefault)
+
+// AsksNothing reports whether a header with the value asks for what is so without it.
+func (h *Header) AsksNothing(value []byte) bool {
+	switch {
+	case h.Treatment == Decline:
+		return len(value) == 0 || h.Off != "" && strings.EqualFold(string(value), h.Off)
+	case h.Group != 0:
+		return len(value) == 0 && h.Group&emptyAsks == 0
+	}
+	return false
 }
 
 // IgnoredBy reports whether the header asks for nothing on an operation of
@@ -180,7 +200,7 @@ var headers = map[string]Header{
 	"x-amz-if-match-size":                             {Treatment: Decline, Sentence: sentenceConditionalDelete},
 	"x-amz-server-side-encryption-aws-kms-key-id":     {Treatment: Decline, Sentence: sentenceKMS},
 	"x-amz-server-side-encryption-context":            {Treatment: Decline, Sentence: sentenceKMS},
-	"x-amz-server-side-encryption-bucket-key-enabled": {Treatment: Decline, Sentence: sentenceKMS},
+	"x-amz-server-side-encryption-bucket-key-enabled": {Treatment: Decline, Sentence: sentenceKMS, Off: "false"},
 	// CVE-2026-40344: MinIO unpacks archives on these, also from a tenant's own signed request.
 	"x-amz-meta-snowball-auto-extract": {Treatment: Decline, Sentence: sentenceSnowball},
 }

@@ -55,14 +55,17 @@ func page() string {
 	s3op.Refused(func(selector, sentence string) { fmt.Fprintf(&b, "| `?%s` | %s |\n", selector, sentence) })
 	b.WriteString("\nRequest headers that begin with `x-amz-` and that nobody knows are refused, never dropped; so are those of another operation, unless S3 reads\n" +
 		"over them (metadata with a GET). What says who asks is ignored: `x-amz-api-version`, `x-amz-id-2`, `x-amz-request-id`, `x-amz-sdk-*`,\n" +
-		"`x-amz-cf-*`; so are offers of another protocol (`Upgrade`). `x-minio-` headers have no effect.\n" +
+		"`x-amz-cf-*`; so are offers of another protocol (`Upgrade`). `x-minio-` headers have no effect. A refused header asks for nothing when it is empty,\n" +
+		"or says that what is not there is off (`x-amz-server-side-encryption-bucket-key-enabled: false`).\n" +
 		"Signature Version 2, Version 4A and session tokens are refused with a sentence. Customer-provided keys (SSE-C) need TLS on both hops.\n" +
 		"An account that is read-only may read and delete.\n\n" +
 		"Upload ids and continuation tokens are good for their bucket (and key) only, on every node: anything else is NoSuchUpload or InvalidArgument.\n" +
 		"Markers are plain keys. Version ids are `null` or what the storage gave out. A page has at most 1,000 entries; numbers are digits.\n" +
 		"Keys are up to 1,024 bytes of UTF-8, without a leading slash, two slashes in a row, a segment `.` or `..`, or NUL; segments that end in\n" +
 		"`__XLDIR__`, segments `xl.meta` and the text `[minio_cache:` are reserved. What is refused is refused with a sentence.\n" +
-		"User metadata is at most 2 KiB of names and values; MinIO counts the prefix `x-amz-meta-` of each name too. More is MetadataTooLarge.\n\n" +
+		"User metadata is at most 2 KiB of names and values; MinIO counts the prefix `x-amz-meta-` of each name too. More is MetadataTooLarge.\n" +
+		"What is answered 200 was kept, and is read back as it was sent: an `Expires` that is no HTTP-date, which MinIO does not tell, is 501. Times are told to the\n" +
+		"millisecond. A bucket policy whose statements differ in their `Sid` alone is 501.\n\n" +
 		"ListMultipartUploads pages as in S3. A MinIO lists what the node that is asked remembers since it was started; with a whole key as prefix, what there is.\n" +
 		"An empty `versionId` or `partNumber` is InvalidArgument, an empty `uploadId` NoSuchUpload, an empty `<VersionId>` of a batch NoSuchVersion for that entry.\n\n" +
 		"## Ranges and conditions\n\nGetObject and HeadObject follow RFC 9110, sections 13 and 14, whatever the backend makes of a header:\n\n" +

@@ -2,6 +2,7 @@ package s3op
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -55,6 +56,9 @@ var (
 	errEmptyVersion   = invalid("Version id cannot be the empty string")
 	errMetadataChoice = invalid("Unknown metadata directive.")
 	errTaggingChoice  = invalid("Unknown tagging directive.")
+	errLockEnabled    = invalid("The value of x-amz-bucket-object-lock-enabled must be true or false.")
+	errLockMode       = invalid("Unknown wormMode directive.")
+	errLegalHold      = invalid("Legal Hold must be either of 'ON' or 'OFF'")
 	errCopyRange      = invalid("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last " +
 		"are the zero-based offsets of the first and last bytes to copy")
 )
@@ -109,9 +113,15 @@ func checkWord(name, value []byte) *RefusalError {
 			return CheckVersionID(value)
 		}
 	case "x-amz-metadata-directive":
-		return directive(value, errMetadataChoice)
+		return word(value, errMetadataChoice, "COPY", "REPLACE") // MinIO has a third of its own, ACCESS
 	case "x-amz-tagging-directive":
-		return directive(value, errTaggingChoice)
+		return word(value, errTaggingChoice, "COPY", "REPLACE")
+	case "x-amz-bucket-object-lock-enabled":
+		return word(bytes.ToLower(value), errLockEnabled, "true", "false")
+	case "x-amz-object-lock-mode": // MinIO takes them in lower case, too
+		return word(value, errLockMode, "GOVERNANCE", "COMPLIANCE")
+	case "x-amz-object-lock-legal-hold":
+		return word(value, errLegalHold, "ON", "OFF")
 	case "x-amz-copy-source-range":
 		if _, ok := CopyLength(value); !ok {
 			return errCopyRange
@@ -146,9 +156,9 @@ func Number(name, value []byte) (n int64, ok bool) {
 	return n, ok
 }
 
-// directive: MinIO has a third one of its own, ACCESS.
-func directive(value []byte, refusal *RefusalError) *RefusalError {
-	if len(value) > 0 && string(value) != "COPY" && string(value) != "REPLACE" {
+// word refuses what is none of the words; an empty value asks for nothing.
+func word(value []byte, refusal *RefusalError, words ...string) *RefusalError {
+	if len(value) > 0 && !slices.Contains(words, string(value)) {
 		return refusal
 	}
 	return nil

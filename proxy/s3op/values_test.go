@@ -23,6 +23,9 @@ func TestCheckValue(t *testing.T) {
 		{"version-id-marker", []string{"", "null"}, []string{"a b", "a/b"}},
 		{"x-amz-metadata-directive", []string{"", "COPY", "REPLACE"}, []string{"ACCESS", "copy"}},
 		{"x-amz-tagging-directive", []string{"COPY"}, []string{"ACCESS"}},
+		{"x-amz-bucket-object-lock-enabled", []string{"", "true", "False"}, []string{"yes", "1"}},
+		{"x-amz-object-lock-mode", []string{"", "GOVERNANCE", "COMPLIANCE"}, []string{"governance", "Compliance", " GOVERNANCE", "x"}},
+		{"x-amz-object-lock-legal-hold", []string{"", "ON", "OFF"}, []string{"on", "Off", "true"}},
 		{"prefix", []string{"anything at all", ""}, nil},
 	} {
 		for _, v := range c.fine {

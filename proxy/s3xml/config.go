@@ -49,11 +49,16 @@ type tagSet struct {
 	Tags []tag `xml:"Tag"`
 }
 
-type tag struct{ Key, Value string }
+// tag has a value, which may be empty
+// (docs.aws.amazon.com/AmazonS3/latest/API/API_Tag.html).
+type tag struct {
+	Key   string
+	Value *string
+}
 
 type tagging struct {
 	XMLName xml.Name
-	TagSet  tagSet
+	TagSet  *tagSet
 }
 
 // BucketTagging takes a bucket's Tagging of up to 50 tags.
@@ -77,7 +82,7 @@ func TaggingQuery(doc []byte) (string, error) {
 		if len(query) > 0 {
 			query = append(query, '&')
 		}
-		query = append(query, url.QueryEscape(one.Key)+"="+url.QueryEscape(one.Value)...)
+		query = append(query, url.QueryEscape(one.Key)+"="+url.QueryEscape(*one.Value)...)
 	}
 	return string(query), nil
 }
@@ -96,24 +101,51 @@ func readTags(doc []byte, limit int) (*tagging, map[string]int, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if t.TagSet == nil {
+		return nil, nil, malformed("A Tagging has a TagSet.")
+	}
 	if len(t.TagSet.Tags) > limit {
 		return nil, nil, &DocError{"InvalidTag", "There are too many tags."}
 	}
-	used := map[string]bool{}
-	for _, one := range t.TagSet.Tags {
-		switch {
-		case one.Key == "" || utf8.RuneCountInString(one.Key) > 128:
-			return nil, nil, &DocError{"InvalidTag", "A tag's key has 1 to 128 characters."}
-		case utf8.RuneCountInString(one.Value) > 256:
-			return nil, nil, &DocError{"InvalidTag", "A tag's value has at most 256 characters."}
-		case used[one.Key]:
-			return nil, nil, &DocError{"InvalidTag", "A tag's key occurs twice."}
-		case strings.ContainsFunc(one.Key+one.Value, func(r rune) bool { return r < ' ' || r == 0x7f }):
-			return nil, nil, &DocError{"InvalidTag", "A tag has a control character."}
-		}
-		used[one.Key] = true
+	if err := distinct(t.TagSet.Tags); err != nil {
+		return nil, nil, err
 	}
 	return t, seen, nil
+}
+
+// distinct wants tags of different keys.
+func distinct(tags []tag) error {
+	used := map[string]bool{}
+	for i := range tags {
+		if err := tags[i].check(); err != nil {
+			return err
+		}
+		if used[tags[i].Key] {
+			return &DocError{"InvalidTag", "A tag's key occurs twice."}
+		}
+		used[tags[i].Key] = true
+	}
+	return nil
+}
+
+func (t *tag) check() error {
+	switch {
+	case t.Value == nil:
+		return malformed("A Tag has a Key and a Value.")
+	case t.Key == "" || utf8.RuneCountInString(t.Key) > 128:
+		return &DocError{"InvalidTag", "A tag's key has 1 to 128 characters."}
+	case utf8.RuneCountInString(*t.Value) > 256:
+		return &DocError{"InvalidTag", "A tag's value has at most 256 characters."}
+	case strings.ContainsFunc(t.Key+*t.Value, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return &DocError{"InvalidTag", "A tag has a control character."}
+	}
+	return nil
+}
+
+func (t *tag) complete() {
+	if t.Value == nil {
+		t.Value = new(string)
+	}
 }
 
 type retention struct {

@@ -29,7 +29,17 @@ var configs = []struct {
 	{"versioning, MinIO's exclusions", s3xml.Versioning, "<VersioningConfiguration><Status>Enabled</Status><ExcludeFolders>true</ExcludeFolders></VersioningConfiguration>", "NotImplemented"},
 	{"expiration", s3xml.Lifecycle, "<LifecycleConfiguration><Rule><ID>a</ID><Status>Enabled</Status><Filter><Prefix>p/</Prefix></Filter><Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>", ""},
 	{"old prefix", s3xml.Lifecycle, "<LifecycleConfiguration><Rule><Status>Enabled</Status><Prefix></Prefix><Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>", ""},
-	{"noncurrent, uploads, and", s3xml.Lifecycle, "<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter><And><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></And></Filter><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule><Rule><Status>Disabled</Status><Filter></Filter><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>", ""},
+	{"noncurrent, and", s3xml.Lifecycle, "<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter><And><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></And></Filter><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule><Rule><Status>Disabled</Status><Filter></Filter><Expiration><Days>7</Days></Expiration></Rule></LifecycleConfiguration>", ""},
+	{"unfinished uploads", s3xml.Lifecycle, lifecycleOf("<Filter></Filter><Expiration><Days>7</Days></Expiration><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload>"), "NotImplemented"},
+	{"a filter and a prefix", s3xml.Lifecycle, lifecycleOf("<Prefix>p</Prefix><Filter></Filter>"), "MalformedXML"},
+	{"two conditions", s3xml.Lifecycle, lifecycleOf("<Filter><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></Filter>"), "MalformedXML"},
+	{"an and of none", s3xml.Lifecycle, lifecycleOf("<Filter><And></And></Filter>"), "MalformedXML"},
+	{"an and of one", s3xml.Lifecycle, lifecycleOf("<Filter><And><Prefix>p</Prefix></And></Filter>"), "MalformedXML"},
+	{"an and of one key", s3xml.Lifecycle, lifecycleOf("<Filter><And>" + manyTags(1) + manyTags(1) + "</And></Filter>"), "InvalidTag"},
+	{"a filter's tag without a key", s3xml.Lifecycle, lifecycleOf("<Filter><Tag><Key></Key><Value>v</Value></Tag></Filter>"), "InvalidTag"},
+	{"a filter's tag without a value", s3xml.Lifecycle, lifecycleOf("<Filter><Tag><Key>k</Key></Tag></Filter>"), "MalformedXML"},
+	{"a filter's tag with an empty value", s3xml.Lifecycle, lifecycleOf("<Filter><Tag><Key>k</Key><Value></Value></Tag></Filter>"), ""},
+	{"more than nothing", s3xml.Lifecycle, lifecycleOf("<Filter><ObjectSizeGreaterThan>0</ObjectSizeGreaterThan></Filter>"), "NotImplemented"},
 	{"transition", s3xml.Lifecycle, "<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter></Filter><Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition></Rule></LifecycleConfiguration>", "NotImplemented"},
 	{"unknown action", s3xml.Lifecycle, "<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter></Filter><DelMarkerExpiration><Days>1</Days></DelMarkerExpiration></Rule></LifecycleConfiguration>", "NotImplemented"},
 	{"no rule", s3xml.Lifecycle, "<LifecycleConfiguration></LifecycleConfiguration>", "MalformedXML"},
@@ -39,6 +49,8 @@ var configs = []struct {
 	{"fifty-one tags of a bucket", s3xml.BucketTagging, "<Tagging><TagSet>" + manyTags(51) + "</TagSet></Tagging>", "InvalidTag"},
 	{"a tag twice", s3xml.ObjectTagging, "<Tagging><TagSet>" + manyTags(1) + manyTags(1) + "</TagSet></Tagging>", "InvalidTag"},
 	{"a tag without a key", s3xml.ObjectTagging, "<Tagging><TagSet><Tag><Key></Key><Value>v</Value></Tag></TagSet></Tagging>", "InvalidTag"},
+	{"a tag without a value", s3xml.ObjectTagging, "<Tagging><TagSet><Tag><Key>k</Key></Tag></TagSet></Tagging>", "MalformedXML"},
+	{"no set of tags", s3xml.ObjectTagging, "<Tagging></Tagging>", "MalformedXML"},
 	{"a long key", s3xml.ObjectTagging, "<Tagging><TagSet><Tag><Key>" + strings.Repeat("é", 129) + "</Key><Value>v</Value></Tag></TagSet></Tagging>", "InvalidTag"},
 	{"retention", s3xml.Retention, "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2030-01-01T00:00:00Z</RetainUntilDate></Retention>", ""},
 	{"no retention", s3xml.Retention, "<Retention></Retention>", ""},
@@ -53,6 +65,10 @@ var configs = []struct {
 	{"text behind", s3xml.LegalHold, "<LegalHold><Status>ON</Status></LegalHold>x", "MalformedXML"},
 	{"empty", s3xml.LegalHold, "", "MalformedXML"},
 	{"deep", s3xml.LegalHold, strings.Repeat("<LegalHold>", 40) + strings.Repeat("</LegalHold>", 40), "MalformedXML"},
+}
+
+func lifecycleOf(inside string) string {
+	return "<LifecycleConfiguration><Rule><Status>Enabled</Status>" + inside + "</Rule></LifecycleConfiguration>"
 }
 
 func manyTags(n int) string {

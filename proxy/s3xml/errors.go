@@ -42,6 +42,16 @@ type About struct {
 	RangeRequested   string
 	ActualPartCount  string // of InvalidPartNumber
 	PartRequested    string `xml:"PartNumberRequested"`
+
+	UploadID         string `xml:"UploadId"` // of NoSuchUpload
+	Method           string // of MethodNotAllowed
+	ResourceType     string
+	Condition        string // of PreconditionFailed
+	ProposedSize     string // of EntityTooLarge and EntityTooSmall
+	MaxSizeAllowed   string
+	MinSizeAllowed   string
+	ExpectedDigest   string // of BadDigest
+	CalculatedDigest string
 }
 
 // ParseError reads an error document, which may have white space in front.
@@ -77,6 +87,15 @@ func appendErrorElement(dst []byte, e *Error) []byte {
 		{"ActualObjectSize", e.ActualObjectSize},
 		{"PartNumberRequested", e.PartRequested},
 		{"ActualPartCount", e.ActualPartCount},
+		{"UploadId", e.UploadID},
+		{"Method", e.Method},
+		{"ResourceType", e.ResourceType},
+		{"Condition", e.Condition},
+		{"ProposedSize", e.ProposedSize},
+		{"MaxSizeAllowed", e.MaxSizeAllowed},
+		{"MinSizeAllowed", e.MinSizeAllowed},
+		{"ExpectedDigest", e.ExpectedDigest},
+		{"CalculatedDigest", e.CalculatedDigest},
 		{"Key", e.Key},
 		{"BucketName", e.BucketName},
 		{"Resource", e.Resource},

@@ -21,27 +21,28 @@ type lifecycleRule struct {
 		NoncurrentDays          string `xml:",omitempty"`
 		NewerNoncurrentVersions string `xml:",omitempty"`
 	} `xml:",omitempty"`
-	AbortIncompleteMultipartUpload *struct {
-		DaysAfterInitiation string
-	} `xml:",omitempty"`
 }
 
 type lifecycleFilter struct {
+	Prefix                *string       `xml:",omitempty"`
+	Tag                   *tag          `xml:",omitempty"`
+	ObjectSizeGreaterThan string        `xml:",omitempty"`
+	ObjectSizeLessThan    string        `xml:",omitempty"`
+	And                   *lifecycleAnd `xml:",omitempty"`
+}
+
+type lifecycleAnd struct {
 	Prefix                *string `xml:",omitempty"`
-	Tag                   *tag    `xml:",omitempty"`
+	Tags                  []tag   `xml:"Tag"`
 	ObjectSizeGreaterThan string  `xml:",omitempty"`
 	ObjectSizeLessThan    string  `xml:",omitempty"`
-	And                   *struct {
-		Prefix                *string `xml:",omitempty"`
-		Tags                  []tag   `xml:"Tag"`
-		ObjectSizeGreaterThan string  `xml:",omitempty"`
-		ObjectSizeLessThan    string  `xml:",omitempty"`
-	} `xml:",omitempty"`
 }
 
 // Lifecycle takes a bucket's LifecycleConfiguration: expirations of current
-// and noncurrent versions and of unfinished uploads. There are no other
-// storage classes, so transitions are refused.
+// and noncurrent versions. There are no other storage classes, so transitions are
+// refused, and so is what MinIO answers 200 to and does not keep: the end of
+// unfinished uploads, and a filter that it reads as none, by which a rule for some
+// objects would be one for the whole bucket.
 func Lifecycle(doc []byte) ([]byte, error) {
 	var l lifecycle
 	seen, err := decode(doc, "LifecycleConfiguration", &l)
@@ -64,14 +65,12 @@ func (r *lifecycleRule) check() error {
 	if err := oneOf("Status", &r.Status, "Enabled", "Disabled")(); err != nil {
 		return err
 	}
-	if f := r.Filter; f != nil {
-		if err := sizes(&f.ObjectSizeGreaterThan, &f.ObjectSizeLessThan); err != nil {
-			return err
+	if r.Filter != nil {
+		if r.Prefix != nil {
+			return malformed("A rule has a Filter or a Prefix, not both.")
 		}
-		if f.And != nil {
-			if err := sizes(&f.And.ObjectSizeGreaterThan, &f.And.ObjectSizeLessThan); err != nil {
-				return err
-			}
+		if err := r.Filter.check(); err != nil {
+			return err
 		}
 	}
 	if e := r.Expiration; e != nil {
@@ -80,19 +79,79 @@ func (r *lifecycleRule) check() error {
 		}
 	}
 	if e := r.NoncurrentVersionExpiration; e != nil {
-		if err := checks(count("NoncurrentDays", &e.NoncurrentDays), count("NewerNoncurrentVersions", &e.NewerNoncurrentVersions)); err != nil {
-			return err
-		}
-	}
-	if a := r.AbortIncompleteMultipartUpload; a != nil {
-		if a.DaysAfterInitiation == "" {
-			return malformed("AbortIncompleteMultipartUpload must have DaysAfterInitiation.")
-		}
-		return count("DaysAfterInitiation", &a.DaysAfterInitiation)()
+		return checks(count("NoncurrentDays", &e.NoncurrentDays), count("NewerNoncurrentVersions", &e.NewerNoncurrentVersions))
 	}
 	return nil
 }
 
+// check wants one condition at most, or two and more in And
+// (docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRuleFilter.html).
+func (f *lifecycleFilter) check() error {
+	if err := sizes(&f.ObjectSizeGreaterThan, &f.ObjectSizeLessThan); err != nil {
+		return err
+	}
+	if f.Tag != nil {
+		if err := f.Tag.check(); err != nil {
+			return err
+		}
+	}
+	a := f.And
+	if conditions(f.Prefix != nil, f.Tag != nil, f.ObjectSizeGreaterThan != "", f.ObjectSizeLessThan != "", a != nil) > 1 {
+		return malformed("A Filter has one of Prefix, Tag, ObjectSizeGreaterThan, ObjectSizeLessThan and And.")
+	}
+	if a == nil {
+		return nil
+	}
+	if err := checks(func() error { return sizes(&a.ObjectSizeGreaterThan, &a.ObjectSizeLessThan) }, func() error { return distinct(a.Tags) }); err != nil {
+		return err
+	}
+	if len(a.Tags)+conditions(a.Prefix != nil, a.ObjectSizeGreaterThan != "", a.ObjectSizeLessThan != "") < 2 {
+		return malformed("An And has two or more of Prefix, Tag, ObjectSizeGreaterThan and ObjectSizeLessThan.")
+	}
+	return nil
+}
+
+func conditions(there ...bool) (n int) {
+	for _, is := range there {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+// sizes: MinIO takes 0 for no condition, and would expire empty objects too.
 func sizes(greater, less *string) error {
-	return checks(whole("ObjectSizeGreaterThan", greater, 0), whole("ObjectSizeLessThan", less, 1))
+	if err := checks(whole("ObjectSizeGreaterThan", greater, 0), whole("ObjectSizeLessThan", less, 1)); err != nil {
+		return err
+	}
+	if *greater == "0" {
+		return unsupported("An ObjectSizeGreaterThan of 0 is not supported; use 1 or more, or leave it out.")
+	}
+	return nil
+}
+
+// LifecycleOut builds the client's document from the backend's: MinIO leaves out a
+// tag's value that is empty, where S3 has an empty element.
+func LifecycleOut(doc []byte) ([]byte, error) {
+	var l lifecycle
+	if err := xml.Unmarshal(doc, &l); err != nil {
+		return nil, err
+	}
+	for i := range l.Rules {
+		f := l.Rules[i].Filter
+		if f == nil {
+			continue
+		}
+		if f.Tag != nil {
+			f.Tag.complete()
+		}
+		if f.And != nil {
+			for j := range f.And.Tags {
+				f.And.Tags[j].complete()
+			}
+		}
+	}
+	l.XMLName = xml.Name{Space: namespace, Local: "LifecycleConfiguration"}
+	return appendDocument(nil, &l), nil
 }

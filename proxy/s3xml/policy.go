@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -22,6 +23,35 @@ const sentencePolicy = "Bucket policies can only let everyone read or list: stat
 	"read and list actions, and resources of this bucket. Use access keys with fewer rights for anything else."
 
 const arnPrefix = "arn:aws:s3:::"
+
+// The versions of the policy language. Without one it is the older
+// (docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html).
+const (
+	policyVersion    = "2012-10-17"
+	policyVersionOld = "2008-10-17"
+)
+
+// bucketPolicy is a policy as it is stored. MinIO takes the newer version alone: a
+// client's own stands in front of its Id there, unless nothing of both was said.
+type bucketPolicy struct {
+	Version   string            `json:"Version"`
+	ID        string            `json:"Id,omitempty"`
+	Statement []policyStatement `json:"Statement"`
+}
+
+func (p *bucketPolicy) hideVersion() {
+	if p.ID != "" || p.Version != policyVersion {
+		p.ID = p.Version + " " + p.ID
+	}
+	p.Version = policyVersion
+}
+
+func (p *bucketPolicy) showVersion() {
+	version, id, ok := strings.Cut(p.ID, " ")
+	if ok && (version == policyVersion || version == policyVersionOld) {
+		p.Version, p.ID = version, id
+	}
+}
 
 type policyStatement struct {
 	Sid       string    `json:"Sid,omitempty"`
@@ -91,12 +121,39 @@ func PolicyIn(doc []byte, bucket, backendBucket string) ([]byte, error) {
 	if len(statements) == 0 {
 		return nil, &DocError{"MalformedPolicy", "The policy has no statement."}
 	}
+	switch in.Version {
+	case "":
+		in.Version = policyVersionOld
+	case policyVersion, policyVersionOld:
+	default:
+		return nil, &DocError{"MalformedPolicy", "The policy's Version must be 2012-10-17 or 2008-10-17."}
+	}
+	said := map[string]bool{}
 	for i := range statements {
 		if err := statements[i].in(bucket, backendBucket); err != nil {
 			return nil, err
 		}
+		// MinIO keeps the first of them.
+		what := statements[i].what()
+		if said[what] {
+			return nil, unsupported("Two statements of the policy that differ in nothing but their Sid are not supported; leave one out.")
+		}
+		said[what] = true
 	}
-	return json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statements})
+	out := bucketPolicy{in.Version, in.ID, statements}
+	out.hideVersion()
+	return json.Marshal(&out)
+}
+
+// what is all that the statement lets everyone do.
+func (s *policyStatement) what() string {
+	var all []string
+	for _, list := range []many{s.Action, s.Resource} {
+		list = slices.Clone(list)
+		slices.Sort(list)
+		all = append(append(all, slices.Compact(list)...), "")
+	}
+	return strings.Join(all, "\x00")
 }
 
 func (s *policyStatement) in(bucket, backendBucket string) error {
@@ -120,11 +177,7 @@ func (s *policyStatement) in(bucket, backendBucket string) error {
 
 // PolicyOut maps the backend's policy back, element by element.
 func PolicyOut(doc []byte, bucket, backendBucket string) ([]byte, error) {
-	var out struct {
-		Version   string            `json:"Version"`
-		ID        string            `json:"Id,omitempty"`
-		Statement []policyStatement `json:"Statement"`
-	}
+	var out bucketPolicy
 	if err := json.Unmarshal(doc, &out); err != nil {
 		return nil, err
 	}
@@ -137,6 +190,7 @@ func PolicyOut(doc []byte, bucket, backendBucket string) ([]byte, error) {
 			return nil, errors.New("s3xml: the backend's policy names another bucket")
 		}
 	}
+	out.showVersion()
 	return json.Marshal(&out)
 }
 

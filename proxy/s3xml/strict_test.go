@@ -50,12 +50,13 @@ var readers = []struct {
 	}},
 	{"Lifecycle", config(s3xml.Lifecycle), []string{"Rule", "And/Tag"}, []string{
 		"<LifecycleConfiguration><Rule><ID>a</ID><Status>Enabled</Status><Prefix>p</Prefix><Expiration><Days>1</Days><Date>2030-01-01T00:00:00Z</Date><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>" +
-			"<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays><NewerNoncurrentVersions>1</NewerNoncurrentVersions></NoncurrentVersionExpiration>" +
-			"<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>",
+			"<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays><NewerNoncurrentVersions>1</NewerNoncurrentVersions></NoncurrentVersionExpiration></Rule></LifecycleConfiguration>",
 		"<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter><And><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag><ObjectSizeGreaterThan>1</ObjectSizeGreaterThan>" +
 			"<ObjectSizeLessThan>2</ObjectSizeLessThan></And></Filter></Rule></LifecycleConfiguration>",
-		"<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag><ObjectSizeGreaterThan>1</ObjectSizeGreaterThan>" +
-			"<ObjectSizeLessThan>2</ObjectSizeLessThan></Filter></Rule></LifecycleConfiguration>",
+		"<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter><Prefix>p</Prefix></Filter></Rule></LifecycleConfiguration>",
+		"<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter><Tag><Key>k</Key><Value>v</Value></Tag></Filter></Rule></LifecycleConfiguration>",
+		"<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter><ObjectSizeGreaterThan>1</ObjectSizeGreaterThan></Filter></Rule></LifecycleConfiguration>",
+		"<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter><ObjectSizeLessThan>2</ObjectSizeLessThan></Filter></Rule></LifecycleConfiguration>",
 	}},
 	{"Logging", func(b []byte) error { _, err := s3xml.ParseLogging(b); return err }, nil, []string{
 		"<BucketLoggingStatus><LoggingEnabled><TargetBucket>b</TargetBucket><TargetObjectKeyFormat><PartitionedPrefix><PartitionDateSource>EventTime</PartitionDateSource></PartitionedPrefix></TargetObjectKeyFormat>" +
