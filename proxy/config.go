@@ -96,7 +96,8 @@ type Config struct {
 	// number of connections. Default: nobody.
 	TrustedProxies []netip.Prefix
 	// PublicScheme and the request's own Host make the Location that
-	// CompleteMultipartUpload returns. Default: that of the connection.
+	// CompleteMultipartUpload and a form return. Default: what a trusted proxy says
+	// in X-Forwarded-Proto, or that of the connection.
 	PublicScheme string
 
 	// AnyNames lets an object "a" be made beside an object "a/b" in MinIO, which

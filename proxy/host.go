@@ -197,11 +197,11 @@ func (x *exchange) clientAddr() netip.Addr {
 		list := x.headers[i].Value
 		for len(list) > 0 {
 			j := bytes.LastIndexByte(list, ',')
-			a, err := netip.ParseAddr(string(bytes.TrimSpace(list[j+1:])))
-			if err != nil {
+			a, ok := forwardedAddr(string(bytes.TrimSpace(list[j+1:])))
+			if !ok {
 				return addr
 			}
-			addr = a.Unmap().WithZone("")
+			addr = a
 			if !x.srv.trusted(addr) {
 				return addr
 			}
@@ -209,6 +209,45 @@ func (x *exchange) clientAddr() netip.Addr {
 		}
 	}
 	return addr
+}
+
+// forwardedAddr is an element of X-Forwarded-For, to which some proxies add the
+// client's port (Azure's Application Gateway, Envoy); an IPv6 address may be in brackets.
+func forwardedAddr(text string) (netip.Addr, bool) {
+	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
+	if err != nil {
+		at, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		a = at.Addr()
+	}
+	return a.Unmap().WithZone(""), true
+}
+
+// publicScheme is what the client has used: what the operator says, or the nearest
+// trusted proxy, or the connection itself.
+func (x *exchange) publicScheme() string {
+	if s := x.srv.cfg.PublicScheme; s != "" {
+		return s
+	}
+	if x.srv.trusted(x.conn.addr().WithZone("")) {
+		for i := len(x.headers) - 1; i >= 0; i-- {
+			if string(x.headers[i].Name) != "x-forwarded-proto" {
+				continue
+			}
+			list := x.headers[i].Value
+			switch last := string(bytes.TrimSpace(list[bytes.LastIndexByte(list, ',')+1:])); last {
+			case "http", "https":
+				return last
+			}
+			break
+		}
+	}
+	if x.conn.tls {
+		return "https"
+	}
+	return "http"
 }
 
 func (s *Server) trusted(a netip.Addr) bool {

@@ -39,6 +39,14 @@ func TestClientAddr(t *testing.T) {
 		{"10.0.0.1", "", "2001:db8::1%x, y: z", "10.0.0.1"},
 		{"10.0.0.1", "", "2001:db8::1%x y: z", "2001:db8::1"},
 		{"10.0.0.1", "", "::ffff:198.51.100.7", "198.51.100.7"},
+		{"10.0.0.1", "", "198.51.100.7:4711", "198.51.100.7"},
+		{"10.0.0.1", "", "203.0.113.9:1, 198.51.100.7:4711, 10.0.0.2:80", "198.51.100.7"},
+		{"10.0.0.1", "", "[2001:db8::1]:4711", "2001:db8::1"},
+		{"10.0.0.1", "", "[2001:db8::1]", "2001:db8::1"},
+		{"10.0.0.1", "", "[::ffff:198.51.100.7]:1", "198.51.100.7"},
+		{"10.0.0.1", "", "198.51.100.7:port", "10.0.0.1"},
+		{"10.0.0.1", "", "198.51.100.7:65536", "10.0.0.1"},
+		{"10.0.0.1", "", "client.example.com:80", "10.0.0.1"},
 		{"fe80::1", "eth0", "198.51.100.7", "198.51.100.7"}, // a proxy on the same link
 		{"fe80:0:0:1::1", "eth0", "", "fe80:0:0:1::1"},
 	} {
@@ -49,6 +57,46 @@ func TestClientAddr(t *testing.T) {
 		}
 		if got := x.clientAddr().String(); got != c.want {
 			t.Errorf("%s%%%s forwards for %q: %s, want %s", c.peer, c.zone, c.forwarded, got, c.want)
+		}
+	}
+}
+
+// The scheme that clients are told is the operator's word, that of the nearest
+// trusted proxy, or the connection's.
+func TestPublicScheme(t *testing.T) {
+	t.Parallel()
+	config := Config{
+		Directory: struct{ Directory }{}, Meter: struct{ Meter }{}, MAC: func(string, []byte) []byte { return nil },
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+	}
+	for _, c := range []struct {
+		peer, said string
+		tls        bool
+		proto      []string
+		want       string
+	}{
+		{"10.0.0.1", "", false, nil, "http"},
+		{"10.0.0.1", "", true, nil, "https"},
+		{"10.0.0.1", "", false, []string{"https"}, "https"},
+		{"10.0.0.1", "", true, []string{"http"}, "http"},
+		{"10.0.0.1", "", false, []string{"http, https"}, "https"}, // the nearest
+		{"10.0.0.1", "", false, []string{"http", "https"}, "https"},
+		{"10.0.0.1", "", false, []string{"https, javascript"}, "http"},
+		{"192.0.2.1", "", false, []string{"https"}, "http"}, // nobody trusts it
+		{"192.0.2.1", "https", false, nil, "https"},
+		{"10.0.0.1", "https", false, []string{"http"}, "https"},
+	} {
+		config.PublicScheme = c.said
+		s, err := New(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := s.newExchange(&fasthttp.RequestCtx{}, &conn{Conn: &from{addr: net.TCPAddr{IP: net.ParseIP(c.peer)}}, tls: c.tls})
+		for _, v := range c.proto {
+			x.headers = append(x.headers, sigv4.Header{Name: []byte("x-forwarded-proto"), Value: []byte(v)})
+		}
+		if got := x.publicScheme(); got != c.want {
+			t.Errorf("%+v: %s", c, got)
 		}
 	}
 }

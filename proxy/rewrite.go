@@ -147,15 +147,8 @@ func (x *exchange) names3() *s3xml.Names {
 
 // location is an object's address as the client reached it.
 func (x *exchange) location(key string) string {
-	scheme := x.srv.cfg.PublicScheme
-	if scheme == "" {
-		scheme = "http"
-		if x.conn.tls {
-			scheme = "https"
-		}
-	}
 	raw, _ := x.header("host")
-	b := append([]byte(scheme), "://"...)
+	b := append([]byte(x.publicScheme()), "://"...)
 	b = append(b, raw...)
 	if x.host.bucket == nil {
 		b = append(b, '/')

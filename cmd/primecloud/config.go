@@ -38,7 +38,8 @@ type Config struct {
 	Region                string   `env:"REGION" toml:"region" yaml:"region" help:"the one region of this gateway"`
 	Hosts                 []string `env:"HOSTS" toml:"hosts" yaml:"hosts" help:"shared S3 hosts: the account comes from the access key"`
 	TenantDomain          string   `env:"TENANT_DOMAIN" toml:"tenant_domain" yaml:"tenant_domain" help:"<account>.<this domain> names the account"`
-	TrustedProxies        []string `env:"TRUSTED_PROXIES" toml:"trusted_proxies" yaml:"trusted_proxies" help:"networks whose X-Forwarded-For is believed, and whose connections are not counted by address"`
+	TrustedProxies        []string `env:"TRUSTED_PROXIES" toml:"trusted_proxies" yaml:"trusted_proxies" help:"networks whose X-Forwarded-For and X-Forwarded-Proto are believed, and whose connections are not counted by address"`
+	PublicScheme          string   `env:"PUBLIC_SCHEME" toml:"public_scheme" yaml:"public_scheme" help:"http or https, in addresses that clients are told; empty: what a trusted proxy says in X-Forwarded-Proto, or that of the connection"`
 	LogFormat             string   `env:"LOG_FORMAT" toml:"log_format" yaml:"log_format" help:"text or json"`
 	LogLevel              string   `env:"LOG_LEVEL" toml:"log_level" yaml:"log_level" help:"debug, info, warn or error"`
 	DrainTimeout          duration `env:"DRAIN_TIMEOUT" toml:"drain_timeout" yaml:"drain_timeout" help:"how long requests in flight may take after SIGTERM"`
@@ -276,6 +277,9 @@ func (cfg *Config) validate() error {
 	}
 	if err := proxy.CheckHosts(cfg.Hosts, cfg.TenantDomain); err != nil {
 		errs = append(errs, err)
+	}
+	if !slices.Contains([]string{"", "http", "https"}, cfg.PublicScheme) {
+		fail("public_scheme: %q is neither http nor https", cfg.PublicScheme)
 	}
 	if _, err := cfg.proxies(); err != nil {
 		fail("trusted_proxies: %w", err)

@@ -92,12 +92,12 @@ func TestConfig_validate(t *testing.T) {
 	t.Parallel()
 	cfg := defaultConfig()
 	cfg.Roles, cfg.S3Addr, cfg.LogFormat, cfg.LogLevel, cfg.TrustedProxies, cfg.MaxStale = []string{"gateway", "portal"}, "", "xml", "loud", []string{"x"}, duration{}
-	cfg.Hosts, cfg.TenantDomain = []string{"s3.example.com"}, "s3.example.com"
+	cfg.Hosts, cfg.TenantDomain, cfg.PublicScheme = []string{"s3.example.com"}, "s3.example.com", "ftp"
 	err := cfg.validate()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, part := range []string{"portal", "database_url", "keyring", "s3_addr", "log_format", "log_level", "trusted_proxies", "max_stale", "tenant_domain"} {
+	for _, part := range []string{"portal", "database_url", "keyring", "s3_addr", "log_format", "log_level", "trusted_proxies", "public_scheme", "max_stale", "tenant_domain"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not in: %v", part, err)
 		}

@@ -173,7 +173,7 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 	}
 	gateway := proxy.Config{
 		Directory: n.directory, Meter: n.meter, MAC: keyring.MAC, Limiter: n.limiter, Logger: n.log, Metrics: n.registry, Region: cfg.Region, Node: cfg.Node,
-		Hosts: cfg.Hosts, TenantDomain: cfg.TenantDomain, TrustedProxies: proxies, AnyNames: cfg.AnyNames,
+		Hosts: cfg.Hosts, TenantDomain: cfg.TenantDomain, TrustedProxies: proxies, PublicScheme: cfg.PublicScheme, AnyNames: cfg.AnyNames,
 		Limits: proxy.Limits{Connections: cfg.MaxConnections, PerAddress: cfg.ConnectionsPerAddress,
 			Unverified: int64(cfg.UnverifiedMiB) << 20, Documents: int64(cfg.DocumentsMiB) << 20},
 	}

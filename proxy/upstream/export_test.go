@@ -19,3 +19,13 @@ func DialHeld(ctx context.Context, p *Pool, meanwhile func()) error {
 	e.mu.Unlock()
 	return <-done
 }
+
+// ReapNow is what a look of the reaper does at the first endpoint; it returns how
+// many connections are kept.
+func ReapNow(p *Pool) int {
+	e := p.endpoints[0]
+	e.reapIdle()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.idle)
+}

@@ -30,6 +30,7 @@ type Config struct {
 	HeaderTimeout  time.Duration // from the end of the request to the head of the answer, or what is left of it, at least half, on a kept connection; 5 min
 	Stall          time.Duration // one read or write without progress; 60 s
 	IdleTimeout    time.Duration // of a kept connection; 50 s
+	ReapInterval   time.Duration // between two looks at the kept connections, for those that are idle too long or not clean; 10 s
 	MaxIdle        int           // kept connections of an endpoint; 4096: below the clients at once, every request dials
 	HealthInterval time.Duration // 2 s; negative: no probes
 	Ejection       time.Duration // how long an endpoint that failed is avoided at first; 500 ms, doubled up to 30 s
@@ -43,6 +44,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.HeaderTimeout, 5*time.Minute)
 	setDefault(&c.Stall, time.Minute)
 	setDefault(&c.IdleTimeout, 50*time.Second)
+	setDefault(&c.ReapInterval, 10*time.Second)
 	setDefault(&c.MaxIdle, 4096)
 	setDefault(&c.HealthInterval, 2*time.Second)
 	setDefault(&c.Ejection, 500*time.Millisecond)
@@ -104,10 +106,11 @@ func New(cfg Config) (*Pool, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
-	if cfg.HealthInterval > 0 {
-		for _, e := range p.endpoints {
+	for _, e := range p.endpoints {
+		if cfg.HealthInterval > 0 {
 			p.done.Go(func() { e.probe(ctx) })
 		}
+		p.done.Go(func() { e.reap(ctx) })
 	}
 	return p, nil
 }
