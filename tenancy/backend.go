@@ -16,20 +16,20 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 )
 
-// Client returns an S3 client of the backend, by its first endpoint, for
+// Client returns an S3 client of the backend, by any of its endpoints, for
 // control calls. The data path has a transport of its own.
 func (b *Backend) Client() (*minio.Client, error) {
 	if len(b.Endpoints) == 0 {
 		return nil, fmt.Errorf("backend %s: it has no endpoint", b.Name)
 	}
-	return b.clientAt(b.Endpoints[0])
+	return b.clientAt(b.Endpoints[0], true)
 }
 
 // Clients returns one client for each endpoint, in their order.
 func (b *Backend) Clients() ([]*minio.Client, error) {
 	list := make([]*minio.Client, 0, len(b.Endpoints))
 	for _, e := range b.Endpoints {
-		c, err := b.clientAt(e)
+		c, err := b.clientAt(e, false)
 		if err != nil {
 			return nil, err
 		}
@@ -38,14 +38,21 @@ func (b *Backend) Clients() ([]*minio.Client, error) {
 	return list, nil
 }
 
-func (b *Backend) clientAt(endpoint string) (*minio.Client, error) {
+// clientAt is a client of the endpoint, or one that is called so and uses them all.
+func (b *Backend) clientAt(endpoint string, all bool) (*minio.Client, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("backend %s: endpoint: %w", b.Name, err)
 	}
-	transport, err := b.transport(u.Scheme == "https")
+	one, err := b.transport(u.Scheme == "https")
 	if err != nil {
 		return nil, err
+	}
+	var transport http.RoundTripper = one
+	if all {
+		if transport, err = b.overAll(one); err != nil {
+			return nil, err
+		}
 	}
 	c, err := minio.New(u.Host, &minio.Options{
 		Creds:        credentials.NewStaticV4(b.AccessKeyID, b.SecretKey, ""),
@@ -93,7 +100,7 @@ func (b *Backend) Check(ctx context.Context) error {
 	}
 	var errs []error
 	for _, e := range b.Endpoints {
-		c, err := b.clientAt(e)
+		c, err := b.clientAt(e, false)
 		if err == nil {
 			_, err = c.ListBuckets(ctx)
 		}
