@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -69,13 +67,8 @@ var clients = []client{
 // version finds the client on this machine, or says what is missing.
 func (c *client) version(ctx context.Context) (string, error) {
 	if strings.HasPrefix(c.need, "github.com/") {
-		info, _ := debug.ReadBuildInfo()
-		for _, m := range info.Deps {
-			if m.Path == c.need {
-				return m.Version, nil
-			}
-		}
-		return "", errors.New("the module is not built in")
+		out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Version}}", c.need).Output()
+		return strings.TrimSpace(string(out)), err
 	}
 	need := strings.Fields(c.need)
 	out, err := exec.CommandContext(ctx, need[0], need[1:]...).CombinedOutput()
