@@ -58,7 +58,7 @@ var clients = []client{
 	{"restic", "restic version", "two backups, check of all data, restore, prune", restic},
 	{"s3fs", "s3fs --version", "mount: files written, read, renamed and removed, multipart", s3fs},
 	{"aws-sdk-js-v3", "node testdata/js/client.mjs --installed", "buffers and streams with each kind of checksum, multipart, copy, deletes of many", func(t *testing.T, c *clientRun) { c.must(t, "node", abs(t, "testdata/js/client.mjs")) }},
-	{"aws-sdk-go-v2", "github.com/aws/aws-sdk-go-v2/service/s3", "every operation that it has: multipart, conditions, pages, odd names, checksums, versions, locks, tags, rules, policy, presigned URLs, deletes of many", awsSDK},
+	{"aws-sdk-go-v2", "github.com/aws/aws-sdk-go-v2/service/s3", "small and multipart uploads, ranges, copies, conditions, pages, odd names, checksums, versions, locks, tags, rules, policy, presigned URLs, deletes of many", awsSDK},
 	{"minio-go", "github.com/minio/minio-go/v7", "buckets, streams of known and unknown length, composing, conditions, pages, odd names, checksums, versions, locks, tags, rules, policy, presigned URLs", minioGo},
 	{"minio-js", "node testdata/js/minio.mjs --installed", "buffers, streams and files, composing, conditions, lists, odd names, versions, locks, tags, rules, policy, presigned URLs and forms", func(t *testing.T, c *clientRun) { c.must(t, "node", abs(t, "testdata/js/minio.mjs")) }},
 	{"duplicity", "duplicity --version", "full and incremental backup, verify, restore, cleanup", duplicity},

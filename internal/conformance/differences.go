@@ -12,7 +12,7 @@ const (
 	sigV2     category = "signature Version 2"
 	checksums category = "checksum kinds that MinIO lacks"
 	extension category = "MinIO's own extensions"
-	lenience  category = "MinIO takes what S3 refuses" // and what the test expects of S3 is MinIO's
+	lenience  category = "MinIO differs from S3" // by taking more or saying less, and the test expects it
 	same      category = "MinIO does not pass it either"
 )
 
