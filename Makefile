@@ -8,7 +8,7 @@ JSCLIENT := proxy/testdata/js/node_modules/.package-lock.json
 GOFLAGS := -buildvcs=false
 export GOFLAGS
 
-.PHONY: help build run test test-strict check race attack crash fuzz bench bench-quick bench-growth bench-guard bench-profile bench-go bin/bench docs schema tools
+.PHONY: help build run test test-strict check race attack conformance crash fuzz bench bench-quick bench-growth bench-guard bench-profile bench-go bin/bench docs schema tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ $(LINT):
 ATTACKS ?=
 attack: tools ## start the product and attack it; ATTACKS='part/name' chooses, docs/SECURITY-TESTING.md says what is attacked
 	go run ./internal/attack $(if $(ATTACKS),-only '$(ATTACKS)',-write docs/SECURITY-TESTING.md)
+
+conformance: tools ## stock clients, a comparison with MinIO, minio-go's functional tests; writes docs/S3-COMPATIBILITY.md's table of them
+	go run ./internal/conformance -write docs/S3-COMPATIBILITY.md
 
 KILLS ?= 100
 crash: tools ## kill a loaded gateway KILLS times; the ledger against what its clients counted

@@ -6,65 +6,94 @@ import (
 	"encoding/base64"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/primecloudpro/primecloud/proxy/s3op"
+	"github.com/primecloudpro/primecloud/sigv4"
 )
 
 // expected are the differences between MinIO and the gateway that are meant,
 // by the step's name, each with its reason. A step that is listed and does not
 // differ fails the test as well.
 var expected = map[string]string{
-	"create a":                        "no Accept-Ranges on a bucket",
-	"create b with lock":              "no Accept-Ranges on a bucket",
-	"create with a wrong location":    "AWS: InvalidLocationConstraint; MinIO takes any when it has no region set",
-	"get versioning":                  "the document was built anew, in S3's name space",
-	"get lock configuration":          "the document was built anew, in S3's name space",
-	"post without form":               "a form is signed by its policy: a signed POST to a bucket is an InvalidArgument",
-	"retention none":                  "AWS's status is 404",
-	"list buckets":                    "the account's own list, in AWS's present form with BucketRegion",
-	"head bucket a":                   "AWS sends x-amz-bucket-region",
-	"unknown sub-resource":            "MinIO falls through to the base operation",
-	"delete bucket with sub-resource": "MinIO would delete the bucket",
-	"get with two sub-resources":      "MinIO answers the first route that matches",
-	"get acl":                         "the tenant's canonical id instead of an empty owner",
-	"get object acl":                  "the tenant's canonical id instead of an empty owner",
-	"policy status":                   "MinIO omits the XML name space",
-	"get accelerate":                  "AWS's name space",
-	"get logging":                     "AWS's name space",
-	"put logging":                     "MinIO does not deliver access logs",
-	"get logging on":                  "MinIO does not deliver access logs",
-	"put logging off":                 "MinIO does not deliver access logs",
-	"get ownership controls":          "AWS: BucketOwnerEnforced; MinIO does not know the sub-resource",
-	"put canned public acl":           "MinIO answers 200 and changes nothing",
-	"put website redirect":            "MinIO accepts and drops the header",
-	"put policy with write action":    "MinIO ignores policies on signed requests, so only reading can be promised",
-	"put lifecycle transition":        "one storage class: refused with a sentence",
-	"get lifecycle":                   "in S3's name space, which MinIO leaves out",
-	"delete with If-Match":            "MinIO deletes in spite of the condition",
-	"double slash key":                "AWS's InvalidArgument in place of MinIO's own code",
-	"dot key":                         "AWS's InvalidArgument in place of MinIO's own code",
-	"leading slash key":               "MinIO drops the slash and makes another object",
-	"list v1 max-keys":                "S3: NextMarker is a key; MinIO puts an order to its cache behind it",
-	"list v1 url max-keys":            "S3: NextMarker is a key; MinIO puts an order to its cache behind it",
-	"list versions max-keys":          "S3: NextKeyMarker is a key; MinIO puts an order to its cache behind it",
-	"list v1 max-keys +3":             "a number is digits",
-	"list v1 max-keys 5000":           "S3 gives 1,000 at most, and says so",
-	"list uploads":                    "S3's page has 1,000 uploads; MinIO's 10,000",
-	"list uploads url":                "S3's page has 1,000 uploads; MinIO's 10,000",
-	"list uploads bad encoding":       "MinIO ignores what it does not know, and repeats it",
-	"list parts bad encoding":         "MinIO ignores what it does not know",
-	"part 0":                          "AWS's InvalidArgument; MinIO: InvalidPart",
-	"get part x":                      "MinIO answers 500",
-	"get version with braces":         "MinIO takes it for the same version",
-	"range 6 bytes=5-2":               "RFC 9110 section 14.2: a range that is none is ignored; MinIO answers 416",
-	"get empty version":               "AWS: InvalidArgument; MinIO ignores it",
-	"reserved name":                   "one object with the key that ends in a slash",
+	"create a":                            "no Accept-Ranges on a bucket",
+	"create b with lock":                  "no Accept-Ranges on a bucket",
+	"create with a wrong location":        "AWS: InvalidLocationConstraint; MinIO takes any when it has no region set",
+	"get versioning":                      "the document was built anew, in S3's name space",
+	"get lock configuration":              "the document was built anew, in S3's name space",
+	"post without form":                   "a form is signed by its policy: a signed POST to a bucket is an InvalidArgument",
+	"retention none":                      "AWS's status is 404",
+	"list buckets":                        "the account's own list, in AWS's present form with BucketRegion",
+	"head bucket a":                       "AWS sends x-amz-bucket-region",
+	"unknown sub-resource":                "MinIO falls through to the base operation",
+	"delete bucket with sub-resource":     "MinIO would delete the bucket",
+	"get with two sub-resources":          "MinIO answers the first route that matches",
+	"get acl":                             "the tenant's canonical id instead of an empty owner",
+	"get object acl":                      "the tenant's canonical id instead of an empty owner",
+	"policy status":                       "MinIO omits the XML name space",
+	"get accelerate":                      "AWS's name space",
+	"get logging":                         "AWS's name space",
+	"put logging":                         "MinIO does not deliver access logs",
+	"get logging on":                      "MinIO does not deliver access logs",
+	"put logging off":                     "MinIO does not deliver access logs",
+	"get ownership controls":              "AWS: BucketOwnerEnforced; MinIO does not know the sub-resource",
+	"put canned public acl":               "MinIO answers 200 and changes nothing",
+	"put website redirect":                "MinIO accepts and drops the header",
+	"put policy with write action":        "MinIO ignores policies on signed requests, so only reading can be promised",
+	"put lifecycle transition":            "one storage class: refused with a sentence",
+	"get lifecycle":                       "in S3's name space, which MinIO leaves out",
+	"delete with If-Match":                "MinIO deletes in spite of the condition",
+	"double slash key":                    "AWS's InvalidArgument in place of MinIO's own code",
+	"dot key":                             "AWS's InvalidArgument in place of MinIO's own code",
+	"leading slash key":                   "MinIO drops the slash and makes another object",
+	"list v1 max-keys":                    "S3: NextMarker is a key; MinIO puts an order to its cache behind it",
+	"list v1 url max-keys":                "S3: NextMarker is a key; MinIO puts an order to its cache behind it",
+	"list versions max-keys":              "S3: NextKeyMarker is a key; MinIO puts an order to its cache behind it",
+	"list v1 max-keys +3":                 "a number is digits",
+	"list v1 max-keys 5000":               "S3 gives 1,000 at most, and says so",
+	"list uploads":                        "S3's page has 1,000 uploads; MinIO's 10,000",
+	"list uploads url":                    "S3's page has 1,000 uploads; MinIO's 10,000",
+	"list uploads bad encoding":           "MinIO ignores what it does not know, and repeats it",
+	"list parts bad encoding":             "MinIO ignores what it does not know",
+	"part 0":                              "AWS's InvalidArgument; MinIO: InvalidPart",
+	"get part x":                          "MinIO answers 500",
+	"get version with braces":             "MinIO takes it for the same version",
+	"range 6 bytes=5-2":                   "RFC 9110 section 14.2: a range that is none is ignored; MinIO answers 416",
+	"get empty version":                   "AWS: InvalidArgument; MinIO ignores it",
+	"create empty":                        "no Accept-Ranges on a bucket",
+	"delete empty bucket":                 "no Accept-Ranges on a bucket",
+	"form 201":                            "the elements of PostResponse are in the order of S3's own documents",
+	"PutBucketVersioning: missing bucket": "S3: NoSuchBucket; MinIO answers 200",
+	"PutBucketLifecycleConfiguration: missing bucket": "S3: NoSuchBucket; MinIO answers 200",
+	"GetBucketTagging: missing bucket":                "S3: NoSuchBucket; MinIO does not look for the bucket",
+	"DeleteBucketTagging: missing bucket":             "S3: NoSuchBucket; MinIO does not look for the bucket",
+	"GetObjectLockConfiguration: missing bucket":      "S3: NoSuchBucket; MinIO does not look for the bucket",
+	"PutObjectLockConfiguration: missing bucket":      "S3: NoSuchBucket; MinIO does not look for the bucket",
+	"PutBucketLogging: missing bucket":                "MinIO does not deliver access logs",
+	"GetBucketOwnershipControls: missing bucket":      "MinIO does not know the sub-resource",
+	"AbortMultipartUpload: missing upload":            "S3: NoSuchUpload for what no upload ever had as its id",
+	"GetObjectRetention: missing bucket":              "S3: NoSuchBucket; MinIO does not look for the bucket",
+	"GetObjectLegalHold: missing bucket":              "S3: NoSuchBucket; MinIO does not look for the bucket",
+	"GetObjectAcl: missing key":                       "every object is private: answered without asking whether there is one",
+	"PutObjectAcl: missing key":                       "every object is private: answered without asking whether there is one",
+	"reserved name":                                   "one object with the key that ends in a slash",
+}
+
+// neverDone are the operations that succeed on no bucket of the script, with the
+// reason. Their errors are compared.
+var neverDone = map[string]string{
+	"GetBucketCors":        "there are no rules: always NoSuchCORSConfiguration",
+	"GetBucketWebsite":     "there is no website: always NoSuchWebsiteConfiguration",
+	"GetBucketReplication": "there is no replication: always ReplicationConfigurationNotFoundError",
 }
 
 // step is one S3 call of the script. Bucket names a and b stand for the
@@ -72,6 +101,73 @@ var expected = map[string]string{
 type step struct {
 	name string
 	req  request
+	form map[string]string // of a PostObject; the request's body is the file
+}
+
+// row is the operation of s3op's table that the step asks for, or nil.
+func (st *step) row() *s3op.Operation {
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(st.req.path, "/"), "/")
+	level := s3op.Object
+	switch {
+	case bucket == "":
+		level = s3op.Service
+	case key == "":
+		level = s3op.Bucket
+	}
+	var params []sigv4.Param
+	for name, values := range st.req.query {
+		params = append(params, sigv4.Param{Name: []byte(name), Value: []byte(values[0])})
+	}
+	o, _ := s3op.Classify([]byte(st.req.method), level, params, http.Header(st.req.header).Get("x-amz-copy-source") != "")
+	return o
+}
+
+// withErrors adds for each operation its first step again on a bucket, a key, a
+// source and an upload that do not exist.
+func withErrors(steps []step) []step {
+	first := map[*s3op.Operation]step{}
+	for _, st := range steps {
+		if o := st.row(); o != nil {
+			if _, ok := first[o]; !ok {
+				first[o] = st
+			}
+		}
+	}
+	for _, o := range s3op.Operations {
+		st, ok := first[o]
+		if !ok || o.Level == s3op.Service {
+			continue
+		}
+		bucket, key, _ := strings.Cut(strings.TrimPrefix(st.req.path, "/"), "/")
+		add := func(what, path string, header http.Header, q url.Values) {
+			again := st
+			again.name = o.Name + ": " + what
+			again.req.path, again.req.header, again.req.query = path, header, q
+			steps = append(steps, again)
+		}
+		if o.Name != "CreateBucket" {
+			add("missing bucket", strings.Replace(st.req.path, bucket, "{missing}", 1), st.req.header, st.req.query)
+		}
+		if o.CopySource {
+			for what, source := range map[string]string{"missing source": "{a}/missing", "missing source bucket": "{missing}/k"} {
+				header := st.req.header.Clone()
+				header.Set("x-amz-copy-source", source)
+				add(what, st.req.path, header, st.req.query)
+			}
+		}
+		if o.Level != s3op.Object {
+			continue
+		}
+		switch {
+		case o.Selector == "uploadId":
+			q := url.Values(http.Header(st.req.query).Clone())
+			q.Set("uploadId", "bm90aGluZw")
+			add("missing upload", st.req.path, st.req.header, q)
+		case !o.Writes() || o.Selector != "" && o.Selector != "uploads" || o.Name == "DeleteObject":
+			add("missing key", strings.Replace(st.req.path, key, "no such key", 1), st.req.header, st.req.query)
+		}
+	}
+	return steps
 }
 
 // side is MinIO itself or the gateway.
@@ -87,14 +183,15 @@ func TestDifferential(t *testing.T) {
 	tn := g.tenant()
 	suffix := strings.ToLower(rand.Text()[:10])
 	direct := &side{e: &endpoint{strings.TrimPrefix(g.minio.Endpoint, "http://"), g.minio.AccessKey, g.minio.SecretKey},
-		buckets: map[string]string{"a": "diff-a-" + suffix, "b": "diff-b-" + suffix, "missing": "diff-m-" + suffix, "wrong": "diff-w-" + suffix}, vars: map[string]string{}}
-	through := &side{e: tn.raw(), buckets: map[string]string{"a": "diff-a", "b": "diff-b", "missing": "diff-m", "wrong": "diff-w"}, vars: map[string]string{}}
-	steps := script()
-	if len(steps) < 150 {
-		t.Fatalf("the script has %d calls, wanted at least 150", len(steps))
-	}
+		buckets: map[string]string{"a": "diff-a-" + suffix, "b": "diff-b-" + suffix, "missing": "diff-m-" + suffix, "wrong": "diff-w-" + suffix, "empty": "diff-e-" + suffix}, vars: map[string]string{}}
+	through := &side{e: tn.raw(), buckets: map[string]string{"a": "diff-a", "b": "diff-b", "missing": "diff-m", "wrong": "diff-w", "empty": "diff-e"}, vars: map[string]string{}}
+	steps := withErrors(script())
+	done, refused := map[string]bool{}, map[string]bool{}
 	for _, s := range steps {
 		want, got := direct.run(t, s), through.run(t, s)
+		if o := s.row(); o != nil {
+			done[o.Name], refused[o.Name] = done[o.Name] || got.Status < 400, refused[o.Name] || got.Status >= 400
+		}
 		diff := cmp.Diff(want, got)
 		switch reason, ok := expected[s.name]; {
 		case diff != "" && !ok:
@@ -103,7 +200,21 @@ func TestDifferential(t *testing.T) {
 			t.Errorf("%s is listed as different (%s) and is the same", s.name, reason)
 		}
 	}
-	t.Logf("%d calls, %d of them with a listed difference", len(steps), len(expected))
+	for _, o := range s3op.Operations {
+		reason, never := neverDone[o.Name]
+		switch {
+		case !done[o.Name] && !never:
+			t.Errorf("no step does %s with success", o.Name)
+		case done[o.Name] && never:
+			t.Errorf("%s is listed as never done (%s), and a step does it", o.Name, reason)
+		case !refused[o.Name] && o.Level != s3op.Service:
+			t.Errorf("no step has %s refused", o.Name)
+		}
+	}
+	forConformance(t, "calls", strconv.Itoa(len(steps)), strconv.Itoa(len(s3op.Operations)))
+	for _, name := range slices.Sorted(maps.Keys(expected)) {
+		forConformance(t, "difference", name, expected[name])
+	}
 }
 
 // outcome is what is compared.
@@ -129,6 +240,14 @@ func (s *side) run(t *testing.T, st step) outcome {
 	q.query = s.fillValues(q.query)
 	q.header = http.Header(s.fillValues(url.Values(q.header)))
 	q.body = []byte(s.fill(string(q.body)))
+	if st.form != nil {
+		fields := map[string]string{}
+		for name, value := range st.form {
+			fields[name] = s.fill(value)
+		}
+		bucket := strings.TrimPrefix(q.path, "/")
+		q = formRequest(t, bucket, signForm(t, s.e.id, s.e.secret, fields, bucket), string(q.body))
+	}
 	if len(q.body) > 0 && q.header.Get("Content-Md5") == "auto" {
 		q.header.Set("Content-Md5", contentMD5(q.body))
 	}
@@ -221,7 +340,7 @@ const lifecycle = `<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Stat
 func script() []step {
 	var steps []step
 	add := func(name, method, path string, q url.Values, h http.Header, body string) {
-		steps = append(steps, step{name, request{method: method, path: path, query: q, header: h, body: []byte(body)}})
+		steps = append(steps, step{name: name, req: request{method: method, path: path, query: q, header: h, body: []byte(body)}})
 	}
 	xml := func() http.Header { return headers("Content-Md5", "auto") }
 
@@ -290,7 +409,7 @@ func script() []step {
 	add("presigned put", "PUT", "/{a}/presigned", nil, nil, "presigned")
 	steps[len(steps)-1].req.presign = true
 
-	for name, q := range map[string]url.Values{
+	lists := map[string]url.Values{
 		"v1": nil, "v1 prefix": query("prefix", "dir/"), "v1 delimiter": query("delimiter", "/"), "v1 max-keys": query("max-keys", "3"),
 		"v1 marker": query("marker", "dir/sub/key"), "v1 url": query("encoding-type", "url"), "v1 max-keys 0": query("max-keys", "0"),
 		"v1 bad max-keys": query("max-keys", "x"), "v1 bad encoding": query("encoding-type", "base64"),
@@ -301,8 +420,9 @@ func script() []step {
 		"v1 url max-keys": query("encoding-type", "url", "max-keys", "3"), "versions max-keys": query("versions", "", "max-keys", "3"),
 		"v1 max-keys +3": query("max-keys", "+3"), "v1 max-keys 5000": query("max-keys", "5000"), "v1 max-keys huge": query("max-keys", "99999999999999999999"),
 		"v1 max-keys negative": query("max-keys", "-1"), "v1 max-keys empty": query("max-keys", ""), "v2 bad token": query("list-type", "2", "continuation-token", "nonsense!"),
-	} {
-		add("list "+name, "GET", "/{a}", q, nil, "")
+	}
+	for _, name := range slices.Sorted(maps.Keys(lists)) {
+		add("list "+name, "GET", "/{a}", lists[name], nil, "")
 	}
 
 	add("copy", "PUT", "/{a}/copied", nil, headers("x-amz-copy-source", "/{a}/"+escapePath("sp ace")), "")
@@ -358,11 +478,29 @@ func script() []step {
 	add("unknown sub-resource", "GET", "/{a}", query("abac", ""), nil, "")
 	add("get with two sub-resources", "GET", "/{a}", query("location", "", "policy", ""), nil, "")
 
+	form := func(name string, fields map[string]string) {
+		add(name, "POST", "/{a}", nil, nil, "from a form")
+		steps[len(steps)-1].form = fields
+	}
+	form("form", map[string]string{"key": "forms/k", "Content-Type": "a/b", "x-amz-meta-one": "1"})
+	add("get from form", "GET", "/{a}/forms/k", nil, nil, "")
+	form("form 201", map[string]string{"key": "forms/201", "success_action_status": "201"})
+	form("form with a sum", map[string]string{"key": "forms/sum", "x-amz-checksum-crc32": crc("from a form")})
+	form("form with a wrong sum", map[string]string{"key": "forms/wrong", "x-amz-checksum-crc32": crc("other")})
+	add("put private acl", "PUT", "/{a}", query("acl", ""), headers("x-amz-acl", "private"), "")
+	add("put object private acl", "PUT", "/{a}/plain", query("acl", ""), headers("x-amz-acl", "private"), "")
+
+	add("start with sums", "POST", "/{a}/sums", query("uploads", ""), headers("x-amz-checksum-algorithm", "CRC32"), "")
+	add("part with a sum", "PUT", "/{a}/sums", query("partNumber", "1", "uploadId", "{upload:start with sums}"), headers("x-amz-checksum-crc32", crc("x")), "x")
+	add("part without a sum", "PUT", "/{a}/sums", query("partNumber", "2", "uploadId", "{upload:start with sums}"), nil, "x")
+	add("part copy without a sum", "PUT", "/{a}/sums", query("partNumber", "3", "uploadId", "{upload:start with sums}"), headers("x-amz-copy-source", "{a}/"+escapePath("pl+us")), "")
+	add("abort sums", "DELETE", "/{a}/sums", query("uploadId", "{upload:start with sums}"), nil, "")
+
 	part := bodies["big"] + bodies["big"] + bodies["big"]
 	add("start", "POST", "/{a}/multi", query("uploads", ""), headers("Content-Type", "m/p", "x-amz-meta-one", "multi"), "")
 	add("part 1", "PUT", "/{a}/multi", query("partNumber", "1", "uploadId", "{upload:start}"), nil, part)
 	add("part 2", "PUT", "/{a}/multi", query("partNumber", "2", "uploadId", "{upload:start}"), nil, "tail")
-	add("part copy", "PUT", "/{a}/multi", query("partNumber", "3", "uploadId", "{upload:start}"), headers("x-amz-copy-source", "{a}/big"), "")
+	add("part copy", "PUT", "/{a}/multi", query("partNumber", "3", "uploadId", "{upload:start}"), headers("x-amz-copy-source", "{a}/"+escapePath("pl+us")), "")
 	add("list parts", "GET", "/{a}/multi", query("uploadId", "{upload:start}"), nil, "")
 	add("list parts page", "GET", "/{a}/multi", query("uploadId", "{upload:start}", "max-parts", "2", "part-number-marker", "1"), nil, "")
 	add("list parts bad encoding", "GET", "/{a}/multi", query("uploadId", "{upload:start}", "encoding-type", "base64"), nil, "")
@@ -408,6 +546,8 @@ func script() []step {
 	add("delete held version", "DELETE", "/{b}/locked", query("versionId", "{version:put locked}"), nil, "")
 	add("legal hold off", "PUT", "/{b}/locked", query("legal-hold", ""), xml(), `<LegalHold><Status>OFF</Status></LegalHold>`)
 	add("retention none", "GET", "/{b}/locked", query("retention", ""), nil, "")
+	add("put retention", "PUT", "/{b}/locked", query("retention", ""), xml(), `<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2070-01-01T00:00:00Z</RetainUntilDate></Retention>`)
+	add("get retention", "GET", "/{b}/locked", query("retention", ""), nil, "")
 	add("put lock configuration", "PUT", "/{b}", query("object-lock", ""), xml(), `<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>`)
 	add("get lock configuration", "GET", "/{b}", query("object-lock", ""), nil, "")
 
@@ -417,6 +557,8 @@ func script() []step {
 	add("delete some", "POST", "/{a}", query("delete", ""), xml(), `<Delete><Object><Key>once</Key></Object><Object><Key>never</Key></Object></Delete>`)
 	add("delete quiet", "POST", "/{a}", query("delete", ""), xml(), `<Delete><Object><Key>crc</Key></Object><Quiet>true</Quiet></Delete>`)
 	add("delete malformed", "POST", "/{a}", query("delete", ""), xml(), `<Delete><Object>`)
+	add("create empty", "PUT", "/{empty}", nil, nil, "")
+	add("delete empty bucket", "DELETE", "/{empty}", nil, nil, "")
 	add("delete bucket not empty", "DELETE", "/{a}", nil, nil, "")
 	add("delete bucket with sub-resource", "DELETE", "/{missing}", query("abac", ""), nil, "")
 	add("delete missing bucket", "DELETE", "/{missing}", nil, nil, "")

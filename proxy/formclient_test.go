@@ -44,10 +44,20 @@ func TestPostForm_minioGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := sendForm(t, tn, strings.Trim(u.Path, "/"), fields, file); r.status != want {
+		r := sendForm(t, tn, strings.Trim(u.Path, "/"), fields, file)
+		if r.status != want {
 			t.Errorf("%d %s, wanted %d", r.status, r.body, want)
 		}
-		r := e.do(t, &request{method: "GET", path: "/by-minio-go/" + key, header: headers("x-amz-checksum-mode", "ENABLED")})
+		if got := r.header.Get("X-Amz-Checksum-Crc32c"); want == 204 && (got != checksum.Encoded() || len(r.header["Etag"]) != 1) {
+			t.Errorf("the form is answered with %v", r.header)
+		}
+		// Another sum than the policy's: the answer quotes the condition, as S3 does.
+		fields["x-amz-checksum-crc32c"] = minio.ChecksumCRC32C.ChecksumBytes(nil).Encoded()
+		condition := fmt.Sprintf(`["eq", "$x-amz-checksum-crc32c", "%s"]`, checksum.Encoded())
+		if r := sendForm(t, tn, strings.Trim(u.Path, "/"), fields, file); r.status != 403 || !strings.Contains(string(r.body), condition) {
+			t.Errorf("another sum than the policy's: %d %s", r.status, r.body)
+		}
+		r = e.do(t, &request{method: "GET", path: "/by-minio-go/" + key, header: headers("x-amz-checksum-mode", "ENABLED")})
 		if want != 204 {
 			if r.status != 404 {
 				t.Errorf("a file with another checksum is stored: %d", r.status)

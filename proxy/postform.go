@@ -62,9 +62,8 @@ func postObject(x *exchange) error {
 	if x.resp.Status != 200 {
 		return x.backendError()
 	}
-	etag := string(x.resp.Header("etag"))
-	x.finish()
-	return x.answerPost(form, etag)
+	defer x.finish()
+	return x.answerPost(form, string(x.resp.Header("etag")))
 }
 
 // authorizeForm verifies the form's signature and policy and then does for its
@@ -153,6 +152,9 @@ func (x *exchange) answerPost(f *form, etag string) error {
 		h.Set("Location", u.String())
 		return nil
 	}
+	// Version, checksums and encryption, as of a PutObject:
+	// https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
+	x.copyHeaders()
 	status, _ := f.get("success_action_status")
 	switch status {
 	case "200":
@@ -163,7 +165,6 @@ func (x *exchange) answerPost(f *form, etag string) error {
 	default:
 		x.respondEmpty(204)
 	}
-	h.Set("ETag", etag)
 	h.Set("Location", location)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -139,7 +140,7 @@ func (p *Policy) Check(fields []Field, bucket string, now time.Time) error {
 		covered[c.field] = true
 		v := values[c.field]
 		if !c.holds(v) {
-			return failed(ErrAccessDenied, "Invalid according to Policy: Policy Condition failed: $"+c.field)
+			return failed(ErrAccessDenied, "Invalid according to Policy: Policy Condition failed: "+c.String())
 		}
 	}
 	if !covered["bucket"] || !covered["key"] {
@@ -170,6 +171,16 @@ func (p *Policy) Lets(f Field) bool {
 		covered = true
 	}
 	return covered
+}
+
+// String is the condition as S3 quotes it in its answer: in the policy's own form,
+// with a space behind each comma.
+func (c *condition) String() string {
+	op := "eq"
+	if c.prefix {
+		op = "starts-with"
+	}
+	return fmt.Sprintf(`["%s", "$%s", "%s"]`, op, c.field, c.value)
 }
 
 func (c *condition) holds(v string) bool {

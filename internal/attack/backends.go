@@ -189,24 +189,24 @@ func (h *hostile) serve(c net.Conn) {
 func ends(name string) bool { return strings.HasPrefix(name, "cut-") || name == "short" }
 
 // withHostile gives two tenants a bucket each on one hostile backend.
-func (p *product) withHostile(ctx context.Context) (h *hostile, buckets [2]string, err error) {
+func (p *site) withHostile(ctx context.Context) (h *hostile, buckets [2]string, err error) {
 	if h, err = newHostile(); err != nil {
 		return nil, buckets, err
 	}
 	name := p.name("hostile")
-	if _, err := p.command(ctx, "backend", "add", name, "--kind", "s3", "--endpoints", "http://"+h.l.Addr().String()); err != nil {
+	if _, err := p.Command(ctx, "backend", "add", name, "--kind", "s3", "--endpoints", "http://"+h.l.Addr().String()); err != nil {
 		return nil, buckets, err
 	}
 	for i, t := range []*tenant{p.victim, p.rogue} {
 		buckets[i] = p.name("imported")
-		if _, err := p.command(ctx, "bucket", "import", t.account, buckets[i], "--backend", name); err != nil {
+		if _, err := p.Command(ctx, "bucket", "import", t.account, buckets[i], "--backend", name); err != nil {
 			return nil, buckets, err
 		}
 	}
 	return h, buckets, nil
 }
 
-func surplusAnswers(ctx context.Context, p *product) error {
+func surplusAnswers(ctx context.Context, p *site) error {
 	h, buckets, err := p.withHostile(ctx)
 	if err != nil {
 		return err
@@ -231,7 +231,7 @@ func surplusAnswers(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func wrongAnswers(ctx context.Context, p *product) error {
+func wrongAnswers(ctx context.Context, p *site) error {
 	h, buckets, err := p.withHostile(ctx)
 	if err != nil {
 		return err
@@ -262,7 +262,7 @@ func wrongAnswers(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func redirects(ctx context.Context, p *product) error {
+func redirects(ctx context.Context, p *site) error {
 	h, buckets, err := p.withHostile(ctx)
 	if err != nil {
 		return err
@@ -284,7 +284,7 @@ func redirects(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func complaints(ctx context.Context, p *product) error {
+func complaints(ctx context.Context, p *site) error {
 	h, buckets, err := p.withHostile(ctx)
 	if err != nil {
 		return err
@@ -309,7 +309,7 @@ func complaints(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func foreignAnswers(ctx context.Context, p *product) error {
+func foreignAnswers(ctx context.Context, p *site) error {
 	h, buckets, err := p.withHostile(ctx)
 	if err != nil {
 		return err
@@ -354,7 +354,7 @@ func foreignAnswers(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func leakingAnswers(ctx context.Context, p *product) error {
+func leakingAnswers(ctx context.Context, p *site) error {
 	h, buckets, err := p.withHostile(ctx)
 	if err != nil {
 		return err

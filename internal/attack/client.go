@@ -123,7 +123,7 @@ func (s signing) presigned(t *tenant, expires time.Duration) string {
 }
 
 // addr is where the product listens for S3.
-func (p *product) addr() string { return strings.TrimPrefix(p.env["S3_ENDPOINT"], "http://") }
+func (p *site) addr() string { return strings.TrimPrefix(p.Env["S3_ENDPOINT"], "http://") }
 
 // session is one connection of a client.
 type session struct {
@@ -131,7 +131,7 @@ type session struct {
 	r *bufio.Reader
 }
 
-func (p *product) dial(ctx context.Context) (*session, error) { return dialTo(ctx, p.addr()) }
+func (p *site) dial(ctx context.Context) (*session, error) { return dialTo(ctx, p.addr()) }
 
 func dialTo(ctx context.Context, addr string) (*session, error) {
 	var d net.Dialer
@@ -166,7 +166,7 @@ func isReset(err error) bool {
 
 // raw sends bytes on a connection of their own, ends the sending, and returns all
 // answers.
-func (p *product) raw(ctx context.Context, wire []byte) ([]*answer, error) {
+func (p *site) raw(ctx context.Context, wire []byte) ([]*answer, error) {
 	s, err := p.dial(ctx)
 	if err != nil {
 		return nil, err
@@ -192,7 +192,7 @@ func methodOf(wire []byte) string {
 }
 
 // send sends a request and returns its answer, the last one.
-func (p *product) send(ctx context.Context, t *tenant, s signing) (*answer, error) {
+func (p *site) send(ctx context.Context, t *tenant, s signing) (*answer, error) {
 	all, err := p.raw(ctx, s.wire(t))
 	if len(all) == 0 {
 		return nil, errors.Join(err, errors.New("there was no answer"))
@@ -200,12 +200,12 @@ func (p *product) send(ctx context.Context, t *tenant, s signing) (*answer, erro
 	return all[len(all)-1], err
 }
 
-func (p *product) do(ctx context.Context, t *tenant, method, target string, body []byte, headers ...header) (*answer, error) {
+func (p *site) do(ctx context.Context, t *tenant, method, target string, body []byte, headers ...header) (*answer, error) {
 	return p.send(ctx, t, signing{method: method, target: target, headers: headers, body: body})
 }
 
 // want does a request that must be answered so: the attack's own preparation.
-func (p *product) want(ctx context.Context, t *tenant, method, target string, body []byte, status int) error {
+func (p *site) want(ctx context.Context, t *tenant, method, target string, body []byte, status int) error {
 	a, err := p.do(ctx, t, method, target, body)
 	if err != nil {
 		return err
@@ -229,7 +229,7 @@ func refused(what string, a *answer) error {
 }
 
 // get reads a page that needs no signature.
-func (p *product) get(ctx context.Context, url string) ([]byte, error) {
+func (p *site) get(ctx context.Context, url string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err

@@ -19,15 +19,15 @@ var database = part{"database", []attack{
 }}
 
 // secrets are what must be nowhere but in their owners' hands and the keyring.
-func (p *product) secrets() (map[string]string, error) {
+func (p *site) secrets() (map[string]string, error) {
 	all := map[string]string{
 		"the victim's secret":   p.victim.secret,
 		"the attacker's secret": p.rogue.secret,
-		"a demo key's secret":   p.env["TENANT_A_SECRET_KEY"],
-		"the backend's secret":  p.env["BACKEND_SECRET_KEY"],
+		"a demo key's secret":   p.Env["TENANT_A_SECRET_KEY"],
+		"the backend's secret":  p.Env["BACKEND_SECRET_KEY"],
 		"a new backend's":       "attackersecret",
 	}
-	b, err := os.ReadFile(p.path("keyring"))
+	b, err := os.ReadFile(p.Path("keyring"))
 	if err != nil {
 		return nil, err
 	}
@@ -39,12 +39,12 @@ func (p *product) secrets() (map[string]string, error) {
 	return all, nil
 }
 
-func readEverything(ctx context.Context, p *product) error {
+func readEverything(ctx context.Context, p *site) error {
 	secrets, err := p.secrets()
 	if err != nil {
 		return err
 	}
-	conn, err := pgx.Connect(ctx, p.env["DATABASE_URL"])
+	conn, err := pgx.Connect(ctx, p.Env["DATABASE_URL"])
 	if err != nil {
 		return err
 	}
@@ -82,8 +82,8 @@ func readEverything(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func withoutPassword(ctx context.Context, p *product) error {
-	u, err := url.Parse(p.env["DATABASE_URL"])
+func withoutPassword(ctx context.Context, p *site) error {
+	u, err := url.Parse(p.Env["DATABASE_URL"])
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 
 // stored returns the objects in MinIO whose keys contain the mark, in any bucket:
 // what an attack made there, seen from behind the product.
-func (p *product) stored(ctx context.Context, mark string) ([]string, error) {
+func (p *site) stored(ctx context.Context, mark string) ([]string, error) {
 	buckets, err := p.minio.ListBuckets(ctx)
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func (p *product) stored(ctx context.Context, mark string) ([]string, error) {
 }
 
 // storesNothing is broken when there are such objects.
-func (p *product) storesNothing(ctx context.Context, mark string) error {
+func (p *site) storesNothing(ctx context.Context, mark string) error {
 	found, err := p.stored(ctx, mark)
 	if err != nil {
 		return err
@@ -45,9 +45,9 @@ func (p *product) storesNothing(ctx context.Context, mark string) error {
 }
 
 // accessLog is everything in the node's access log.
-func (p *product) accessLog() ([]byte, error) {
+func (p *site) accessLog() ([]byte, error) {
 	var all bytes.Buffer
-	logs := os.DirFS(p.path("access-log"))
+	logs := os.DirFS(p.Path("access-log"))
 	err := fs.WalkDir(logs, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
@@ -60,8 +60,8 @@ func (p *product) accessLog() ([]byte, error) {
 }
 
 // metric is a figure of the node's metrics: the sum over a name's labels.
-func (p *product) metric(ctx context.Context, name string) (float64, error) {
-	b, err := p.get(ctx, "http://"+p.env["ADMIN_ADDR"]+"/metrics")
+func (p *site) metric(ctx context.Context, name string) (float64, error) {
+	b, err := p.get(ctx, "http://"+p.Env["ADMIN_ADDR"]+"/metrics")
 	if err != nil {
 		return 0, err
 	}

@@ -14,7 +14,7 @@ import (
 
 // form is a signed browser form. The policy names bucket and key and the fields of
 // named; more are sent beside them.
-func (p *product) form(t *tenant, key string, named, more, after []header) []byte {
+func (p *site) form(t *tenant, key string, named, more, after []header) []byte {
 	now := time.Now().UTC()
 	conditions := []any{map[string]string{"bucket": t.bucket}, map[string]string{"key": key}}
 	fields := []header{{"key", key}, {"x-amz-algorithm", "AWS4-HMAC-SHA256"}, {"x-amz-date", string(sigv4.AppendTime(nil, now))},
@@ -39,7 +39,7 @@ func (p *product) form(t *tenant, key string, named, more, after []header) []byt
 }
 
 // post sends a form and returns its answer.
-func (p *product) post(ctx context.Context, wire []byte) (*answer, error) {
+func (p *site) post(ctx context.Context, wire []byte) (*answer, error) {
 	all, err := p.raw(ctx, wire)
 	if err != nil || len(all) != 1 {
 		return nil, fmt.Errorf("%d answers to a form, %w", len(all), err)
@@ -47,7 +47,7 @@ func (p *product) post(ctx context.Context, wire []byte) (*answer, error) {
 	return all[0], nil
 }
 
-func policyHoles(ctx context.Context, p *product) error {
+func policyHoles(ctx context.Context, p *site) error {
 	mark := p.name("hole")
 	var errs []error
 	for i, f := range []header{
@@ -88,7 +88,7 @@ func policyHoles(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func droppedFields(ctx context.Context, p *product) error {
+func droppedFields(ctx context.Context, p *site) error {
 	var errs []error
 	tags := "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>"
 	for name, value := range map[string]string{
@@ -123,7 +123,7 @@ func droppedFields(ctx context.Context, p *product) error {
 }
 
 // keeps tells whether the object has what a form's field said.
-func (p *product) keeps(ctx context.Context, target, name, value string) (bool, error) {
+func (p *site) keeps(ctx context.Context, target, name, value string) (bool, error) {
 	if strings.HasSuffix(strings.ToLower(name), "tagging") {
 		a, err := p.do(ctx, p.rogue, "GET", target+"?tagging", nil)
 		return err == nil && strings.Contains(string(a.body), "<Key>k</Key><Value>v</Value>"), err

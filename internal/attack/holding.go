@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/primecloudpro/primecloud/internal/product"
 )
 
 // What of the node strangers can hold, and for how long.
@@ -25,7 +27,7 @@ func field(name, value string) string {
 	return "--b\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
 }
 
-func bigForms(ctx context.Context, p *product) error {
+func bigForms(ctx context.Context, p *site) error {
 	before, err := p.resident(ctx)
 	if err != nil {
 		return err
@@ -80,13 +82,13 @@ func bigForms(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func waitingForms(ctx context.Context, p *product) error {
+func waitingForms(ctx context.Context, p *site) error {
 	// A node of its own, of which as many forms are more than all that there is.
 	q, err := p.node(ctx, ":", "PRIMECLOUD_UNVERIFIED_MIB=1")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = q.stop() }()
+	defer func() { _ = q.Stop() }()
 	form := func(from byte, fields string) (*session, error) {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, from)}}
 		c, err := d.DialContext(ctx, "tcp", q.s3)
@@ -130,7 +132,7 @@ func waitingForms(ctx context.Context, p *product) error {
 	return refused("another address's form", a)
 }
 
-func waitingDocuments(ctx context.Context, p *product) error {
+func waitingDocuments(ctx context.Context, p *site) error {
 	hold := func(length, sent int) (*session, error) {
 		s, err := p.dial(ctx)
 		if err != nil {
@@ -151,7 +153,7 @@ func waitingDocuments(ctx context.Context, p *product) error {
 			}
 		}
 	}
-	if err := await(ctx, "the documents to be too many", func() (bool, error) {
+	if err := product.Await(ctx, "the documents to be too many", func() (bool, error) {
 		n, err := p.metric(ctx, `primecloud_proxy_buffer_refusals_total{kind="documents"}`)
 		return n > 0, err
 	}); err != nil {

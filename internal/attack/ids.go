@@ -15,7 +15,7 @@ var ids = part{"ids", []attack{
 	{"continuation tokens", "Tokens of another bucket, made up, and with directives of the backend's cache: 400.", tokens},
 }}
 
-func (p *product) begin(ctx context.Context, t *tenant, key string) (string, error) {
+func (p *site) begin(ctx context.Context, t *tenant, key string) (string, error) {
 	a, err := p.do(ctx, t, "POST", "/"+t.bucket+"/"+key+"?uploads", nil)
 	if err != nil {
 		return "", err
@@ -42,7 +42,7 @@ func withUpload(bucket, key, id string) []signing {
 	}
 }
 
-func pathIDs(ctx context.Context, p *product) error {
+func pathIDs(ctx context.Context, p *site) error {
 	var errs []error
 	for _, path := range []string{"../../../" + p.victim.bucket, "x.../../../../" + p.victim.bucket + "/" + object, "../../..", "..", ".", "/", "", "\x00", "../../config/config.json"} {
 		for _, id := range []string{path, base64.RawURLEncoding.EncodeToString([]byte(path)), base64.StdEncoding.EncodeToString([]byte(path)),
@@ -62,7 +62,7 @@ func pathIDs(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func foreignUpload(ctx context.Context, p *product) error {
+func foreignUpload(ctx context.Context, p *site) error {
 	theirs, err := p.begin(ctx, p.victim, "upload")
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func foreignUpload(ctx context.Context, p *product) error {
 		p.want(ctx, p.victim, "DELETE", "/"+p.victim.bucket+"/upload?uploadId="+url.QueryEscape(theirs), nil, 204))...)
 }
 
-func tokens(ctx context.Context, p *product) error {
+func tokens(ctx context.Context, p *site) error {
 	for _, key := range []string{"l1", "l2"} {
 		if err := p.want(ctx, p.victim, "PUT", "/"+p.victim.bucket+"/"+key, []byte("x"), 200); err != nil {
 			return err

@@ -13,7 +13,7 @@ var logs = part{"logs", []attack{
 	{"secrets in logs", "Everything that the node said, at debug level, and its access log, after all the requests above and malformed ones: no secret and no signature that was sent is in it.", secretsInLogs},
 }}
 
-func secretsInLogs(ctx context.Context, p *product) error {
+func secretsInLogs(ctx context.Context, p *site) error {
 	sent := map[string]string{}
 	sign := func(what string, wire []byte) {
 		_, rest, _ := strings.Cut(string(wire), "ignature=")
@@ -59,7 +59,7 @@ func secretsInLogs(ctx context.Context, p *product) error {
 	if err != nil {
 		return err
 	}
-	printed := p.log.String()
+	printed := p.Log.String()
 	// What dev prints for its user is meant to be read.
 	_, printed, _ = strings.Cut(printed, "bin/primecloud key list")
 	var errs []error

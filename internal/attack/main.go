@@ -11,13 +11,15 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/primecloudpro/primecloud/internal/product"
 )
 
 // attack is one attempt. Run returns nil when the product held.
 type attack struct {
 	name string
 	how  string // one sentence: what is sent, and what would show that it worked
-	run  func(ctx context.Context, p *product) error
+	run  func(ctx context.Context, p *site) error
 }
 
 // part is a group of attacks by who attacks.
@@ -62,11 +64,11 @@ func run(ctx context.Context, binary, only, write string, verbose bool) (err err
 		return err
 	}
 	fmt.Fprintln(os.Stderr, "starting the product")
-	p, err := startProduct(ctx, binary, verbose)
+	p, err := start(ctx, binary, verbose)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.stop()) }()
+	defer func() { err = errors.Join(err, p.Stop()) }()
 	var table strings.Builder
 	table.WriteString("| By | Attack | How, and what would show that it worked | |\n|---|---|---|---|\n")
 	held, all := 0, 0
@@ -92,13 +94,13 @@ func run(ctx context.Context, binary, only, write string, verbose bool) (err err
 		return fmt.Errorf("%d of %d attacks were not held", all-held, all)
 	}
 	if write != "" {
-		return replaceTable(write, table.String())
+		return product.WrittenBy("make attack").Replace(write, table.String())
 	}
 	return nil
 }
 
 // try makes one attack, and looks afterwards whether the product still serves.
-func (p *product) try(ctx context.Context, a attack) (verdict, detail string) {
+func (p *site) try(ctx context.Context, a attack) (verdict, detail string) {
 	ctx, cancel := context.WithTimeout(ctx, attackTime)
 	defer cancel()
 	err := a.run(ctx, p)
@@ -128,23 +130,4 @@ func evidence(err error) string {
 		fmt.Fprintf(&b, "\n        and %d more", len(all)-lines)
 	}
 	return b.String()
-}
-
-const (
-	tableBegins = "<!-- written by make attack -->\n"
-	tableEnds   = "<!-- end -->\n"
-)
-
-// replaceTable puts the table between a document's markers.
-func replaceTable(file, table string) error {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(b), tableBegins)
-	_, after, ok2 := strings.Cut(rest, tableEnds)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no place for the table", file)
-	}
-	return os.WriteFile(file, []byte(before+tableBegins+table+tableEnds+after), 0o644)
 }

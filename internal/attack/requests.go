@@ -48,7 +48,7 @@ func denied(what string, a *answer) error {
 	return nil
 }
 
-func foreignBucket(ctx context.Context, p *product) error {
+func foreignBucket(ctx context.Context, p *site) error {
 	var errs []error
 	for _, s := range everyOperation(p.victim.bucket) {
 		a, err := p.send(ctx, p.rogue, s)
@@ -69,7 +69,7 @@ func foreignBucket(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func noSignature(ctx context.Context, p *product) error {
+func noSignature(ctx context.Context, p *site) error {
 	var errs []error
 	for _, s := range everyOperation(p.victim.bucket) {
 		for what, wire := range map[string][]byte{
@@ -100,10 +100,10 @@ func signatureOf(wire []byte, signature string) []byte {
 	return bytes.Join([][]byte{before, []byte("Signature=" + signature + "\r\n"), after}, nil)
 }
 
-func queryCredential(ctx context.Context, p *product) error {
+func queryCredential(ctx context.Context, p *site) error {
 	mark := p.name("forged")
 	var errs []error
-	for _, id := range []string{p.victim.id, p.env["BACKEND_ACCESS_KEY"]} {
+	for _, id := range []string{p.victim.id, p.Env["BACKEND_ACCESS_KEY"]} {
 		for _, name := range []string{"X-Amz-Credential", "x-amz-credential", "X-AMZ-CREDENTIAL"} {
 			s := signing{method: "PUT", target: "/" + p.victim.bucket + "/" + mark + "?" + name + "=" + url.QueryEscape(id+"/20261130/us-east-1/s3/aws4_request"),
 				body:    []byte("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"),
@@ -118,7 +118,7 @@ func queryCredential(ctx context.Context, p *product) error {
 	return errors.Join(append(errs, p.storesNothing(ctx, mark))...)
 }
 
-func unsignedHeaders(ctx context.Context, p *product) error {
+func unsignedHeaders(ctx context.Context, p *site) error {
 	mark := p.name("unsigned")
 	var errs []error
 	for _, h := range []header{
@@ -156,7 +156,7 @@ func unsignedHeaders(ctx context.Context, p *product) error {
 	return errors.Join(append(errs, p.storesNothing(ctx, mark))...)
 }
 
-func oldSignatures(ctx context.Context, p *product) error {
+func oldSignatures(ctx context.Context, p *site) error {
 	var errs []error
 	target := "/" + p.victim.bucket + "/" + object
 	for _, d := range []time.Duration{-16 * time.Minute, 16 * time.Minute, -24 * time.Hour, 24 * time.Hour, -10 * 365 * 24 * time.Hour} {
@@ -177,7 +177,7 @@ func oldSignatures(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func wrongBodies(ctx context.Context, p *product) error {
+func wrongBodies(ctx context.Context, p *site) error {
 	mark := p.name("wrong")
 	n := 0
 	put := func(s signing) error {
@@ -223,7 +223,7 @@ func wrongBodies(ctx context.Context, p *product) error {
 // second is a request of the attacker's own choice, to be hidden in another.
 const second = "\r\n\r\nPUT /smuggled/smuggled HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx"
 
-func twoInOne(ctx context.Context, p *product) error {
+func twoInOne(ctx context.Context, p *site) error {
 	var errs []error
 	for _, hidden := range []string{second, "\n\nDELETE / HTTP/1.1\n\n", "\r\nx-minio-force-delete: true", "\r\nx-amz-copy-source: " + p.victim.bucket + "/" + object, "\x00", "a\rb", "a\nb"} {
 		e := url.QueryEscape(hidden)
@@ -255,7 +255,7 @@ func twoInOne(ctx context.Context, p *product) error {
 	return errors.Join(append(errs, p.storesNothing(ctx, "smuggled"))...)
 }
 
-func framing(ctx context.Context, p *product) error {
+func framing(ctx context.Context, p *site) error {
 	var errs []error
 	behind := string(signing{method: "PUT", target: "/" + p.rogue.bucket + "/smuggled", body: []byte("x")}.wire(p.rogue))
 	for _, head := range []string{
@@ -290,7 +290,7 @@ func framing(ctx context.Context, p *product) error {
 	return errors.Join(append(errs, p.storesNothing(ctx, "smuggled"))...)
 }
 
-func hosts(ctx context.Context, p *product) error {
+func hosts(ctx context.Context, p *site) error {
 	var errs []error
 	for _, host := range []string{"localhost:80@evil", "evil@localhost", "localhost:", "localhost:x", "localhost:80:80", "localhost:99999", "localhost/x", "local host", "localhost,evil", "[::1", "::1]", "[localhost]", "localhost..", ".localhost", "local%68ost", "localhost#", "localhost?"} {
 		a, err := p.send(ctx, p.rogue, signing{method: "GET", target: "/" + p.rogue.bucket + "/" + object, host: host})
@@ -309,7 +309,7 @@ func hosts(ctx context.Context, p *product) error {
 	return errors.Join(append(errs, refused("an absolute target", all[0]))...)
 }
 
-func leavingNames(ctx context.Context, p *product) error {
+func leavingNames(ctx context.Context, p *site) error {
 	var errs []error
 	up := "../" + p.victim.bucket + "/" + object
 	names := []string{up, "a/../../" + p.victim.bucket + "/" + object, "..%2F" + p.victim.bucket + "%2Fsecret%2Fobject", "%2e%2e/x", "a/./b", "a%00b", "a//b", "/a", "..", ".", "a/..", "%ff", strings.Repeat("k", 1025), "a%5c..%5cb"}
@@ -341,7 +341,7 @@ func leavingNames(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func backendSurface(ctx context.Context, p *product) error {
+func backendSurface(ctx context.Context, p *site) error {
 	var errs []error
 	own := "/" + p.rogue.bucket
 	for _, s := range []signing{

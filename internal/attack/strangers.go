@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/primecloudpro/primecloud/internal/product"
 )
 
 // strangers have no key. What they may cost is bounded: memory, time, lines of the
@@ -29,17 +31,17 @@ var strangers = part{"strangers", []attack{
 }}
 
 // processor is the processor time that the node has used, in seconds.
-func (p *product) processor(ctx context.Context) (float64, error) {
+func (p *site) processor(ctx context.Context) (float64, error) {
 	return p.metric(ctx, "process_cpu_seconds_total")
 }
 
 // resident is the node's memory in bytes.
-func (p *product) resident(ctx context.Context) (float64, error) {
+func (p *site) resident(ctx context.Context) (float64, error) {
 	return p.metric(ctx, "process_resident_memory_bytes")
 }
 
 // worstHeads are as large as a head may be, and made to be worked on for long.
-func worstHeads(p *product) map[string][]byte {
+func worstHeads(p *site) map[string][]byte {
 	many := func(n int, format string) string {
 		var b strings.Builder
 		for i := 0; b.Len() < 15000 && i < n; i++ {
@@ -69,7 +71,7 @@ func worstHeads(p *product) map[string][]byte {
 	}
 }
 
-func expensiveHeads(ctx context.Context, p *product) error {
+func expensiveHeads(ctx context.Context, p *site) error {
 	const times = 300
 	var errs []error
 	for what, wire := range worstHeads(p) {
@@ -94,7 +96,7 @@ func expensiveHeads(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func trickle(ctx context.Context, p *product) error {
+func trickle(ctx context.Context, p *site) error {
 	form := string(formOf(p.victim.bucket, "--b\r\nContent-Disposition: form-data; name=a\r\n\r\n"))
 	upload := string(signing{method: "PUT", target: "/" + p.rogue.bucket + "/trickled", payload: "UNSIGNED-PAYLOAD", length: 1 << 20}.wire(p.rogue))
 	head := "GET / HTTP/1.1\r\nHost: localhost\r\nx: "
@@ -120,7 +122,7 @@ func trickle(ctx context.Context, p *product) error {
 
 // trickle sends a beginning and then a byte every half second; it returns when the
 // product has had enough.
-func (p *product) trickle(ctx context.Context, wire string) error {
+func (p *site) trickle(ctx context.Context, wire string) error {
 	s, err := p.dial(ctx)
 	if err != nil {
 		return err
@@ -151,7 +153,7 @@ func (p *product) trickle(ctx context.Context, wire string) error {
 	}
 }
 
-func logFlood(ctx context.Context, p *product) error {
+func logFlood(ctx context.Context, p *site) error {
 	long := strings.Repeat("\xff\xfe\x01", 1200)
 	mark := p.name("flood")
 	for _, wire := range []string{
@@ -187,7 +189,7 @@ func logFlood(ctx context.Context, p *product) error {
 		sent++
 	}
 	var after []byte
-	if err := await(ctx, "the access log", func() (bool, error) {
+	if err := product.Await(ctx, "the access log", func() (bool, error) {
 		was := len(after)
 		after, err = p.accessLog()
 		return len(after) == was, err
@@ -212,8 +214,8 @@ func logFlood(ctx context.Context, p *product) error {
 
 // mostQueries looks at PostgreSQL until all have ended: the most of a gateway's
 // connections that were at work at once.
-func (p *product) mostQueries(ctx context.Context, all *sync.WaitGroup) (most int, err error) {
-	conn, err := pgx.Connect(ctx, p.env["DATABASE_URL"])
+func (p *site) mostQueries(ctx context.Context, all *sync.WaitGroup) (most int, err error) {
+	conn, err := pgx.Connect(ctx, p.Env["DATABASE_URL"])
 	if err != nil {
 		return 0, err
 	}
@@ -237,7 +239,7 @@ func (p *product) mostQueries(ctx context.Context, all *sync.WaitGroup) (most in
 	}
 }
 
-func inventedNames(ctx context.Context, p *product) error {
+func inventedNames(ctx context.Context, p *site) error {
 	const names = 3000
 	var errs []error
 	for what, wire := range map[string]func(i int) []byte{
@@ -298,7 +300,7 @@ func inventedNames(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func manyConnections(ctx context.Context, p *product) error {
+func manyConnections(ctx context.Context, p *site) error {
 	var open []net.Conn
 	defer func() {
 		for _, c := range open {
@@ -329,12 +331,12 @@ func manyConnections(ctx context.Context, p *product) error {
 	return p.alive(ctx)
 }
 
-func noDescriptors(ctx context.Context, p *product) (err error) {
+func noDescriptors(ctx context.Context, p *site) (err error) {
 	q, err := p.node(ctx, "ulimit -n 760")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, q.stop()) }()
+	defer func() { err = errors.Join(err, q.Stop()) }()
 	var open []net.Conn
 	for i := range 1000 {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(i/10+1))}, Timeout: time.Second}
@@ -345,17 +347,17 @@ func noDescriptors(ctx context.Context, p *product) (err error) {
 		open = append(open, c)
 	}
 	select {
-	case <-q.done:
-		return broken("the node has ended: %v: %s", q.err, q.log)
+	case <-q.Done():
+		return broken("the node has ended: %v: %s", q.Err(), q.log)
 	case <-time.After(time.Second):
 	}
 	for _, c := range open {
 		_ = c.Close()
 	}
-	return await(ctx, "the node to serve again", func() (bool, error) {
+	return product.Await(ctx, "the node to serve again", func() (bool, error) {
 		select {
-		case <-q.done:
-			return false, broken("the node has ended: %v: %s", q.err, q.log)
+		case <-q.Done():
+			return false, broken("the node has ended: %v: %s", q.Err(), q.log)
 		default:
 		}
 		s, err := dialTo(ctx, q.s3)

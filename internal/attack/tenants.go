@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/primecloudpro/primecloud/internal/product"
 )
 
 // tenants have a key and want more than it gives them.
@@ -26,7 +28,7 @@ var tenants = part{"tenants", []attack{
 	{"a key for some buckets", "A key of one bucket lists, reads and writes no other, and sees no other's name.", narrowKey},
 }}
 
-func pastQuota(ctx context.Context, p *product) error {
+func pastQuota(ctx context.Context, p *site) error {
 	t, err := p.newTenant(ctx)
 	if err != nil {
 		return err
@@ -39,10 +41,10 @@ func pastQuota(ctx context.Context, p *product) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.command(ctx, "account", "limit", t.account, "--storage-quota", "1KiB/hard"); err != nil {
+	if _, err := p.Command(ctx, "account", "limit", t.account, "--storage-quota", "1KiB/hard"); err != nil {
 		return err
 	}
-	if err := await(ctx, "the quota", func() (bool, error) {
+	if err := product.Await(ctx, "the quota", func() (bool, error) {
 		a, err := p.do(ctx, t, "PUT", "/"+t.bucket+"/filler", []byte(strings.Repeat("x", 2000)))
 		return a != nil && a.status == 403, err
 	}); err != nil {
@@ -76,7 +78,7 @@ func pastQuota(ctx context.Context, p *product) error {
 }
 
 // halfUpload begins an upload and sends its first half.
-func (p *product) halfUpload(ctx context.Context, t *tenant, target string) (*session, error) {
+func (p *site) halfUpload(ctx context.Context, t *tenant, target string) (*session, error) {
 	s, err := p.dial(ctx)
 	if err != nil {
 		return nil, err
@@ -87,14 +89,14 @@ func (p *product) halfUpload(ctx context.Context, t *tenant, target string) (*se
 }
 
 // changed waits until a new request with t's key is refused.
-func (p *product) changed(ctx context.Context, t *tenant) error {
-	return await(ctx, "the change to be known", func() (bool, error) {
+func (p *site) changed(ctx context.Context, t *tenant) error {
+	return product.Await(ctx, "the change to be known", func() (bool, error) {
 		a, err := p.do(ctx, t, "PUT", "/"+t.bucket+"/after", []byte("x"))
 		return a != nil && a.status == 403, err
 	})
 }
 
-func outlivingKey(ctx context.Context, p *product) error {
+func outlivingKey(ctx context.Context, p *site) error {
 	var errs []error
 	for what, args := range map[string]func(t *tenant) []string{
 		"the key is revoked":       func(t *tenant) []string { return []string{"key", "revoke", t.id} },
@@ -110,7 +112,7 @@ func outlivingKey(ctx context.Context, p *product) error {
 		if err != nil {
 			return err
 		}
-		if _, err := p.command(ctx, args(t)...); err != nil {
+		if _, err := p.Command(ctx, args(t)...); err != nil {
 			return err
 		}
 		if err := p.changed(ctx, t); err != nil {
@@ -127,7 +129,7 @@ func outlivingKey(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func outlivingDownload(ctx context.Context, p *product) error {
+func outlivingDownload(ctx context.Context, p *site) error {
 	t, err := p.newTenant(ctx)
 	if err != nil {
 		return err
@@ -150,7 +152,7 @@ func outlivingDownload(ctx context.Context, p *product) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.command(ctx, "key", "revoke", t.id); err != nil {
+	if _, err := p.Command(ctx, "key", "revoke", t.id); err != nil {
 		return err
 	}
 	if err := p.changed(ctx, t); err != nil {
@@ -172,7 +174,7 @@ func outlivingDownload(ctx context.Context, p *product) error {
 	return broken("%d bytes were sent after the key was revoked", read)
 }
 
-func queryHeaders(ctx context.Context, p *product) error {
+func queryHeaders(ctx context.Context, p *site) error {
 	var errs []error
 	for _, name := range []string{"x-amz-expected-bucket-owner", "X-Amz-Expected-Bucket-Owner", "X-AMZ-EXPECTED-BUCKET-OWNER"} {
 		target := "/" + p.rogue.bucket + "/" + object + "?" + name + "=" + strings.Repeat("0", 64)
@@ -201,7 +203,7 @@ func queryHeaders(ctx context.Context, p *product) error {
 	return errors.Join(append(errs, p.want(ctx, p.rogue, "GET", "/"+p.rogue.bucket+"/"+object, nil, 200))...)
 }
 
-func metadata(ctx context.Context, p *product) error {
+func metadata(ctx context.Context, p *site) error {
 	var errs []error
 	for _, n := range []int{1, 60, 84, 85, 86, 96, 97, 128, 200, 500, 1000, 1900, 2100, 3000} {
 		name := "x-amz-meta-" + strings.Repeat("n", n)
@@ -261,7 +263,7 @@ func metadata(ctx context.Context, p *product) error {
 	return errors.Join(errs...)
 }
 
-func ambiguousDocuments(ctx context.Context, p *product) error {
+func ambiguousDocuments(ctx context.Context, p *site) error {
 	var errs []error
 	b, k := "/"+p.rogue.bucket, "/"+p.rogue.bucket+"/"+object
 	for _, s := range []signing{
@@ -285,7 +287,7 @@ func ambiguousDocuments(ctx context.Context, p *product) error {
 	return errors.Join(append(errs, p.want(ctx, p.rogue, "GET", k, nil, 200))...)
 }
 
-func staysWritable(ctx context.Context, p *product) error {
+func staysWritable(ctx context.Context, p *site) error {
 	stop, deleted := make(chan struct{}), make(chan error, 1)
 	go func() {
 		for {
@@ -315,7 +317,7 @@ func staysWritable(ctx context.Context, p *product) error {
 	return errors.Join(append(errs, <-deleted)...)
 }
 
-func endlessBuckets(ctx context.Context, p *product) error {
+func endlessBuckets(ctx context.Context, p *site) error {
 	t, err := p.newTenant(ctx)
 	if err != nil {
 		return err
@@ -350,7 +352,7 @@ func endlessBuckets(ctx context.Context, p *product) error {
 	return first
 }
 
-func narrowKey(ctx context.Context, p *product) error {
+func narrowKey(ctx context.Context, p *site) error {
 	t := *p.rogue
 	other := p.name("bucket")
 	if err := p.want(ctx, p.rogue, "PUT", "/"+other, nil, 200); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"strings"
 )
 
 // DocError is a request document that is refused. Code is S3's.
@@ -70,14 +71,14 @@ func AppendError(dst []byte, e *Error) []byte {
 
 func appendErrorElement(dst []byte, e *Error) []byte {
 	dst = append(dst, "<Error>"...)
-	for _, f := range [...]struct{ name, value string }{
-		{"Code", e.Code},
-		{"Message", e.Message},
-		{"ArgumentName", e.Argument},
-	} {
-		if f.value != "" {
-			dst = appendElement(dst, f.name, f.value)
-		}
+	if e.Code != "" {
+		dst = appendElement(dst, "Code", e.Code)
+	}
+	if e.Message != "" {
+		dst = append(appendSentence(append(dst, "<Message>"...), e.Message), "</Message>"...)
+	}
+	if e.Argument != "" {
+		dst = appendElement(dst, "ArgumentName", e.Argument)
 	}
 	if e.HasValue {
 		dst = appendElement(dst, "ArgumentValue", e.Value)
@@ -123,6 +124,18 @@ func appendText(dst []byte, s string) []byte {
 	b := bytes.NewBuffer(dst)
 	_ = xml.EscapeText(b, []byte(s)) // a Buffer does not fail
 	return b.Bytes()
+}
+
+// appendSentence writes a message. Its quotes stay as they are, as in S3's answers:
+// people and tests search for its words.
+func appendSentence(dst []byte, s string) []byte {
+	for i, part := range strings.Split(s, `"`) {
+		if i > 0 {
+			dst = append(dst, '"')
+		}
+		dst = appendText(dst, part)
+	}
+	return dst
 }
 
 // plainText reports whether s needs no escaping.

@@ -9,6 +9,7 @@ from botocore.client import Config
 from botocore.exceptions import ClientError
 
 if "--installed" in sys.argv:
+    print(boto3.__version__)
     sys.exit()
 
 bucket, path = os.environ["BUCKET"], os.environ["FILE"]

@@ -5,7 +5,10 @@ import { Readable } from "node:stream";
 import * as s3 from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
 
-if (process.argv.includes("--installed")) process.exit();
+if (process.argv.includes("--installed")) {
+  console.log(JSON.parse(readFileSync(new URL("node_modules/@aws-sdk/client-s3/package.json", import.meta.url))).version);
+  process.exit();
+}
 
 const { ENDPOINT, BUCKET: Bucket, FILE } = process.env;
 const client = new s3.S3Client({ endpoint: ENDPOINT, region: "us-east-1", forcePathStyle: true });
