@@ -82,9 +82,6 @@ func (s *syncing) lookForHidden(ctx context.Context, search *hiddenSearch, o ten
 		return ctx.Err()
 	case err != nil:
 		row.Finding, row.ToDo = syncUnknown, "hidden objects: "+err.Error()
-		if errors.Is(err, minioraw.ErrDenied) {
-			row.ToDo = "hidden objects: give the backend's credential the right admin:InspectData for this command, or run it with one that has it"
-		}
 	case found.Keys == 0:
 		return nil
 	default:

@@ -95,6 +95,14 @@ func TestServer_Objects(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" || err != nil {
 				t.Errorf("all: %v %s", err, diff)
 			}
+			for _, beginning := range []string{"st*", "a[b", "q?", "a+", "...", "top", "ü"} {
+				with := maps.Clone(want)
+				maps.DeleteFunc(with, func(key string, _ int) bool { return !strings.HasPrefix(key, beginning) })
+				got, err := objects(t, s, b, minioraw.Literal(beginning)+"*")
+				if diff := cmp.Diff(with, got); diff != "" || err != nil {
+					t.Errorf("%q and more: %v %s", beginning, err, diff)
+				}
+			}
 			// Each key, taken literally, matches what is in its folder and nothing else.
 			for key := range want {
 				if strings.HasSuffix(key, "/") {

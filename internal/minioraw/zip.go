@@ -47,7 +47,7 @@ func zipNames(src io.Reader, f func(name string, size int64) error) error {
 				return err
 			}
 		case zipDirectory, zipEnd:
-			// The names once more; the answer's end is authentic when it is reached.
+			// The names once more. The connection can be used again after the end.
 			_, err := io.Copy(io.Discard, z.r)
 			return err
 		default:
