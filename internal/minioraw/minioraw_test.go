@@ -132,13 +132,18 @@ func TestServer_Objects_Cut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	length, cut := 0, -1
+	length, cut := 0, 0 // cut: from the end, when below zero
+	whole := true
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = to.Host },
 		ModifyResponse: func(r *http.Response) error {
 			body, err := io.ReadAll(r.Body)
 			length = len(body)
-			if cut >= 0 {
+			switch { // answers to the same question differ by some bytes
+			case whole:
+			case cut < 0:
+				body = body[:len(body)+cut]
+			default:
 				body = body[:cut]
 			}
 			r.Body = io.NopCloser(bytes.NewReader(body))
@@ -157,10 +162,10 @@ func TestServer_Objects_Cut(t *testing.T) {
 	if err := ask(); err != nil || length < 60<<10 {
 		t.Fatalf("whole: %v, %d bytes", err, length)
 	}
-	end := length
-	for _, at := range []int{0, 1, 32, 33, 34, 100, 16 << 10, 16<<10 + 33, 16<<10 + 49, 2*(16<<10+16) + 33, end / 2, end - 1000, end - 17, end - 16, end - 1} {
-		if cut = at; ask() == nil {
-			t.Errorf("cut at %d of %d: no error", at, end)
+	whole = false
+	for _, cut = range []int{0, 1, 32, 33, 34, 100, 16 << 10, 16<<10 + 33, 16<<10 + 49, 2*(16<<10+16) + 33, 50_000, -1000, -17, -16, -1} {
+		if ask() == nil {
+			t.Errorf("cut at %d of %d: no error", cut, length)
 		}
 	}
 }
