@@ -21,6 +21,7 @@ var families = map[string]string{
 	"minio-go":        "github.com/minio/minio-go/",
 	"fasthttp":        "github.com/valyala/fasthttp",
 	"river":           "github.com/riverqueue/",
+	"sio-go":          "github.com/secure-io/sio-go",
 }
 
 // always may be imported by every package.

@@ -16,6 +16,7 @@ const (
 	syncMissing = "not in the backend" // a record
 	syncSize    = "size differs"       // from the last sample
 	syncUnknown = "could not be measured"
+	syncHidden  = "hidden by another object" // from every listing, and so from every sample
 )
 
 // syncRow is one finding. Its JSON has the bucket's name in the backend: the
@@ -27,6 +28,7 @@ type syncRow struct {
 	Account       string           `json:"account,omitempty"`
 	Bucket        string           `json:"bucket,omitempty"`
 	Difference    *metering.Stored `json:"difference,omitempty"` // what is there more than the last sample says
+	Hidden        *hiddenObjects   `json:"hidden,omitempty"`
 	ToDo          string           `json:"to_do"`
 	Repaired      bool             `json:"repaired"`
 }
@@ -36,6 +38,7 @@ func (c *cli) bucketSync(ctx context.Context, args []string) error {
 	f := c.flags("bucket sync", "")
 	backend := f.String("backend", "", "only this one")
 	names := f.Bool("names-only", false, "do not list the buckets' contents")
+	hidden := f.Bool("hidden", false, "look in MinIO's files for objects that no listing shows: MinIO reads and sends the buckets' metadata, small objects within it")
 	repair := f.Bool("repair", false, "measure anew where the size differs; remove the record of a missing bucket that was empty when it was last measured")
 	if _, err := f.parse(args, 0); err != nil {
 		return err
@@ -59,7 +62,7 @@ func (c *cli) bucketSync(ctx context.Context, args []string) error {
 			continue
 		}
 		seen = true
-		s := &syncing{o, inventory, b, *repair, !*names, nil}
+		s := &syncing{operator: o, inventory: inventory, backend: b, repair: *repair, sizes: !*names, hidden: *hidden}
 		if err := s.run(ctx); err != nil {
 			return fmt.Errorf("backend %s: %w", b.Name, err)
 		}
@@ -74,6 +77,9 @@ func (c *cli) bucketSync(ctx context.Context, args []string) error {
 		if r.Difference != nil {
 			difference = fmt.Sprintf("%+d", r.Difference.Bytes())
 		}
+		if r.Hidden != nil {
+			difference = fmt.Sprintf("%+d", r.Hidden.Bytes)
+		}
 		rows = append(rows, []string{r.Finding, r.Backend, r.BackendBucket, r.Account, r.Bucket, difference, fmt.Sprint(r.Repaired), r.ToDo})
 	}
 	return c.print(f.json, found, "FINDING BACKEND BACKEND_BUCKET ACCOUNT BUCKET DIFFERENCE_BYTES REPAIRED TO_DO", rows)
@@ -86,6 +92,7 @@ type syncing struct {
 	backend   *tenancy.Backend
 	repair    bool
 	sizes     bool
+	hidden    bool
 	found     []syncRow
 }
 
@@ -111,6 +118,10 @@ func (s *syncing) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var search *hiddenSearch
+	if s.hidden {
+		search = newHiddenSearch(ctx, full, client)
+	}
 	exists := map[string]bool{}
 	for _, b := range there {
 		exists[b.Name] = true
@@ -129,6 +140,12 @@ func (s *syncing) run(ctx context.Context) error {
 			continue
 		}
 		if err := s.compare(ctx, o, exists[o.BackendName]); err != nil {
+			return err
+		}
+		if search == nil || !exists[o.BackendName] {
+			continue
+		}
+		if err := s.lookForHidden(ctx, search, o); err != nil {
 			return err
 		}
 	}

@@ -25,6 +25,7 @@ type MinIOConfig struct {
 	Dir      string // its data, credentials and certificates
 	TLS      bool   // with a certificate of its own CA
 	Port     int    // 0: a free one
+	Drives   int    // 0: one; with 4, objects are erasure coded over folders
 	Log      io.Writer
 	Progress io.Writer
 }
@@ -63,7 +64,7 @@ func StartMinIO(ctx context.Context, cfg MinIOConfig) (*MinIO, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Join(cfg.Dir, "data"), 0o700); err != nil {
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	secrets, err := loadMinIOSecrets(filepath.Join(cfg.Dir, "credentials.json"))
@@ -107,8 +108,12 @@ func StartMinIO(ctx context.Context, cfg MinIOConfig) (*MinIO, error) {
 }
 
 func (m *MinIO) run(ctx context.Context, bin string, cfg *MinIOConfig, s *minioSecrets) error {
+	data := filepath.Join(cfg.Dir, "data")
+	if cfg.Drives > 1 {
+		data = fmt.Sprintf("%s{1...%d}", data, cfg.Drives)
+	}
 	cmd := exec.Command(bin, "server", "--quiet", "--anonymous",
-		"--address", "127.0.0.1:"+strconv.Itoa(m.Port), "--certs-dir", filepath.Join(cfg.Dir, "certs"), filepath.Join(cfg.Dir, "data"))
+		"--address", "127.0.0.1:"+strconv.Itoa(m.Port), "--certs-dir", filepath.Join(cfg.Dir, "certs"), data)
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "MINIO_") && !strings.HasPrefix(kv, "AWS_") {
 			cmd.Env = append(cmd.Env, kv)
