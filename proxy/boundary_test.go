@@ -58,10 +58,10 @@ type boundary struct {
 	records chan accesslog.Record
 	key     *sigv4.SigningKey
 	day     string
-	backend string // the bucket's name there
-	before  string // the key of the request before
+	backend string      // the bucket's name there
+	before  string      // the key of the request before
 	asks    atomic.Bool // the request is a HEAD
-	upload  string // id of an upload of boundaryKey, as clients have it
+	upload  string      // id of an upload of boundaryKey, as clients have it
 
 	conn net.Conn // kept
 	br   *bufio.Reader

@@ -130,7 +130,7 @@ func (l *look) leave() {
 		l.asks.release()
 	}
 	select {
-	case <-l.done: // the request ended before it read this
+	case l.err = <-l.done: // the request ended before it read this
 	default:
 	}
 	*l = look{claims: l.claims, key: l.key[:0], done: l.done, run: l.run}
