@@ -22,6 +22,11 @@ func TestUsageShow_whileCounting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keyring, err := secret.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer := metering.NewSealer(metering.SealerConfig{Pool: db.Pool(t, pg.RoleWorker), Keys: keyring})
 	count := func() {
 		var tally metering.Tally
 		meter.Begin(&tally, metering.Key{Account: tenancy.ID{1}, Class: metering.ClassA})
@@ -42,6 +47,9 @@ func TestUsageShow_whileCounting(t *testing.T) {
 		flush()
 		count()
 		flush()
+		if err := sealer.Seal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	count()
 	flush()
@@ -99,12 +107,18 @@ func TestStorageShow_whileSampling(t *testing.T) {
 		t.Fatal(err)
 	}
 	present := time.Now().UTC().Truncate(time.Hour)
-	const hours = 20
+	const hours = 25
 	exec(`UPDATE buckets SET created_at = $1`, present.Add(-hours*time.Hour))
 	// One listing reads in all of the hours; each step is the end of one of it.
 	open := make([]time.Time, hours)
 	for i := range open {
 		open[i] = present.Add(time.Duration(i-hours) * time.Hour)
+	}
+	// Every hour has its seal when it is over.
+	exec(`INSERT INTO usage_readings SELECT $1, $1, $1, $1, 'A', $2, 1, 1, 1, 1, 1`, a.ID, present.Add(-hours*time.Hour))
+	exec(`INSERT INTO usage_nodes (epoch, node, flushed_at) VALUES ($1, 'n', $2)`, a.ID, present)
+	if err := metering.NewSealer(metering.SealerConfig{Pool: db.Pool(t, pg.RoleWorker), Keys: keyring}).Seal(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	list := func() {
 		exec(`DELETE FROM storage_listings`)
