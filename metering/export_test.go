@@ -11,7 +11,7 @@ import (
 // SealUntil seals every hour that is over before until, whatever the nodes say.
 func SealUntil(ctx context.Context, q pg.Querier, keys Keys, until time.Time) (sealed int, err error) {
 	for ; ; sealed++ {
-		head, _, err := newest(ctx, q)
+		head, err := newest(ctx, q)
 		if err != nil {
 			return sealed, err
 		}

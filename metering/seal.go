@@ -224,15 +224,15 @@ func seals(ctx context.Context, q pg.Querier, from, to time.Time) ([]Seal, error
 	})
 }
 
-// newest is the last seal; ok is false when there is none.
-func newest(ctx context.Context, q pg.Querier) (s Seal, ok bool, err error) {
+// newest is the last seal, zero when there is none.
+func newest(ctx context.Context, q pg.Querier) (s Seal, err error) {
 	var hour *time.Time
 	if err := q.QueryRow(ctx, `SELECT max(hour) FROM usage_seals`).Scan(&hour); err != nil || hour == nil {
-		return Seal{}, false, err
+		return Seal{}, err
 	}
 	all, err := seals(ctx, q, *hour, hour.Add(time.Hour))
 	if err != nil || len(all) == 0 {
-		return Seal{}, false, err
+		return Seal{}, err
 	}
-	return all[0], true, nil
+	return all[0], nil
 }

@@ -322,6 +322,7 @@ func TestSealer_refuses(t *testing.T) {
 	for name, sql := range map[string][]string{
 		"the newest seals are removed, and a reading is changed": {`DELETE FROM usage_seals WHERE hour > '2026-03-01T11:00Z'`, `UPDATE usage_readings SET egress_bytes = 1 WHERE hour > '2026-03-01T11:00Z'`},
 		"all of them are removed":                                {`DELETE FROM usage_seals`},
+		"some are made anew, by a worker that was fooled":        {`DELETE FROM usage_seals WHERE hour > '2026-03-01T11:00Z'`, `UPDATE usage_readings SET egress_bytes = 1 WHERE hour > '2026-03-01T11:00Z'`, ""},
 		"the newest one's signature":                             {`UPDATE usage_seals SET hmac = sha256(hmac) WHERE hour = '2026-03-01T13:00Z'`},
 		"the newest one's hash":                                  {`UPDATE usage_seals SET hash = sha256(hash) WHERE hour = '2026-03-01T13:00Z'`},
 		"the newest one is moved":                                {`UPDATE usage_seals SET hour = hour + interval '1 hour' WHERE hour = '2026-03-01T13:00Z'`},
@@ -353,6 +354,10 @@ func TestSealer_refuses(t *testing.T) {
 			}
 			workers["the worker, started again"] = start(workers["the worker"].dir)
 			for _, s := range sql {
+				if s == "" {
+					l.seal()
+					continue
+				}
 				l.tamper(s)
 			}
 			l.clock.advance(2 * time.Hour)
@@ -436,6 +441,13 @@ func TestSealer_note(t *testing.T) {
 	}
 	if v := l.verify(metering.VerifyQuery{}); v.Difference != nil || v.Hours != 4 {
 		t.Errorf("%+v, %+v", v, v.Difference)
+	}
+	// Who knows nothing looks whether the newest seal fits what is there.
+	l.tamper(`UPDATE usage_readings SET egress_bytes = egress_bytes + 1`)
+	l.tamper(`DELETE FROM usage_seals WHERE hour > $1`, hourAt(0)) // the hour that has a reading
+	fresh := metering.NewSealer(metering.SealerConfig{Pool: l.worker, Keys: l.keys, Dir: t.TempDir()})
+	if err := fresh.Seal(t.Context()); !errors.Is(err, metering.ErrSealsChanged) {
+		t.Errorf("what is there was changed: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dirs[0], "newest-seal"), []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)

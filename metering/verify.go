@@ -67,7 +67,7 @@ func Verify(ctx context.Context, db pg.Snapshotter, keys Keys, query VerifyQuery
 }
 
 func verify(ctx context.Context, q pg.Querier, keys Keys, query VerifyQuery) (v Verification, err error) {
-	if v.Head, _, err = newest(ctx, q); err != nil {
+	if v.Head, err = newest(ctx, q); err != nil {
 		return v, err
 	}
 	if final, ok, err := Final(ctx, q); err != nil {

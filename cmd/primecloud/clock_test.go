@@ -67,9 +67,10 @@ func TestClock_node(t *testing.T) {
 					ended <- nil
 					t.Fatal(err)
 				}
+				pool := in.db.Pool(t, "")
 				works := func() (n int) {
 					t.Helper()
-					if err := in.db.Pool(t, "").QueryRow(t.Context(), `SELECT count(*) FROM river_job WHERE state = 'completed'`).Scan(&n); err != nil {
+					if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM river_job WHERE state = 'completed'`).Scan(&n); err != nil {
 						t.Fatal(err)
 					}
 					return n

@@ -212,7 +212,7 @@ func (n *node) periodic(pool *pgxpool.Pool, keyring *secret.Keyring) ([]jobs.Per
 		return nil, err
 	}
 	if err := os.MkdirAll(n.cfg.JournalDir, 0o700); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("journal_dir: a worker notes there which seals it knows: %w", err)
 	}
 	n.sealer = metering.NewSealer(metering.SealerConfig{Pool: pool, Keys: keyring, Dir: n.cfg.JournalDir, Logger: n.log, Metrics: n.registry})
 	return []jobs.Periodic{

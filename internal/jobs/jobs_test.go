@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/internal/jobs"
@@ -97,9 +98,9 @@ func TestPeriodic_failuresAreRepeated(t *testing.T) {
 }
 
 // due is how many jobs wait, and how many of them for longer than a try.
-func due(t *testing.T, db *testenv.DB) (waiting, putOff int) {
+func due(t *testing.T, pool *pgxpool.Pool) (waiting, putOff int) {
 	t.Helper()
-	if err := db.Pool(t, pg.RoleWorker).QueryRow(t.Context(), `SELECT count(*), count(*) FILTER (WHERE scheduled_at > now() + interval '1 hour')
+	if err := pool.QueryRow(t.Context(), `SELECT count(*), count(*) FILTER (WHERE scheduled_at > now() + interval '1 hour')
 		FROM river_job WHERE state NOT IN ('completed', 'running')`).Scan(&waiting, &putOff); err != nil {
 		t.Fatal(err)
 	}
@@ -111,17 +112,18 @@ func due(t *testing.T, db *testenv.DB) (waiting, putOff int) {
 func TestPeriodic_jobsOfTheFuture(t *testing.T) {
 	t.Parallel()
 	db := testenv.Postgres(t)
+	pool := db.Pool(t, "")
 	var runs atomic.Int64
 	work := jobs.Periodic{Kind: "count", Every: time.Minute, Work: func(context.Context) error { runs.Add(1); return nil }}
 	stop := start(t, jobs.Config{Pool: db.Pool(t, pg.RoleWorker), Periodic: []jobs.Periodic{work}, Now: func() time.Time { return time.Now().Add(72 * time.Hour) }})
-	testenv.WaitFor(t, "a job in the future", func() bool { _, putOff := due(t, db); return putOff == 1 })
+	testenv.WaitFor(t, "a job in the future", func() bool { _, putOff := due(t, pool); return putOff == 1 })
 	stop()
 	if runs.Load() != 0 {
 		t.Fatal("it was not in the future: the test shows nothing")
 	}
 	runner(t, db, nil, work)
 	testenv.WaitFor(t, "a run", func() bool { return runs.Load() > 0 })
-	testenv.WaitFor(t, "no job in the future", func() bool { _, putOff := due(t, db); return putOff == 0 })
+	testenv.WaitFor(t, "no job in the future", func() bool { _, putOff := due(t, pool); return putOff == 0 })
 }
 
 // A process whose clock is wrong does nothing and leads nobody; put right it
@@ -129,13 +131,14 @@ func TestPeriodic_jobsOfTheFuture(t *testing.T) {
 func TestPeriodic_wrongClock(t *testing.T) {
 	t.Parallel()
 	db := testenv.Postgres(t)
+	pool := db.Pool(t, "")
 	var right atomic.Bool
 	var runs, asked atomic.Int64
 	work := jobs.Periodic{Kind: "count", Every: time.Second, Work: func(context.Context) error { runs.Add(1); return nil }}
 	start(t, jobs.Config{Pool: db.Pool(t, pg.RoleWorker), Periodic: []jobs.Periodic{work}, Right: func() bool { asked.Add(1); return right.Load() }})
 	leads := func() (n int) {
 		t.Helper()
-		if err := db.Pool(t, "").QueryRow(t.Context(), `SELECT count(*) FROM river_leader`).Scan(&n); err != nil {
+		if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM river_leader`).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -146,7 +149,7 @@ func TestPeriodic_wrongClock(t *testing.T) {
 		testenv.WaitFor(t, "looks at the clock", func() bool { return asked.Load() >= from+n })
 	}
 	looked(3)
-	if waiting, _ := due(t, db); runs.Load() != 0 || waiting != 0 || leads() != 0 {
+	if waiting, _ := due(t, pool); runs.Load() != 0 || waiting != 0 || leads() != 0 {
 		t.Errorf("with a wrong clock: %d runs, %d jobs, %d leaders", runs.Load(), waiting, leads())
 	}
 	right.Store(true)
