@@ -51,7 +51,7 @@ func TestRate_requests(t *testing.T) {
 func TestRate_fleet(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 3)
-	f.exec(`UPDATE usage_nodes SET flushed_at = now()`)
+	f.exec(`UPDATE usage_nodes SET flushed_at = now(), reported_at = now()`)
 	f.limit(tenancy.Limits{RequestsPerSecond: 30, Concurrent: 7})
 	sum, atOnce := 0, 0
 	for _, n := range f.nodes {

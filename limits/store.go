@@ -64,7 +64,7 @@ type scope struct {
 
 // lockScope reads a scope, and locks it until the transaction ends.
 func (l *Limiter) lockScope(ctx context.Context, tx pgx.Tx, account, key tenancy.ID, at time.Time) (*scope, error) {
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('primecloud limits ' || $1::uuid::text || $2::uuid::text, 0))`, account, key); err != nil {
+	if _, err := tx.Exec(ctx, `SELECT lock_account($1)`, account); err != nil {
 		return nil, err
 	}
 	return loadScope(ctx, tx, l.cfg.Stored, account, key, at)

@@ -65,6 +65,6 @@ func EpochsOver(ctx context.Context, q pg.Querier, epochs []tenancy.ID) (map[ten
 
 // LiveNodes counts the nodes that have written within the time given.
 func LiveNodes(ctx context.Context, q pg.Querier, within time.Duration) (n int, err error) {
-	err = q.QueryRow(ctx, `SELECT count(*) FROM usage_nodes WHERE closed_at IS NULL AND flushed_at > now() - $1::interval`, within).Scan(&n)
+	err = q.QueryRow(ctx, `SELECT count(*) FROM usage_nodes WHERE closed_at IS NULL AND reported_at > now() - $1::interval`, within).Scan(&n)
 	return n, err
 }

@@ -76,10 +76,10 @@ func (m *Meter) report(ctx context.Context, watermark time.Time, over bool) erro
 		m.sent = watermark
 	}
 	p := progress{epoch: m.journal.epoch, node: m.cfg.Node, watermark: watermark, over: over, writer: m.writer}
-	flushed, contested, err := report(ctx, m.cfg.Pool, p)
+	flushed, contested, err := report(ctx, m.cfg.Pool, p, m.cfg.Clock)
 	if err == nil && !contested && flushed.After(m.sent) {
 		p.contested = true
-		_, contested, err = report(ctx, m.cfg.Pool, p)
+		_, contested, err = report(ctx, m.cfg.Pool, p, m.cfg.Clock)
 	}
 	if err != nil {
 		return err

@@ -294,7 +294,7 @@ func (l *left) account(ctx context.Context, q pg.Querier, node string) error {
 			return err
 		}
 	}
-	_, _, err := report(ctx, q, progress{epoch: l.epoch, node: node, over: l.damage == nil, writer: tenancy.NewID(), takesOver: true})
+	_, _, err := report(ctx, q, progress{epoch: l.epoch, node: node, over: l.damage == nil, writer: tenancy.NewID(), takesOver: true}, nil)
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -27,6 +28,7 @@ type Config struct {
 	Logger        *slog.Logger
 	Metrics       prometheus.Registerer
 	Now           func() time.Time // time.Now
+	Clock         *pg.Clock        // is told the database's time at each flush; nil: nobody is
 }
 
 // Meter holds the cells of this process, in a journal that outlives it, and

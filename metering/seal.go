@@ -28,61 +28,57 @@ const sealLabel = "usage seal"
 // Digest is a SHA-256.
 type Digest [sha256.Size]byte
 
-// Seal is what was final of an hour: its readings, and the adjustments that
-// came for earlier hours since the seal before. Every hour from the first one
-// with readings on has one, also when nothing was counted in it.
+// Seal is what was final of an hour: its readings and samples, and the
+// adjustments and samples that came for earlier hours since the seal before.
+// Every hour from the first one with readings on has one, also when nothing was
+// counted in it.
 type Seal struct {
 	Hour              time.Time
 	Rows, Adjustments int64  // readings and adjustments
+	Samples           int64  // of stored bytes
 	Previous          Digest // Hash of the hour before; zero in the first seal
 	Hash              Digest // of all the others and of every column of what is sealed
 	SealedAt          time.Time
 	KeyID             string
 	HMAC              []byte // of Hash
+
+	before2 bool // it was made before seals covered samples
 }
 
-// SealFinal seals final hours that are not sealed yet, in their order and each
-// in a transaction of its own, but no more than most. Several processes may do
-// it at once. q needs the role primecloud_worker.
-func SealFinal(ctx context.Context, q pg.Querier, keys Keys, most int) (sealed int, err error) {
-	for ; sealed < most; sealed++ {
-		final, _, err := Final(ctx, q)
-		if err != nil {
-			return sealed, err
-		}
-		if done, err := sealNext(ctx, q, keys, final); err != nil || !done {
-			return sealed, err
-		}
-	}
-	return sealed, nil
-}
-
-// sealNext seals the hour after the last seal if it is over before final. It
-// looks before it takes the lock that writers share, and again with it.
-func sealNext(ctx context.Context, q pg.Querier, keys Keys, final time.Time) (done bool, err error) {
+// sealNext seals the hour after head, the last seal as it was looked at (zero:
+// there is none), if it is over before final. It looks before it takes the lock
+// that writers share, and again with it: nil when there is nothing to do, or
+// another process has sealed meanwhile.
+func sealNext(ctx context.Context, q pg.Querier, keys Keys, final time.Time, head Seal) (sealed *Seal, err error) {
 	if s, err := next(ctx, q); err != nil || !s.over(final) {
-		return false, err
+		return nil, err
 	}
 	err = pg.InTx(ctx, q, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT lock_usage()`); err != nil {
 			return err
 		}
 		s, err := next(ctx, tx)
-		if err != nil || !s.over(final) {
+		if err != nil || !s.over(final) || s.Previous != head.Hash {
 			return err
 		}
 		if err := s.compute(ctx, tx); err != nil {
 			return err
 		}
 		s.KeyID, s.HMAC = keys.Attest(sealLabel, s.Hash[:])
-		done = true
+		sealed = &s
 		return insertSeal(ctx, tx, s)
 	})
-	return done && err == nil, err
+	if err != nil {
+		return nil, err
+	}
+	return sealed, nil
 }
 
+// over reports whether the hour to be sealed is over: before final, which the
+// nodes say, and by the database's clock too, which next has read.
 func (s Seal) over(final time.Time) bool {
-	return !s.Hour.IsZero() && !s.Hour.Add(time.Hour).After(final)
+	end := s.Hour.Add(time.Hour)
+	return !s.Hour.IsZero() && !end.After(final) && !end.After(s.SealedAt)
 }
 
 // next is the seal to make after the last one, or of the first hour that has
@@ -103,12 +99,16 @@ func next(ctx context.Context, q pg.Querier) (Seal, error) {
 	return s, err
 }
 
-// compute sets Rows, Adjustments and Hash to what the database has for the hour.
+// compute sets Rows, Adjustments, Samples and Hash to what the database has for the hour.
 // The hash is over a canonical form: lengths are fixed or given, integers
 // big-endian, times in microseconds since 1970.
 func (s *Seal) compute(ctx context.Context, q pg.Querier) (err error) {
 	h := sha256.New()
-	b := append(make([]byte, 0, 256), "primecloud usage seal 1\n"...)
+	version := "primecloud usage seal 2\n"
+	if s.before2 {
+		version = "primecloud usage seal 1\n"
+	}
+	b := append(make([]byte, 0, 256), version...)
 	b = appendTimes(b, s.Hour, s.SealedAt)
 	_, _ = h.Write(append(b, s.Previous[:]...))
 	if s.Rows, err = hashRows(ctx, q, h, `SELECT epoch, account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes,
@@ -120,6 +120,11 @@ func (s *Seal) compute(ctx context.Context, q pg.Querier) (err error) {
 			declared_ingress_bytes, declared_egress_bytes, recorded_at
 		FROM usage_adjustments WHERE seal_hour = $1 ORDER BY epoch, account_id, bucket_id, key_id, class COLLATE "C", hour`, s.Hour); err != nil {
 		return err
+	}
+	if !s.before2 {
+		if s.Samples, err = hashSamples(ctx, q, h, s.Hour, s.Previous == Digest{}); err != nil {
+			return err
+		}
 	}
 	h.Sum(s.Hash[:0])
 	return nil
@@ -158,6 +163,37 @@ func hashRows(ctx context.Context, q pg.Querier, h hash.Hash, sql string, hour t
 	return n, nil
 }
 
+// hashSamples adds samples to h, and how many they were. The first seal covers
+// those of before it.
+func hashSamples(ctx context.Context, q pg.Querier, h hash.Hash, hour time.Time, first bool) (n int64, err error) {
+	rows, err := q.Query(ctx, `SELECT bucket_id, account_id, hour, current_bytes, noncurrent_bytes, incomplete_bytes, objects, noncurrent_versions, delete_markers, uploads,
+			source, started_at, measured_at
+		FROM storage_samples WHERE seal_hour = $1 OR $2 AND seal_hour < $1 ORDER BY bucket_id, hour`, hour, first)
+	if err != nil {
+		return 0, err
+	}
+	var s Sample
+	into := []any{&s.Bucket, &s.Account, &s.Hour, &s.CurrentBytes, &s.NoncurrentBytes, &s.IncompleteBytes, &s.Objects, &s.NoncurrentVersions, &s.DeleteMarkers, &s.Uploads,
+		&s.Source, &s.StartedAt, &s.MeasuredAt}
+	b := make([]byte, 0, 256)
+	_, err = pgx.ForEachRow(rows, into, func() error {
+		b = append(append(append(b[:0], 's'), s.Bucket[:]...), s.Account[:]...)
+		for _, n := range [...]int64{s.CurrentBytes, s.NoncurrentBytes, s.IncompleteBytes, s.Objects, s.NoncurrentVersions, s.DeleteMarkers, s.Uploads} {
+			b = binary.BigEndian.AppendUint64(b, uint64(n))
+		}
+		b = append(binary.AppendUvarint(b, uint64(len(s.Source))), s.Source...)
+		b = appendTimes(b, s.Hour, s.StartedAt, s.MeasuredAt)
+		_, _ = h.Write(b)
+		n++
+		return nil
+	})
+	_, _ = h.Write(binary.BigEndian.AppendUint64([]byte{'n'}, uint64(n)))
+	if err != nil {
+		return 0, fmt.Errorf("samples of %s: %w", hour.Format(time.RFC3339), err)
+	}
+	return n, nil
+}
+
 func appendTimes(b []byte, times ...time.Time) []byte {
 	for _, t := range times {
 		b = binary.BigEndian.AppendUint64(b, uint64(t.UnixMicro()))
@@ -166,21 +202,21 @@ func appendTimes(b []byte, times ...time.Time) []byte {
 }
 
 func insertSeal(ctx context.Context, q pg.Querier, s Seal) error {
-	_, err := q.Exec(ctx, `INSERT INTO usage_seals (hour, rows, adjustments, previous, hash, key_id, hmac, sealed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		s.Hour, s.Rows, s.Adjustments, s.Previous[:], s.Hash[:], s.KeyID, s.HMAC, s.SealedAt)
+	_, err := q.Exec(ctx, `INSERT INTO usage_seals (hour, rows, adjustments, samples, previous, hash, key_id, hmac, sealed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		s.Hour, s.Rows, s.Adjustments, s.Samples, s.Previous[:], s.Hash[:], s.KeyID, s.HMAC, s.SealedAt)
 	return err
 }
 
 // seals are those of the hours from one until before another, in their order.
 func seals(ctx context.Context, q pg.Querier, from, to time.Time) ([]Seal, error) {
-	rows, err := q.Query(ctx, `SELECT hour, rows, adjustments, previous, hash, key_id, hmac, sealed_at FROM usage_seals
+	rows, err := q.Query(ctx, `SELECT hour, rows, adjustments, coalesce(samples, 0), samples IS NULL, previous, hash, key_id, hmac, sealed_at FROM usage_seals
 		WHERE hour >= $1 AND hour < $2 ORDER BY hour`, from, to)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (s Seal, err error) {
 		var previous, hash []byte
-		err = r.Scan(&s.Hour, &s.Rows, &s.Adjustments, &previous, &hash, &s.KeyID, &s.HMAC, &s.SealedAt)
+		err = r.Scan(&s.Hour, &s.Rows, &s.Adjustments, &s.Samples, &s.before2, &previous, &hash, &s.KeyID, &s.HMAC, &s.SealedAt)
 		copy(s.Previous[:], previous)
 		copy(s.Hash[:], hash)
 		s.Hour = s.Hour.UTC()
@@ -188,15 +224,15 @@ func seals(ctx context.Context, q pg.Querier, from, to time.Time) ([]Seal, error
 	})
 }
 
-// newest is the last seal; ok is false when there is none.
-func newest(ctx context.Context, q pg.Querier) (s Seal, ok bool, err error) {
+// newest is the last seal, zero when there is none.
+func newest(ctx context.Context, q pg.Querier) (s Seal, err error) {
 	var hour *time.Time
 	if err := q.QueryRow(ctx, `SELECT max(hour) FROM usage_seals`).Scan(&hour); err != nil || hour == nil {
-		return Seal{}, false, err
+		return Seal{}, err
 	}
 	all, err := seals(ctx, q, *hour, hour.Add(time.Hour))
 	if err != nil || len(all) == 0 {
-		return Seal{}, false, err
+		return Seal{}, err
 	}
-	return all[0], true, nil
+	return all[0], nil
 }

@@ -26,6 +26,19 @@ type StorageUsage struct {
 	Incomplete *big.Int
 	Measured   int64 // bucket-hours with a sample
 	Missing    int64 // bucket-hours without one, of those that the bucket was there for from beginning to end
+	// Unsealed is what of Current, Noncurrent, Incomplete and Measured no seal
+	// covers yet; nil: nothing.
+	Unsealed *StorageUsage
+}
+
+// Sealed is what seals cover of u.
+func (u StorageUsage) Sealed() StorageUsage {
+	if n := u.Unsealed; n != nil {
+		less := func(a, b *big.Int) *big.Int { return (&big.Int{}).Sub(a, b) }
+		u.Current, u.Noncurrent, u.Incomplete = less(u.Current, n.Current), less(u.Noncurrent, n.Noncurrent), less(u.Incomplete, n.Incomplete)
+		u.Measured, u.Unsealed = u.Measured-n.Measured, nil
+	}
+	return u
 }
 
 // lives are buckets' hours within a query: whole ones, that are over.
@@ -86,8 +99,12 @@ func SumStorage(ctx context.Context, q pg.Querier, query Query, now time.Time) (
 	from, to := query.bounds()
 	rows, err := q.Query(ctx, `SELECT s.account_id, `+map[Group]string{ByBucket: "s.bucket_id::text", ByHour: groupColumns[ByHour]}[query.By]+`,
 			sum(s.current_bytes)::text, sum(s.noncurrent_bytes)::text, sum(s.incomplete_bytes)::text,
-			count(*), count(*) FILTER (WHERE s.hour >= l.first AND s.hour < l.last)
-		FROM storage_samples s LEFT JOIN unnest($4::uuid[], $5::timestamptz[], $6::timestamptz[]) AS l (bucket_id, first, last) USING (bucket_id)
+			count(*), count(*) FILTER (WHERE s.hour >= l.first AND s.hour < l.last),
+			coalesce(sum(s.current_bytes) FILTER (WHERE NOT sealed), 0)::text, coalesce(sum(s.noncurrent_bytes) FILTER (WHERE NOT sealed), 0)::text,
+			coalesce(sum(s.incomplete_bytes) FILTER (WHERE NOT sealed), 0)::text, count(*) FILTER (WHERE NOT sealed)
+		FROM (SELECT *, EXISTS (SELECT FROM usage_seals u WHERE u.samples IS NOT NULL AND u.hour = greatest(p.seal_hour, (SELECT min(hour) FROM usage_seals))) AS sealed
+				FROM storage_samples p) AS s
+			LEFT JOIN unnest($4::uuid[], $5::timestamptz[], $6::timestamptz[]) AS l (bucket_id, first, last) USING (bucket_id)
 		WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR s.account_id = $1) AND s.hour >= $2 AND s.hour < $3
 		GROUP BY 1, 2`, query.Account, from, to, l.ids, l.first, l.last)
 	if err != nil {
@@ -95,16 +112,19 @@ func SumStorage(ctx context.Context, q pg.Querier, query Query, now time.Time) (
 	}
 	expected := l.expected(query.By)
 	sums, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (StorageUsage, error) {
-		u := StorageUsage{Current: &big.Int{}, Noncurrent: &big.Int{}, Incomplete: &big.Int{}}
-		var current, noncurrent, incomplete string
+		u, open := newStorageUsage(), newStorageUsage()
+		var sums [6]string
 		var whole int64
-		if err := r.Scan(&u.Account, &u.Value, &current, &noncurrent, &incomplete, &u.Measured, &whole); err != nil {
+		if err := r.Scan(&u.Account, &u.Value, &sums[0], &sums[1], &sums[2], &u.Measured, &whole, &sums[3], &sums[4], &sums[5], &open.Measured); err != nil {
 			return u, err
 		}
-		for text, n := range map[*string]*big.Int{&current: u.Current, &noncurrent: u.Noncurrent, &incomplete: u.Incomplete} {
-			if _, ok := n.SetString(*text, 10); !ok {
-				return u, fmt.Errorf("metering: a sum of samples is %q", *text)
+		for i, n := range [...]*big.Int{u.Current, u.Noncurrent, u.Incomplete, open.Current, open.Noncurrent, open.Incomplete} {
+			if _, ok := n.SetString(sums[i], 10); !ok {
+				return u, fmt.Errorf("metering: a sum of samples is %q", sums[i])
 			}
+		}
+		if open.Measured > 0 {
+			u.Unsealed = &open
 		}
 		k := usageRow{u.Account, u.Value}
 		u.Missing = expected[k] - whole
@@ -115,12 +135,18 @@ func SumStorage(ctx context.Context, q pg.Querier, query Query, now time.Time) (
 		return nil, err
 	}
 	for k, n := range expected { // of these there is no sample at all
-		sums = append(sums, StorageUsage{k.account, k.value, &big.Int{}, &big.Int{}, &big.Int{}, 0, n})
+		none := newStorageUsage()
+		none.Account, none.Value, none.Missing = k.account, k.value, n
+		sums = append(sums, none)
 	}
 	slices.SortFunc(sums, func(a, b StorageUsage) int {
 		return cmp.Or(slices.Compare(a.Account[:], b.Account[:]), cmp.Compare(a.Value, b.Value))
 	})
 	return sums, nil
+}
+
+func newStorageUsage() StorageUsage {
+	return StorageUsage{Current: &big.Int{}, Noncurrent: &big.Int{}, Incomplete: &big.Int{}}
 }
 
 type usageRow struct {
@@ -198,7 +224,7 @@ func StorageGaps(ctx context.Context, q pg.Querier, query Query, now time.Time) 
 	})
 }
 
-// StorageFinal returns the moment before which samples do not change any more:
+// StorageFinal returns the moment before which samples are not made any more:
 // the hours before now's that no listing is still at. One that is held has not
 // kept its hours for a while, or never: then it is of those since it began.
 func StorageFinal(ctx context.Context, q pg.Querier, now time.Time) (time.Time, error) {

@@ -93,23 +93,29 @@ type progress struct {
 // report stores how far an epoch has got, and returns how far it is. An epoch
 // that another process has written meanwhile is contested: it stays where it is
 // and open, so that nothing becomes final, until somebody retires it.
-func report(ctx context.Context, q pg.Querier, p progress) (flushed time.Time, contested bool, err error) {
+func report(ctx context.Context, q pg.Querier, p progress, clock *pg.Clock) (flushed time.Time, contested bool, err error) {
+	answer := clock.Ask()
+	var there time.Time
 	err = q.QueryRow(ctx, `INSERT INTO usage_nodes AS n (epoch, node, flushed_at, closed_at, writer)
 		VALUES ($1, $2, $3, CASE WHEN $4 THEN now() END, $5)
-		ON CONFLICT (epoch) DO UPDATE SET writer = excluded.writer,
+		ON CONFLICT (epoch) DO UPDATE SET writer = excluded.writer, reported_at = now(),
 			contested_at = coalesce(n.contested_at, CASE WHEN $7 OR n.writer <> $5 AND NOT $6 THEN now() END),
 			flushed_at = CASE WHEN n.contested_at IS NOT NULL OR $7 OR n.writer <> $5 AND NOT $6 THEN n.flushed_at
 				ELSE greatest(n.flushed_at, excluded.flushed_at) END,
 			closed_at = CASE WHEN n.contested_at IS NOT NULL THEN n.closed_at WHEN $7 OR n.writer <> $5 AND NOT $6 THEN NULL
 				ELSE coalesce(n.closed_at, excluded.closed_at) END
-		RETURNING flushed_at, contested_at IS NOT NULL`,
-		p.epoch, p.node, p.watermark, p.over, p.writer, p.takesOver, p.contested).Scan(&flushed, &contested)
+		RETURNING flushed_at, contested_at IS NOT NULL, clock_timestamp()`,
+		p.epoch, p.node, p.watermark, p.over, p.writer, p.takesOver, p.contested).Scan(&flushed, &contested, &there)
+	if err == nil {
+		answer(there)
+	}
 	return flushed, contested, err
 }
 
-// Final returns the moment before which every figure is final: each node has
-// written what it counted until then, or its journal is accounted for. ok is
-// false when no node has ever reported.
+// Final returns the moment before which everything is written, and may be
+// sealed: each node has written what it counted until then, or its journal is
+// accounted for. ok is false when no node has ever reported. Figures that are
+// shown are final when they are sealed: SealedUntil.
 func Final(ctx context.Context, q pg.Querier) (moment time.Time, ok bool, err error) {
 	var open, last *time.Time
 	err = q.QueryRow(ctx, `SELECT min(flushed_at) FILTER (WHERE closed_at IS NULL), max(greatest(flushed_at, closed_at)) FROM usage_nodes`).Scan(&open, &last)
@@ -122,6 +128,16 @@ func Final(ctx context.Context, q pg.Querier) (moment time.Time, ok bool, err er
 		return *last, true, nil
 	}
 	return time.Time{}, false, nil
+}
+
+// SealedUntil returns the moment before which figures are final: the end of the
+// newest sealed hour, zero when nothing is sealed.
+func SealedUntil(ctx context.Context, q pg.Querier) (moment time.Time, err error) {
+	var end *time.Time
+	if err = q.QueryRow(ctx, `SELECT max(hour) + interval '1 hour' FROM usage_seals`).Scan(&end); end != nil {
+		moment = end.UTC()
+	}
+	return moment, err
 }
 
 // Group is what usage is summed by.
@@ -150,6 +166,20 @@ type Usage struct {
 	DeclaredEgress  int64
 	// What of these came after their hours were sealed.
 	AdjustedRequests, AdjustedIngress, AdjustedEgress int64
+	// Unsealed is what of all that no seal covers yet; what it is part of is not
+	// final.
+	Unsealed *Usage
+}
+
+// Sealed is what seals cover of u.
+func (u Usage) Sealed() Usage {
+	if n := u.Unsealed; n != nil {
+		u.Requests, u.Ingress, u.Egress = u.Requests-n.Requests, u.Ingress-n.Ingress, u.Egress-n.Egress
+		u.DeclaredIngress, u.DeclaredEgress = u.DeclaredIngress-n.DeclaredIngress, u.DeclaredEgress-n.DeclaredEgress
+		u.AdjustedRequests, u.AdjustedIngress, u.AdjustedEgress = u.AdjustedRequests-n.AdjustedRequests, u.AdjustedIngress-n.AdjustedIngress, u.AdjustedEgress-n.AdjustedEgress
+		u.Unsealed = nil
+	}
+	return u
 }
 
 // Query selects usage. A zero Account means all. From and To bound the hours
@@ -177,20 +207,37 @@ func Sum(ctx context.Context, q pg.Querier, query Query) ([]Usage, error) {
 	if !ok {
 		return nil, fmt.Errorf("metering: usage cannot be summed by %q; use bucket, key, class or hour", query.By)
 	}
-	rows, err := q.Query(ctx, `SELECT account_id, `+column+`, sum(requests)::bigint, sum(ingress_bytes)::bigint, sum(egress_bytes)::bigint,
-			sum(declared_ingress_bytes)::bigint, sum(declared_egress_bytes)::bigint,
-			sum(adjusted_requests)::bigint, sum(adjusted_ingress_bytes)::bigint, sum(adjusted_egress_bytes)::bigint
-		FROM usage_hourly WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND hour >= $2 AND hour < $3
-		GROUP BY 1, 2 ORDER BY 1, 2`, query.Account, query.From, until(query.To))
+	rows, err := q.Query(ctx, `SELECT account_id, `+column+`, sealed, sum(requests)::bigint, sum(ingress_bytes)::bigint, sum(egress_bytes)::bigint,
+			sum(declared_ingress_bytes)::bigint, sum(declared_egress_bytes)::bigint, coalesce(sum(requests) FILTER (WHERE late), 0)::bigint,
+			coalesce(sum(ingress_bytes) FILTER (WHERE late), 0)::bigint, coalesce(sum(egress_bytes) FILTER (WHERE late), 0)::bigint
+		FROM usage_written WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND hour >= $2 AND hour < $3
+		GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 DESC`, query.Account, query.From, until(query.To))
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (Usage, error) {
-		var u Usage
-		err := r.Scan(&u.Account, &u.Value, &u.Requests, &u.Ingress, &u.Egress, &u.DeclaredIngress, &u.DeclaredEgress,
-			&u.AdjustedRequests, &u.AdjustedIngress, &u.AdjustedEgress)
-		return u, err
+	var all []Usage
+	var u Usage
+	var sealed bool
+	_, err = pgx.ForEachRow(rows, []any{&u.Account, &u.Value, &sealed, &u.Requests, &u.Ingress, &u.Egress, &u.DeclaredIngress, &u.DeclaredEgress,
+		&u.AdjustedRequests, &u.AdjustedIngress, &u.AdjustedEgress}, func() error {
+		if sealed || len(all) == 0 || all[len(all)-1].Account != u.Account || all[len(all)-1].Value != u.Value {
+			all = append(all, Usage{Account: u.Account, Value: u.Value})
+		}
+		sum := &all[len(all)-1]
+		sum.add(u)
+		if !sealed {
+			part := u
+			sum.Unsealed = &part
+		}
+		return nil
 	})
+	return all, err
+}
+
+func (u *Usage) add(v Usage) {
+	u.Requests, u.Ingress, u.Egress = u.Requests+v.Requests, u.Ingress+v.Ingress, u.Egress+v.Egress
+	u.DeclaredIngress, u.DeclaredEgress = u.DeclaredIngress+v.DeclaredIngress, u.DeclaredEgress+v.DeclaredEgress
+	u.AdjustedRequests, u.AdjustedIngress, u.AdjustedEgress = u.AdjustedRequests+v.AdjustedRequests, u.AdjustedIngress+v.AdjustedIngress, u.AdjustedEgress+v.AdjustedEgress
 }
 
 // Cell is a row of the ledger.

@@ -87,7 +87,9 @@ func keepListing(ctx context.Context, q pg.Querier, l *listing, hold time.Durati
 }
 
 // writeSamples ends a listing: its sample goes into every hour in which it
-// read. The latest sample of an hour stays.
+// read. The latest sample of an hour stays, and so does one that is sealed; an
+// hour of more than a day before the first that is not sealed stays a gap, as a
+// trigger demands: a listing that old is begun anew.
 func writeSamples(ctx context.Context, q pg.Querier, s *Sample, holder tenancy.ID, hours []time.Time) error {
 	return pg.InTx(ctx, q, func(tx pgx.Tx) error {
 		if err := heldOn(tx.Exec(ctx, `DELETE FROM storage_listings WHERE bucket_id = $1 AND holder = $2`, s.Bucket, holder)); err != nil {
@@ -97,11 +99,12 @@ func writeSamples(ctx context.Context, q pg.Querier, s *Sample, holder tenancy.I
 				(bucket_id, hour, account_id, current_bytes, noncurrent_bytes, incomplete_bytes, objects, noncurrent_versions, delete_markers, uploads,
 				source, started_at, measured_at)
 			SELECT $1, hour, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 FROM unnest($2::timestamptz[]) AS h (hour)
+			WHERE hour >= coalesce(usage_open_from() - interval '25 hours', '-infinity')
 			ON CONFLICT (bucket_id, hour) DO UPDATE SET
 				current_bytes = excluded.current_bytes, noncurrent_bytes = excluded.noncurrent_bytes, incomplete_bytes = excluded.incomplete_bytes,
 				objects = excluded.objects, noncurrent_versions = excluded.noncurrent_versions, delete_markers = excluded.delete_markers,
 				uploads = excluded.uploads, source = excluded.source, started_at = excluded.started_at, measured_at = excluded.measured_at
-			WHERE s.measured_at < excluded.measured_at`,
+			WHERE s.measured_at < excluded.measured_at AND s.seal_hour >= coalesce(usage_open_from(), '-infinity')`,
 			s.Bucket, hours, s.Account, s.CurrentBytes, s.NoncurrentBytes, s.IncompleteBytes, s.Objects, s.NoncurrentVersions, s.DeleteMarkers, s.Uploads,
 			s.Source, s.StartedAt, s.MeasuredAt); err != nil {
 			return err

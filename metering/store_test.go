@@ -225,7 +225,7 @@ func TestMeter_SilentNetwork(t *testing.T) {
 	}
 }
 
-func metric(t *testing.T, g prometheus.Gatherer, name string) float64 {
+func metric(t testing.TB, g prometheus.Gatherer, name string) float64 {
 	t.Helper()
 	families, err := g.Gather()
 	if err != nil {

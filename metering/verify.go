@@ -6,6 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/primecloudpro/primecloud/internal/pg"
 )
 
@@ -21,6 +24,9 @@ type VerifyQuery struct {
 type Verification struct {
 	Hours             int // that were verified, up to the first difference
 	Rows, Adjustments int64
+	Samples           int64 // of stored bytes
+	// Open is what no seal covers yet. The next seals do, by hour and kind.
+	Open []Open
 	// Head is the newest seal. That newer ones were removed cannot be seen from
 	// what is left: keep its hour and hash elsewhere, and hand them in as Known.
 	Head Seal
@@ -29,18 +35,27 @@ type Verification struct {
 	Difference *Difference // nil: what is there is what was sealed
 }
 
+// Open is how many rows of a kind wait for the seal of an hour.
+type Open struct {
+	Hour time.Time
+	What string // "readings", "adjustments" or "samples"
+	Rows int64
+}
+
 // Difference is the first that was found.
 type Difference struct {
 	Hour time.Time
 	// What differs: "missing" (the seal), "chain" (the seal is not the next after
 	// the one before), "rows", "adjustments" (how many there are), "hash" (what is
-	// in them), "hmac" (not of a key of the keyring) or "known" (the copy).
+	// in them), "samples" (how many there are), "hmac" (not of a key of the
+	// keyring), "known" (the copy), "unsealed" (rows that no seal covers and no
+	// coming one will, or not for now) or "negative" (figures below zero).
 	What   string
 	Detail string
 }
 
-// Verify computes the seals anew from what they seal, and stops at the first
-// difference. db needs to read all accounts: the owner, or the worker. All of it
+// Verify computes the seals anew from what they seal, and then looks at what
+// they do not cover; it stops at the first difference. db needs to read all accounts: the owner, or the worker. All of it
 // is of one moment: hours that are sealed meanwhile are neither verified nor
 // Head nor Unsealed.
 func Verify(ctx context.Context, db pg.Snapshotter, keys Keys, query VerifyQuery) (v Verification, err error) {
@@ -52,7 +67,7 @@ func Verify(ctx context.Context, db pg.Snapshotter, keys Keys, query VerifyQuery
 }
 
 func verify(ctx context.Context, q pg.Querier, keys Keys, query VerifyQuery) (v Verification, err error) {
-	if v.Head, _, err = newest(ctx, q); err != nil {
+	if v.Head, err = newest(ctx, q); err != nil {
 		return v, err
 	}
 	if final, ok, err := Final(ctx, q); err != nil {
@@ -73,8 +88,10 @@ func verify(ctx context.Context, q pg.Querier, keys Keys, query VerifyQuery) (v 
 	}
 	before := Seal{}
 	if len(all) == 0 {
-		v.Difference = missing(query.Known, all)
-		return v, nil
+		if v.Difference = missing(query.Known, all); v.Difference == nil {
+			err = v.uncovered(ctx, q, query)
+		}
+		return v, err
 	} else if first := all[0]; first.Hour.Before(query.From) {
 		before, all = first, all[1:]
 	} else if v.Difference, err = beginning(ctx, q, first); err != nil || v.Difference != nil {
@@ -84,11 +101,91 @@ func verify(ctx context.Context, q pg.Querier, keys Keys, query VerifyQuery) (v 
 		if v.Difference, err = s.verify(ctx, q, keys, before, query.Known); err != nil || v.Difference != nil {
 			return v, err
 		}
-		v.Hours, v.Rows, v.Adjustments = v.Hours+1, v.Rows+s.Rows, v.Adjustments+s.Adjustments
+		v.Hours, v.Rows, v.Adjustments, v.Samples = v.Hours+1, v.Rows+s.Rows, v.Adjustments+s.Adjustments, v.Samples+s.Samples
 		before = s
 	}
-	v.Difference = missing(query.Known, all)
-	return v, nil
+	if v.Difference = missing(query.Known, all); v.Difference == nil {
+		err = v.uncovered(ctx, q, query)
+	}
+	return v, err
+}
+
+// uncoveredRows are, for each table that figures are read from and each seal
+// that its rows name, how many rows there are without that seal, and how many
+// with a figure below zero. A seal of before there were samples covers none; the
+// first covers those of before it.
+var uncoveredRows = map[string]string{
+	"readings": `SELECT r.hour, count(*) FILTER (WHERE s.hour IS NULL) AS open,
+			count(*) FILTER (WHERE least(requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes) < 0) AS negative
+		FROM usage_readings r LEFT JOIN usage_seals s ON s.hour = r.hour GROUP BY 1`,
+	"adjustments": `SELECT a.seal_hour, count(*) FILTER (WHERE s.hour IS NULL) AS open,
+			count(*) FILTER (WHERE least(requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes) < 0) AS negative
+		FROM usage_adjustments a LEFT JOIN usage_seals s ON s.hour = a.seal_hour GROUP BY 1`,
+	"samples": `SELECT greatest(p.seal_hour, f.hour), count(*) FILTER (WHERE s.samples IS NULL) AS open,
+			count(*) FILTER (WHERE least(current_bytes, noncurrent_bytes, incomplete_bytes, objects, noncurrent_versions, delete_markers, uploads) < 0) AS negative
+		FROM storage_samples p CROSS JOIN (SELECT min(hour) AS hour FROM usage_seals) AS f LEFT JOIN usage_seals s ON s.hour = greatest(p.seal_hour, f.hour) GROUP BY 1`,
+}
+
+// clockAhead is how far the clock of a node that works may be ahead.
+const clockAhead = time.Minute
+
+// uncovered looks at what no seal covers: at what waits for its seal, and at what
+// is of no seal that comes next, so that it would be shown and never checked.
+func (v *Verification) uncovered(ctx context.Context, q pg.Querier, query VerifyQuery) error {
+	now, err := pg.Now(ctx, q)
+	if err != nil {
+		return err
+	}
+	from, to := any(query.From), until(query.To)
+	if query.From.IsZero() {
+		from = pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true} // before there were seals
+	}
+	for _, what := range []string{"readings", "adjustments", "samples"} {
+		rows, err := q.Query(ctx, `SELECT CASE WHEN isfinite(hour) THEN hour ELSE '0001-01-01Z' END, open, negative FROM (`+uncoveredRows[what]+`) AS found (hour, open, negative)
+			WHERE hour >= $1 AND hour < $2 AND open + negative > 0 ORDER BY hour`, from, to)
+		if err != nil {
+			return err
+		}
+		var hour time.Time
+		var open, negative int64
+		if _, err = pgx.ForEachRow(rows, []any{&hour, &open, &negative}, func() error {
+			at := hour.UTC()
+			if negative > 0 {
+				v.differs(at, "negative", "%d %s have figures below zero", negative, what)
+			}
+			if open > 0 && !v.opens(what, at, now) {
+				v.differs(at, "unsealed", "%d %s are of no seal that is there or comes next", open, what)
+			}
+			if open > 0 {
+				v.Open = append(v.Open, Open{at, what, open})
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// differs keeps the first difference.
+func (v *Verification) differs(hour time.Time, what, format string, args ...any) {
+	if v.Difference == nil {
+		v.Difference = &Difference{hour, what, fmt.Sprintf(format, args...)}
+	}
+}
+
+// opens reports whether rows of a seal that is not there may be of one that
+// comes: an adjustment's is the next, of an hour that has not begun there is
+// nothing.
+func (v *Verification) opens(what string, hour, now time.Time) bool {
+	next := v.Head.Hour.Add(time.Hour)
+	switch {
+	case what == "adjustments":
+		return !v.Head.Hour.IsZero() && hour.Equal(next)
+	case !v.Head.Hour.IsZero() && hour.Before(next):
+		return false
+	}
+	return !hour.After(now.Add(clockAhead))
 }
 
 // missing is a seal that is known and not there.
@@ -150,6 +247,8 @@ func (s Seal) verify(ctx context.Context, q pg.Querier, keys Keys, before Seal, 
 		return differs("rows", "%d readings were sealed and %d are there", s.Rows, now.Rows)
 	case now.Adjustments != s.Adjustments:
 		return differs("adjustments", "%d adjustments were sealed and %d are there", s.Adjustments, now.Adjustments)
+	case now.Samples != s.Samples:
+		return differs("samples", "%d samples were sealed and %d are there", s.Samples, now.Samples)
 	case now.Hash != s.Hash:
 		return differs("hash", "what is there, or the seal, has been changed: %x was sealed, %x is there", s.Hash, now.Hash)
 	}

@@ -39,7 +39,7 @@ func (s *Store) ReserveBucket(ctx context.Context, q pg.Querier, account ID, nam
 	err = pg.InTx(ctx, q, func(tx pgx.Tx) error {
 		// A statement of its own: the next one sees what was committed by
 		// whoever had the lock before.
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('buckets of ' || $1::text, 0))`, account.String()); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT lock_account($1)`, account); err != nil {
 			return err
 		}
 		if err := s.forgetAbandoned(ctx, tx, account); err != nil {

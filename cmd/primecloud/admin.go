@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -50,6 +51,9 @@ func (n *node) readyz(w http.ResponseWriter, _ *http.Request) {
 	}
 	if n.directory != nil && !n.directory.Connected() {
 		missing = append(missing, "the database: changes are not being heard")
+	}
+	if !n.clock.Right() {
+		missing = append(missing, fmt.Sprintf("the time: this machine's clock is %s ahead of the database's", n.clock.Offset()))
 	}
 	if len(missing) > 0 {
 		writeJSON(w, http.StatusServiceUnavailable, "not ready", missing)

@@ -45,7 +45,7 @@ type Config struct {
 	DrainTimeout          duration `env:"DRAIN_TIMEOUT" toml:"drain_timeout" yaml:"drain_timeout" help:"how long requests in flight may take after SIGTERM"`
 	MaxStale              duration `env:"MAX_STALE" toml:"max_stale" yaml:"max_stale" help:"how long cached keys work while PostgreSQL is away"`
 	FlushInterval         duration `env:"FLUSH_INTERVAL" toml:"flush_interval" yaml:"flush_interval" help:"how often usage is written"`
-	JournalDir            string   `env:"JOURNAL_DIR" toml:"journal_dir" yaml:"journal_dir" help:"folder of the usage journal, on a disk of this machine; one process at a time"`
+	JournalDir            string   `env:"JOURNAL_DIR" toml:"journal_dir" yaml:"journal_dir" help:"folder of the usage journal, and of a worker's note of the newest seal, on a disk of this machine; one gateway at a time"`
 	SyncInterval          duration `env:"SYNC_INTERVAL" toml:"sync_interval" yaml:"sync_interval" help:"how much usage a lost machine may lose"`
 	MaxConnections        int      `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once; lowered to what RLIMIT_NOFILE leaves"`
 	ConnectionsPerAddress int      `env:"CONNECTIONS_PER_ADDRESS" toml:"connections_per_address" yaml:"connections_per_address" help:"of them, those of one client address (IPv6: of a /64); trusted proxies may have any number; 0: no bound"`

@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -60,12 +62,20 @@ func TestNode(t *testing.T) {
 	if _, err := in.run("node", "retire", nodes[0].Epoch.String()); !errors.Is(err, metering.ErrNodeUnknown) {
 		t.Errorf("retiring what is over: %v", err)
 	}
-	// An hour that every node has passed is final, the present one is not.
-	if _, err := in.db.Pool(t, "").Exec(t.Context(), `INSERT INTO usage_readings SELECT epoch, account_id, bucket_id, key_id, class, '2026-01-02T03:00Z', 1, 2, 3, 2, 3 FROM usage_readings`); err != nil {
+	// An hour that is sealed is final, the present one is not.
+	earlier := time.Now().UTC().Truncate(time.Hour).Add(-2 * time.Hour)
+	if _, err := in.db.Pool(t, "").Exec(t.Context(), `INSERT INTO usage_readings SELECT epoch, account_id, bucket_id, key_id, class, $1, 1, 2, 3, 2, 3 FROM usage_readings`, earlier); err != nil {
+		t.Fatal(err)
+	}
+	keyring, err := (&cli{environ: in.env}).keyring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := metering.NewSealer(metering.SealerConfig{Pool: in.db.Pool(t, pg.RoleWorker), Keys: keyring, AtOnce: 1}).Seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	hours, err := csv.NewReader(strings.NewReader(in.must("usage", "show", "--by", "hour", "--csv"))).ReadAll()
-	if err != nil || len(hours) != 3 || !slices.Equal(hours[1], []string{"acme", "2026-01-02T03:00:00Z", "1", "2", "3", "0", "0", "0", "true"}) || hours[2][8] != "false" {
+	if err != nil || len(hours) != 3 || !slices.Equal(hours[1], []string{"acme", earlier.Format(time.RFC3339), "1", "2", "3", "0", "0", "0", "true"}) || hours[2][8] != "false" {
 		t.Errorf("hours: %q, %v", hours, err)
 	}
 	lost := in.serveOn(t.TempDir())

@@ -167,7 +167,7 @@ func TestReconcile(t *testing.T) {
 	// A row of the ledger is deleted.
 	{
 		superuser := in.db.Pool(t, "")
-		for _, sql := range []string{`CREATE TABLE kept AS SELECT * FROM usage_readings WHERE class = 'A' AND ingress_bytes > 0`, `DELETE FROM usage_readings WHERE (epoch, class) IN (SELECT epoch, class FROM kept LIMIT 1)`} {
+		for _, sql := range []string{`CREATE TABLE kept AS SELECT * FROM usage_readings WHERE class = 'A' AND ingress_bytes > 0`, `SET session_replication_role = replica; DELETE FROM usage_readings WHERE (epoch, class) IN (SELECT epoch, class FROM kept LIMIT 1); RESET session_replication_role`} {
 			if _, err := superuser.Exec(t.Context(), sql); err != nil {
 				t.Fatal(err)
 			}

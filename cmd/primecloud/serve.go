@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -70,20 +71,23 @@ type addresses struct{ S3, TLS, Admin string }
 // node is a running process's parts, in the order in which they were built;
 // they stop in reverse.
 type node struct {
-	cfg       Config
-	log       *slog.Logger
-	registry  *prometheus.Registry
-	directory *tenancy.Directory
-	meter     *metering.Meter
-	accessLog *accesslog.Log // nil: none
-	delivery  *accesslog.Delivery
-	limiter   *limits.Limiter
-	gateway   *proxy.Server
-	jobs      *jobs.Runner
-	admin     *http.Server
-	listeners []listener
-	addrs     addresses
-	draining  chan struct{}
+	cfg        Config
+	log        *slog.Logger
+	clock      *pg.Clock
+	registry   *prometheus.Registry
+	directory  *tenancy.Directory
+	meter      *metering.Meter
+	accessLog  *accesslog.Log // nil: none
+	delivery   *accesslog.Delivery
+	limiter    *limits.Limiter
+	gateway    *proxy.Server
+	jobs       *jobs.Runner
+	sealer     *metering.Sealer // with jobs
+	workerPool *pgxpool.Pool
+	admin      *http.Server
+	listeners  []listener
+	addrs      addresses
+	draining   chan struct{}
 
 	serveAdmin func() error
 }
@@ -92,11 +96,17 @@ type node struct {
 // requests in flight finish within DrainTimeout, usage is flushed, the pool is
 // closed. ready is called once everything listens.
 func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses)) (err error) {
+	return serveAt(ctx, cfg, time.Now, logs, ready)
+}
+
+// serveAt is serve on a machine with the clock now.
+func serveAt(ctx context.Context, cfg Config, now func() time.Time, logs io.Writer, ready func(addresses)) (err error) {
 	if err := cfg.validate(); err != nil {
 		return err
 	}
 	n := &node{cfg: cfg, registry: prometheus.NewRegistry(), draining: make(chan struct{})}
 	n.log = cfg.logger(logs, n.registry)
+	n.clock = pg.NewClock(now, n.log, n.registry)
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	keyring, err := secret.Parse([]byte(cfg.Keyring))
 	if err != nil {
@@ -108,6 +118,9 @@ func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses
 			return err
 		}
 		defer pool.Close()
+		if err := n.clock.Compare(ctx, pool); err != nil {
+			return err
+		}
 		if err := n.fitConnections(); err != nil {
 			return err
 		}
@@ -121,11 +134,15 @@ func serve(ctx context.Context, cfg Config, logs io.Writer, ready func(addresses
 			return err
 		}
 		defer pool.Close()
+		if err := n.clock.Compare(ctx, pool); err != nil {
+			return err
+		}
+		n.workerPool = pool
 		periodic, err := n.periodic(pool, keyring)
 		if err != nil {
 			return err
 		}
-		if n.jobs, err = jobs.New(jobs.Config{Pool: pool, Periodic: periodic, Logger: n.log, Metrics: n.registry}); err != nil {
+		if n.jobs, err = jobs.New(jobs.Config{Pool: pool, Periodic: periodic, Logger: n.log, Metrics: n.registry, Now: n.clock.Now, Right: n.clock.Right}); err != nil {
 			return err
 		}
 	}
@@ -155,7 +172,7 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 	}
 	if n.meter, err = metering.New(metering.Config{
 		Pool: pool, Dir: cfg.JournalDir, Node: cfg.Node,
-		FlushInterval: cfg.FlushInterval.Duration, SyncInterval: cfg.SyncInterval.Duration, Logger: n.log, Metrics: n.registry,
+		FlushInterval: cfg.FlushInterval.Duration, SyncInterval: cfg.SyncInterval.Duration, Logger: n.log, Metrics: n.registry, Clock: n.clock,
 	}); err != nil {
 		return err
 	}
@@ -190,14 +207,17 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 // periodic is the background work of the fleet; pool is for the role
 // primecloud_worker. Every node with that role knows all of it.
 func (n *node) periodic(pool *pgxpool.Pool, keyring *secret.Keyring) ([]jobs.Periodic, error) {
-	inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: pool, Store: &tenancy.Store{Keyring: keyring}, Logger: n.log, Metrics: n.registry})
+	inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: pool, Store: &tenancy.Store{Keyring: keyring}, Now: n.clock.Now, Logger: n.log, Metrics: n.registry})
 	if err != nil {
 		return nil, err
 	}
-	sealer := metering.NewSealer(pool, keyring, n.registry)
+	if err := os.MkdirAll(n.cfg.JournalDir, 0o700); err != nil {
+		return nil, fmt.Errorf("journal_dir: a worker notes there which seals it knows: %w", err)
+	}
+	n.sealer = metering.NewSealer(metering.SealerConfig{Pool: pool, Keys: keyring, Dir: n.cfg.JournalDir, Logger: n.log, Metrics: n.registry})
 	return []jobs.Periodic{
 		sampleStorage(inventory),
-		{Kind: "usage_seal", Every: time.Minute, Timeout: 10 * time.Minute, Work: sealer.Seal},
+		{Kind: "usage_seal", Every: time.Minute, Timeout: 10 * time.Minute, Work: n.sealer.Seal},
 	}, nil
 }
 
@@ -230,6 +250,8 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 	}
 	if n.jobs != nil {
 		launch("jobs", func() error { return n.jobs.Run(ctx) }) // no new ones while the gateway drains
+		launch("seals", func() error { n.sealer.Watch(ctx); return nil })
+		launch("clock", func() error { n.watchClock(ctx); return nil })
 	}
 	for _, l := range n.listeners {
 		launch("gateway", func() error { return n.gateway.Serve(l.Listener, l.tls) })
@@ -275,6 +297,22 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 	n.deliverLast(ctx)
 	n.log.Info("stopped")
 	return err
+}
+
+// watchClock compares a worker's clock as a gateway's flushes do.
+func (n *node) watchClock(ctx context.Context) {
+	t := time.NewTicker(n.cfg.FlushInterval.Duration)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			ctx, done := context.WithTimeout(ctx, 10*time.Second)
+			_ = n.clock.Compare(ctx, n.workerPool) // the database is away: the jobs say so
+			done()
+		}
+	}
 }
 
 func (n *node) openAccessLog() (err error) {

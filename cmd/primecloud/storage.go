@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,16 @@ type storageRow struct {
 	Measured   int64    `json:"measured_hours"` // of every bucket
 	Missing    int64    `json:"missing_hours"`  // in which a bucket was there and nobody measured it
 	Gaps       []gapRow `json:"gaps,omitempty"`
-	Final      bool     `json:"final"` // no sample is added or changed any more
+	Final      bool     `json:"final"` // no sample is made any more, and a seal covers these
+	// What came late for a final hour, and is in none of the others until it is sealed.
+	Unsealed *unsealedStorage `json:"unsealed,omitempty"`
+}
+
+type unsealedStorage struct {
+	Current    *big.Int `json:"current_byte_hours"`
+	Noncurrent *big.Int `json:"noncurrent_byte_hours"`
+	Incomplete *big.Int `json:"incomplete_byte_hours"`
+	Measured   int64    `json:"measured_hours"`
 }
 
 // gapRow is a run of hours without a sample.
@@ -39,14 +49,20 @@ type gapRow struct {
 
 var storageColumns = []string{"CURRENT_BYTE_HOURS", "NONCURRENT_BYTE_HOURS", "INCOMPLETE_BYTE_HOURS", "MEASURED_HOURS", "MISSING_HOURS", "FINAL"}
 
+// unsealedStorageColumns are there when there is something to say in them.
+var unsealedStorageColumns = []string{"UNSEALED_CURRENT_BYTE_HOURS", "UNSEALED_NONCURRENT_BYTE_HOURS", "UNSEALED_INCOMPLETE_BYTE_HOURS", "UNSEALED_MEASURED_HOURS"}
+
 func (c *cli) storageShow(ctx context.Context, o *operator, q metering.Query, asJSON, asCSV bool) error {
-	now := time.Now()
 	var sums []metering.StorageUsage
 	var list []metering.StorageGap
 	var final time.Time
 	// Of one moment: a listing that ends meanwhile makes an hour final, and its
 	// sample has to be in the sums then.
 	if err := pg.InSnapshot(ctx, o.pool, func(tx pg.Querier) (err error) {
+		var now, sealed time.Time // by the clock that hours are sealed by
+		if now, err = pg.Now(ctx, tx); err != nil {
+			return err
+		}
 		if sums, err = metering.SumStorage(ctx, tx, q, now); err != nil {
 			return err
 		}
@@ -55,7 +71,12 @@ func (c *cli) storageShow(ctx context.Context, o *operator, q metering.Query, as
 				return err
 			}
 		}
-		final, err = metering.StorageFinal(ctx, tx, now)
+		if final, err = metering.StorageFinal(ctx, tx, now); err != nil {
+			return err
+		}
+		if sealed, err = metering.SealedUntil(ctx, tx); sealed.Before(final) {
+			final = sealed
+		}
 		return err
 	}); err != nil {
 		return err
@@ -70,10 +91,7 @@ func (c *cli) storageShow(ctx context.Context, o *operator, q metering.Query, as
 	}
 	data, rows := make([]storageRow, 0, len(sums)), make([][]string, 0, len(sums))
 	for _, s := range sums {
-		row := storageRow{
-			Account: named(s.Account.String()), Current: s.Current, Noncurrent: s.Noncurrent, Incomplete: s.Incomplete,
-			Measured: s.Measured, Missing: s.Missing,
-		}
+		row := storageRow{Account: named(s.Account.String())}
 		until, value := q.To, named(s.Value)
 		if q.By == metering.ByHour {
 			hour, err := time.Parse(time.RFC3339, s.Value)
@@ -89,11 +107,28 @@ func (c *cli) storageShow(ctx context.Context, o *operator, q metering.Query, as
 			row.Bucket, row.Gaps = value, gaps[id]
 		}
 		row.Final = !until.IsZero() && !until.After(final)
+		if n := s.Unsealed; row.Final && n != nil {
+			row.Unsealed = &unsealedStorage{n.Current, n.Noncurrent, n.Incomplete, n.Measured}
+			s = s.Sealed()
+		}
+		row.Current, row.Noncurrent, row.Incomplete, row.Measured, row.Missing = s.Current, s.Noncurrent, s.Incomplete, s.Measured, s.Missing
 		data = append(data, row)
-		rows = append(rows, []string{row.Account, value, row.Current.String(), row.Noncurrent.String(), row.Incomplete.String(),
-			fmt.Sprint(row.Measured), fmt.Sprint(row.Missing), fmt.Sprint(row.Final)})
 	}
-	return c.printUsage(asJSON, asCSV, data, append([]string{"ACCOUNT", strings.ToUpper(string(q.By))}, storageColumns...), rows)
+	header := append([]string{"ACCOUNT", strings.ToUpper(string(q.By))}, storageColumns...)
+	beside := slices.ContainsFunc(data, func(r storageRow) bool { return r.Unsealed != nil })
+	if beside {
+		header = append(header, unsealedStorageColumns...)
+	}
+	for _, r := range data {
+		cells := []string{r.Account, r.Bucket + r.Hour, r.Current.String(), r.Noncurrent.String(), r.Incomplete.String(), fmt.Sprint(r.Measured), fmt.Sprint(r.Missing), fmt.Sprint(r.Final)}
+		if n := r.Unsealed; n != nil {
+			cells = append(cells, n.Current.String(), n.Noncurrent.String(), n.Incomplete.String(), fmt.Sprint(n.Measured))
+		} else if beside {
+			cells = append(cells, "0", "0", "0", "0")
+		}
+		rows = append(rows, cells)
+	}
+	return c.printUsage(asJSON, asCSV, data, header, rows)
 }
 
 func (c *cli) inventory(o *operator) (*metering.Inventory, error) {

@@ -29,14 +29,33 @@ type usageRow struct {
 	AdjustedRequests int64 `json:"adjusted_requests"`
 	AdjustedIngress  int64 `json:"adjusted_ingress_bytes"`
 	AdjustedEgress   int64 `json:"adjusted_egress_bytes"`
-	Final            bool  `json:"final"` // every node has written all it counted for these hours
+	Final            bool  `json:"final"` // a seal covers these, and nothing else is in them
+	// What came late for final hours, and is in none of the others until it is sealed.
+	Unsealed *unsealedUsage `json:"unsealed,omitempty"`
+}
+
+type unsealedUsage struct {
+	Requests        int64 `json:"requests"`
+	Ingress         int64 `json:"ingress_bytes"`
+	Egress          int64 `json:"egress_bytes"`
+	DeclaredIngress int64 `json:"declared_ingress_bytes"`
+	DeclaredEgress  int64 `json:"declared_egress_bytes"`
 }
 
 var usageColumns = []string{"REQUESTS", "INGRESS_BYTES", "EGRESS_BYTES", "ADJUSTED_REQUESTS", "ADJUSTED_INGRESS_BYTES", "ADJUSTED_EGRESS_BYTES", "FINAL"}
 
-func (r *usageRow) columns(value string) []string {
-	return []string{r.Account, value, fmt.Sprint(r.Requests), fmt.Sprint(r.Ingress), fmt.Sprint(r.Egress),
+// unsealedColumns are there when there is something to say in them.
+var unsealedColumns = []string{"UNSEALED_REQUESTS", "UNSEALED_INGRESS_BYTES", "UNSEALED_EGRESS_BYTES"}
+
+func (r *usageRow) columns(beside bool) []string {
+	cells := []string{r.Account, r.Bucket + r.Key + r.Class + r.Hour, fmt.Sprint(r.Requests), fmt.Sprint(r.Ingress), fmt.Sprint(r.Egress),
 		fmt.Sprint(r.AdjustedRequests), fmt.Sprint(r.AdjustedIngress), fmt.Sprint(r.AdjustedEgress), fmt.Sprint(r.Final)}
+	if n := r.Unsealed; n != nil {
+		cells = append(cells, fmt.Sprint(n.Requests), fmt.Sprint(n.Ingress), fmt.Sprint(n.Egress))
+	} else if beside {
+		cells = append(cells, "0", "0", "0")
+	}
+	return cells
 }
 
 func (c *cli) usageShow(ctx context.Context, args []string) error {
@@ -71,7 +90,7 @@ func (c *cli) usageSums(ctx context.Context, o *operator, q metering.Query, asJS
 	// Of one moment: sums that are older than final would miss what it promises.
 	if err := pg.InSnapshot(ctx, o.pool, func(tx pg.Querier) (err error) {
 		if sums, err = metering.Sum(ctx, tx, q); err == nil {
-			final, _, err = metering.Final(ctx, tx)
+			final, err = metering.SealedUntil(ctx, tx)
 		}
 		return err
 	}); err != nil {
@@ -83,15 +102,10 @@ func (c *cli) usageSums(ctx context.Context, o *operator, q metering.Query, asJS
 	}
 	data, rows := make([]usageRow, 0, len(sums)), make([][]string, 0, len(sums))
 	for _, s := range sums {
-		row := usageRow{
-			Account: named(s.Account.String()), Requests: s.Requests, Ingress: s.Ingress, Egress: s.Egress,
-			DeclaredIngress: s.DeclaredIngress, DeclaredEgress: s.DeclaredEgress,
-			AdjustedRequests: s.AdjustedRequests, AdjustedIngress: s.AdjustedIngress, AdjustedEgress: s.AdjustedEgress,
-		}
-		value := named(s.Value)
+		row := usageRow{Account: named(s.Account.String())}
 		*map[metering.Group]*string{
 			metering.ByBucket: &row.Bucket, metering.ByKey: &row.Key, metering.ByClass: &row.Class, metering.ByHour: &row.Hour,
-		}[q.By] = value
+		}[q.By] = named(s.Value)
 		until := q.To
 		if q.By == metering.ByHour {
 			hour, err := time.Parse(time.RFC3339, s.Value)
@@ -101,10 +115,22 @@ func (c *cli) usageSums(ctx context.Context, o *operator, q metering.Query, asJS
 			until = hour.Add(time.Hour)
 		}
 		row.Final = !until.IsZero() && !until.After(final)
+		if n := s.Unsealed; row.Final && n != nil {
+			row.Unsealed = &unsealedUsage{n.Requests, n.Ingress, n.Egress, n.DeclaredIngress, n.DeclaredEgress}
+			s = s.Sealed()
+		}
+		row.Requests, row.Ingress, row.Egress, row.DeclaredIngress, row.DeclaredEgress = s.Requests, s.Ingress, s.Egress, s.DeclaredIngress, s.DeclaredEgress
+		row.AdjustedRequests, row.AdjustedIngress, row.AdjustedEgress = s.AdjustedRequests, s.AdjustedIngress, s.AdjustedEgress
 		data = append(data, row)
-		rows = append(rows, row.columns(value))
 	}
 	header := append([]string{"ACCOUNT", strings.ToUpper(string(q.By))}, usageColumns...)
+	beside := slices.ContainsFunc(data, func(r usageRow) bool { return r.Unsealed != nil })
+	if beside {
+		header = append(header, unsealedColumns...)
+	}
+	for _, r := range data {
+		rows = append(rows, r.columns(beside))
+	}
 	return c.printUsage(asJSON, asCSV, data, header, rows)
 }
 

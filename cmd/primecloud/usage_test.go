@@ -2,8 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/csv"
+	"errors"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
@@ -22,6 +27,11 @@ func TestUsageShow_whileCounting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keyring, err := secret.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer := metering.NewSealer(metering.SealerConfig{Pool: db.Pool(t, pg.RoleWorker), Keys: keyring})
 	count := func() {
 		var tally metering.Tally
 		meter.Begin(&tally, metering.Key{Account: tenancy.ID{1}, Class: metering.ClassA})
@@ -42,6 +52,9 @@ func TestUsageShow_whileCounting(t *testing.T) {
 		flush()
 		count()
 		flush()
+		if err := sealer.Seal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	count()
 	flush()
@@ -67,6 +80,62 @@ func TestUsageShow_whileCounting(t *testing.T) {
 	if err := meter.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// What no seal covers stands beside final figures, in usage and in storage, and
+// in no column of its own when there is nothing.
+func TestUsageShow_beside(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	owner, gateway, worker := db.Pool(t, pg.RoleOwner), db.Pool(t, pg.RoleGateway), db.Pool(t, pg.RoleWorker)
+	keyring, err := secret.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, id := &tenancy.Store{Keyring: keyring}, tenancy.ID{1}
+	hour := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	exec := func(pool *pgxpool.Pool, sql string, args ...any) {
+		t.Helper()
+		if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	const sample = `INSERT INTO storage_samples (bucket_id, hour, account_id, current_bytes, noncurrent_bytes, incomplete_bytes, objects, noncurrent_versions, delete_markers, uploads, source, started_at, measured_at)
+		VALUES ($1, $2, $1, $3, 0, 0, 1, 0, 0, 0, 'listing', $2, $2)`
+	exec(gateway, `INSERT INTO usage_readings (epoch, account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes) VALUES ($1, $1, $1, $1, 'B', $2, 1, 0, 35, 0, 35)`, id, hour)
+	exec(gateway, `INSERT INTO usage_nodes (epoch, node, flushed_at) VALUES ($1, 'n', $2)`, id, hour.Add(time.Hour))
+	exec(worker, sample, id, hour, 5)
+	show := func(usage, storage string, columns int) {
+		t.Helper()
+		for _, storageShow := range []bool{false, true} {
+			var asJSON, asCSV bytes.Buffer
+			o, q, want := &operator{pool: owner, store: store}, metering.Query{By: metering.ByBucket, To: hour.Add(time.Hour)}, usage
+			f := (*cli).usageSums
+			if storageShow {
+				f, want = (*cli).storageShow, storage
+			}
+			if err := errors.Join(f(&cli{out: &asJSON}, t.Context(), o, q, true, false), f(&cli{out: &asCSV}, t.Context(), o, q, false, true)); err != nil {
+				t.Fatal(err)
+			}
+			rows, err := csv.NewReader(&asCSV).ReadAll()
+			if err != nil || len(rows) != 2 || len(rows[0]) != len(rows[1]) || strings.Join(rows[1][2:], " ") != want || strings.Contains(strings.Join(rows[0], " "), "UNSEALED") != strings.Contains(asJSON.String(), "unsealed") {
+				t.Errorf("%v, %v: want %s\n%s", rows, err, want, asJSON.String())
+			}
+			if !storageShow && len(rows[0]) != columns {
+				t.Errorf("%d columns: %v", len(rows[0]), rows[0])
+			}
+		}
+	}
+	show("1 0 35 0 0 0 false", "5 0 0 1 0 false", 9)
+	sealer := metering.NewSealer(metering.SealerConfig{Pool: worker, Keys: keyring})
+	if err := sealer.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	show("1 0 35 0 0 0 true", "5 0 0 1 0 true", 9)
+	exec(gateway, `INSERT INTO usage_adjustments (epoch, account_id, bucket_id, key_id, class, hour, seal_hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes)
+		VALUES ($1, $1, $1, $1, 'B', $2, '2199-01-01', 1, 0, 777, 0, 777)`, id, hour)
+	exec(worker, sample, id, hour.Add(-time.Hour), 50) // of an hour before it that had none
+	show("1 0 35 0 0 0 true 1 0 777", "5 0 0 1 0 true 50 0 0 1", 12)
 }
 
 // A listing ends between any two statements of `usage show --storage`: an hour
@@ -99,12 +168,18 @@ func TestStorageShow_whileSampling(t *testing.T) {
 		t.Fatal(err)
 	}
 	present := time.Now().UTC().Truncate(time.Hour)
-	const hours = 20
+	const hours = 25
 	exec(`UPDATE buckets SET created_at = $1`, present.Add(-hours*time.Hour))
 	// One listing reads in all of the hours; each step is the end of one of it.
 	open := make([]time.Time, hours)
 	for i := range open {
 		open[i] = present.Add(time.Duration(i-hours) * time.Hour)
+	}
+	// Every hour has its seal when it is over.
+	exec(`INSERT INTO usage_readings SELECT $1, $1, $1, $1, 'A', $2, 1, 1, 1, 1, 1`, a.ID, present.Add(-hours*time.Hour))
+	exec(`INSERT INTO usage_nodes (epoch, node, flushed_at) VALUES ($1, 'n', $2)`, a.ID, present)
+	if err := metering.NewSealer(metering.SealerConfig{Pool: db.Pool(t, pg.RoleWorker), Keys: keyring}).Seal(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	list := func() {
 		exec(`DELETE FROM storage_listings`)

@@ -15,9 +15,17 @@ type verifyRow struct {
 	Hours       int            `json:"hours"`
 	Readings    int64          `json:"readings"`
 	Adjustments int64          `json:"adjustments"`
+	Samples     int64          `json:"samples"`
+	Open        []openRow      `json:"open,omitempty"` // rows that wait for their seal
 	Unsealed    int            `json:"final_hours_unsealed"`
 	Head        *sealRow       `json:"head,omitempty"`
 	Difference  *differenceRow `json:"difference,omitempty"`
+}
+
+type openRow struct {
+	Hour time.Time `json:"hour"`
+	What string    `json:"what"`
+	Rows int64     `json:"rows"`
 }
 
 type sealRow struct {
@@ -56,7 +64,12 @@ func (c *cli) usageVerify(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	row := verifyRow{OK: v.Difference == nil, Hours: v.Hours, Readings: v.Rows, Adjustments: v.Adjustments, Unsealed: v.Unsealed}
+	row := verifyRow{OK: v.Difference == nil, Hours: v.Hours, Readings: v.Rows, Adjustments: v.Adjustments, Samples: v.Samples, Unsealed: v.Unsealed}
+	var open [][]string
+	for _, n := range v.Open {
+		row.Open = append(row.Open, openRow(n))
+		open = append(open, []string{n.Hour.Format(time.RFC3339), n.What, fmt.Sprint(n.Rows)})
+	}
 	head := "-"
 	if h := v.Head; !h.Hour.IsZero() {
 		row.Head = &sealRow{h.Hour, hex.EncodeToString(h.Hash[:]), h.KeyID, h.SealedAt.UTC()}
@@ -65,9 +78,14 @@ func (c *cli) usageVerify(ctx context.Context, args []string) error {
 	if d := v.Difference; d != nil {
 		row.Difference = &differenceRow{d.Hour, d.What, d.Detail}
 	}
-	if err := c.print(f.json, row, "OK HOURS READINGS ADJUSTMENTS UNSEALED HEAD", [][]string{{
+	err = c.print(f.json, row, "OK HOURS READINGS ADJUSTMENTS UNSEALED HEAD", [][]string{{
 		fmt.Sprint(row.OK), fmt.Sprint(row.Hours), fmt.Sprint(row.Readings), fmt.Sprint(row.Adjustments), fmt.Sprint(row.Unsealed), head,
-	}}); err != nil || row.OK {
+	}})
+	if err == nil && !f.json && len(open) > 0 {
+		_, _ = fmt.Fprintln(c.out)
+		err = c.print(false, nil, "WAITS_FOR_SEAL WHAT ROWS", open)
+	}
+	if err != nil || row.OK {
 		return err
 	}
 	return fmt.Errorf("usage of %s is not what was sealed: %s: %s", row.Difference.Hour.Format(time.RFC3339), row.Difference.What, row.Difference.Detail)

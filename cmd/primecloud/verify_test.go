@@ -107,7 +107,7 @@ func TestUsageAdjustments(t *testing.T) {
 		if err := errors.Join(meter.Flush(t.Context()), meter.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := metering.SealFinal(t.Context(), in.db.Pool(t, pg.RoleWorker), keyring, 1); err != nil {
+		if err := metering.NewSealer(metering.SealerConfig{Pool: in.db.Pool(t, pg.RoleWorker), Keys: keyring, AtOnce: 1}).Seal(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -38,6 +38,11 @@ type Config struct {
 	Periodic []Periodic
 	Logger   *slog.Logger          // nil: discard
 	Metrics  prometheus.Registerer // nil: none
+	// Now is the database's time, which says what is due; nil: time.Now.
+	Now func() time.Time
+	// Right is false while this machine's clock cannot be believed: then it does
+	// nothing, so that others lead. nil: always.
+	Right func() bool
 }
 
 // attempts of one job, about ten minutes apart in all; the next period brings
@@ -49,6 +54,7 @@ const stopTimeout = 10 * time.Second
 
 // Runner does work until its context ends.
 type Runner struct {
+	cfg     Config
 	client  *river.Client[pgx.Tx]
 	metrics metrics
 }
@@ -66,7 +72,13 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Runner{metrics: newMetrics(cfg.Metrics)}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Right == nil {
+		cfg.Right = func() bool { return true }
+	}
+	r := &Runner{cfg: cfg, metrics: newMetrics(cfg.Metrics)}
 	workers := river.NewWorkers()
 	longest := time.Minute
 	var periodic []*river.PeriodicJob
@@ -92,6 +104,7 @@ func New(cfg Config) (*Runner, error) {
 		ErrorHandler:         &failures{cfg.Logger},
 		RescueStuckJobsAfter: longest + time.Minute,
 		SoftStopTimeout:      stopTimeout,
+		Test:                 river.TestConfig{Time: databaseTime(cfg.Now)}, // River has no other place for a clock
 	})
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
@@ -100,15 +113,25 @@ func New(cfg Config) (*Runner, error) {
 	return r, nil
 }
 
+// look is how often a runner looks whether its clock is right, and recallEvery
+// how often for jobs of a time that has not come.
+const (
+	look        = time.Second
+	recallEvery = time.Minute
+)
+
 // Run works until ctx ends, then lets running work finish within ten seconds.
+// While the clock is not right it stops, and work that runs is given as long.
 func (r *Runner) Run(ctx context.Context) error {
-	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
-		err := r.client.Start(ctx)
-		if err == nil {
-			<-r.client.Stopped()
-			return nil
+	for wait := look; ; {
+		if r.cfg.Right() {
+			// The database may be away: it is the gateway beside that must run on.
+			if err := r.run(ctx); err == nil {
+				wait = look
+			} else {
+				wait = min(2*wait, 30*time.Second)
+			}
 		}
-		// The database may be away: it is the gateway beside that must run on.
 		select {
 		case <-ctx.Done():
 			return nil
@@ -116,6 +139,63 @@ func (r *Runner) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// run works until ctx ends or the clock is not right; the error is that nothing
+// was begun.
+func (r *Runner) run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if err := r.recall(ctx); err != nil {
+		return err
+	}
+	if err := r.client.Start(ctx); err != nil {
+		return err
+	}
+	looks, recalls := time.NewTicker(look), time.NewTicker(recallEvery)
+	defer looks.Stop()
+	defer recalls.Stop()
+	for {
+		select {
+		case <-r.client.Stopped():
+			return nil
+		case <-recalls.C:
+			if err := r.recall(ctx); err != nil && ctx.Err() == nil {
+				r.cfg.Logger.Warn("jobs of a time that has not come", "error", err)
+			}
+		case <-looks.C:
+			if !r.cfg.Right() {
+				stop()
+			}
+		}
+	}
+}
+
+// recall makes jobs due that a process with another time has put off: a job is
+// there once, and nothing would be done until then.
+func (r *Runner) recall(ctx context.Context) error {
+	kinds := make([]string, len(r.cfg.Periodic))
+	for i, p := range r.cfg.Periodic {
+		kinds[i] = p.Kind
+	}
+	ctx, done := context.WithTimeout(ctx, 10*time.Second)
+	defer done()
+	tag, err := r.cfg.Pool.Exec(ctx, `UPDATE river_job SET scheduled_at = now()
+		WHERE kind = ANY($1) AND state IN ('available', 'scheduled', 'retryable', 'pending') AND scheduled_at > now() + $2::interval`, kinds, longestWait)
+	if err == nil && tag.RowsAffected() > 0 {
+		r.cfg.Logger.Warn("jobs were put off by a process whose clock is ahead; they are due now", "jobs", tag.RowsAffected())
+	}
+	return err
+}
+
+// longestWait is more than a job waits to be tried again: River waits n^4
+// seconds after the n'th attempt, and a tenth.
+const longestWait = 20 * time.Minute
+
+// databaseTime is River's clock. What River leaves to the database stays there.
+type databaseTime func() time.Time
+
+func (d databaseTime) Now() time.Time     { return d().UTC() }
+func (databaseTime) NowOrNil() *time.Time { return nil }
 
 // unfinished are the states of a job that is not over: there is one at most.
 var unfinished = []rivertype.JobState{

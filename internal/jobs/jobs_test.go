@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/internal/jobs"
@@ -18,7 +19,12 @@ import (
 // runner starts a process's runner; stop waits for its end.
 func runner(t *testing.T, db *testenv.DB, r prometheus.Registerer, periodic ...jobs.Periodic) (stop func()) {
 	t.Helper()
-	run, err := jobs.New(jobs.Config{Pool: db.Pool(t, pg.RoleWorker), Periodic: periodic, Metrics: r})
+	return start(t, jobs.Config{Pool: db.Pool(t, pg.RoleWorker), Periodic: periodic, Metrics: r})
+}
+
+func start(t *testing.T, cfg jobs.Config) (stop func()) {
+	t.Helper()
+	run, err := jobs.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +95,75 @@ func TestPeriodic_failuresAreRepeated(t *testing.T) {
 			t.Errorf("%s: the success has no time", kind)
 		}
 	}
+}
+
+// due is how many jobs wait, and how many of them for longer than a try.
+func due(t *testing.T, pool *pgxpool.Pool) (waiting, putOff int) {
+	t.Helper()
+	if err := pool.QueryRow(t.Context(), `SELECT count(*), count(*) FILTER (WHERE scheduled_at > now() + interval '1 hour')
+		FROM river_job WHERE state NOT IN ('completed', 'running')`).Scan(&waiting, &putOff); err != nil {
+		t.Fatal(err)
+	}
+	return waiting, putOff
+}
+
+// A process whose clock is three days ahead, and that does not know it, leaves a
+// job in the future: the others make it due.
+func TestPeriodic_jobsOfTheFuture(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	pool := db.Pool(t, "")
+	var runs atomic.Int64
+	work := jobs.Periodic{Kind: "count", Every: time.Minute, Work: func(context.Context) error { runs.Add(1); return nil }}
+	stop := start(t, jobs.Config{Pool: db.Pool(t, pg.RoleWorker), Periodic: []jobs.Periodic{work}, Now: func() time.Time { return time.Now().Add(72 * time.Hour) }})
+	testenv.WaitFor(t, "a job in the future", func() bool { _, putOff := due(t, pool); return putOff == 1 })
+	stop()
+	if runs.Load() != 0 {
+		t.Fatal("it was not in the future: the test shows nothing")
+	}
+	runner(t, db, nil, work)
+	testenv.WaitFor(t, "a run", func() bool { return runs.Load() > 0 })
+	testenv.WaitFor(t, "no job in the future", func() bool { _, putOff := due(t, pool); return putOff == 0 })
+}
+
+// A process whose clock is wrong does nothing and leads nobody; put right it
+// works, and wrong again it stops.
+func TestPeriodic_wrongClock(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	pool := db.Pool(t, "")
+	var right atomic.Bool
+	var runs, asked atomic.Int64
+	work := jobs.Periodic{Kind: "count", Every: time.Second, Work: func(context.Context) error { runs.Add(1); return nil }}
+	start(t, jobs.Config{Pool: db.Pool(t, pg.RoleWorker), Periodic: []jobs.Periodic{work}, Right: func() bool { asked.Add(1); return right.Load() }})
+	leads := func() (n int) {
+		t.Helper()
+		if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM river_leader`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	looked := func(n int64) { // again
+		t.Helper()
+		from := asked.Load()
+		testenv.WaitFor(t, "looks at the clock", func() bool { return asked.Load() >= from+n })
+	}
+	looked(3)
+	if waiting, _ := due(t, pool); runs.Load() != 0 || waiting != 0 || leads() != 0 {
+		t.Errorf("with a wrong clock: %d runs, %d jobs, %d leaders", runs.Load(), waiting, leads())
+	}
+	right.Store(true)
+	testenv.WaitFor(t, "runs", func() bool { return runs.Load() >= 2 })
+	right.Store(false)
+	testenv.WaitFor(t, "no leader", func() bool { return leads() == 0 })
+	looked(2)
+	had := runs.Load()
+	looked(3)
+	if runs.Load() != had {
+		t.Error("it works on with a wrong clock")
+	}
+	right.Store(true)
+	testenv.WaitFor(t, "runs again", func() bool { return runs.Load() > had })
 }
 
 // value is that of the series whose label values are the ones given.

@@ -41,7 +41,8 @@ func Migrate(ctx context.Context, url string) error {
 }
 
 // riverLock is the advisory lock under which River's tables are migrated. Its
-// migrations have no lock of their own.
+// migrations have no lock of their own, and there is no table yet to lock. Who
+// may connect may hold it, as goose's: then migrating fails after five minutes.
 const riverLock = 0x7072696d65726976
 
 // migrateRiver brings the tables of the job queue up to date. They come first,
@@ -60,6 +61,9 @@ func migrateRiver(ctx context.Context, url string) error {
 	// transaction, since PostgreSQL wants a new enum value committed before it
 	// is used.
 	return InTx(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '5min'`); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(riverLock)); err != nil {
 			return err
 		}

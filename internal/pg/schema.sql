@@ -14,16 +14,23 @@ CREATE TYPE public.river_job_state AS ENUM (
 ALTER TYPE public.river_job_state OWNER TO postgres;
 
 CREATE FUNCTION public.append_usage_seal() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-	last usage_seals;
+	last public.usage_seals;
 BEGIN
-	PERFORM lock_usage();
-	SELECT * INTO last FROM usage_seals ORDER BY hour DESC LIMIT 1;
+	PERFORM public.lock_usage();
+	SELECT * INTO last FROM public.usage_seals ORDER BY hour DESC LIMIT 1;
 	IF FOUND AND (NEW.hour <> last.hour + interval '1 hour' OR NEW.previous <> last.hash) THEN
 		RAISE EXCEPTION 'the seal after that of % is of the next hour, and holds its hash', last.hour USING ERRCODE = 'check_violation';
+	END IF;
+	-- Whatever the nodes say of their clocks.
+	IF NEW.hour + interval '1 hour' > clock_timestamp() THEN
+		RAISE EXCEPTION 'the hour % is not over', NEW.hour USING ERRCODE = 'check_violation';
+	END IF;
+	IF NEW.samples IS NULL THEN
+		RAISE EXCEPTION 'a seal covers samples of stored bytes too: this worker is older than the schema' USING ERRCODE = 'check_violation';
 	END IF;
 	RETURN NEW;
 END
@@ -48,25 +55,17 @@ $$;
 ALTER FUNCTION public.keep_revoked() OWNER TO primecloud_owner;
 
 CREATE FUNCTION public.keep_sealed_usage() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-	open timestamptz := usage_open_from();
-	first timestamptz := '-infinity'; -- of a TRUNCATE
+	open timestamptz := public.usage_open_from();
+	first timestamptz;
 BEGIN
-	IF open IS NULL THEN
-		RETURN NULL;
-	END IF;
-	IF TG_OP <> 'TRUNCATE' AND TG_TABLE_NAME = 'usage_readings' THEN
+	IF TG_TABLE_NAME = 'usage_readings' THEN
 		SELECT min(hour) INTO first FROM moved;
-	ELSIF TG_OP <> 'TRUNCATE' THEN
+	ELSE
 		SELECT min(seal_hour) INTO first FROM moved;
-	END IF;
-	IF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'usage_readings' THEN
-		SELECT least(first, min(hour)) INTO first FROM moved_to;
-	ELSIF TG_OP = 'UPDATE' THEN
-		SELECT least(first, min(seal_hour)) INTO first FROM moved_to;
 	END IF;
 	IF first < open THEN
 		RAISE EXCEPTION '% of %: usage before % is sealed', TG_OP, TG_TABLE_NAME, open USING ERRCODE = 'check_violation',
@@ -78,6 +77,16 @@ $$;
 
 ALTER FUNCTION public.keep_sealed_usage() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.keep_usage_growing() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	RAISE EXCEPTION '% of %: usage only grows', TG_OP, TG_TABLE_NAME USING ERRCODE = 'check_violation';
+END
+$$;
+
+ALTER FUNCTION public.keep_usage_growing() OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.keep_usage_seals() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -88,8 +97,19 @@ $$;
 
 ALTER FUNCTION public.keep_usage_seals() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.lock_account(account uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+	PERFORM FROM public.accounts WHERE id = account FOR NO KEY UPDATE;
+END
+$$;
+
+ALTER FUNCTION public.lock_account(account uuid) OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.lock_usage() RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     SET lock_timeout TO '3s'
     AS $$
@@ -97,7 +117,7 @@ BEGIN
 	IF current_setting('transaction_isolation') <> 'read committed' THEN
 		RAISE EXCEPTION 'usage is written and sealed in READ COMMITTED transactions' USING ERRCODE = 'invalid_transaction_state';
 	END IF;
-	PERFORM pg_advisory_xact_lock(504414725989);
+	LOCK TABLE public.usage_seals IN EXCLUSIVE MODE;
 END
 $$;
 
@@ -162,6 +182,49 @@ $$;
 
 ALTER FUNCTION public.notify_tenancy() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.place_storage_sample() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+	open timestamptz := public.usage_open_from();
+BEGIN
+	IF TG_OP = 'TRUNCATE' OR TG_OP <> 'INSERT' AND OLD.seal_hour < open THEN
+		RAISE EXCEPTION '% of storage_samples: the sample is sealed', TG_OP USING ERRCODE = 'check_violation';
+	ELSIF TG_OP = 'DELETE' THEN
+		RETURN OLD;
+	ELSIF TG_OP = 'INSERT' THEN
+		IF NEW.hour < open - interval '25 hours' THEN
+			RAISE EXCEPTION 'a sample of % comes too late', NEW.hour USING ERRCODE = 'check_violation';
+		END IF;
+		NEW.seal_hour := greatest(open, NEW.hour);
+	ELSIF (NEW.bucket_id, NEW.hour, NEW.account_id) IS DISTINCT FROM (OLD.bucket_id, OLD.hour, OLD.account_id) THEN
+		RAISE EXCEPTION 'a sample stays with its bucket and hour' USING ERRCODE = 'check_violation';
+	ELSE
+		NEW.seal_hour := OLD.seal_hour;
+	END IF;
+	RETURN NEW;
+END
+$$;
+
+ALTER FUNCTION public.place_storage_sample() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.place_usage_adjustment() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+	NEW.seal_hour := public.usage_open_from();
+	NEW.recorded_at := now();
+	IF NEW.seal_hour IS NULL OR NEW.hour >= NEW.seal_hour THEN
+		RAISE EXCEPTION 'usage of % is not sealed: it needs no adjustment', NEW.hour USING ERRCODE = 'check_violation';
+	END IF;
+	RETURN NEW;
+END
+$$;
+
+ALTER FUNCTION public.place_usage_adjustment() OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.remember_deleted_bucket() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -194,15 +257,15 @@ $$;
 ALTER FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) OWNER TO postgres;
 
 CREATE FUNCTION public.usage_open_from() RETURNS timestamp with time zone
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
 	IF current_setting('transaction_isolation') <> 'read committed' THEN
 		RAISE EXCEPTION 'usage is written and sealed in READ COMMITTED transactions' USING ERRCODE = 'invalid_transaction_state';
 	END IF;
-	PERFORM pg_advisory_xact_lock_shared(504414725989);
-	RETURN (SELECT max(hour) + interval '1 hour' FROM usage_seals); -- NULL: nothing is sealed
+	LOCK TABLE public.usage_seals IN ROW SHARE MODE;
+	RETURN (SELECT max(hour) + interval '1 hour' FROM public.usage_seals); -- NULL: nothing is sealed
 END
 $$;
 
@@ -587,6 +650,7 @@ CREATE TABLE public.storage_samples (
     source text NOT NULL,
     started_at timestamp with time zone NOT NULL,
     measured_at timestamp with time zone NOT NULL,
+    seal_hour timestamp with time zone NOT NULL,
     CONSTRAINT storage_samples_check CHECK ((measured_at >= started_at)),
     CONSTRAINT storage_samples_current_bytes_check CHECK ((current_bytes >= 0)),
     CONSTRAINT storage_samples_delete_markers_check CHECK ((delete_markers >= 0)),
@@ -714,7 +778,8 @@ CREATE TABLE public.usage_nodes (
     flushed_at timestamp with time zone NOT NULL,
     closed_at timestamp with time zone,
     writer uuid,
-    contested_at timestamp with time zone
+    contested_at timestamp with time zone,
+    reported_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 ALTER TABLE public.usage_nodes OWNER TO primecloud_owner;
@@ -728,14 +793,51 @@ CREATE TABLE public.usage_seals (
     key_id text NOT NULL,
     hmac bytea NOT NULL,
     sealed_at timestamp with time zone NOT NULL,
+    samples bigint,
     CONSTRAINT usage_seals_adjustments_check CHECK ((adjustments >= 0)),
     CONSTRAINT usage_seals_hash_check CHECK ((length(hash) = 32)),
     CONSTRAINT usage_seals_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text))),
     CONSTRAINT usage_seals_previous_check CHECK ((length(previous) = 32)),
-    CONSTRAINT usage_seals_rows_check CHECK ((rows >= 0))
+    CONSTRAINT usage_seals_rows_check CHECK ((rows >= 0)),
+    CONSTRAINT usage_seals_samples_check CHECK ((samples >= 0))
 );
 
 ALTER TABLE public.usage_seals OWNER TO primecloud_owner;
+
+CREATE VIEW public.usage_written WITH (security_invoker='true') AS
+ SELECT r.account_id,
+    r.bucket_id,
+    r.key_id,
+    r.class,
+    r.hour,
+    r.requests,
+    r.ingress_bytes,
+    r.egress_bytes,
+    r.declared_ingress_bytes,
+    r.declared_egress_bytes,
+    false AS late,
+    (EXISTS ( SELECT
+           FROM public.usage_seals s
+          WHERE (s.hour = r.hour))) AS sealed
+   FROM public.usage_readings r
+UNION ALL
+ SELECT a.account_id,
+    a.bucket_id,
+    a.key_id,
+    a.class,
+    a.hour,
+    a.requests,
+    a.ingress_bytes,
+    a.egress_bytes,
+    a.declared_ingress_bytes,
+    a.declared_egress_bytes,
+    true AS late,
+    (EXISTS ( SELECT
+           FROM public.usage_seals s
+          WHERE (s.hour = a.seal_hour))) AS sealed
+   FROM public.usage_adjustments a;
+
+ALTER TABLE public.usage_written OWNER TO primecloud_owner;
 
 ALTER TABLE ONLY public.river_job ALTER COLUMN id SET DEFAULT nextval('public.river_job_id_seq'::regclass);
 
@@ -879,6 +981,8 @@ CREATE INDEX river_notification_topic_id_idx ON public.river_notification USING 
 
 CREATE INDEX storage_samples_account ON public.storage_samples USING btree (account_id, hour);
 
+CREATE INDEX storage_samples_seal ON public.storage_samples USING brin (seal_hour) WITH (pages_per_range='16', autosummarize='on');
+
 CREATE INDEX usage_adjustments_account ON public.usage_adjustments USING btree (account_id, hour);
 
 CREATE INDEX usage_adjustments_seal ON public.usage_adjustments USING btree (seal_hour);
@@ -891,23 +995,19 @@ CREATE TRIGGER append_seal BEFORE INSERT ON public.usage_seals FOR EACH ROW EXEC
 
 CREATE TRIGGER keep_revoked BEFORE UPDATE ON public.access_keys FOR EACH ROW WHEN (((old.revoked_at IS NOT NULL) AND (new.revoked_at IS DISTINCT FROM old.revoked_at))) EXECUTE FUNCTION public.keep_revoked();
 
-CREATE TRIGGER keep_sealed_delete AFTER DELETE ON public.usage_adjustments REFERENCING OLD TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
-
-CREATE TRIGGER keep_sealed_delete AFTER DELETE ON public.usage_readings REFERENCING OLD TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
-
-CREATE TRIGGER keep_sealed_insert AFTER INSERT ON public.usage_adjustments REFERENCING NEW TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+CREATE TRIGGER keep_samples BEFORE TRUNCATE ON public.storage_samples FOR EACH STATEMENT EXECUTE FUNCTION public.place_storage_sample();
 
 CREATE TRIGGER keep_sealed_insert AFTER INSERT ON public.usage_readings REFERENCING NEW TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
 
-CREATE TRIGGER keep_sealed_truncate BEFORE TRUNCATE ON public.usage_adjustments FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+CREATE TRIGGER keep_sealed_update AFTER UPDATE ON public.usage_adjustments REFERENCING OLD TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
 
-CREATE TRIGGER keep_sealed_truncate BEFORE TRUNCATE ON public.usage_readings FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
-
-CREATE TRIGGER keep_sealed_update AFTER UPDATE ON public.usage_adjustments REFERENCING OLD TABLE AS moved NEW TABLE AS moved_to FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
-
-CREATE TRIGGER keep_sealed_update AFTER UPDATE ON public.usage_readings REFERENCING OLD TABLE AS moved NEW TABLE AS moved_to FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
+CREATE TRIGGER keep_sealed_update AFTER UPDATE ON public.usage_readings REFERENCING OLD TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION public.keep_sealed_usage();
 
 CREATE TRIGGER keep_seals BEFORE DELETE OR UPDATE OR TRUNCATE ON public.usage_seals FOR EACH STATEMENT EXECUTE FUNCTION public.keep_usage_seals();
+
+CREATE TRIGGER never_less BEFORE DELETE OR TRUNCATE ON public.usage_adjustments FOR EACH STATEMENT EXECUTE FUNCTION public.keep_usage_growing();
+
+CREATE TRIGGER never_less BEFORE DELETE OR TRUNCATE ON public.usage_readings FOR EACH STATEMENT EXECUTE FUNCTION public.keep_usage_growing();
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.access_keys FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
@@ -924,6 +1024,14 @@ CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.buckets FOR EAC
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.domains FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.key_limits FOR EACH ROW EXECUTE FUNCTION public.notify_limits();
+
+CREATE TRIGGER only_grow BEFORE UPDATE ON public.usage_adjustments FOR EACH ROW WHEN (((((((((new.epoch IS DISTINCT FROM old.epoch) OR (new.account_id IS DISTINCT FROM old.account_id)) OR (new.bucket_id IS DISTINCT FROM old.bucket_id)) OR (new.key_id IS DISTINCT FROM old.key_id)) OR (new.class IS DISTINCT FROM old.class)) OR (new.hour IS DISTINCT FROM old.hour)) OR (new.seal_hour IS DISTINCT FROM old.seal_hour)) OR (new.requests < old.requests) OR (new.ingress_bytes < old.ingress_bytes) OR (new.egress_bytes < old.egress_bytes) OR (new.declared_ingress_bytes < old.declared_ingress_bytes) OR (new.declared_egress_bytes < old.declared_egress_bytes))) EXECUTE FUNCTION public.keep_usage_growing();
+
+CREATE TRIGGER only_grow BEFORE UPDATE ON public.usage_readings FOR EACH ROW WHEN ((((((((new.epoch IS DISTINCT FROM old.epoch) OR (new.account_id IS DISTINCT FROM old.account_id)) OR (new.bucket_id IS DISTINCT FROM old.bucket_id)) OR (new.key_id IS DISTINCT FROM old.key_id)) OR (new.class IS DISTINCT FROM old.class)) OR (new.hour IS DISTINCT FROM old.hour)) OR (new.requests < old.requests) OR (new.ingress_bytes < old.ingress_bytes) OR (new.egress_bytes < old.egress_bytes) OR (new.declared_ingress_bytes < old.declared_ingress_bytes) OR (new.declared_egress_bytes < old.declared_egress_bytes))) EXECUTE FUNCTION public.keep_usage_growing();
+
+CREATE TRIGGER place BEFORE INSERT OR DELETE OR UPDATE ON public.storage_samples FOR EACH ROW EXECUTE FUNCTION public.place_storage_sample();
+
+CREATE TRIGGER place BEFORE INSERT ON public.usage_adjustments FOR EACH ROW EXECUTE FUNCTION public.place_usage_adjustment();
 
 CREATE TRIGGER remember_deleted AFTER DELETE ON public.buckets FOR EACH ROW WHEN ((old.state <> 'creating'::text)) EXECUTE FUNCTION public.remember_deleted_bucket();
 
@@ -1111,7 +1219,25 @@ GRANT USAGE ON SCHEMA public TO primecloud_gateway;
 GRANT USAGE ON SCHEMA public TO primecloud_portal;
 GRANT USAGE ON SCHEMA public TO primecloud_worker;
 
+REVOKE ALL ON FUNCTION public.append_usage_seal() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.keep_sealed_usage() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.lock_account(account uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.lock_account(account uuid) TO primecloud_gateway;
+
+REVOKE ALL ON FUNCTION public.lock_usage() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.lock_usage() TO primecloud_worker;
+
+REVOKE ALL ON FUNCTION public.place_storage_sample() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.place_usage_adjustment() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.remember_deleted_bucket() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.usage_open_from() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.usage_open_from() TO primecloud_gateway;
+GRANT ALL ON FUNCTION public.usage_open_from() TO primecloud_worker;
 
 GRANT SELECT ON TABLE public.access_keys TO primecloud_gateway;
 
@@ -1314,5 +1440,15 @@ GRANT UPDATE(writer) ON TABLE public.usage_nodes TO primecloud_gateway;
 
 GRANT UPDATE(contested_at) ON TABLE public.usage_nodes TO primecloud_gateway;
 
+GRANT UPDATE(reported_at) ON TABLE public.usage_nodes TO primecloud_gateway;
+
 GRANT SELECT ON TABLE public.usage_seals TO primecloud_gateway;
 GRANT SELECT,INSERT ON TABLE public.usage_seals TO primecloud_worker;
+
+GRANT SELECT(hour) ON TABLE public.usage_seals TO primecloud_portal;
+
+GRANT SELECT(samples) ON TABLE public.usage_seals TO primecloud_portal;
+
+GRANT SELECT ON TABLE public.usage_written TO primecloud_gateway;
+GRANT SELECT ON TABLE public.usage_written TO primecloud_portal;
+GRANT SELECT ON TABLE public.usage_written TO primecloud_worker;

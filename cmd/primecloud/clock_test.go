@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/testenv"
+)
+
+// syncBuffer is a log that is read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// A node whose clock is off is not ready and no worker, at start and later; put
+// right it is both. Each role tells it by its own.
+func TestClock_node(t *testing.T) {
+	t.Parallel()
+	for _, roles := range []string{roleGateway, roleWorker, roleGateway + "," + roleWorker} {
+		for _, off := range []time.Duration{2 * time.Hour, -72 * time.Hour} {
+			t.Run(roles+off.String(), func(t *testing.T) {
+				t.Parallel()
+				in := install(t)
+				cfg, err := loadConfig("", []string{"PRIMECLOUD_ROLES=" + roles, "PRIMECLOUD_DATABASE_URL=" + in.url(pg.RoleGateway), "PRIMECLOUD_WORKER_DATABASE_URL=" + in.url(pg.RoleWorker),
+					"PRIMECLOUD_KEYRING_FILE=" + in.keyring, "PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0", "PRIMECLOUD_JOURNAL_DIR=" + t.TempDir(), "PRIMECLOUD_ACCESS_LOG_DIR=" + t.TempDir(),
+					"PRIMECLOUD_FLUSH_INTERVAL=50ms"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var ahead atomic.Int64
+				ahead.Store(int64(off))
+				now := func() time.Time { return time.Now().Round(0).Add(time.Duration(ahead.Load())) } // a clock that is set has no monotonic reading
+				ctx, stop := context.WithCancel(t.Context())
+				ready, ended, log := make(chan addresses, 1), make(chan error, 1), &syncBuffer{}
+				go func() { ended <- serveAt(ctx, cfg, now, log, func(a addresses) { ready <- a }) }()
+				t.Cleanup(func() {
+					stop()
+					if err := <-ended; err != nil {
+						t.Error(err)
+					}
+				})
+				var p process
+				select {
+				case p.addrs = <-ready:
+				case err := <-ended:
+					ended <- nil
+					t.Fatal(err)
+				}
+				pool := in.db.Pool(t, "")
+				works := func() (n int) {
+					t.Helper()
+					if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM river_job WHERE state = 'completed'`).Scan(&n); err != nil {
+						t.Fatal(err)
+					}
+					return n
+				}
+				if status(t, &p, "/readyz") != http.StatusServiceUnavailable || !strings.Contains(log.String(), "level=ERROR") {
+					t.Errorf("it starts as if nothing were: %s", log)
+				}
+				if body := adminPage(t, &p, "/metrics"); !strings.Contains(body, "primecloud_clock_offset_seconds") {
+					t.Error("no metric")
+				}
+				if works() != 0 {
+					t.Error("it works")
+				}
+				ahead.Store(0)
+				testenv.WaitFor(t, "the node to be ready", func() bool { return status(t, &p, "/readyz") == http.StatusOK })
+				if strings.Contains(roles, roleWorker) {
+					testenv.WaitFor(t, "the worker", func() bool { return works() > 0 })
+				}
+				ahead.Store(int64(-off))
+				testenv.WaitFor(t, "the node not to be ready", func() bool { return status(t, &p, "/readyz") == http.StatusServiceUnavailable })
+				ahead.Store(int64(10 * time.Second))
+				testenv.WaitFor(t, "the warning", func() bool { return strings.Contains(log.String(), "level=WARN") })
+				testenv.WaitFor(t, "the node to be ready though it is ten seconds off", func() bool { return status(t, &p, "/readyz") == http.StatusOK })
+			})
+		}
+	}
+}
+
+func adminPage(t *testing.T, p *process, path string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.addrs.Admin+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
