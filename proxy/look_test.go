@@ -114,7 +114,7 @@ func TestNames_everyOperation(t *testing.T) {
 	covered := map[string]bool{"CompleteMultipartUpload": true} // below
 	refused := func(name string, r *reply, key, first string) {
 		t.Helper()
-		if r.status != http.StatusBadRequest || r.code() != "InvalidArgument" || !strings.Contains(string(r.body), "&#34;"+first+"&#34;") ||
+		if r.status != http.StatusBadRequest || r.code() != "InvalidArgument" || !strings.Contains(string(r.body), `"`+first+`"`) ||
 			!strings.Contains(string(r.body), "<ArgumentValue>"+key+"</ArgumentValue>") {
 			t.Errorf("%s of %s: %d %s", name, key, r.status, r.body)
 		}

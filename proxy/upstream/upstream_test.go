@@ -515,7 +515,7 @@ func TestPool_Abort(t *testing.T) {
 	cut := make(chan error, 1)
 	s := serve(t, func(p *peer, _ int) {
 		if _, _, err := p.request(); err != nil {
-			t.Error(err)
+			return // the pool was closed before
 		}
 		p.say("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nx")
 		_, err := io.Copy(io.Discard, p)
