@@ -76,6 +76,8 @@ func page() string {
 		"Markers are plain keys. Version ids are `null` or what the storage gave out. A page has at most 1,000 entries; numbers are digits.\n" +
 		"Keys are up to 1,024 bytes of UTF-8, without a leading slash, two slashes in a row, a segment `.` or `..`, or NUL; segments that end in\n" +
 		"`__XLDIR__`, segments `xl.meta` and the text `[minio_cache:` are reserved. What is refused is refused with a sentence.\n" +
+		"A name is an object or a folder, since MinIO lists nothing below an object: beside an object `a`, or what is left of one in its versions, no\n" +
+		"`a/b` is made, and beside `a/b` no `a`: InvalidArgument. `a/` goes with both. Of two that are made at once one is OperationAborted.\n" +
 		"User metadata is at most 2 KiB of names and values; MinIO counts the prefix `x-amz-meta-` of each name too. More is MetadataTooLarge.\n" +
 		"What is answered 200 was kept, and is read back as it was sent: an `Expires` that is no HTTP-date, which MinIO does not tell, is 501. Times are told to the\n" +
 		"millisecond. A bucket policy whose statements differ in their `Sid` alone is 501.\n\n" +
