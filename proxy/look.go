@@ -61,7 +61,7 @@ func (x *exchange) lookAround() error {
 	}
 	l := newLook()
 	l.key = append(l.key[:0], x.key...)
-	l.at = flatnames.Now()
+	l.at = x.srv.sinceBegan()
 	l.users.Store(1)
 	if !x.srv.names.Claim(&l.claims, x.bucket.ID, l.key, l.at) {
 		l.leave()
@@ -80,6 +80,10 @@ func (x *exchange) lookAround() error {
 	return nil
 }
 
+// sinceBegan is the clock of names. Both its ends have a reading of the monotonic
+// clock: no step of the other one lengthens the memory.
+func (s *Server) sinceBegan() time.Duration { return s.cfg.now().Sub(s.began) }
+
 // errNameInUse is told to who would make an object of what another request is
 // making a folder of, or the other way about.
 var errNameInUse error = &s3Error{code: "OperationAborted"}
@@ -94,7 +98,7 @@ func (x *exchange) nameFree() error {
 	if l.waits {
 		l.waits, l.err = false, <-l.done
 	}
-	if now := flatnames.Now(); l.err == nil && now-l.at > flatnames.Memory {
+	if now := x.srv.sinceBegan(); l.err == nil && now-l.at > flatnames.Memory {
 		l.at = now
 		l.prepare(x)
 		l.claims.Forget()

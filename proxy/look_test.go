@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -13,10 +14,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/proxy/flatnames"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -440,6 +443,46 @@ func TestNames_remembered(t *testing.T) {
 	}
 	if n := count("a/b/c/1", "a/b/c/2", "a/b/c/3"); n != 0 {
 		t.Errorf("%d questions for keys that are known", n)
+	}
+}
+
+// TestNames_longUpload: what was found when a long upload began is looked up again
+// before it ends.
+func TestNames_longUpload(t *testing.T) {
+	t.Parallel()
+	var later atomic.Int64
+	g := newGateway(t, options{now: func() time.Time { return time.Now().Add(time.Duration(later.Load())) }})
+	tn := nameTenant(t, g)
+	q := request{method: "PUT", path: "/names/top", body: make([]byte, 1000), payload: "UNSIGNED-PAYLOAD"}
+	conn, err := net.Dial("tcp", g.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	wire := wireOf(t, tn.raw().build(t, &q))
+	if _, err := io.WriteString(conn, wire[:len(wire)-10]); err != nil {
+		t.Fatal(err)
+	}
+	testenv.WaitFor(t, "the first look", func() bool { return g.metric(t, "primecloud_proxy_name_looks_total") > 1 }) // one was of the source
+	b, err := g.dir.Bucket(t.Context(), tn.account.ID, []byte("names"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := &endpoint{strings.TrimPrefix(g.minio.Endpoint, "http://"), g.minio.AccessKey, g.minio.SecretKey}
+	if r := direct.do(t, &request{method: "PUT", path: "/" + b.BackendName + "/top/elsewhere"}); r.status != http.StatusOK { // as another node does
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	later.Store(int64(flatnames.Memory + time.Second))
+	if _, err := io.WriteString(conn, wire[len(wire)-10:]); err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Body.Close()
+	if r.StatusCode != http.StatusBadRequest || tn.stored(t, "top") {
+		t.Errorf("%d, stored: %v", r.StatusCode, tn.stored(t, "top"))
 	}
 }
 

@@ -35,6 +35,7 @@ type Server struct {
 	strangers, documents *budget
 	large                largeBuffers
 	names                *flatnames.Table // nil: names are not looked at
+	began                time.Time
 
 	http fasthttp.Server
 
@@ -77,7 +78,7 @@ func New(cfg Config) (*Server, error) {
 		large:     make(largeBuffers, largeKept),
 	}
 	if !cfg.AnyNames {
-		s.names = flatnames.New()
+		s.names, s.began = flatnames.New(), cfg.now()
 	}
 	s.backends.srv = s
 	s.ctx, s.cancel = context.WithCancel(context.Background())

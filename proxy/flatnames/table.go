@@ -48,7 +48,7 @@ type shard struct {
 type name struct {
 	claims [3]int32 // of each Kind: requests that make it one
 	known  Kind
-	until  time.Duration // by Now
+	until  time.Duration // by the caller's clock
 }
 
 func (n *name) claimed() bool { return n.claims[Object]+n.claims[Folder] > 0 }
@@ -76,12 +76,6 @@ type claim struct {
 	kind  Kind
 	known bool // it need not be asked about
 }
-
-var began = time.Now()
-
-// Now is the time that Claim and Ask are told: no step of the wall clock
-// lengthens the memory.
-func Now() time.Duration { return time.Since(began) }
 
 // Claim makes c the claims of the key in the bucket. While they are held nobody
 // else in this process gets claims that contradict them: then ok is false, and c
