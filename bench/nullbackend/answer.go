@@ -26,6 +26,8 @@ var (
 		ListBucket+`</Name><CreationDate>2025-01-01T00:00:00.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>`)
 	location = answer(200, "Content-Type: application/xml\r\n", `<?xml version="1.0" encoding="UTF-8"?>`+
 		`<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></LocationConstraint>`)
+	versions   = answer(200, "Content-Type: application/xml\r\n", `<?xml version="1.0" encoding="UTF-8"?>`+
+		`<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></ListVersionsResult>`)
 	list       = answer(200, "Content-Type: application/xml\r\n", listing())
 	noLock     = failure(404, "ObjectLockConfigurationNotFoundError")
 	noKey      = failure(404, "NoSuchKey")
@@ -99,9 +101,11 @@ func (l *loop) read(c *conn, method string, path, query []byte) {
 		c.out = buckets
 	case len(key) == 0 && method == "HEAD":
 		c.out = empty
+	case len(key) == 0 && bytes.HasPrefix(query, []byte("versions")): // the gateway looks whether there is anything below a key
+		c.out = versions
 	case len(key) == 0:
 		c.out = list
-	case !sized:
+	case !sized, method == "HEAD" && bytes.IndexByte(key, '/') < 0: // "1024" is the folder of "1024/0"
 		c.out = noKey
 		if method == "HEAD" {
 			c.out = c.out[:bytes.Index(c.out, headerEnds)+len(headerEnds)]
