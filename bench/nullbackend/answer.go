@@ -26,7 +26,7 @@ var (
 		ListBucket+`</Name><CreationDate>2025-01-01T00:00:00.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>`)
 	location = answer(200, "Content-Type: application/xml\r\n", `<?xml version="1.0" encoding="UTF-8"?>`+
 		`<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></LocationConstraint>`)
-	versions   = answer(200, "Content-Type: application/xml\r\n", `<?xml version="1.0" encoding="UTF-8"?>`+
+	versions = answer(200, "Content-Type: application/xml\r\n", `<?xml version="1.0" encoding="UTF-8"?>`+
 		`<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></ListVersionsResult>`)
 	list       = answer(200, "Content-Type: application/xml\r\n", listing())
 	noLock     = failure(404, "ObjectLockConfigurationNotFoundError")
