@@ -59,7 +59,7 @@ type boundary struct {
 	key     *sigv4.SigningKey
 	day     string
 	backend string      // the bucket's name there
-	before  string      // the key of the request before
+	keys    []string    // of the requests, the newest last
 	asks    atomic.Bool // the request is a HEAD
 	upload  string      // id of an upload of boundaryKey, as clients have it
 
@@ -330,15 +330,14 @@ func (b *boundary) check(c *sent, status int, r *accesslog.Record, arrived []*re
 		return fmt.Errorf("answered %d", status)
 	}
 	if len(arrived) == 0 {
-		b.before = string(r.Key)
+		b.keys = append(b.keys, string(r.Key))
 		if r.Backend > 0 {
 			return errors.New("the gateway has an answer, and nothing arrived")
 		}
 		return nil
 	}
-	keys := []string{string(r.Key), b.before}
-	b.before = string(r.Key)
-	arrived, err := b.withoutLooks(keys, arrived)
+	b.keys = append(b.keys, string(r.Key))
+	arrived, err := b.withoutLooks(arrived)
 	if err != nil || len(arrived) == 0 {
 		return err
 	}
@@ -357,10 +356,10 @@ func (b *boundary) check(c *sent, status int, r *accesslog.Record, arrived []*re
 }
 
 // withoutLooks takes out the looks at the names around the keys: that of the
-// request, and of the one before, whose looks may have outlived it.
-func (b *boundary) withoutLooks(keys []string, arrived []*recorded) (rest []*recorded, err error) {
+// request, and those of the ones before, whose looks may have outlived them.
+func (b *boundary) withoutLooks(arrived []*recorded) (rest []*recorded, err error) {
 	for _, q := range arrived {
-		if !slices.ContainsFunc(keys, func(key string) bool { return b.isLook(key, q) }) {
+		if !slices.ContainsFunc(b.keys[max(0, len(b.keys)-32):], func(key string) bool { return b.isLook(key, q) }) {
 			rest = append(rest, q)
 			continue
 		}
