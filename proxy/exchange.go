@@ -74,6 +74,7 @@ type request struct {
 	copyOf    []byte // ETag of the source that a quota was asked for
 	sum       []byte // the algorithm of a copy's checksum, when the client has not chosen one
 	look      *look  // at the names around the key
+	sent      bool   // the backend may have been asked to make something
 	responded bool   // resp holds an answer that must be closed
 	blame     bool   // the backend has complained about us
 	stream    answerStream

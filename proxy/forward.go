@@ -218,6 +218,7 @@ func (x *exchange) send(body upstream.Body) error {
 		NoBody:     x.out.method == "HEAD",
 	}
 	x.responded = true
+	x.sent = x.sent || x.out.method != "HEAD" // a HEAD asks what a copy's source is
 	x.asking()
 	err := x.backend.pool.Do(x.srv.ctx, &x.upstream, &x.resp)
 	if err == nil {

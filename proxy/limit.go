@@ -61,8 +61,8 @@ func reserve(x *exchange) error {
 func (x *exchange) settleLimits() {
 	x.grant.Settle(limits.Outcome{
 		Billed: x.billed(), Sent: x.conn.sent, Received: x.received,
-		// After a lost answer the object may be there, unless its end was kept back here.
-		Stored: x.status < 400 || (x.status == 499 || x.status >= 500) && x.received == x.length && x.body.err == nil,
+		// After a lost answer the object may be there, unless it, or its end, was kept back here.
+		Stored: x.status < 400 || (x.status == 499 || x.status >= 500) && x.sent && x.received == x.length && x.body.err == nil,
 	})
 }
 

@@ -30,7 +30,6 @@ type look struct {
 	names  bool // the client may be told names that it has not sent
 	waits  bool // done has not been read
 	err    error
-	at     time.Duration
 	done   chan error
 	failed atomic.Bool // done has an error
 	users  atomic.Int32
@@ -61,15 +60,15 @@ func (x *exchange) lookAround() error {
 	}
 	l := newLook()
 	l.key = append(l.key[:0], x.key...)
-	l.at = x.srv.sinceBegan()
 	l.users.Store(1)
-	if !x.srv.names.Claim(&l.claims, x.bucket.ID, l.key, l.at) {
+	now := x.srv.sinceBegan()
+	if !x.srv.names.Claim(&l.claims, x.bucket.ID, l.key, now) {
 		l.leave()
 		x.srv.metrics.looks[lookRefused].Inc()
 		return errNameInUse
 	}
 	x.look = l
-	if l.claims.Known() {
+	if l.claims.Known(now) {
 		x.srv.metrics.looks[lookKnown].Inc()
 		return nil
 	}
@@ -89,7 +88,7 @@ func (s *Server) sinceBegan() time.Duration { return s.cfg.now().Sub(s.began) }
 var errNameInUse error = &s3Error{code: "OperationAborted"}
 
 // nameFree waits for what was found: nil if the object may be made. What was asked
-// long ago, before a long upload, is asked again.
+// too long ago, before a long upload or for another request, is asked again.
 func (x *exchange) nameFree() error {
 	l := x.look
 	if l == nil {
@@ -98,10 +97,8 @@ func (x *exchange) nameFree() error {
 	if l.waits {
 		l.waits, l.err = false, <-l.done
 	}
-	if now := x.srv.sinceBegan(); l.err == nil && now-l.at > flatnames.Memory {
-		l.at = now
+	if l.err == nil && !l.claims.Known(x.srv.sinceBegan()) {
 		l.prepare(x)
-		l.claims.Forget()
 		l.err = l.ask()
 	}
 	return l.err
@@ -155,7 +152,7 @@ func (l *look) prepare(x *exchange) {
 // ask asks about every name that is not known.
 func (l *look) ask() error {
 	looks := l.asks.srv.metrics.looks
-	err := l.claims.Ask(l.at, func(name []byte, kind flatnames.Kind) error {
+	err := l.claims.Ask(l.asks.srv.sinceBegan(), func(name []byte, kind flatnames.Kind) error {
 		looks[lookAsked].Inc()
 		if kind == flatnames.Folder {
 			return l.askObject(name)
@@ -198,7 +195,7 @@ func (l *look) askObject(name []byte) error {
 	case status == 404 && len(a.resp.Header("x-amz-delete-marker")) == 0:
 		return nil
 	case status == 200, status == 404, status == 405, status == 400: // 400: its customer's key is missing
-		return l.taken(fmt.Sprintf("the object %q is there, or versions of it, and nothing could be found below it", name))
+		return l.taken(fmt.Sprintf("The object %q is there, or versions of it: no listing would have keys that begin with %q. Choose another key, or delete that object with all its versions.", name, string(name)+"/"))
 	default:
 		return l.unanswered(status)
 	}
@@ -239,14 +236,12 @@ func (l *look) askBelow(name []byte) error {
 	case first == "":
 		return nil
 	case !l.names:
-		return l.taken("objects are there whose keys begin with it and a slash, and could not be found any more")
+		return l.taken(fmt.Sprintf("Keys that begin with %q are there: no listing would have them beside an object of that name. Choose another key, or delete those objects with all their versions.", string(name)+"/"))
 	}
-	return l.taken(fmt.Sprintf("the object %q is there, and could not be found any more", first))
+	return l.taken(fmt.Sprintf("The object %q is there: no listing would have it beside an object %q. Choose another key, or delete everything below it with all versions.", first, name))
 }
 
-func (l *look) taken(why string) error {
-	return invalid("The key cannot be used: "+why+". Choose another key, or delete what is there with all its versions.", "Key", l.key)
-}
+func (l *look) taken(why string) error { return invalid(why, "Key", l.key) }
 
 func (l *look) unanswered(status int) error {
 	return &s3Error{code: "ServiceUnavailable", cause: fmt.Errorf("status %d to a look at names", status)}

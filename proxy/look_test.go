@@ -97,16 +97,28 @@ func (tn *tenant) listed(t *testing.T, prefix string) (keys []string) {
 	return keys
 }
 
-// stored asks the backend itself, which gives an object that no listing has.
-func (tn *tenant) stored(t *testing.T, key string) bool {
+// direct asks the backend itself, which gives an object that no listing has.
+func (tn *tenant) direct(t *testing.T, method, key string) *reply {
 	t.Helper()
 	b, err := tn.g.dir.Bucket(t.Context(), tn.account.ID, []byte("names"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := tn.g.minio
-	direct := &endpoint{strings.TrimPrefix(m.Endpoint, "http://"), m.AccessKey, m.SecretKey}
-	return direct.do(t, &request{method: "HEAD", path: "/" + b.BackendName + "/" + key}).status == http.StatusOK
+	e := &endpoint{strings.TrimPrefix(m.Endpoint, "http://"), m.AccessKey, m.SecretKey}
+	return e.do(t, &request{method: method, path: "/" + b.BackendName + "/" + key})
+}
+
+func (tn *tenant) stored(t *testing.T, key string) bool {
+	t.Helper()
+	return tn.direct(t, "HEAD", key).status == http.StatusOK
+}
+
+func (tn *tenant) putDirect(t *testing.T, key string) {
+	t.Helper()
+	if r := tn.direct(t, "PUT", key); r.status != http.StatusOK {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
 }
 
 // TestNames_everyOperation: whatever makes an object makes none that a listing
@@ -446,44 +458,79 @@ func TestNames_remembered(t *testing.T) {
 	}
 }
 
-// TestNames_longUpload: what was found when a long upload began is looked up again
-// before it ends.
+// TestNames_longUpload: what was found when a long upload began, or for a request
+// before it, is looked up again before it ends.
 func TestNames_longUpload(t *testing.T) {
 	t.Parallel()
-	var later atomic.Int64
-	g := newGateway(t, options{now: func() time.Time { return time.Now().Add(time.Duration(later.Load())) }})
+	for name, c := range map[string]struct{ before, during time.Duration }{
+		"asked":      {0, flatnames.Memory + time.Second},
+		"remembered": {flatnames.Memory - 2*time.Second, flatnames.Memory + time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var later atomic.Int64
+			g := newGateway(t, options{now: func() time.Time { return time.Now().Add(time.Duration(later.Load())) }})
+			tn := nameTenant(t, g)
+			if c.before > 0 {
+				tn.mustPut(t, "top")
+				if r := tn.raw().do(t, &request{method: "DELETE", path: "/names/top"}); r.status != http.StatusNoContent {
+					t.Fatalf("%d %s", r.status, r.body)
+				}
+			}
+			later.Store(int64(c.before))
+			looks := g.metric(t, "primecloud_proxy_name_looks_total")
+			q := request{method: "PUT", path: "/names/top", body: make([]byte, 1000), payload: "UNSIGNED-PAYLOAD"}
+			conn, err := net.Dial("tcp", g.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			wire := wireOf(t, tn.raw().build(t, &q))
+			if _, err := io.WriteString(conn, wire[:len(wire)-10]); err != nil {
+				t.Fatal(err)
+			}
+			testenv.WaitFor(t, "the first look", func() bool { return g.metric(t, "primecloud_proxy_name_looks_total") > looks })
+			tn.putDirect(t, "top/elsewhere") // as another node does
+			later.Store(int64(c.during))
+			if _, err := io.WriteString(conn, wire[len(wire)-10:]); err != nil {
+				t.Fatal(err)
+			}
+			r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = r.Body.Close()
+			if r.StatusCode != http.StatusBadRequest || tn.stored(t, "top") {
+				t.Errorf("%d, stored: %v", r.StatusCode, tn.stored(t, "top"))
+			}
+		})
+	}
+}
+
+// TestNames_quota: a copy that was never asked for, because the look failed, keeps
+// nothing of a quota.
+func TestNames_quota(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Bool
+	g := newGateway(t, options{minio: watchedMinIO(t, testenv.MinIO(t), func(w http.ResponseWriter, r *http.Request) bool {
+		if broken.Load() && r.URL.Query().Has("versions") {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}
+		return false
+	})})
 	tn := nameTenant(t, g)
-	q := request{method: "PUT", path: "/names/top", body: make([]byte, 1000), payload: "UNSIGNED-PAYLOAD"}
-	conn, err := net.Dial("tcp", g.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	wire := wireOf(t, tn.raw().build(t, &q))
-	if _, err := io.WriteString(conn, wire[:len(wire)-10]); err != nil {
-		t.Fatal(err)
-	}
-	testenv.WaitFor(t, "the first look", func() bool { return g.metric(t, "primecloud_proxy_name_looks_total") > 1 }) // one was of the source
-	b, err := g.dir.Bucket(t.Context(), tn.account.ID, []byte("names"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	direct := &endpoint{strings.TrimPrefix(g.minio.Endpoint, "http://"), g.minio.AccessKey, g.minio.SecretKey}
-	if r := direct.do(t, &request{method: "PUT", path: "/" + b.BackendName + "/top/elsewhere"}); r.status != http.StatusOK { // as another node does
+	const size = 1000
+	if r := tn.raw().do(t, &request{method: "PUT", path: "/names/source", body: make([]byte, size)}); r.status != http.StatusOK {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	later.Store(int64(flatnames.Memory + time.Second))
-	if _, err := io.WriteString(conn, wire[len(wire)-10:]); err != nil {
-		t.Fatal(err)
+	tn.limit(t, hardCap(tenancy.Storage, size))
+	broken.Store(true)
+	if r := creators["CopyObject"](t, tn, "names", "copy"); r.status != http.StatusServiceUnavailable {
+		t.Fatalf("%d %s", r.status, r.body)
 	}
-	r, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = r.Body.Close()
-	if r.StatusCode != http.StatusBadRequest || tn.stored(t, "top") {
-		t.Errorf("%d, stored: %v", r.StatusCode, tn.stored(t, "top"))
-	}
+	broken.Store(false)
+	testenv.WaitFor(t, "the quota to be there again", func() bool { return creators["CopyObject"](t, tn, "names", "copy").status == http.StatusOK })
 }
 
 // TestNames_early: an upload that cannot be kept is refused before it has come whole.

@@ -48,7 +48,7 @@ type shard struct {
 type name struct {
 	claims [3]int32 // of each Kind: requests that make it one
 	known  Kind
-	until  time.Duration // by the caller's clock
+	until  time.Duration // by the caller's clock: before it
 }
 
 func (n *name) claimed() bool { return n.claims[Object]+n.claims[Folder] > 0 }
@@ -74,7 +74,7 @@ type claim struct {
 	id    id
 	end   int // of the name in the key
 	kind  Kind
-	known bool // it need not be asked about
+	until time.Duration // before it the name need not be asked about
 }
 
 // Claim makes c the claims of the key in the bucket. While they are held nobody
@@ -120,12 +120,12 @@ func (c *Claims) add(of id, end int, kind Kind, now time.Duration) bool {
 		return false
 	}
 	n.claims[kind]++
-	if n.known != kind || n.until < now {
-		n.known = unknown
+	if n.known != kind || n.until <= now {
+		n.known, n.until = unknown, 0
 	}
 	s.names[of] = n
 	s.mu.Unlock()
-	c.names = append(c.names, claim{of, end, kind, n.known == kind})
+	c.names = append(c.names, claim{of, end, kind, n.until})
 	return true
 }
 
@@ -137,40 +137,33 @@ func (t *Table) shard(of id) *shard { return &t.shards[of[0]%shards] }
 func (c *Claims) Ask(now time.Duration, ask func(name []byte, kind Kind) error) error {
 	for i := len(c.names) - 1; i >= 0; i-- {
 		n := &c.names[i]
-		if n.known {
+		if now < n.until {
 			continue
 		}
 		if err := ask(c.key[:n.end], n.kind); err != nil {
 			return err
 		}
-		n.known = true
-		c.table.learn(n, now)
+		n.until = now + Memory
+		c.table.learn(n)
 	}
 	return nil
 }
 
 // Known reports whether Ask has nothing to ask.
-func (c *Claims) Known() bool {
+func (c *Claims) Known(now time.Duration) bool {
 	for i := range c.names {
-		if !c.names[i].known {
+		if now >= c.names[i].until {
 			return false
 		}
 	}
 	return true
 }
 
-// Forget makes Ask ask about every name again.
-func (c *Claims) Forget() {
-	for i := range c.names {
-		c.names[i].known = false
-	}
-}
-
-func (t *Table) learn(c *claim, now time.Duration) {
+func (t *Table) learn(c *claim) {
 	s := t.shard(c.id)
 	s.mu.Lock()
 	n := s.names[c.id]
-	n.known, n.until = c.kind, now+Memory
+	n.known, n.until = c.kind, c.until
 	s.names[c.id] = n
 	s.mu.Unlock()
 }

@@ -19,7 +19,7 @@ func asked(t *testing.T, table *flatnames.Table, key string, now time.Duration) 
 		return nil, nil
 	}
 	var names []string
-	known := c.Known()
+	known := c.Known(now)
 	if err := c.Ask(now, func(name []byte, kind flatnames.Kind) error {
 		names = append(names, string(name)+map[flatnames.Kind]string{flatnames.Folder: "/", flatnames.Object: ""}[kind])
 		return nil
@@ -99,16 +99,23 @@ func TestClaim_memory(t *testing.T) {
 		return names
 	}
 	use("a/b", 0)
-	if got := use("a/c", flatnames.Memory); !slices.Equal(got, []string{"a/c"}) {
+	if got := use("a/c", flatnames.Memory-1); !slices.Equal(got, []string{"a/c"}) {
 		t.Errorf("in time: %q", got)
 	}
-	if got := use("a/d", flatnames.Memory+1); !slices.Equal(got, []string{"a/d", "a/"}) {
+	if got := use("a/d", flatnames.Memory); !slices.Equal(got, []string{"a/d", "a/"}) {
 		t.Errorf("too late: %q", got)
 	}
+	// A name that was known when it was claimed does not stay so for longer.
+	held := &flatnames.Claims{}
+	table.Claim(held, [16]byte{1}, []byte("a/b"), flatnames.Memory-1)
+	if !held.Known(flatnames.Memory-1) || held.Known(flatnames.Memory) {
+		t.Error("a claim is known for as long as what it was made by")
+	}
+	held.Release()
 	no := errors.New("no")
 	c := &flatnames.Claims{}
 	table.Claim(c, [16]byte{1}, []byte("x/y"), 0)
-	if err := c.Ask(0, func([]byte, flatnames.Kind) error { return no }); !errors.Is(err, no) || c.Known() {
+	if err := c.Ask(0, func([]byte, flatnames.Kind) error { return no }); !errors.Is(err, no) || c.Known(0) {
 		t.Error(err)
 	}
 	c.Release()
@@ -146,7 +153,7 @@ func BenchmarkClaim(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				table.Claim(c, [16]byte{1}, k, 0)
-				if !c.Known() {
+				if !c.Known(0) {
 					_ = c.Ask(0, func([]byte, flatnames.Kind) error { return nil })
 				}
 				c.Release()
