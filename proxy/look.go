@@ -22,7 +22,8 @@ import (
 
 // look is one request's questions to the backend about the names around its key.
 // It is used by the request and by the goroutine that asks, and ends with the
-// later of them.
+// later of them: with the request when that has heard what the other found, so
+// that its names are free before its client has an answer.
 type look struct {
 	claims flatnames.Claims
 	asks   *exchange // has memory, requests and answers of its own
@@ -46,8 +47,11 @@ func newLook() *look {
 	l.run = func() {
 		err := l.ask()
 		l.failed.Store(err != nil)
-		l.done <- err
-		l.leave()
+		if l.users.Add(-1) == 0 {
+			l.end()
+			return
+		}
+		l.done <- err // the last that this goroutine does with l
 	}
 	return l
 }
@@ -63,7 +67,7 @@ func (x *exchange) lookAround() error {
 	l.users.Store(1)
 	now := x.srv.sinceBegan()
 	if !x.srv.names.Claim(&l.claims, x.bucket.ID, l.key, now) {
-		l.leave()
+		l.end()
 		x.srv.metrics.looks[lookRefused].Inc()
 		return errNameInUse
 	}
@@ -115,24 +119,25 @@ func (x *exchange) nameTaken() error {
 
 // endLook lets go of the names: what was made is to be seen in the backend.
 func (x *exchange) endLook() {
-	if l := x.look; l != nil {
-		x.look = nil
-		l.leave()
+	l := x.look
+	if l == nil {
+		return
 	}
-}
-
-// leave ends the look when nobody uses it any more.
-func (l *look) leave() {
+	x.look = nil
 	if l.users.Add(-1) > 0 {
 		return
 	}
+	if l.waits {
+		<-l.done
+	}
+	l.end()
+}
+
+// end is for the last that uses it.
+func (l *look) end() {
 	l.claims.Release()
 	if l.asks != nil {
 		l.asks.release()
-	}
-	select {
-	case l.err = <-l.done: // the request ended before it read this
-	default:
 	}
 	*l = look{claims: l.claims, key: l.key[:0], done: l.done, run: l.run}
 	looks.Put(l)

@@ -172,6 +172,31 @@ func TestNames_everyOperation(t *testing.T) {
 	}
 }
 
+// TestNames_freed: who has the answer of one request may send another that
+// contradicts it.
+func TestNames_freed(t *testing.T) {
+	t.Parallel()
+	tn := nameTenant(t, newGateway(t, options{}))
+	var clients sync.WaitGroup
+	for c := range 8 { // busy enough for a goroutine to wait for its turn
+		clients.Go(func() {
+			for i := range 50 {
+				at := fmt.Sprintf("%d-%d", c, i)
+				if r := creators["PutObject"](t, tn, "names", at+"/x"); r.status != http.StatusOK {
+					t.Errorf("%d %s", r.status, r.body)
+				}
+				if r := creators["PutObject"](t, tn, "names", at); r.status != http.StatusBadRequest {
+					t.Errorf("an object above another: %d %s", r.status, r.body)
+				}
+				if r := creators["PutObject"](t, tn, "names", at+"/y"); r.status != http.StatusOK {
+					t.Errorf("after a refused one: %d %s", r.status, r.body)
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
+
 // TestNames_versions: what has been deleted in a bucket with versions is still
 // there, and MinIO lists nothing below it.
 func TestNames_versions(t *testing.T) {
