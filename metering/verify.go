@@ -48,16 +48,16 @@ type Difference struct {
 	// What differs: "missing" (the seal), "chain" (the seal is not the next after
 	// the one before), "rows", "adjustments" (how many there are), "hash" (what is
 	// in them), "samples" (how many there are), "hmac" (not of a key of the
-	// keyring), "known" (the copy), "unsealed" (rows that no seal covers and no
-	// coming one will, or not for now) or "negative" (figures below zero).
+	// keyring), "known" (the copy), "unsealed" (rows that no seal covers and that the
+	// next will not) or "negative" (figures below zero).
 	What   string
 	Detail string
 }
 
 // Verify computes the seals anew from what they seal, and then looks at what
-// they do not cover; it stops at the first difference. db needs to read all accounts: the owner, or the worker. All of it
-// is of one moment: hours that are sealed meanwhile are neither verified nor
-// Head nor Unsealed.
+// they do not cover; it stops at the first difference. db needs to read all
+// accounts: the owner, or the worker. All of it is of one moment: hours that are
+// sealed meanwhile are neither verified nor Head nor Unsealed.
 func Verify(ctx context.Context, db pg.Snapshotter, keys Keys, query VerifyQuery) (v Verification, err error) {
 	err = pg.InSnapshot(ctx, db, func(q pg.Querier) error {
 		v, err = verify(ctx, q, keys, query)

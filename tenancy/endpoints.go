@@ -82,10 +82,10 @@ func (e *endpoints) dial(to func(endpoint) (net.Conn, error)) (net.Conn, error) 
 	return nil, errors.Join(errs...)
 }
 
-// endpointConn knows when it was made.
+// endpointConn is a connection to the endpoint that was next.
 type endpointConn struct {
 	net.Conn
-	at uint32 // next then
+	at uint32 // next, when it was made
 }
 
 // leave makes the endpoint after at the one to be asked, unless somebody has.

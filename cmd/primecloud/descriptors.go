@@ -9,9 +9,10 @@ import (
 )
 
 // A client's connection takes two descriptors while it is busy, its own and the
-// backend's, and a third while the names around what it writes are looked at. The rest of a node must never be short of any: PostgreSQL's
-// connections and the pipes of downloads are counted, ownDescriptors are for the
-// journal, the access log and its delivery, listeners, the operator's scrapes.
+// backend's, and a third while the names around what it writes are looked at. The
+// rest of a node must never be short of any: PostgreSQL's connections and the pipes
+// of downloads are counted, ownDescriptors are for the journal, the access log and
+// its delivery, listeners, the operator's scrapes.
 const (
 	ownDescriptors = 128
 	fewestUseful   = 16 // connections

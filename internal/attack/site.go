@@ -137,18 +137,17 @@ func (p *site) node(ctx context.Context, preparation string, settings ...string)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.Dir, n.log, n.log
 	cmd.Env = p.Environ(append(settings, "PRIMECLOUD_DATABASE_URL="+gateway.String(), "PRIMECLOUD_KEYRING_FILE="+p.Path("keyring"), "PRIMECLOUD_NODE="+name,
 		"PRIMECLOUD_S3_ADDR="+addr, "PRIMECLOUD_ADMIN_ADDR="+admin, "PRIMECLOUD_JOURNAL_DIR="+p.Path(name+"-journal"), "PRIMECLOUD_ACCESS_LOG_DIR="+p.Path(name+"-log"), "PRIMECLOUD_DRAIN_TIMEOUT=1s")...)
-	if n.Process, err = product.StartProcess(cmd); err != nil {
-		return nil, err
-	}
-	return n, product.Await(ctx, "a second node", func() (bool, error) {
-		select {
-		case <-n.Done():
-			return false, fmt.Errorf("it has ended: %w: %s", n.Err(), n.log)
-		default:
-		}
+	n.Process, err = product.StartProcess(ctx, cmd, func(ctx context.Context) error {
 		b, err := p.get(ctx, "http://"+admin+"/readyz")
-		return err == nil && len(b) > 0 && !bytes.Contains(b, []byte("not ready")), nil
+		if err == nil && (len(b) == 0 || bytes.Contains(b, []byte("not ready"))) {
+			err = fmt.Errorf("/readyz says %q", b)
+		}
+		return err
 	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, n.log)
+	}
+	return n, nil
 }
 
 func freeAddrs() (a, b string, err error) {

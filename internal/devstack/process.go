@@ -24,6 +24,12 @@ func StartProcess(ctx context.Context, name string, cmd *exec.Cmd, ready func(co
 // Pid is its process id, for measurements.
 func (p *Process) Pid() int { return p.child.cmd.Process.Pid }
 
+// Done is closed when it has ended.
+func (p *Process) Done() <-chan struct{} { return p.child.done }
+
+// Err is how it ended, after Done.
+func (p *Process) Err() error { return p.child.err }
+
 // Stop asks it to end, and kills it after the grace.
 func (p *Process) Stop(grace time.Duration) error { return p.child.stop(syscall.SIGTERM, grace) }
 

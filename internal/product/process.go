@@ -2,61 +2,29 @@ package product
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os/exec"
-	"runtime"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/primecloudpro/primecloud/internal/devstack"
 )
 
-// Process is a child that dies with this one.
-type Process struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error
+// Process is a running PrimeCloud: of `dev`, or of one of its parts.
+type Process struct{ *devstack.Process }
+
+// StartProcess returns when ready answers nil.
+func StartProcess(ctx context.Context, cmd *exec.Cmd, ready func(context.Context) error) (*Process, error) {
+	p, err := devstack.StartProcess(ctx, "the product", cmd, ready)
+	return &Process{p}, err
 }
 
-// StartProcess starts cmd in a group of its own. The goroutine keeps its thread:
-// the kernel signals the child when the thread that forked ends.
-func StartProcess(cmd *exec.Cmd) (*Process, error) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	q := &Process{cmd: cmd, done: make(chan struct{})}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			q.err = cmd.Wait()
-			close(q.done)
-		}
-	}()
-	return q, <-started
-}
-
-// Done is closed when it has ended.
-func (q *Process) Done() <-chan struct{} { return q.done }
-
-// Err is how it ended, after Done.
-func (q *Process) Err() error { return q.err }
-
-// Pid is its process id.
-func (q *Process) Pid() int { return q.cmd.Process.Pid }
-
-// Stop asks it to end, and waits until it has.
-func (q *Process) Stop() error {
-	_ = q.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-q.done:
-		return q.err
-	case <-time.After(time.Minute):
-		_ = q.cmd.Process.Kill()
-		<-q.done
-		return errors.New("the product did not end within a minute of SIGTERM")
-	}
+// Stop asks it to end, and waits until it has. An end that was no success is an error.
+func (p *Process) Stop() error {
+	err := p.Process.Stop(time.Minute)
+	return errors.Join(err, p.Err())
 }
 
 // Journal keeps what a process says.

@@ -47,11 +47,8 @@ func Start(ctx context.Context, cfg Config) (*Product, error) {
 	}
 	cmd := exec.Command(binary, "dev", "--data", p.Path(), "--s3-addr", "127.0.0.1:0", "--tls-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--log-level", "debug") //nolint:noctx // it is stopped
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.Dir, p.Environ(), p.Log, p.Log
-	if p.Process, err = StartProcess(cmd); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(p.Dir))
-	}
-	if err = p.ready(ctx); err != nil {
-		return nil, errors.Join(p.Blame(err), p.Stop())
+	if p.Process, err = StartProcess(ctx, cmd, p.ready); err != nil {
+		return nil, errors.Join(p.Blame(err), os.RemoveAll(p.Dir))
 	}
 	return p, nil
 }
@@ -76,25 +73,18 @@ func (p *Product) Environ(more ...string) []string {
 	return append(append(env, p.more...), more...)
 }
 
-// ready waits for dev.env, which the product writes last.
-func (p *Product) ready(ctx context.Context) error {
-	return Await(ctx, "dev.env", func() (bool, error) {
-		select {
-		case <-p.Done():
-			return false, fmt.Errorf("the product ended: %w", p.Err())
-		default:
-		}
-		b, err := os.ReadFile(p.Path("dev.env"))
-		if err != nil {
-			return false, nil //nolint:nilerr // not there yet
-		}
-		p.Env = map[string]string{}
-		for line := range strings.Lines(string(b)) {
-			name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-			p.Env[name] = strings.Trim(value, "'")
-		}
-		return true, nil
-	})
+// ready reads dev.env, which the product writes last.
+func (p *Product) ready(context.Context) error {
+	b, err := os.ReadFile(p.Path("dev.env"))
+	if err != nil {
+		return err
+	}
+	p.Env = map[string]string{}
+	for line := range strings.Lines(string(b)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		p.Env[name] = strings.Trim(value, "'")
+	}
+	return nil
 }
 
 // Stop ends it and removes what it kept.
