@@ -128,7 +128,7 @@ func (x *exchange) endLook() {
 		return
 	}
 	if l.waits {
-		<-l.done
+		l.err = <-l.done
 	}
 	l.end()
 }
