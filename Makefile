@@ -8,7 +8,7 @@ JSCLIENT := proxy/testdata/js/node_modules/.package-lock.json
 GOFLAGS := -buildvcs=false
 export GOFLAGS
 
-.PHONY: help build run test test-strict check race attack conformance crash fuzz bench bench-quick bench-growth bench-guard bench-profile bench-go bin/bench docs schema tools
+.PHONY: help build run test test-strict check race race-ci attack conformance crash flaky slow fuzz bench bench-quick bench-growth bench-guard bench-profile bench-go bin/bench docs schema tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,6 +40,11 @@ test-strict: ## the same; nothing is ever skipped
 race: tools ## every test under the race detector
 	PRIMECLOUD_TEST_STRICT=$(STRICT) go test $(COUNT) -race -timeout 30m ./...
 
+# Where goroutines share memory. proxy itself would take longer than the rest of CI.
+SHARING = ./proxy/flatnames ./proxy/socket ./proxy/upstream ./sigv4 ./tenancy ./limits ./metering ./metering/accesslog ./internal/jobs ./internal/subscriber ./internal/secret
+race-ci: tools ## the packages where goroutines share most, under the race detector
+	PRIMECLOUD_TEST_STRICT=$(STRICT) go test $(COUNT) -race -timeout 30m $(SHARING)
+
 check: $(LINT) ## formatting, vet, lint, tidy, generated files
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w"; exit 1; }
 	go vet ./...
@@ -60,6 +65,13 @@ conformance: tools ## stock clients, a comparison with MinIO, minio-go's functio
 KILLS ?= 100
 crash: tools ## kill a loaded gateway KILLS times; the ledger against what its clients counted
 	CRASH_KILLS=$(KILLS) go test -count=1 -timeout 30m -v -run '^TestCrash$$' ./cmd/primecloud
+
+FLAKY_MINUTES ?= 45
+flaky: tools ## every test again and again: shuffled, alone and together, quiet and busy, under the race detector, for FLAKY_MINUTES
+	PRIMECLOUD_TEST_STRICT=$(STRICT) go run ./internal/flaky -minutes $(FLAKY_MINUTES) $(FLAKY)
+
+slow: ## what CI has no time for, before an issue is closed: attack, conformance, crash, flaky; writes docs/VERIFICATION.md
+	.ci/slow attack conformance crash flaky
 
 FUZZTIME ?= 20s
 fuzz: ## each fuzz target for FUZZTIME
