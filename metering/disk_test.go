@@ -2,6 +2,7 @@ package metering_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,16 +25,22 @@ import (
 
 // diskChildren are what this binary does when a test has started it with a
 // folder and the URL of a database.
-var diskChildren = map[string]func(dir, url string) error{"full": fillDisk, "full at start": startOnFullDisk, "syncing": countAndSync}
+var diskChildren = map[string]func(dir, url string) error{"full": fillDisk, "full at start": startOnFullDisk, "syncing": countAndSync, "running": countAndRun}
 
-// diskChild is a child with a namespace of its own, in which it may mount.
+// diskChild is a child with a namespace of its own, in which it may mount: a disk
+// in a file if this is root.
 func diskChild(t *testing.T, name, dir, url string) *exec.Cmd {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), "METERING_DISK_CHILD="+name, "METERING_DISK_DIR="+dir, "METERING_DISK_URL="+url)
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWNS}
+	switch {
+	case url != "": // a tmpfs is all it mounts
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	case os.Getuid() != 0:
+		testenv.Unavailable(t, "a disk in a file", errors.New("mounting it needs root"))
 	}
 	return cmd
 }
@@ -190,14 +197,109 @@ func TestJournal_diskFullAtStart(t *testing.T) {
 	}
 }
 
-// countAndSync counts on every counter and says so after each addition, and
-// copies the journal whenever it was synced: that is what a lost machine has.
-func countAndSync(dir, _ string) error {
+// imageName is the disk of a child of diskChild that mounts one: a file, behind a loop device.
+const imageName = "image"
+
+// mountImage makes an ext4 of its own in a file below dir, and mounts it. What
+// the file has is what the disk was told to keep: not the kernel's page cache.
+func mountImage(dir string) (mounted string, err error) {
+	image := filepath.Join(dir, imageName)
+	if err := os.WriteFile(image, nil, 0o600); err != nil {
+		return "", err
+	}
+	mounted = filepath.Join(dir, "disk")
+	if err := errors.Join(os.Truncate(image, 32<<20), os.MkdirAll(mounted, 0o700), syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")); err != nil {
+		return "", err
+	}
+	for _, command := range [][]string{{"mkfs.ext4", "-q", "-F", image}, {"mount", "-o", "loop", image, mounted}} {
+		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil { //nolint:noctx,gosec // a test's
+			return "", fmt.Errorf("%q: %w: %s", command, err, out)
+		}
+	}
+	return mounted, nil
+}
+
+// keptOnDisk is what a machine finds of a file of the image's root when it starts
+// again after it was lost: now.
+func keptOnDisk(dir, name string) ([]byte, error) {
+	image, kept := filepath.Join(dir, imageName+".lost"), filepath.Join(dir, "kept")
+	b, err := os.ReadFile(filepath.Join(dir, imageName))
+	if err == nil {
+		err = errors.Join(os.WriteFile(image, b, 0o600), os.RemoveAll(kept))
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The first applies the file system's own journal; it says 1 when there was something to mend.
+	out, err := exec.Command("e2fsck", "-fy", image).CombinedOutput() //nolint:noctx,gosec // a test's
+	var status *exec.ExitError
+	if err != nil && (!errors.As(err, &status) || status.ExitCode() != 1) {
+		return nil, fmt.Errorf("e2fsck: %w: %s", err, out)
+	}
+	if out, err = exec.Command("debugfs", "-R", "dump /"+name+" "+kept, image).CombinedOutput(); err != nil { //nolint:noctx,gosec // a test's
+		return nil, fmt.Errorf("debugfs: %w: %s", err, out)
+	}
+	return os.ReadFile(kept)
+}
+
+// diskMeter is a meter with its journal on a disk of its own, and no database.
+func diskMeter(dir string) (*metering.Meter, error) {
+	mounted, err := mountImage(dir)
+	if err != nil {
+		return nil, err
+	}
 	pool, err := pgxpool.New(context.Background(), "postgres://nobody@127.0.0.1:1/none")
+	if err != nil {
+		return nil, err
+	}
+	return metering.New(metering.Config{Pool: pool, Dir: mounted, SyncInterval: 20 * time.Millisecond})
+}
+
+// countAndRun counts while the meter runs: its journal must come to the disk by
+// itself, long before the kernel would write it (dirty_expire_centisecs, 30 s).
+func countAndRun(dir, _ string) error {
+	m, err := diskMeter(dir)
 	if err != nil {
 		return err
 	}
-	m, err := metering.New(metering.Config{Pool: pool, Dir: dir})
+	ctx, stop := context.WithTimeout(context.Background(), 15*time.Second)
+	defer stop()
+	go func() { _ = m.Run(ctx) }()
+	for n := range 3 {
+		countCells(m, manyCells*(n+1)) // the later ones in segments that came later
+		for {
+			counted, err := os.ReadFile(m.Path())
+			if err != nil {
+				return err
+			}
+			kept, err := keptOnDisk(dir, filepath.Base(m.Path()))
+			if err != nil {
+				return err
+			}
+			if bytes.Equal(counted, kept) {
+				break
+			}
+			if ctx.Err() != nil {
+				return fmt.Errorf("round %d: the disk has %d bytes of the journal's %d, and not the same", n, len(kept), len(counted))
+			}
+		}
+	}
+	return nil
+}
+
+// TestJournal_synced: a meter that runs brings what it counts to the disk.
+func TestJournal_synced(t *testing.T) {
+	t.Parallel()
+	if out, err := diskChild(t, "running", t.TempDir(), "").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// countAndSync counts on every counter and says so after each addition, and
+// keeps what the disk has of the journal whenever it was synced: that is what a
+// lost machine has.
+func countAndSync(dir, _ string) error {
+	m, err := diskMeter(dir)
 	if err != nil {
 		return err
 	}
@@ -221,12 +323,13 @@ func countAndSync(dir, _ string) error {
 		if err := m.Sync(); err != nil {
 			return err
 		}
-		data, err := os.ReadFile(m.Path())
+		name := filepath.Base(m.Path())
+		data, err := keptOnDisk(dir, name)
 		if err == nil {
-			err = os.WriteFile(m.Path()+".copying", data, 0o600)
+			err = os.WriteFile(filepath.Join(dir, name+".copying"), data, 0o600)
 		}
 		if err == nil {
-			err = os.Rename(m.Path()+".copying", m.Path()+".synced")
+			err = os.Rename(filepath.Join(dir, name+".copying"), filepath.Join(dir, name+".synced"))
 		}
 		if err != nil {
 			return err
