@@ -194,19 +194,7 @@ func TestBudget_outage(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.renew()
-	super := testenv.EmptyPostgres(t).Pool(t, "")
-	away := func(is bool) {
-		t.Helper()
-		if _, err := super.Exec(t.Context(), `ALTER DATABASE `+f.db.Name+` ALLOW_CONNECTIONS `+map[bool]string{true: "false", false: "true"}[is]); err != nil {
-			t.Fatal(err)
-		}
-		if is {
-			if _, err := super.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, f.db.Name); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	away(true)
+	back := f.db.TakeAway(t)
 	sent, refused := 0, error(nil)
 	for refused == nil {
 		if refused = n.download(100, 100); refused == nil {
@@ -222,7 +210,7 @@ func TestBudget_outage(t *testing.T) {
 			t.Fatalf("a soft budget: %v", err)
 		}
 	}
-	away(false)
+	back()
 	f.owner.Reset() // its connections were cut too
 	f.limit(l)
 	f.clock.advance(time.Minute)

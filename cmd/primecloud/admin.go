@@ -52,6 +52,9 @@ func (n *node) readyz(w http.ResponseWriter, _ *http.Request) {
 	if n.directory != nil && !n.directory.Connected() {
 		missing = append(missing, "the database: changes are not being heard")
 	}
+	if n.workerLost.Load() {
+		missing = append(missing, "the database: it does not answer the worker")
+	}
 	if !n.clock.Right() {
 		missing = append(missing, fmt.Sprintf("the time: this machine's clock is %s ahead of the database's", n.clock.Offset()))
 	}

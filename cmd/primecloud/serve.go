@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -84,6 +85,7 @@ type node struct {
 	jobs       *jobs.Runner
 	sealer     *metering.Sealer // with jobs
 	workerPool *pgxpool.Pool
+	workerLost atomic.Bool // the worker's last question to the database had no answer
 	admin      *http.Server
 	listeners  []listener
 	addrs      addresses
@@ -299,7 +301,8 @@ func (n *node) run(ctx context.Context, ready func(addresses)) error {
 	return err
 }
 
-// watchClock compares a worker's clock as a gateway's flushes do.
+// watchClock compares a worker's clock as a gateway's flushes do, and notices
+// that the worker has no database.
 func (n *node) watchClock(ctx context.Context) {
 	t := time.NewTicker(n.cfg.FlushInterval.Duration)
 	defer t.Stop()
@@ -309,7 +312,7 @@ func (n *node) watchClock(ctx context.Context) {
 			return
 		case <-t.C:
 			ctx, done := context.WithTimeout(ctx, 10*time.Second)
-			_ = n.clock.Compare(ctx, n.workerPool) // the database is away: the jobs say so
+			n.workerLost.Store(n.clock.Compare(ctx, n.workerPool) != nil) // why, the jobs say
 			done()
 		}
 	}
