@@ -179,6 +179,14 @@ func TestBudget_deadNode(t *testing.T) {
 	if err := live.download(500, 500); reason(err) != int(limits.Exhausted) && reason(err) != int(limits.Reserved) {
 		t.Errorf("what the dead node holds was given twice: %v", err)
 	}
+	// However long it is silent: what it sent may still be in its journal.
+	f.exec(`UPDATE budget_leases SET renewed_at = now() - interval '1 day' WHERE epoch = $1`, dead.meter.Epoch())
+	f.exec(`UPDATE usage_nodes SET reported_at = now() - interval '1 day' WHERE epoch = $1`, dead.meter.Epoch())
+	f.reread()
+	f.clock.advance(time.Minute)
+	if err := live.download(500, 500); reason(err) != int(limits.Exhausted) {
+		t.Errorf("what a node holds that is silent for a day was given twice: %v", err)
+	}
 	if err := metering.RetireNode(t.Context(), f.owner, dead.meter.Epoch()); err != nil {
 		t.Fatal(err)
 	}

@@ -213,3 +213,14 @@ func FuzzClassify(f *testing.F) {
 		}
 	})
 }
+
+// TestOperations_idempotent: what may be sent to a backend a second time changes
+// nothing there.
+func TestOperations_idempotent(t *testing.T) {
+	t.Parallel()
+	for _, o := range s3op.Operations {
+		if reads := o.Method == "GET" || o.Method == "HEAD"; o.Idempotent != reads {
+			t.Errorf("%s %s: idempotent %v", o.Method, o.Name, o.Idempotent)
+		}
+	}
+}
