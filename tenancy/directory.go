@@ -118,7 +118,13 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 func (d *Directory) makeTables() (err error) {
 	s, q, n := d.store, d.cfg.Pool, d.cfg.Entries
 	if d.keys, err = newTable(d, n, ErrKeyUnknown, d.plausibleKey, d.turnOfKey, func(ctx context.Context, key string) (*Identity, error) {
-		return s.identity(ctx, q, key)
+		i, err := s.identity(ctx, q, key)
+		if errors.Is(err, ErrKeyChanged) {
+			// To its holder it is unknown; the operator is told.
+			d.cfg.Logger.Error("an access key's row was changed by somebody without the keyring; the key is refused", "key", key, "error", err)
+			err = fmt.Errorf("%w: %w", ErrKeyUnknown, err)
+		}
+		return i, err
 	}); err != nil {
 		return err
 	}
@@ -143,7 +149,11 @@ func (d *Directory) makeTables() (err error) {
 		return err
 	}
 	d.backends, err = newTable(d, 1000, ErrBackendUnknown, isID, told, func(ctx context.Context, key string) (*Backend, error) {
-		return s.Backend(ctx, q, ID([]byte(key)))
+		b, err := s.Backend(ctx, q, ID([]byte(key)))
+		if errors.Is(err, ErrBackendChanged) {
+			d.cfg.Logger.Error("a backend's row was changed by somebody without the keyring; nothing is sent there", "backend", ID([]byte(key)), "error", err)
+		}
+		return b, err
 	})
 	return err
 }
