@@ -85,6 +85,7 @@ type Directory struct {
 
 	strangers *lane
 	holders   *lane
+	ended     *endedKeys
 	hearing   atomic.Pointer[hearing]
 	ready     chan struct{} // closed when the first connection listens
 
@@ -101,6 +102,7 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 		cfg:   cfg,
 		store: &Store{Keyring: cfg.Keyring},
 		ready: make(chan struct{}),
+		ended: newEndedKeys(),
 	}
 	d.strangers = newLane("strangers", cfg.Strangers, strangerShares, cfg.Queue, &d.crowded)
 	d.holders = newLane("holders", cfg.Holders, accountShares, cfg.Queue, &d.crowded)
@@ -118,13 +120,7 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 func (d *Directory) makeTables() (err error) {
 	s, q, n := d.store, d.cfg.Pool, d.cfg.Entries
 	if d.keys, err = newTable(d, n, ErrKeyUnknown, d.plausibleKey, d.turnOfKey, func(ctx context.Context, key string) (*Identity, error) {
-		i, err := s.identity(ctx, q, key)
-		if errors.Is(err, ErrKeyChanged) {
-			// To its holder it is unknown; the operator is told.
-			d.cfg.Logger.Error("an access key's row was changed by somebody without the keyring; the key is refused", "key", key, "error", err)
-			err = fmt.Errorf("%w: %w", ErrKeyUnknown, err)
-		}
-		return i, err
+		return d.genuine(s.identity(ctx, q, key))
 	}); err != nil {
 		return err
 	}
@@ -156,6 +152,20 @@ func (d *Directory) makeTables() (err error) {
 		return b, err
 	})
 	return err
+}
+
+// genuine refuses a key whose row was changed or put back by somebody without the
+// keyring. To its holder it is unknown; the operator is told.
+func (d *Directory) genuine(i *Identity, err error) (*Identity, error) {
+	switch {
+	case errors.Is(err, ErrKeyChanged):
+		d.cfg.Logger.Error("an access key's row was changed by somebody without the keyring; the key is refused", "error", err)
+		return nil, fmt.Errorf("%w: %w", ErrKeyUnknown, err)
+	case err == nil && d.ended.has(i.ID):
+		d.cfg.Logger.Error("an access key that had ended was put back into the database, and the note of its end removed; the key is refused", "key", i.KeyID)
+		return nil, ErrKeyUnknown
+	}
+	return i, err
 }
 
 // told is the turn of ids: PostgreSQL has told them, with a key, a bucket or a

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"log/slog"
 	"math/big"
 	"strings"
 	"testing"
@@ -60,6 +61,38 @@ func TestEnded_insertedAgain(t *testing.T) {
 	}
 	f.store.Keyring = f.keyring
 	known(t, f.directory(), f.key(f.a).KeyID)
+}
+
+// A node that runs remembers what the database was made to forget.
+func TestEnded_nodesRemember(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	log := &heard{}
+	early, k := f.key(f.a), f.key(f.a)
+	f.exec(`CREATE TABLE copies AS SELECT id, key_id, account_id, kind, sealed_secret, permissions, binding FROM access_keys`)
+	f.revoke(early.KeyID)
+	d := f.directory(func(c *tenancy.DirectoryConfig) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+	known(t, d, k.KeyID)
+	f.revoke(k.KeyID)
+	for _, k := range []*tenancy.Key{early, k} {
+		eventually(t, 5*time.Second, "its end is heard of", func() bool { return d.Remembers(k.ID) })
+	}
+	conn := f.unchecked()
+	for _, sql := range []string{
+		`DELETE FROM access_keys`, `DELETE FROM ended_keys`,
+		`INSERT INTO access_keys (id, key_id, account_id, kind, sealed_secret, permissions, binding) SELECT * FROM copies`,
+	} {
+		must(conn.Exec(t.Context(), sql))(t)
+	}
+	for _, k := range []*tenancy.Key{early, k} {
+		eventually(t, 5*time.Second, "the operator is told of "+k.KeyID, func() bool {
+			if err := lookup(d, k.KeyID); !errors.Is(err, tenancy.ErrKeyUnknown) {
+				t.Fatalf("%s is back: %v", k.KeyID, err)
+			}
+			return strings.Contains(log.take(), k.KeyID)
+		})
+	}
+	known(t, d, f.key(f.a).KeyID)
 }
 
 // A revocation that was taken back by hand gives nothing back.

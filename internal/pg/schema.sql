@@ -1013,6 +1013,8 @@ CREATE INDEX deleted_buckets_account ON public.deleted_buckets USING btree (acco
 
 CREATE UNIQUE INDEX domains_verified ON public.domains USING btree (host) WHERE verified;
 
+CREATE INDEX ended_keys_at ON public.ended_keys USING btree (ended_at);
+
 CREATE INDEX river_job_args_index ON public.river_job USING gin (args);
 
 CREATE INDEX river_job_kind ON public.river_job USING btree (kind);

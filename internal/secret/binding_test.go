@@ -101,3 +101,17 @@ func TestKeyring_Retire(t *testing.T) {
 		t.Errorf("seals of usage from before: %v", err)
 	}
 }
+
+// BenchmarkCheckBinding is what a row costs beside opening its secret.
+func BenchmarkCheckBinding(b *testing.B) {
+	k := newKeyring(b)
+	sealed := seal(b, k)
+	binding := k.Bind(place, secret.Hash(sealed), nil)
+	for b.Loop() {
+		var f secret.Facts
+		for _, name := range []string{"key_id", "account_id", "kind", "user_id", "permissions", "buckets", "prefix", "cidrs", "expires_at"} {
+			f.Add(name, "0123456789abcdef0123456789abcdef")
+		}
+		_ = k.CheckBinding(place, secret.Hash(sealed), f, binding)
+	}
+}

@@ -16,6 +16,7 @@ CREATE TABLE ended_keys (
 	key_id     text NOT NULL,
 	ended_at   timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX ended_keys_at ON ended_keys (ended_at);
 ALTER TABLE ended_keys OWNER TO primecloud_owner;
 ALTER TABLE ended_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ended_keys FORCE ROW LEVEL SECURITY;
