@@ -174,6 +174,11 @@ func TestBinding_everyColumn(t *testing.T) {
 	if _, err := d.Backend(ctx, f.backend.ID); err != nil {
 		t.Error(err)
 	}
+	// No bucket is not every bucket.
+	none := must(f.store.CreateKey(ctx, f.owner, tenancy.Key{AccountID: f.a.ID, Buckets: []string{}}))(t)
+	known(t, d, none.KeyID)
+	must(conn.Exec(ctx, `UPDATE access_keys SET buckets = NULL WHERE id = $1`, none.ID))(t)
+	eventually(t, 5*time.Second, "every bucket in the place of none is refused", unknown(d, none.KeyID))
 	// Under the name that was changed to, neither.
 	if err := lookup(d, "another-key-id"); !errors.Is(err, tenancy.ErrKeyUnknown) {
 		t.Errorf("under its new id: %v", err)

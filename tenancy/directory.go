@@ -120,7 +120,9 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 func (d *Directory) makeTables() (err error) {
 	s, q, n := d.store, d.cfg.Pool, d.cfg.Entries
 	if d.keys, err = newTable(d, n, ErrKeyUnknown, d.plausibleKey, d.turnOfKey, func(ctx context.Context, key string) (*Identity, error) {
-		return d.genuine(s.identity(ctx, q, key))
+		look := d.ended.now()
+		i, err := s.identity(ctx, q, key)
+		return d.genuine(look, i, err)
 	}); err != nil {
 		return err
 	}
@@ -155,13 +157,14 @@ func (d *Directory) makeTables() (err error) {
 }
 
 // genuine refuses a key whose row was changed or put back by somebody without the
-// keyring. To its holder it is unknown; the operator is told.
-func (d *Directory) genuine(i *Identity, err error) (*Identity, error) {
+// keyring. To its holder it is unknown; the operator is told. look is from before
+// the row was read.
+func (d *Directory) genuine(look uint64, i *Identity, err error) (*Identity, error) {
 	switch {
 	case errors.Is(err, ErrKeyChanged):
 		d.cfg.Logger.Error("an access key's row was changed by somebody without the keyring; the key is refused", "error", err)
 		return nil, fmt.Errorf("%w: %w", ErrKeyUnknown, err)
-	case err == nil && d.ended.has(i.ID):
+	case err == nil && d.ended.before(look, i.ID):
 		d.cfg.Logger.Error("an access key that had ended was put back into the database, and the note of its end removed; the key is refused", "key", i.KeyID)
 		return nil, ErrKeyUnknown
 	}

@@ -15,8 +15,9 @@ import (
 // runs that knew, he gets nothing by that, and is seen.
 type endedKeys struct {
 	mu    sync.Mutex
-	known map[ID]struct{}
-	order []ID // as they were heard of
+	looks uint64        // that were made
+	known map[ID]uint64 // the look that found it
+	order []ID          // as they were heard of
 	since time.Time
 	news  chan struct{} // some key changed
 }
@@ -29,14 +30,23 @@ const mostEnded = 100_000
 const endedOverlap = 5 * time.Minute
 
 func newEndedKeys() *endedKeys {
-	return &endedKeys{known: map[ID]struct{}{}, news: make(chan struct{}, 1)}
+	return &endedKeys{known: map[ID]uint64{}, news: make(chan struct{}, 1)}
 }
 
-func (e *endedKeys) has(id ID) bool {
+// now is the last look that was made.
+func (e *endedKeys) now() uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_, ok := e.known[id]
-	return ok
+	return e.looks
+}
+
+// before reports whether the key had ended at that look. What is read from the
+// database afterwards is no row of before its end, read late.
+func (e *endedKeys) before(look uint64, id ID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	found, ok := e.known[id]
+	return ok && found <= look
 }
 
 // changed asks for a look soon.
@@ -58,9 +68,10 @@ func (e *endedKeys) follow(ctx context.Context, q pg.Querier) error {
 	var at time.Time
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.looks++
 	_, err = pgx.ForEachRow(rows, []any{&id, &at}, func() error {
 		if _, ok := e.known[id]; !ok {
-			e.known[id], e.order = struct{}{}, append(e.order, id)
+			e.known[id], e.order = e.looks, append(e.order, id)
 		}
 		e.since = at
 		return nil

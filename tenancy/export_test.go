@@ -46,4 +46,4 @@ func Issued(k *secret.Keyring, id string) (form, genuine bool) { return issued(k
 func (d *Directory) ShareOf(id ID) int { return d.ofAccount(id).share }
 
 // Remembers reports whether the directory has heard that a key ended.
-func (d *Directory) Remembers(id ID) bool { return d.ended.has(id) }
+func (d *Directory) Remembers(id ID) bool { return d.ended.before(d.ended.now(), id) }
