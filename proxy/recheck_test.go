@@ -45,8 +45,8 @@ func (c *changed) identity() (*tenancy.Identity, error) {
 	return c.g.dir.Identity(c.t.Context(), []byte(c.key.KeyID))
 }
 
-func (c *changed) setKey(column string, value any) error {
-	return c.sql(`UPDATE access_keys SET `+column+` = $2 WHERE key_id = $1`, c.key.KeyID, value)
+func (c *changed) scopeKey(change func(*tenancy.Key)) error {
+	return c.g.store.ScopeKey(c.t.Context(), c.g.owner, c.key.KeyID, change)
 }
 
 // sees is about a key that is there, and has changed.
@@ -78,13 +78,13 @@ func keyChanges() []change {
 			now := time.Now()
 			return c.g.store.ExpireKey(c.t.Context(), c.g.owner, c.key.KeyID, &now)
 		}, sees(func(id *tenancy.Identity) bool { return !id.ExpiresAt.IsZero() && id.ExpiresAt.Before(time.Now()) })},
-		{"right taken", "AccessDenied", func(c *changed) error { return c.setKey("permissions", []string{"list"}) },
+		{"right taken", "AccessDenied", func(c *changed) error { return c.scopeKey(func(k *tenancy.Key) { k.Permissions = []string{"list"} }) },
 			sees(func(id *tenancy.Identity) bool { return id.Permission == tenancy.List })},
-		{"another network", "AccessDenied", func(c *changed) error { return c.setKey("cidrs", prefixes("192.0.2.0/24")) },
+		{"another network", "AccessDenied", func(c *changed) error { return c.scopeKey(func(k *tenancy.Key) { k.CIDRs = prefixes("192.0.2.0/24") }) },
 			sees(func(id *tenancy.Identity) bool { return len(id.CIDRs) > 0 })},
-		{"other buckets", "AccessDenied", func(c *changed) error { return c.setKey("buckets", []string{"another"}) },
+		{"other buckets", "AccessDenied", func(c *changed) error { return c.scopeKey(func(k *tenancy.Key) { k.Buckets = []string{"another"} }) },
 			sees(func(id *tenancy.Identity) bool { return len(id.Buckets) > 0 })},
-		{"another prefix", "AccessDenied", func(c *changed) error { return c.setKey("prefix", "another/") },
+		{"another prefix", "AccessDenied", func(c *changed) error { return c.scopeKey(func(k *tenancy.Key) { k.Prefix = "another/" }) },
 			sees(func(id *tenancy.Identity) bool { return id.Prefix != "" })},
 		{"another key under its id", "InvalidAccessKeyId", func(c *changed) error {
 			if err := c.sql(`DELETE FROM access_keys WHERE key_id = $1`, c.key.KeyID); err != nil {
@@ -94,7 +94,9 @@ func keyChanges() []change {
 			return err
 		}, func(c *changed) bool { id, err := c.identity(); return err == nil && id.ID != c.key.ID }},
 		{"more rights", "", func(c *changed) error {
-			return c.setKey("permissions", []string{"read", "write", "delete", "list", "manage", "bypass-governance"})
+			return c.scopeKey(func(k *tenancy.Key) {
+				k.Permissions = []string{"read", "write", "delete", "list", "manage", "bypass-governance"}
+			})
 		},
 			sees(func(id *tenancy.Identity) bool { return id.Permission&tenancy.BypassGovernance != 0 })},
 	}

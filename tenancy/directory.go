@@ -85,6 +85,7 @@ type Directory struct {
 
 	strangers *lane
 	holders   *lane
+	ended     *endedKeys
 	hearing   atomic.Pointer[hearing]
 	ready     chan struct{} // closed when the first connection listens
 
@@ -101,6 +102,7 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 		cfg:   cfg,
 		store: &Store{Keyring: cfg.Keyring},
 		ready: make(chan struct{}),
+		ended: newEndedKeys(),
 	}
 	d.strangers = newLane("strangers", cfg.Strangers, strangerShares, cfg.Queue, &d.crowded)
 	d.holders = newLane("holders", cfg.Holders, accountShares, cfg.Queue, &d.crowded)
@@ -118,7 +120,9 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 func (d *Directory) makeTables() (err error) {
 	s, q, n := d.store, d.cfg.Pool, d.cfg.Entries
 	if d.keys, err = newTable(d, n, ErrKeyUnknown, d.plausibleKey, d.turnOfKey, func(ctx context.Context, key string) (*Identity, error) {
-		return s.identity(ctx, q, key)
+		look := d.ended.now()
+		i, err := s.identity(ctx, q, key)
+		return d.genuine(look, i, err)
 	}); err != nil {
 		return err
 	}
@@ -143,9 +147,28 @@ func (d *Directory) makeTables() (err error) {
 		return err
 	}
 	d.backends, err = newTable(d, 1000, ErrBackendUnknown, isID, told, func(ctx context.Context, key string) (*Backend, error) {
-		return s.Backend(ctx, q, ID([]byte(key)))
+		b, err := s.Backend(ctx, q, ID([]byte(key)))
+		if errors.Is(err, ErrBackendChanged) {
+			d.cfg.Logger.Error("a backend's row was changed by somebody without the keyring; nothing is sent there", "backend", ID([]byte(key)), "error", err)
+		}
+		return b, err
 	})
 	return err
+}
+
+// genuine refuses a key whose row was changed or put back by somebody without the
+// keyring. To its holder it is unknown; the operator is told. look is from before
+// the row was read.
+func (d *Directory) genuine(look uint64, i *Identity, err error) (*Identity, error) {
+	switch {
+	case errors.Is(err, ErrKeyChanged):
+		d.cfg.Logger.Error("an access key's row was changed by somebody without the keyring; the key is refused", "error", err)
+		return nil, fmt.Errorf("%w: %w", ErrKeyUnknown, err)
+	case err == nil && d.ended.before(look, i.ID):
+		d.cfg.Logger.Error("an access key that had ended was put back into the database, and the note of its end removed; the key is refused", "key", i.KeyID)
+		return nil, ErrKeyUnknown
+	}
+	return i, err
 }
 
 // told is the turn of ids: PostgreSQL has told them, with a key, a bucket or a

@@ -133,10 +133,10 @@ func TestDirectory_hearsChanges(t *testing.T) {
 			return show(a, err)
 		},
 		"bucket":  func() (string, error) { b, err := d.Bucket(ctx, f.a.ID, []byte("photos")); return show(b, err) },
-		"backend": func() (string, error) { b, err := d.Backend(ctx, f.backend.ID); return show(b.Region, err) },
+		"backend": func() (string, error) { b, err := d.Backend(ctx, f.backend.ID); return show(b.Default, err) },
 	}
 	for _, c := range []struct{ sql, changes, to string }{
-		{`UPDATE backends SET region = 'eu-west-1'`, "backend", "eu-west-1"},
+		{`UPDATE backends SET is_default = false`, "backend", "false"},
 		{`UPDATE accounts SET status = 'suspended' WHERE name = 'a'`, "account", "suspended"},
 		{`UPDATE accounts SET status = 'read_only' WHERE name = 'a'`, "domain", "read_only"}, // and by another way
 		{`UPDATE accounts SET status = 'active' WHERE name = 'a'`, "name", "active"},

@@ -44,3 +44,6 @@ func Issued(k *secret.Keyring, id string) (form, genuine bool) { return issued(k
 
 // ShareOf is where an account waits.
 func (d *Directory) ShareOf(id ID) int { return d.ofAccount(id).share }
+
+// Remembers reports whether the directory has heard that a key ended.
+func (d *Directory) Remembers(id ID) bool { return d.ended.before(d.ended.now(), id) }

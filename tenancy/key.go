@@ -40,11 +40,6 @@ func (k *Key) complete(keyring *secret.Keyring) error {
 	if len(k.Permissions) == 0 {
 		k.Permissions = AllPermissions.Names()
 	}
-	p, err := permissionsOf(k.Permissions)
-	if err != nil {
-		return err
-	}
-	k.Permissions = p.Names()
 	if err := k.checkScope(); err != nil {
 		return err
 	}
@@ -61,9 +56,14 @@ func (k *Key) complete(keyring *secret.Keyring) error {
 	return k.checkImport(keyring)
 }
 
-// checkScope checks what the key is limited to, and brings the networks into
-// PostgreSQL's form: no bits behind the mask, no IPv4 in IPv6.
+// checkScope checks what the key is limited to, and brings it into PostgreSQL's
+// form: of networks no bits behind the mask, no IPv4 in IPv6; of times microseconds.
 func (k *Key) checkScope() error {
+	p, err := permissionsOf(k.Permissions)
+	if err != nil {
+		return err
+	}
+	k.Permissions = p.Names()
 	for _, b := range k.Buckets {
 		if err := CheckBucketName(b); err != nil {
 			return err
@@ -83,6 +83,7 @@ func (k *Key) checkScope() error {
 		cidrs[i] = c.Masked()
 	}
 	k.CIDRs = cidrs
+	k.ExpiresAt = inMicroseconds(k.ExpiresAt)
 	return nil
 }
 

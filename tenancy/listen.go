@@ -21,6 +21,7 @@ const connectTimeout = 2 * time.Second
 func (d *Directory) Run(ctx context.Context) error {
 	var tending sync.WaitGroup
 	tending.Go(func() { d.tend(ctx) })
+	tending.Go(func() { d.followEnded(ctx) })
 	defer tending.Wait()
 	wait := firstWait
 	for ctx.Err() == nil {
@@ -86,6 +87,7 @@ func (d *Directory) connect(ctx context.Context) (conn *pgx.Conn, beat string, e
 		return nil, "", err
 	}
 	d.connectedAt(now)
+	d.ended.changed()
 	select {
 	case <-d.ready:
 	default:
@@ -129,6 +131,35 @@ func (d *Directory) heartbeat(ctx context.Context, conn *pgx.Conn, beat string) 
 	}
 }
 
+// followEnded hears of keys that end: at the start, when a key has changed, and
+// now and then for what was not heard.
+func (d *Directory) followEnded(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		trying, cancel := context.WithTimeout(ctx, d.cfg.LoadTimeout)
+		err := d.ended.follow(trying, d.cfg.Pool)
+		cancel()
+		if err != nil && d.Connected() && ctx.Err() == nil {
+			d.cfg.Logger.Warn("keys that ended not read", "error", err)
+		}
+		select { // one query for many changes
+		case <-ctx.Done():
+			return
+		case <-time.After(endedPause):
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-d.ended.news:
+		}
+	}
+}
+
+// endedPause is the least time between two looks.
+const endedPause = 500 * time.Millisecond
+
 // tend puts right what dead processes left behind.
 func (d *Directory) tend(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
@@ -158,6 +189,7 @@ func (d *Directory) apply(payload string) {
 	switch kind {
 	case "key":
 		d.keys.invalidate(key)
+		d.ended.changed()
 	case "name":
 		d.names.invalidate(key)
 	case "domain":

@@ -87,6 +87,8 @@ func TestDirectory_pausedLoadAcrossReconnection(t *testing.T) {
 	if !unknown(d, k.KeyID)() {
 		t.Error("who asks after the reconnection joined the load begun before it")
 	}
+	// What is read late is no row that was put back.
+	eventually(t, 5*time.Second, "its end is heard of", func() bool { return d.Remembers(k.ID) })
 	gate.open()
 	if err := <-asked; err != nil {
 		t.Errorf("who asked before: %v", err)

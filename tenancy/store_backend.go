@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/secret"
 )
 
 type credential struct{ ID, Secret string }
@@ -43,12 +44,16 @@ func (b *Backend) check() error {
 	return errors.Join(errs...)
 }
 
-func (s *Store) sealCredential(b *Backend) ([]byte, error) {
+// sealCredential seals a backend's credential, and binds the row to it.
+func (s *Store) sealCredential(b *Backend) (sealed, binding []byte, err error) {
 	plain, err := json.Marshal(credential{b.AccessKeyID, b.SecretKey})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return s.Keyring.Seal(place("backends", "sealed_credential", b.ID), plain)
+	if sealed, err = s.Keyring.Seal(backendPlace(b.ID), plain); err != nil {
+		return nil, nil, err
+	}
+	return sealed, s.Keyring.Bind(backendPlace(b.ID), secret.Hash(sealed), b.facts()), nil
 }
 
 func (b *Backend) trimSlashes() {
@@ -72,7 +77,7 @@ func (s *Store) AddBackend(ctx context.Context, q pg.Querier, b Backend) (*Backe
 		return nil, err
 	}
 	b.ID = NewID()
-	sealed, err := s.sealCredential(&b)
+	sealed, binding, err := s.sealCredential(&b)
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +91,9 @@ func (s *Store) AddBackend(ctx context.Context, q pg.Querier, b Backend) (*Backe
 				return err
 			}
 		}
-		return tx.QueryRow(ctx, `INSERT INTO backends (id, name, endpoints, region, ca, sealed_credential, kind, is_default)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8 OR NOT EXISTS (SELECT FROM backends WHERE is_default)) RETURNING is_default`,
-			b.ID, b.Name, b.Endpoints, b.Region, b.CA, sealed, b.Kind, b.Default).Scan(&b.Default)
+		return tx.QueryRow(ctx, `INSERT INTO backends (id, name, endpoints, region, ca, sealed_credential, binding, kind, is_default)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9 OR NOT EXISTS (SELECT FROM backends WHERE is_default)) RETURNING is_default`,
+			b.ID, b.Name, b.Endpoints, b.Region, b.CA, sealed, binding, b.Kind, b.Default).Scan(&b.Default)
 	})
 	if isUnique(err) {
 		return nil, ErrBackendExists
@@ -101,44 +106,74 @@ func (s *Store) AddBackend(ctx context.Context, q pg.Querier, b Backend) (*Backe
 
 // RotateBackend replaces a backend's credential, and its endpoints when some are given.
 func (s *Store) RotateBackend(ctx context.Context, q pg.Querier, name, accessKeyID, secretKey string, endpoints []string) error {
-	b := &Backend{Name: name, AccessKeyID: accessKeyID, SecretKey: secretKey}
-	err := q.QueryRow(ctx, `SELECT id, endpoints, kind FROM backends WHERE name = $1`, name).Scan(&b.ID, &b.Endpoints, &b.Kind)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return ErrBackendUnknown
-	}
-	if err != nil {
-		return err
-	}
-	if len(endpoints) > 0 {
-		b.Endpoints = endpoints
-		b.trimSlashes()
-	}
-	if err := b.check(); err != nil {
-		return err
-	}
-	sealed, err := s.sealCredential(b)
-	if err != nil {
-		return err
-	}
-	return one(q.Exec(ctx, `UPDATE backends SET sealed_credential = $2, endpoints = $3, updated_at = now() WHERE id = $1`,
-		b.ID, sealed, b.Endpoints))(ErrBackendUnknown)
+	return s.ChangeBackend(ctx, q, name, func(b *Backend) {
+		b.AccessKeyID, b.SecretKey = accessKeyID, secretKey
+		if len(endpoints) > 0 {
+			b.Endpoints = endpoints
+		}
+	})
 }
 
-const backendColumns = `id, name, endpoints, region, ca, is_default, kind, sealed_credential`
+// ChangeBackend replaces a backend's credential, endpoints and CA; change sets
+// them, the credential in any case. It returns ErrBackendChanged for one that was
+// changed by somebody else: the new credential would go where he says.
+func (s *Store) ChangeBackend(ctx context.Context, q pg.Querier, name string, change func(*Backend)) error {
+	return pg.InTx(ctx, q, func(tx pgx.Tx) error {
+		b, err := s.readBackend(tx.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends WHERE name = $1 FOR UPDATE`, name), checked)
+		if err != nil {
+			return err
+		}
+		next := *b
+		change(&next)
+		b.AccessKeyID, b.SecretKey, b.Endpoints, b.CA = next.AccessKeyID, next.SecretKey, next.Endpoints, next.CA
+		b.trimSlashes()
+		if err := b.check(); err != nil {
+			return err
+		}
+		sealed, binding, err := s.sealCredential(b)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE backends SET sealed_credential = $2, binding = $3, endpoints = $4, ca = $5, updated_at = now() WHERE id = $1`,
+			b.ID, sealed, binding, b.Endpoints, b.CA)
+		return err
+	})
+}
 
-func (s *Store) scanBackend(row pgx.Row, open bool) (*Backend, error) {
-	b := &Backend{}
-	var sealed []byte
-	err := row.Scan(&b.ID, &b.Name, &b.Endpoints, &b.Region, &b.CA, &b.Default, &b.Kind, &sealed)
+const backendColumns = `id, name, endpoints, region, ca, is_default, kind, sealed_credential, binding`
+
+// How far a backend's row is looked at: a list shows it as it is.
+type look int
+
+const (
+	asItIs  look = iota
+	checked      // it is as it was written
+	opened       // and has its credential
+)
+
+func scanBackend(row pgx.Row) (b *Backend, sealed, binding []byte, err error) {
+	b = &Backend{}
+	err = row.Scan(&b.ID, &b.Name, &b.Endpoints, &b.Region, &b.CA, &b.Default, &b.Kind, &sealed, &binding)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, ErrBackendUnknown
+		err = ErrBackendUnknown
 	}
-	if err != nil || !open {
-		return b, err
+	return b, sealed, binding, err
+}
+
+func (s *Store) readBackend(row pgx.Row, how look) (*Backend, error) {
+	b, sealed, binding, err := scanBackend(row)
+	if err == nil && how >= checked {
+		err = s.Keyring.CheckBinding(backendPlace(b.ID), secret.Hash(sealed), b.facts(), binding)
 	}
-	plain, err := s.Keyring.Open(place("backends", "sealed_credential", b.ID), sealed)
+	var plain []byte
+	if err == nil && how >= opened {
+		plain, err = s.Keyring.Open(backendPlace(b.ID), sealed)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("backend %s: %w", b.Name, err)
+		return nil, changed(err, ErrBackendChanged, b.Name)
+	}
+	if how < opened {
+		return b, nil
 	}
 	var c credential
 	if err := json.Unmarshal(plain, &c); err != nil {
@@ -150,13 +185,13 @@ func (s *Store) scanBackend(row pgx.Row, open bool) (*Backend, error) {
 
 // Backend returns a backend with its credential.
 func (s *Store) Backend(ctx context.Context, q pg.Querier, id ID) (*Backend, error) {
-	return s.scanBackend(q.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends WHERE id = $1`, id), true)
+	return s.readBackend(q.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends WHERE id = $1`, id), opened)
 }
 
 // BackendByName returns a backend with its credential; "" is the default one.
 func (s *Store) BackendByName(ctx context.Context, q pg.Querier, name string) (*Backend, error) {
-	return s.scanBackend(q.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends
-		WHERE name = $1 OR ($1 = '' AND is_default)`, name), true)
+	return s.readBackend(q.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends
+		WHERE name = $1 OR ($1 = '' AND is_default)`, name), opened)
 }
 
 // ListBackends returns all backends by name, without credentials.
@@ -165,5 +200,5 @@ func (s *Store) ListBackends(ctx context.Context, q pg.Querier) ([]*Backend, err
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Backend, error) { return s.scanBackend(r, false) })
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Backend, error) { return s.readBackend(r, asItIs) })
 }

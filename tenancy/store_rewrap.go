@@ -1,71 +1,133 @@
 package tenancy
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/secret"
 )
 
-// sealedColumns are the columns that hold sealed values.
-var sealedColumns = [...]struct{ table, column string }{
-	{"access_keys", "sealed_secret"},
-	{"backends", "sealed_credential"},
+type sealedTable struct {
+	table, column, columns, where string
+	read                          func(pgx.Row) (*sealedRow, error)
 }
 
-// rewrapBatch is how many rows one transaction locks.
-const rewrapBatch = 500
+// sealedTables are the tables that hold sealed values, and how their rows are read.
+// Of what has ended nothing is sealed any more.
+var sealedTables = [...]sealedTable{
+	{"access_keys", "sealed_secret", keyColumns + `, sealed_secret, binding`, `revoked_at IS NULL`, readSealedKey},
+	{"backends", "sealed_credential", backendColumns, `true`, readSealedBackend},
+}
 
-// RewrapSecrets moves every sealed value to the keyring's newest key, in batches, and
-// returns how many it moved. Once it returns no error, nothing needs the older
-// keys. It needs the private keyring and the owner's role.
-func (s *Store) RewrapSecrets(ctx context.Context, q pg.Querier) (moved int, err error) {
-	for _, c := range sealedColumns {
+// batchSize is how many rows are read, or locked, at a time.
+const batchSize = 500
+
+// batch reads the rows after one; more says that there may be more of them.
+func (t *sealedTable) batch(ctx context.Context, q pg.Querier, after ID, lock string) (list []*sealedRow, last ID, more bool, err error) {
+	rows, err := q.Query(ctx, fmt.Sprintf(`SELECT %s FROM %s WHERE %s AND id > $1 ORDER BY id LIMIT %d %s`, t.columns, t.table, t.where, batchSize, lock), after)
+	if err != nil {
+		return nil, ID{}, false, err
+	}
+	list, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (*sealedRow, error) { return t.read(r) })
+	if err != nil || len(list) < batchSize {
+		return list, ID{}, false, err
+	}
+	return list, list[len(list)-1].id, true, nil
+}
+
+// sealedRow is what a row with a sealed value says.
+type sealedRow struct {
+	name            string
+	id              ID
+	place           secret.Place
+	sealed, binding []byte
+	facts           secret.Facts
+}
+
+func readSealedKey(row pgx.Row) (*sealedRow, error) {
+	r := &sealedRow{}
+	k, err := scanKey(row, &r.sealed, &r.binding)
+	if err != nil {
+		return nil, err
+	}
+	r.name, r.id, r.place, r.facts = "key "+k.KeyID, k.ID, keyPlace(k.ID), k.facts()
+	return r, nil
+}
+
+func readSealedBackend(row pgx.Row) (*sealedRow, error) {
+	b, sealed, binding, err := scanBackend(row)
+	return &sealedRow{"backend " + b.Name, b.ID, backendPlace(b.ID), sealed, binding, b.facts()}, err
+}
+
+// ChangedRows names the keys and backends whose rows are not as they were written
+// with the keyring, which has to ask for bindings.
+func (s *Store) ChangedRows(ctx context.Context, q pg.Querier) (names []string, err error) {
+	for _, t := range sealedTables {
 		for after, more := (ID{}), true; more; {
-			err := pg.InTx(ctx, q, func(tx pgx.Tx) error {
-				var n int
-				n, after, more, err = s.rewrapBatch(ctx, tx, c.table, c.column, after)
+			var batch []*sealedRow
+			if batch, after, more, err = t.batch(ctx, q, after, ""); err != nil {
+				return nil, err
+			}
+			for _, r := range batch {
+				if s.check(r) != nil {
+					names = append(names, r.name)
+				}
+			}
+		}
+	}
+	return names, nil
+}
+
+func (s *Store) check(r *sealedRow) error {
+	return s.Keyring.CheckBinding(r.place, secret.Hash(r.sealed), r.facts, r.binding)
+}
+
+// RewrapSecrets moves every sealed value to the keyring's newest key and binds
+// its row, in batches, and returns how many it moved. Once it returns no error,
+// nothing needs the older keys, and the keyring may ask for bindings; one that
+// does binds no row anew that was changed. It needs the private keyring and the
+// owner's role.
+func (s *Store) RewrapSecrets(ctx context.Context, q pg.Querier) (moved int, err error) {
+	for _, t := range sealedTables {
+		write := fmt.Sprintf(`UPDATE %s SET %s = $2, binding = $3 WHERE id = $1`, t.table, t.column)
+		for after, more := (ID{}), true; more; {
+			if err := pg.InTx(ctx, q, func(tx pgx.Tx) (err error) {
+				var batch []*sealedRow
+				if batch, after, more, err = t.batch(ctx, tx, after, "FOR UPDATE"); err != nil {
+					return err
+				}
+				n, err := s.rewrap(ctx, tx, write, batch)
 				moved += n
 				return err
-			})
-			if err != nil {
-				return moved, fmt.Errorf("rewrap %s: %w", c.table, err)
+			}); err != nil {
+				return moved, fmt.Errorf("rewrap %s: %w", t.table, err)
 			}
 		}
 	}
 	return moved, nil
 }
 
-func (s *Store) rewrapBatch(ctx context.Context, tx pgx.Tx, table, column string, after ID) (moved int, last ID, more bool, err error) {
-	rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT id, %s FROM %s WHERE id > $1 ORDER BY id LIMIT %d FOR UPDATE`, column, table, rewrapBatch), after)
-	if err != nil {
-		return 0, ID{}, false, err
-	}
-	type row struct {
-		ID     ID
-		Sealed []byte
-	}
-	batch, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
-	if err != nil {
-		return 0, ID{}, false, err
-	}
+func (s *Store) rewrap(ctx context.Context, tx pgx.Tx, write string, batch []*sealedRow) (moved int, err error) {
 	for _, r := range batch {
-		sealed, changed, err := s.Keyring.Rewrap(place(table, column, r.ID), r.Sealed)
-		if err != nil {
-			return 0, ID{}, false, fmt.Errorf("row %s: %w", r.ID, err)
+		if err := s.check(r); err != nil {
+			return moved, fmt.Errorf("%s: %w", r.name, err)
 		}
-		if !changed {
+		sealed, changed, err := s.Keyring.Rewrap(r.place, r.sealed)
+		if err != nil {
+			return moved, fmt.Errorf("%s: %w", r.name, err)
+		}
+		binding := s.Keyring.Bind(r.place, secret.Hash(sealed), r.facts)
+		if !changed && bytes.Equal(binding, r.binding) {
 			continue
 		}
-		if _, err := tx.Exec(ctx, fmt.Sprintf(`UPDATE %s SET %s = $2 WHERE id = $1`, table, column), r.ID, sealed); err != nil {
-			return 0, ID{}, false, err
+		if _, err := tx.Exec(ctx, write, r.id, sealed, binding); err != nil {
+			return moved, err
 		}
 		moved++
 	}
-	if len(batch) == 0 {
-		return 0, ID{}, false, nil
-	}
-	return moved, batch[len(batch)-1].ID, len(batch) == rewrapBatch, nil
+	return moved, nil
 }

@@ -205,8 +205,7 @@ func TestStore_sealed(t *testing.T) {
 	}
 	f.exec(`UPDATE access_keys SET sealed_secret = (SELECT sealed_secret FROM access_keys WHERE key_id = $2) WHERE key_id = $1`, k.KeyID, other.KeyID)
 	eventually(t, 5*time.Second, "a moved secret does not open", func() bool {
-		err := lookup(d, k.KeyID)
-		return errors.Is(err, secret.ErrOpen) && errors.Is(err, tenancy.ErrUnavailable)
+		return errors.Is(lookup(d, k.KeyID), tenancy.ErrKeyUnknown)
 	})
 	if _, err := f.store.Backend(t.Context(), f.owner, f.backend.ID); !errors.Is(err, secret.ErrOpen) {
 		t.Errorf("the public keyring opened a backend's credential: %v", err)

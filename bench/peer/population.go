@@ -33,7 +33,12 @@ func (i *Installation) ImportKeys(ctx context.Context, from, to, usable int) err
 	if err != nil {
 		return err
 	}
-	ids, sealed := make([]tenancy.ID, to-from), make([][]byte, to-from)
+	var account tenancy.ID
+	if err := i.row(ctx, `SELECT id FROM accounts`, &account); err != nil {
+		return err
+	}
+	store := &tenancy.Store{Keyring: keyring}
+	ids, sealed, bindings := make([]tenancy.ID, to-from), make([][]byte, to-from), make([][]byte, to-from)
 	var next atomic.Int64
 	var g errgroup.Group
 	for range runtime.GOMAXPROCS(0) {
@@ -43,7 +48,8 @@ func (i *Installation) ImportKeys(ctx context.Context, from, to, usable int) err
 				if n > 0 && from+n >= usable {
 					continue
 				}
-				if sealed[n], err = keyring.Seal(secret.Place{Table: "access_keys", Column: "sealed_secret", Row: ids[n].String()}, []byte(ImportedSecret)); err != nil {
+				k := &tenancy.Key{ID: ids[n], KeyID: ImportedKey(from + n), Secret: ImportedSecret, AccountID: account, Kind: tenancy.KindS3, Permissions: tenancy.AllPermissions.Names()}
+				if sealed[n], bindings[n], err = store.SealKey(k); err != nil {
 					return err
 				}
 			}
@@ -53,12 +59,12 @@ func (i *Installation) ImportKeys(ctx context.Context, from, to, usable int) err
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return i.copy(ctx, "access_keys", []string{"id", "key_id", "account_id", "kind", "sealed_secret", "permissions"}, len(ids), func(account [16]byte, n int) []any {
+	return i.copy(ctx, "access_keys", []string{"id", "key_id", "account_id", "kind", "sealed_secret", "binding", "permissions"}, len(ids), func(account [16]byte, n int) []any {
 		s := sealed[n]
 		if s == nil {
 			s = sealed[0]
 		}
-		return []any{[16]byte(ids[n]), ImportedKey(from + n), account, "s3", s, tenancy.AllPermissions.Names()}
+		return []any{[16]byte(ids[n]), ImportedKey(from + n), account, "s3", s, bindings[n], tenancy.AllPermissions.Names()}
 	})
 }
 

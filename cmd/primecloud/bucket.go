@@ -70,12 +70,8 @@ func (c *cli) backendAdd(ctx context.Context, args []string) error {
 	if b.AccessKeyID, b.SecretKey, err = credential.read(c); err != nil {
 		return err
 	}
-	if *ca != "" {
-		pem, err := os.ReadFile(*ca)
-		if err != nil {
-			return err
-		}
-		b.CA = string(pem)
+	if b.CA, err = readIfNamed(*ca); err != nil {
+		return err
 	}
 	o, err := c.operator(ctx)
 	if err != nil {
@@ -92,6 +88,15 @@ func (c *cli) backendAdd(ctx context.Context, args []string) error {
 		return err
 	}
 	return c.printBackends(f.json, added)
+}
+
+// readIfNamed is the text of a file that a flag names, or "".
+func readIfNamed(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(file)
+	return string(b), err
 }
 
 func (c *cli) backendList(ctx context.Context, args []string) error {
@@ -114,6 +119,7 @@ func (c *cli) backendList(ctx context.Context, args []string) error {
 func (c *cli) backendRotate(ctx context.Context, args []string) error {
 	f := c.flags("backend rotate", "NAME")
 	endpoints := f.String("endpoints", "", "also replace its endpoints")
+	ca := f.String("ca-file", "", "also replace its CA: PEM")
 	credential := credentialFlags(f)
 	rest, err := f.parse(args, 1)
 	if err != nil {
@@ -123,13 +129,25 @@ func (c *cli) backendRotate(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	pem, err := readIfNamed(*ca)
+	if err != nil {
+		return err
+	}
 	o, err := c.operator(ctx)
 	if err != nil {
 		return err
 	}
 	defer o.close()
 	list := strings.FieldsFunc(*endpoints, func(r rune) bool { return r == ',' })
-	if err := o.store.RotateBackend(ctx, o.pool, rest[0], id, secretKey, list); err != nil {
+	if err := o.store.ChangeBackend(ctx, o.pool, rest[0], func(b *tenancy.Backend) {
+		b.AccessKeyID, b.SecretKey = id, secretKey
+		if len(list) > 0 {
+			b.Endpoints = list
+		}
+		if pem != "" {
+			b.CA = pem
+		}
+	}); err != nil {
 		return err
 	}
 	b, err := o.store.BackendByName(ctx, o.pool, rest[0])

@@ -47,6 +47,7 @@ func (c *cli) doctor(ctx context.Context, args []string) error {
 		defer o.close()
 		add("schema", pg.CheckVersion(ctx, o.pool), "up to date")
 		add("clock", checkClock(ctx, o), "within a second of the database's")
+		found = append(found, examineRows(ctx, o)...)
 		if o.store.Keyring.CanOpen() {
 			found = append(found, examineBackends(ctx, o)...)
 		}
@@ -71,6 +72,25 @@ func checkClock(ctx context.Context, o *operator) error {
 		return fmt.Errorf("the clocks differ by %s; signatures are only good for 15 minutes: run NTP", d)
 	}
 	return nil
+}
+
+const unboundKeyring = "the keyring is from before rows were bound: who may write the database can change what a key gives; " +
+	"when every node is upgraded, run `primecloud secret rotate` (docs/decisions/0027)"
+
+// examineRows looks for rows that somebody without the keyring has changed.
+func examineRows(ctx context.Context, o *operator) []finding {
+	const check = "rows of keys and backends"
+	if !o.store.Keyring.Binding() {
+		return []finding{{check, "warning", unboundKeyring}}
+	}
+	list, err := o.store.ChangedRows(ctx, o.pool)
+	switch {
+	case err != nil:
+		return []finding{{check, "failure", err.Error()}}
+	case len(list) > 0:
+		return []finding{{check, "failure", fmt.Sprintf("changed by somebody without the keyring, and refused by the gateways: %s", strings.Join(list, ", "))}}
+	}
+	return []finding{{check, "ok", "as they were written"}}
 }
 
 func examineBackends(ctx context.Context, o *operator) []finding {

@@ -229,8 +229,11 @@ func TestCommands(t *testing.T) {
 		t.Error("a secret is shown a second time")
 	}
 	// Secrets move to a new key, and everything still works.
-	if moved := decode[map[string]int](t, in.must("secret", "rotate", in.keyring, "--json")); moved["moved"] != 4 {
+	if moved := decode[map[string]int](t, in.must("secret", "rotate", in.keyring, "--json")); moved["moved"] != 3 {
 		t.Errorf("secret rotate: %v", moved)
+	}
+	if moved := decode[map[string]int](t, in.must("secret", "retire", in.keyring, "--json")); moved["moved"] != 0 {
+		t.Errorf("secret retire: %v", moved)
 	}
 	p = in.serveProcess()
 	if _, err := client(p.addrs.S3, next).HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String("backups")}); err != nil {

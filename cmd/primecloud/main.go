@@ -93,6 +93,7 @@ func init() {
 		{"rates set", "", "add a rate card", (*cli).ratesSet},
 		{"secret generate", "FILE", "make a keyring for sealing secrets", (*cli).secretGenerate},
 		{"secret rotate", "FILE", "add a new key to a keyring and move every secret to it", (*cli).secretRotate},
+		{"secret retire", "FILE", "drop the older keys of a keyring: what was copied before the last rotation opens no more", (*cli).secretRetire},
 		{"version", "", "print the version", (*cli).version},
 	}
 }

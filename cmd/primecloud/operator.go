@@ -171,7 +171,47 @@ func (c *cli) secretRotate(ctx context.Context, args []string) error {
 	if err := tx.Commit(ctx); err != nil {
 		return err
 	}
+	// Every row is bound now. Not before: rows of a rotation that did not come to
+	// its end would open no more.
+	if !next.Binding() {
+		if err := writeKeyring(rest[0], next.WithBinding(), 0); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintln(c.err, "Give the new keyring to every node and restart them; nodes with the old one cannot open what was moved.")
+	return c.print(f.json, map[string]int{"moved": moved}, "MOVED", [][]string{{fmt.Sprint(moved)}})
+}
+
+// secretRetire ends what is sealed for older keys: copies of rows from before the
+// last rotation open no more, wherever they are.
+func (c *cli) secretRetire(ctx context.Context, args []string) error {
+	f := c.flags("secret retire", "FILE")
+	rest, err := f.parse(args, 1)
+	if err != nil {
+		return err
+	}
+	b, err := os.ReadFile(rest[0])
+	if err != nil {
+		return err
+	}
+	keyring, err := secret.Parse(b)
+	if err != nil {
+		return err
+	}
+	pool, err := c.ownerPool(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	// Whoever had the older keyring may have sealed for it since.
+	moved, err := (&tenancy.Store{Keyring: keyring}).RewrapSecrets(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if err := writeKeyring(rest[0], keyring.Retire(), 0); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.err, "Give the new keyring to every node and restart them. Backups of the database from before the last rotation need the old one: keep it with them, apart.")
 	return c.print(f.json, map[string]int{"moved": moved}, "MOVED", [][]string{{fmt.Sprint(moved)}})
 }
 

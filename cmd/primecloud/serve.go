@@ -114,6 +114,9 @@ func serveAt(ctx context.Context, cfg Config, now func() time.Time, logs io.Writ
 	if err != nil {
 		return err
 	}
+	if !keyring.Binding() {
+		n.log.Warn(unboundKeyring)
+	}
 	if cfg.has(roleGateway) {
 		pool, err := openPool(ctx, cfg.DatabaseURL)
 		if err != nil {

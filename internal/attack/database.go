@@ -9,12 +9,15 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/primecloudpro/primecloud/internal/product"
 )
 
 // database are attacks by somebody who reads the operator's database, or his
 // backup of it, or who has a user on the machine.
 var database = part{"database", []attack{
 	{"reading every row", "Each row of each table as text: no secret of an access key, of a backend or of the keyring is in any of them.", readEverything},
+	{"changing a key's row", "As the tables' owner, without the keyring: the attacker's key is given the victim's account, more rights, a later end, and its row is put back after it was revoked. It opens nothing.", changeKey},
 	{"without a password", "The development server from another local user, as each role: refused.", withoutPassword},
 }}
 
@@ -77,6 +80,60 @@ func readEverything(ctx context.Context, p *site) error {
 					errs = append(errs, broken("%s has %s", table, what))
 				}
 			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// changeKey changes rows of keys whose secrets the attacker knows.
+func changeKey(ctx context.Context, p *site) error {
+	conn, err := pgx.Connect(ctx, p.Env["DATABASE_URL"])
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	const columns = `id, key_id, account_id, kind, description, sealed_secret, permissions, buckets, prefix, cidrs, binding`
+	theirs := "/" + p.victim.bucket + "/" + object
+	var errs []error
+	for what, try := range map[string]struct{ sql, target string }{
+		"another account": {`UPDATE access_keys SET account_id = (SELECT account_id FROM access_keys WHERE key_id = '` + p.victim.id + `') WHERE key_id = $1`, theirs},
+		"more rights":     {`UPDATE access_keys SET permissions = '{read,write,list}' WHERE key_id = $1`, "/" + p.rogue.bucket + "/" + object},
+		"a later end":     {`UPDATE access_keys SET expires_at = NULL WHERE key_id = $1`, "/" + p.rogue.bucket + "/" + object},
+		"a row put back":  {`INSERT INTO access_keys (` + columns + `) SELECT ` + columns + ` FROM attacked WHERE key_id = $1`, "/" + p.rogue.bucket + "/" + object},
+	} {
+		t := *p.rogue
+		flags := map[string][]string{"more rights": {"--permissions", "list"}, "a later end": {"--expires", "1ms"}}[what]
+		if err := p.newKey(ctx, &t, flags...); err != nil {
+			return err
+		}
+		if what == "a row put back" {
+			if _, err := conn.Exec(ctx, `CREATE TEMPORARY TABLE attacked AS SELECT * FROM access_keys`); err != nil {
+				return err
+			}
+			if _, err := p.Command(ctx, "key", "revoke", t.id); err != nil {
+				return err
+			}
+			// Without triggers, which would remember that the row is gone, and refuse it.
+			if _, err := conn.Exec(ctx, `SET session_replication_role = replica; DELETE FROM access_keys WHERE revoked_at IS NOT NULL`); err != nil {
+				return err
+			}
+		}
+		_, err := conn.Exec(ctx, try.sql, t.id)
+		if _, err2 := conn.Exec(ctx, `SET session_replication_role = origin`); err != nil || err2 != nil {
+			return errors.Join(err, err2)
+		}
+		if err := product.Await(ctx, what+" to be known", func() (bool, error) {
+			a, err := p.do(ctx, &t, "GET", try.target, nil)
+			if err != nil {
+				return false, err
+			}
+			if a.status == 200 || a.status >= 500 {
+				errs = append(errs, broken("%s: %s", what, a))
+				return true, nil
+			}
+			return strings.Contains(string(a.body), "InvalidAccessKeyId"), nil
+		}); err != nil {
+			return err
 		}
 	}
 	return errors.Join(errs...)

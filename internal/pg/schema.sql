@@ -44,6 +44,39 @@ CREATE FUNCTION public.current_account() RETURNS uuid
 
 ALTER FUNCTION public.current_account() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.end_access_key() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+	IF TG_OP = 'DELETE' THEN
+		INSERT INTO public.ended_keys (id, account_id, key_id) VALUES (OLD.id, OLD.account_id, OLD.key_id) ON CONFLICT DO NOTHING;
+		RETURN NULL;
+	END IF;
+	IF NEW.revoked_at IS NOT NULL THEN
+		-- Nobody needs the secret any more: backups from now on do not have it.
+		NEW.sealed_secret := '';
+		NEW.binding := NULL;
+		INSERT INTO public.ended_keys (id, account_id, key_id) VALUES (NEW.id, NEW.account_id, NEW.key_id) ON CONFLICT DO NOTHING;
+	ELSIF TG_OP = 'INSERT' AND EXISTS (SELECT FROM public.ended_keys e WHERE e.id = NEW.id) THEN
+		RAISE EXCEPTION 'access key % was revoked or deleted: it does not come back', NEW.key_id USING ERRCODE = 'check_violation';
+	END IF;
+	RETURN NEW;
+END
+$$;
+
+ALTER FUNCTION public.end_access_key() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.keep_ended_keys() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	RAISE EXCEPTION '% of %: ended access keys are remembered', TG_OP, TG_TABLE_NAME USING ERRCODE = 'check_violation';
+END
+$$;
+
+ALTER FUNCTION public.keep_ended_keys() OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.keep_revoked() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -287,6 +320,8 @@ CREATE TABLE public.access_keys (
     revoked_at timestamp with time zone,
     successor_id uuid,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    binding bytea,
+    sealed_hash bytea GENERATED ALWAYS AS (sha256(sealed_secret)) STORED,
     CONSTRAINT access_keys_check CHECK (((kind = 's3'::text) OR ((expires_at IS NOT NULL) AND (expires_at <= (created_at + '01:01:00'::interval))))),
     CONSTRAINT access_keys_key_id_check CHECK ((key_id ~ '^[!-~]{3,128}$'::text)),
     CONSTRAINT access_keys_kind_check CHECK ((kind = ANY (ARRAY['s3'::text, 'portal'::text, 'sftp'::text, 'job'::text])))
@@ -356,6 +391,7 @@ CREATE TABLE public.backends (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     kind text DEFAULT 'minio'::text NOT NULL,
+    binding bytea,
     CONSTRAINT backends_endpoints_check CHECK ((cardinality(endpoints) > 0)),
     CONSTRAINT backends_kind_check CHECK ((kind = ANY (ARRAY['minio'::text, 's3'::text]))),
     CONSTRAINT backends_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text))
@@ -441,6 +477,17 @@ CREATE TABLE public.domains (
 ALTER TABLE ONLY public.domains FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.domains OWNER TO primecloud_owner;
+
+CREATE TABLE public.ended_keys (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    key_id text NOT NULL,
+    ended_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.ended_keys FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.ended_keys OWNER TO primecloud_owner;
 
 CREATE TABLE public.key_limits (
     key_id uuid NOT NULL,
@@ -891,6 +938,9 @@ ALTER TABLE ONLY public.deleted_buckets
 ALTER TABLE ONLY public.domains
     ADD CONSTRAINT domains_pkey PRIMARY KEY (host, account_id);
 
+ALTER TABLE ONLY public.ended_keys
+    ADD CONSTRAINT ended_keys_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.key_limits
     ADD CONSTRAINT key_limits_pkey PRIMARY KEY (key_id);
 
@@ -963,6 +1013,8 @@ CREATE INDEX deleted_buckets_account ON public.deleted_buckets USING btree (acco
 
 CREATE UNIQUE INDEX domains_verified ON public.domains USING btree (host) WHERE verified;
 
+CREATE INDEX ended_keys_at ON public.ended_keys USING btree (ended_at);
+
 CREATE INDEX river_job_args_index ON public.river_job USING gin (args);
 
 CREATE INDEX river_job_kind ON public.river_job USING btree (kind);
@@ -993,7 +1045,15 @@ CREATE INDEX usage_readings_hour ON public.usage_readings USING brin (hour) WITH
 
 CREATE TRIGGER append_seal BEFORE INSERT ON public.usage_seals FOR EACH ROW EXECUTE FUNCTION public.append_usage_seal();
 
+CREATE TRIGGER end_deleted AFTER DELETE ON public.access_keys FOR EACH ROW EXECUTE FUNCTION public.end_access_key();
+
+CREATE TRIGGER end_key BEFORE INSERT OR UPDATE ON public.access_keys FOR EACH ROW EXECUTE FUNCTION public.end_access_key();
+
 CREATE TRIGGER keep_revoked BEFORE UPDATE ON public.access_keys FOR EACH ROW WHEN (((old.revoked_at IS NOT NULL) AND (new.revoked_at IS DISTINCT FROM old.revoked_at))) EXECUTE FUNCTION public.keep_revoked();
+
+CREATE TRIGGER keep_rows BEFORE TRUNCATE ON public.access_keys FOR EACH STATEMENT EXECUTE FUNCTION public.keep_ended_keys();
+
+CREATE TRIGGER keep_rows BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ended_keys FOR EACH STATEMENT EXECUTE FUNCTION public.keep_ended_keys();
 
 CREATE TRIGGER keep_samples BEFORE TRUNCATE ON public.storage_samples FOR EACH STATEMENT EXECUTE FUNCTION public.place_storage_sample();
 
@@ -1087,6 +1147,8 @@ ALTER TABLE public.deleted_buckets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.domains ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.ended_keys ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY gateway_all ON public.bucket_logging TO primecloud_gateway USING (true) WITH CHECK (true);
 
 CREATE POLICY gateway_all ON public.buckets TO primecloud_gateway USING (true) WITH CHECK (true);
@@ -1106,6 +1168,8 @@ CREATE POLICY gateway_reads ON public.account_limits FOR SELECT TO primecloud_ga
 CREATE POLICY gateway_reads ON public.accounts FOR SELECT TO primecloud_gateway USING (true);
 
 CREATE POLICY gateway_reads ON public.domains FOR SELECT TO primecloud_gateway USING (true);
+
+CREATE POLICY gateway_reads ON public.ended_keys FOR SELECT TO primecloud_gateway USING (true);
 
 CREATE POLICY gateway_reads ON public.key_limits FOR SELECT TO primecloud_gateway USING (true);
 
@@ -1132,6 +1196,8 @@ CREATE POLICY owner_all ON public.budget_leases TO primecloud_owner USING (true)
 CREATE POLICY owner_all ON public.deleted_buckets TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.domains TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.ended_keys TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.key_limits TO primecloud_owner USING (true) WITH CHECK (true);
 
@@ -1221,6 +1287,8 @@ GRANT USAGE ON SCHEMA public TO primecloud_worker;
 
 REVOKE ALL ON FUNCTION public.append_usage_seal() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.end_access_key() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.keep_sealed_usage() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.lock_account(account uuid) FROM PUBLIC;
@@ -1270,6 +1338,10 @@ GRANT SELECT(revoked_at),UPDATE(revoked_at) ON TABLE public.access_keys TO prime
 GRANT SELECT(successor_id),UPDATE(successor_id) ON TABLE public.access_keys TO primecloud_portal;
 
 GRANT SELECT(created_at) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(binding),INSERT(binding),UPDATE(binding) ON TABLE public.access_keys TO primecloud_portal;
+
+GRANT SELECT(sealed_hash) ON TABLE public.access_keys TO primecloud_portal;
 
 GRANT SELECT ON TABLE public.account_limits TO primecloud_gateway;
 GRANT SELECT ON TABLE public.account_limits TO primecloud_portal;
@@ -1327,6 +1399,8 @@ GRANT INSERT(host) ON TABLE public.domains TO primecloud_portal;
 GRANT INSERT(account_id) ON TABLE public.domains TO primecloud_portal;
 
 GRANT UPDATE(verified) ON TABLE public.domains TO primecloud_worker;
+
+GRANT SELECT ON TABLE public.ended_keys TO primecloud_gateway;
 
 GRANT SELECT ON TABLE public.key_limits TO primecloud_gateway;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.key_limits TO primecloud_portal;

@@ -23,6 +23,7 @@ type Keyring struct {
 	keys   []key
 	mac    []byte
 	attest []attestKey
+	bound  bool // rows need a binding
 }
 
 type key struct {
@@ -45,7 +46,7 @@ func kem() hpke.KEM { return hpke.DHKEM(ecdh.X25519()) }
 func Generate() (*Keyring, error) {
 	mac := make([]byte, 32)
 	_, _ = rand.Read(mac) // never fails: crypto/rand ends the process instead
-	return (&Keyring{mac: mac}).Rotate()
+	return (&Keyring{mac: mac, bound: true}).Rotate()
 }
 
 // Rotate returns a keyring with a new key that seals from now on and a new one
@@ -57,16 +58,24 @@ func (k *Keyring) Rotate() (*Keyring, error) {
 	}
 	var id [4]byte
 	_, _ = rand.Read(id[:])
-	next := &Keyring{mac: k.mac, keys: slices.Clone(k.keys), attest: slices.Clone(k.attest)}
+	next := &Keyring{mac: k.mac, keys: slices.Clone(k.keys), attest: slices.Clone(k.attest), bound: k.bound}
 	next.keys = append(next.keys, key{id: hex.EncodeToString(id[:]), public: private.PublicKey(), private: private})
 	next.attest = append(next.attest, newAttestKey())
 	return next, nil
 }
 
+// Retire returns the keyring with its newest key alone: what is sealed for an
+// older one opens no more. What attests and checks stays.
+func (k *Keyring) Retire() *Keyring {
+	next := *k
+	next.keys = []key{k.newest()}
+	return &next
+}
+
 // Public returns the keyring without its private keys: it seals and attests,
 // but opens nothing.
 func (k *Keyring) Public() *Keyring {
-	p := &Keyring{mac: k.mac, attest: k.attest}
+	p := &Keyring{mac: k.mac, attest: k.attest, bound: k.bound}
 	for _, one := range k.keys {
 		p.keys = append(p.keys, key{id: one.id, public: one.public})
 	}
@@ -102,6 +111,9 @@ func (k *Keyring) Marshal() ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("# PrimeCloud keyring. Keep a copy apart from the database: without it no secret can be opened.\n")
 	fmt.Fprintf(&b, "mac %s\n", base64.StdEncoding.EncodeToString(k.mac))
+	if k.bound {
+		b.WriteString(boundLine + "\n")
+	}
 	for _, one := range k.keys {
 		if one.private == nil {
 			fmt.Fprintf(&b, "public %s %s\n", one.id, base64.StdEncoding.EncodeToString(one.public.Bytes()))
@@ -148,9 +160,17 @@ func Parse(text []byte) (*Keyring, error) {
 	return k, nil
 }
 
-var errLine = errors.New("expected `mac <base64>`, or `attest`, `private` or `public` with `<id> <base64>`")
+// boundLine says that rows without a binding are not taken. A program from before
+// there were bindings refuses the keyring: it would write such rows.
+const boundLine = "bound"
+
+var errLine = errors.New("expected `mac <base64>`, `bound`, or `attest`, `private` or `public` with `<id> <base64>`")
 
 func (k *Keyring) parseLine(fields []string) error {
+	if len(fields) == 1 && fields[0] == boundLine {
+		k.bound = true
+		return nil
+	}
 	raw, err := base64.StdEncoding.DecodeString(fields[len(fields)-1])
 	if err != nil {
 		return errLine

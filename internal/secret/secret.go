@@ -7,7 +7,8 @@
 // has the public half can seal; only the roles that hold the private half can
 // open. The associated data binds a value to its table, column, row and key,
 // so that it cannot be moved to another row. Rotation wraps the data key anew
-// and leaves the value alone.
+// and leaves the value alone. A binding (binding.go) ties the value to everything
+// else that its row says.
 package secret
 
 import (
@@ -23,6 +24,10 @@ import (
 // ErrOpen means that a value could not be opened: it was changed, belongs to
 // another row, or its keyring is not here.
 var ErrOpen = errors.New("secret: the value cannot be opened")
+
+// ErrNoKey comes with ErrOpen, and says that the value may be good: this keyring
+// does not have its private key.
+var ErrNoKey = errors.New("secret: the keyring does not have the private key")
 
 // Place is where a sealed value lives; it is authenticated with the value.
 type Place struct{ Table, Column, Row string }
@@ -126,7 +131,7 @@ func (k *Keyring) unwrap(p Place, sealed []byte) (dataKey, body []byte, id strin
 	id = string(rawID)
 	key := k.find(id)
 	if key == nil || key.private == nil {
-		return nil, nil, "", fmt.Errorf("%w: no private key %q in the keyring", ErrOpen, id)
+		return nil, nil, "", fmt.Errorf("%w: %w %q", ErrOpen, ErrNoKey, id)
 	}
 	dataKey, err = hpke.Open(key.private, hpke.HKDFSHA256(), hpke.AES256GCM(), p.bind(id), wrapped)
 	if err != nil || len(dataKey) != dataKeyLen {
