@@ -135,7 +135,7 @@ func newGateway(t testing.TB, o options) *gateway {
 	if g.lines, err = accesslog.Open(o.lines); err != nil {
 		t.Fatal(err)
 	}
-	g.deliver = accesslog.NewDelivery(accesslog.DeliveryConfig{Log: g.lines, Directory: g.dir, Region: "us-east-1"})
+	g.deliver = accesslog.NewDelivery(accesslog.DeliveryConfig{Log: g.lines, Directory: g.dir, MAC: g.keyring.MAC, Region: "us-east-1"})
 	if o.quiet {
 		logger = nil
 	}
