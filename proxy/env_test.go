@@ -126,7 +126,7 @@ func newGateway(t testing.TB, o options) *gateway {
 	if g.meter, err = metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), Node: t.Name()}); err != nil {
 		t.Fatal(err)
 	}
-	o.limit.Pool, o.limit.Epoch, o.limit.Logger = pool, g.meter.Epoch(), logger
+	o.limit.Pool, o.limit.Epoch, o.limit.Logger, o.limit.Metrics = pool, g.meter.Epoch(), logger, g.metrics
 	if g.limiter, err = limits.New(o.limit); err != nil {
 		t.Fatal(err)
 	}
