@@ -122,20 +122,24 @@ type node struct {
 	limiter *limits.Limiter
 }
 
-func (f *fleet) start() *node {
+func (f *fleet) start(configure ...func(*limits.Config)) *node {
 	f.t.Helper()
 	pool := f.db.Pool(f.t, pg.RoleGateway)
 	m, err := metering.New(metering.Config{Pool: pool, Dir: f.t.TempDir(), Node: "test", Now: f.clock.now})
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	l, err := limits.New(limits.Config{Pool: pool, Epoch: m.Epoch(), Now: f.clock.now, Sleep: f.clock.sleep,
+	cfg := limits.Config{Pool: pool, Epoch: m.Epoch(), Now: f.clock.now, Sleep: f.clock.sleep,
 		Stored: func(ctx context.Context, q pg.Querier, a tenancy.ID) (int64, time.Time, error) {
 			if f.stored == nil {
 				return 0, time.Time{}, nil
 			}
 			return f.stored(ctx, q, a)
-		}})
+		}}
+	for _, c := range configure {
+		c(&cfg)
+	}
+	l, err := limits.New(cfg)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -165,6 +169,14 @@ func (n *node) request(key *tenancy.Identity, size, sent int64) error {
 }
 
 func (n *node) begin(g *limits.Grant, key *tenancy.Identity, size int64) error {
+	if key == nil {
+		key = &tenancy.Identity{} // one without limits
+	}
+	return n.beginAs(g, key, size)
+}
+
+// beginAs is begin for a key, or with nil for nobody's.
+func (n *node) beginAs(g *limits.Grant, key *tenancy.Identity, size int64) error {
 	ctx := context.WithoutCancel(n.f.t.Context())
 	if err := n.limiter.Admit(ctx, g, limits.Request{Account: n.f.account, Key: key, Class: metering.ClassB, Download: true}); err != nil {
 		return err
@@ -199,7 +211,7 @@ func (n *node) renew() { n.limiter.Renew(n.f.t.Context()) }
 
 func (n *node) upload(size int64, kept bool) error {
 	var g limits.Grant
-	if err := n.limiter.Admit(n.f.t.Context(), &g, limits.Request{Account: n.f.account, Class: metering.ClassA, Upload: size, Stores: size}); err != nil {
+	if err := n.limiter.Admit(n.f.t.Context(), &g, limits.Request{Account: n.f.account, Key: &tenancy.Identity{}, Class: metering.ClassA, Upload: size, Stores: size}); err != nil {
 		return err
 	}
 	g.Settle(limits.Outcome{Billed: true, Received: size, Stored: kept})

@@ -14,7 +14,8 @@ type Reason uint8
 // The reasons. Exhausted lasts until the period ends, the budget is raised or
 // stored bytes are deleted; the others pass by themselves.
 const (
-	TooFast   Reason = iota // a rate, a transfer rate or the requests at once
+	TooFast   Reason = iota // a rate or a transfer rate
+	Crowded                 // the requests at once
 	Exhausted               // a hard budget has not enough left
 	Reserved                // it has, but requests in flight or other nodes hold it
 	Unknown                 // whether it has cannot be found out now
@@ -35,6 +36,10 @@ var ErrEpochOver = errors.New("limits: this node's epoch is over")
 
 func tooFast(what string, wait int64) error {
 	return &RefusalError{Reason: TooFast, Message: what + " Please reduce your request rate.", RetryAfter: atLeastSecond(wait)}
+}
+
+func crowded() error {
+	return &RefusalError{Reason: Crowded, Message: "Too many requests at once. Please reduce your request rate.", RetryAfter: time.Second}
 }
 
 // atLeastSecond rounds up to whole seconds: Retry-After has no fractions.

@@ -50,6 +50,7 @@ type Grant struct {
 	limits   [2]*tenancy.Limits
 	rates    *Rates
 	counted  [2]bool // among the requests at once
+	stranger bool    // and among those without a key
 	reserved [2][tenancy.Budgets]reservation
 	next     [directions]int64 // a body may not move on before, on the limiter's clock
 }
@@ -70,12 +71,16 @@ func (*noCopy) Unlock() {}
 // grant that was admitted must be settled or ended.
 func (l *Limiter) Admit(ctx context.Context, g *Grant, r Request) error {
 	g.End()
-	if r.Account.Limits == nil && (r.Key == nil || r.Key.Limits == nil) {
+	account := r.Account.Limits
+	if account == nil && l.cfg.Concurrent > 0 {
+		account = &l.none
+	}
+	if account == nil && (r.Key == nil || r.Key.Limits == nil) {
 		return nil
 	}
 	g.l, g.class, g.at = l, r.Class, l.cfg.Now()
-	if r.Account.Limits != nil {
-		g.of[0], g.limits[0] = l.enter(r.Account.ID, tenancy.ID{}), r.Account.Limits
+	if account != nil {
+		g.of[0], g.limits[0] = l.enter(r.Account.ID, tenancy.ID{}), account
 	}
 	if r.Key != nil && r.Key.Limits != nil {
 		g.of[1], g.limits[1] = l.enter(r.Account.ID, r.Key.ID), r.Key.Limits
@@ -125,11 +130,8 @@ func billed(c metering.Class) bool { return c == metering.ClassA || c == meterin
 // not given back when another refuses: the request was made.
 func (g *Grant) rate(i int, r Request, now, nodes int64) error {
 	h, limits := g.of[i], g.limits[i]
-	if limits.Concurrent > 0 {
-		g.counted[i] = true
-		if h.active.Add(1) > (limits.Concurrent+nodes-1)/nodes {
-			return tooFast("Too many requests at once.", 0)
-		}
+	if err := g.atOnce(i, r.Key == nil, nodes); err != nil {
+		return err
 	}
 	for d, rate := range [directions]int64{limits.UploadRate, limits.DownloadRate} {
 		moves := r.Download
@@ -142,9 +144,42 @@ func (g *Grant) rate(i int, r Request, now, nodes int64) error {
 	}
 	if limits.RequestsPerSecond > 0 {
 		cost := price(1, limits.RequestsPerSecond, nodes)
+		if r.Key == nil {
+			if wait := h.strangers.requests.take(now, strangersPart*cost, max(burst, strangersPart*cost)); wait > 0 {
+				return tooFast("Too many requests.", wait)
+			}
+		}
 		if wait := h.requests.take(now, cost, max(burst, cost)); wait > 0 {
 			return tooFast("Too many requests.", wait)
 		}
+	}
+	return nil
+}
+
+// strangersPart is the part of an account's rates that requests without a key have
+// at most: whoever knows its host can make them, and its own go on.
+const strangersPart = 2
+
+// atOnce counts the request among those that the i-th limits let be at once.
+func (g *Grant) atOnce(i int, stranger bool, nodes int64) error {
+	h, most := g.of[i], int64(0)
+	switch {
+	case g.limits[i].Concurrent > 0:
+		most = (g.limits[i].Concurrent + nodes - 1) / nodes
+	case i == 0:
+		most = g.l.cfg.Concurrent
+	}
+	if most == 0 {
+		return nil
+	}
+	g.counted[i], g.stranger = true, stranger
+	over := h.active.Add(1) > most
+	if stranger {
+		over = h.strangers.active.Add(1) > (most+strangersPart-1)/strangersPart || over
+	}
+	if over {
+		g.l.cfg.Logger.Warn("as many requests at once as may be; more are refused", "of", h.whose(), "account", h.account.String(), "most", most, "without_key", stranger)
+		return crowded()
 	}
 	return nil
 }
@@ -329,6 +364,9 @@ func (g *Grant) End() {
 		}
 		if g.counted[i] {
 			h.active.Add(-1)
+			if g.stranger {
+				h.strangers.active.Add(-1)
+			}
 		}
 		h.leave()
 	}

@@ -34,6 +34,11 @@ type Config struct {
 	Epoch  tenancy.ID    // of this node's readings: metering.Meter.Epoch
 	Stored Stored        // nil: storage is what was uploaded since its budget was set
 
+	// Concurrent is how many requests at once an account may have on this node
+	// whose own limits do not say; 0: any number. Else one account's slow clients
+	// could have all of the node's connections.
+	Concurrent int64
+
 	Refresh time.Duration // between renewals of leases that are in use; 2 s
 	Wait    time.Duration // how long a request waits for a lease; 5 s
 	MaxDebt time.Duration // how far ahead of its transfer rate an account may be before new requests get SlowDown; 10 s
@@ -57,6 +62,7 @@ type Limiter struct {
 	start   time.Time
 	holders sync.Map // tenancy.ID of an account or key → *holder
 	nodes   atomic.Int64
+	none    tenancy.Limits // of an account that has none: Config.Concurrent holds it
 	metrics metrics
 }
 
@@ -181,7 +187,11 @@ type holder struct {
 	active atomic.Int64 // of them, those that count as requests at once
 	seen   atomic.Int64 // on the limiter's clock
 
-	requests pacer
+	requests  pacer
+	strangers struct { // what of both has nobody's key
+		active   atomic.Int64
+		requests pacer
+	}
 	transfer [directions]pacer
 	rates    atomic.Pointer[Rates]
 	leases   [tenancy.Budgets]atomic.Pointer[lease]

@@ -24,7 +24,7 @@ func newMetrics(r prometheus.Registerer) metrics {
 			Name: "primecloud_limits_paced_seconds_total", Help: "Time that bodies were held back to keep transfer rates.",
 		}),
 	}
-	for i, reason := range [...]string{TooFast: "rate", Exhausted: "budget", Reserved: "reserved", Unknown: "unknown"} {
+	for i, reason := range [...]string{TooFast: "rate", Crowded: "concurrency", Exhausted: "budget", Reserved: "reserved", Unknown: "unknown"} {
 		m.refused[i] = refused.WithLabelValues(reason)
 	}
 	if r != nil {

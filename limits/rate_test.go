@@ -82,7 +82,7 @@ func TestRate_concurrent(t *testing.T) {
 	var open [4]limits.Grant
 	for round := range 3 {
 		for i := range open {
-			if err := n.begin(&open[i], nil, 0); (err == nil) != (i < 3) || err != nil && reason(err) != int(limits.TooFast) {
+			if err := n.begin(&open[i], nil, 0); (err == nil) != (i < 3) || err != nil && reason(err) != int(limits.Crowded) {
 				t.Errorf("round %d, request %d: %v", round, i, err)
 			}
 		}
@@ -90,6 +90,117 @@ func TestRate_concurrent(t *testing.T) {
 			n.finish(&open[i], nil, 0)
 			open[i].End() // twice changes nothing
 		}
+	}
+}
+
+// An account without limits has a node's default, one with its own has that,
+// whichever is larger; a second account has its own room.
+func TestRate_concurrentDefault(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 0)
+	n := f.start(func(c *limits.Config) { c.Concurrent = 4 })
+	admits := func(want int) {
+		t.Helper()
+		var open [16]limits.Grant
+		got := 0
+		for i := range open {
+			err := n.begin(&open[i], nil, 0)
+			if err == nil {
+				got++
+			} else if reason(err) != int(limits.Crowded) {
+				t.Error(err)
+			}
+		}
+		if got != want {
+			t.Errorf("%d at once, want %d", got, want)
+		}
+		for i := range open {
+			open[i].End()
+		}
+	}
+	admits(4)
+	f.limit(hard(tenancy.Egress, 1<<30)) // limits that say nothing of it
+	admits(4)
+	f.limit(tenancy.Limits{Concurrent: 9})
+	admits(9)
+	f.limit(tenancy.Limits{})
+	var open [4]limits.Grant
+	for i := range open {
+		if err := n.begin(&open[i], nil, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := f.account
+	var err error
+	if f.account, err = f.store.CreateAccount(t.Context(), f.owner, "other", "", tenancy.Active); err != nil {
+		t.Fatal(err)
+	}
+	admits(4)
+	f.account = first
+	for i := range open {
+		open[i].End()
+	}
+	if active := n.limiter.Active(); active != 0 {
+		t.Errorf("%d grants are held", active)
+	}
+}
+
+// Requests that nobody proved have half of an account's rates: its own keys have
+// the other half whatever they do.
+func TestRate_strangers(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1)
+	n := f.nodes[0]
+	f.limit(tenancy.Limits{Concurrent: 7})
+	var strangers, own [8]limits.Grant
+	for round := range 2 {
+		for i := range strangers {
+			if err := n.beginAs(&strangers[i], nil, 0); (err == nil) != (i < 4) {
+				t.Errorf("round %d, stranger %d: %v", round, i, err)
+			}
+		}
+		for i := range own {
+			if err := n.begin(&own[i], nil, 0); (err == nil) != (i < 3) {
+				t.Errorf("round %d, with a key, %d: %v", round, i, err)
+			}
+		}
+		for i := range own {
+			strangers[i].End()
+			own[i].End()
+		}
+		for i := range own { // without strangers all of it is the keys'
+			if err := n.begin(&own[i], nil, 0); (err == nil) != (i < 7) {
+				t.Errorf("round %d, alone with a key, %d: %v", round, i, err)
+			}
+		}
+		for i := range own {
+			own[i].End()
+		}
+	}
+	f.limit(tenancy.Limits{RequestsPerSecond: 10})
+	count := func(key *tenancy.Identity) (admitted int) {
+		var g limits.Grant
+		for range 100 {
+			if n.beginAs(&g, key, 0) == nil {
+				admitted++
+			}
+			g.End()
+		}
+		return admitted
+	}
+	for range 2 {
+		f.clock.advance(time.Second)
+		if got := count(nil); got != 5 {
+			t.Errorf("strangers have %d of 10 requests", got)
+		}
+		if got := count(&tenancy.Identity{}); got != 5 {
+			t.Errorf("keys have %d of the 5 that strangers leave", got)
+		}
+	}
+	f.limit(tenancy.Limits{RequestsPerSecond: 1, Concurrent: 1})
+	f.clock.advance(2 * time.Second)
+	if got := count(nil); got != 1 {
+		t.Errorf("strangers have %d of one request per second", got)
 	}
 }
 

@@ -52,6 +52,7 @@ type InventoryConfig struct {
 type Inventory struct {
 	cfg     InventoryConfig
 	limiter *rate.Limiter
+	mac     MAC
 	samples *prometheus.CounterVec
 }
 
@@ -128,7 +129,7 @@ func NewInventory(cfg InventoryConfig) (*Inventory, error) {
 	if cfg.SaveInterval < 0 || cfg.Hold <= 0 || cfg.Stall <= 0 || cfg.MaxAge <= 0 || cfg.Buckets < 0 || cfg.Rate < 0 {
 		return nil, errors.New("metering: an inventory's settings must be positive")
 	}
-	v := &Inventory{cfg: cfg, limiter: rate.NewLimiter(rate.Limit(cfg.Rate), cfg.Rate), samples: prometheus.NewCounterVec(prometheus.CounterOpts{
+	v := &Inventory{cfg: cfg, limiter: rate.NewLimiter(rate.Limit(cfg.Rate), cfg.Rate), mac: cfg.Store.Keyring.MAC, samples: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "primecloud_metering_storage_samples_total", Help: "Buckets measured, by result: a failed one leaves a gap in its hour.",
 	}, []string{"result"})}
 	if cfg.Metrics != nil {

@@ -24,6 +24,7 @@ type listing struct {
 	hours     []time.Time // in which it read, of those that are kept
 	marker    string      // the last key whose versions are all in done
 	done      Stored
+	delivered int64 // bytes of done that are delivered access logs: of each key one version at most
 
 	windows []Window // kept by no one, as is what was stored in each
 	created []int64
@@ -72,6 +73,8 @@ func (l *listing) versions(ctx context.Context, c *minio.Client) error {
 	stall := time.AfterFunc(l.inventory.cfg.Stall, func() { cancel(errStalled) })
 	defer stall.Stop()
 	key, sums, created, n := l.marker, l.done, slices.Clone(l.created), 0
+	delivered, bucket := l.delivered, l.bucket.BackendName
+	isLog := false // a version of key was
 	for o := range c.ListObjectsIter(ctx, l.bucket.BackendName, minio.ListObjectsOptions{
 		WithVersions: true, Recursive: true, StartAfter: l.marker, MaxKeys: pageSize,
 	}) {
@@ -79,11 +82,15 @@ func (l *listing) versions(ctx context.Context, c *minio.Client) error {
 			return errors.Join(o.Err, stallOf(ctx))
 		}
 		if o.Key != key {
-			l.passed(key, sums, created)
+			l.passed(key, sums, delivered, created)
 			if err := l.save(ctx); err != nil {
 				return err
 			}
-			key = o.Key
+			key, isLog = o.Key, false
+		}
+		if !isLog && l.inventory.mac.delivered(bucket, o.Key, o.Size) {
+			isLog = true
+			delivered += o.Size
 		}
 		sums.add(&o)
 		l.within(created, o.LastModified, o.Size)
@@ -98,13 +105,13 @@ func (l *listing) versions(ctx context.Context, c *minio.Client) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	l.passed(key, sums, created)
+	l.passed(key, sums, delivered, created)
 	return nil
 }
 
 // passed notes what there is up to and with a key.
-func (l *listing) passed(key string, sums Stored, created []int64) {
-	l.marker, l.done = key, sums
+func (l *listing) passed(key string, sums Stored, delivered int64, created []int64) {
+	l.marker, l.done, l.delivered = key, sums, delivered
 	copy(l.created, created)
 }
 
@@ -183,7 +190,7 @@ func (l *listing) write(ctx context.Context) (*Sample, error) {
 		Bucket: l.bucket.ID, Account: l.bucket.AccountID, Hour: hourOf(now).time(), Stored: l.done, Source: SourceListing,
 		StartedAt: l.startedAt, MeasuredAt: now,
 	}
-	return s, writeSamples(ctx, l.inventory.cfg.Pool, s, l.holder, l.hours)
+	return s, writeSamples(ctx, l.inventory.cfg.Pool, s, l)
 }
 
 // take begins a listing, or takes up one that was put down.

@@ -241,13 +241,15 @@ func StorageFinal(ctx context.Context, q pg.Querier, now time.Time) (time.Time, 
 }
 
 // StoredBytes is what an account's buckets held when each was last measured,
-// and since when what was stored meanwhile may be missing in it: the beginning
-// of the oldest of these listings, or of a bucket that was never measured.
+// without the access logs that were delivered into them, and since when what was
+// stored meanwhile may be missing in it: the beginning of the oldest of these
+// listings, or of a bucket that was never measured.
 func StoredBytes(ctx context.Context, q pg.Querier, account tenancy.ID) (bytes int64, since time.Time, err error) {
-	err = q.QueryRow(ctx, `SELECT coalesce(sum(s.bytes), 0)::bigint, coalesce(min(coalesce(s.started_at, b.created_at)), now())
+	err = q.QueryRow(ctx, `SELECT coalesce(sum(s.bytes - coalesce(d.bytes, 0)), 0)::bigint, coalesce(min(coalesce(s.started_at, b.created_at)), now())
 		FROM buckets b LEFT JOIN LATERAL (
-			SELECT current_bytes + noncurrent_bytes + incomplete_bytes AS bytes, started_at FROM storage_samples
+			SELECT current_bytes + noncurrent_bytes + incomplete_bytes AS bytes, started_at, measured_at FROM storage_samples
 			WHERE bucket_id = b.id ORDER BY hour DESC LIMIT 1) s ON true
+			LEFT JOIN storage_delivered d ON d.bucket_id = b.id AND d.measured_at = s.measured_at
 		WHERE b.account_id = $1`, account).Scan(&bytes, &since)
 	return bytes, since, err
 }

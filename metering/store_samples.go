@@ -53,11 +53,12 @@ func takeListing(ctx context.Context, q pg.Querier, l *listing, hold time.Durati
 			noncurrent_bytes = CASE WHEN l.started_at < $5 THEN 0 ELSE l.noncurrent_bytes END,
 			objects = CASE WHEN l.started_at < $5 THEN 0 ELSE l.objects END,
 			noncurrent_versions = CASE WHEN l.started_at < $5 THEN 0 ELSE l.noncurrent_versions END,
-			delete_markers = CASE WHEN l.started_at < $5 THEN 0 ELSE l.delete_markers END
+			delete_markers = CASE WHEN l.started_at < $5 THEN 0 ELSE l.delete_markers END,
+			delivered_bytes = CASE WHEN l.started_at < $5 THEN 0 ELSE l.delivered_bytes END
 		WHERE l.held_until < clock_timestamp()
-		RETURNING started_at, hours, marker, current_bytes, noncurrent_bytes, objects, noncurrent_versions, delete_markers`,
+		RETURNING started_at, hours, marker, current_bytes, noncurrent_bytes, objects, noncurrent_versions, delete_markers, delivered_bytes`,
 		l.bucket.ID, l.holder, hold, l.startedAt, oldest).
-		Scan(&l.startedAt, &l.hours, &marker, &l.done.CurrentBytes, &l.done.NoncurrentBytes, &l.done.Objects, &l.done.NoncurrentVersions, &l.done.DeleteMarkers)
+		Scan(&l.startedAt, &l.hours, &marker, &l.done.CurrentBytes, &l.done.NoncurrentBytes, &l.done.Objects, &l.done.NoncurrentVersions, &l.done.DeleteMarkers, &l.delivered)
 	l.marker = string(marker)
 	for i := range l.hours {
 		l.hours[i] = l.hours[i].UTC()
@@ -80,19 +81,19 @@ func takeListing(ctx context.Context, q pg.Querier, l *listing, hold time.Durati
 // to hold it is put down.
 func keepListing(ctx context.Context, q pg.Querier, l *listing, hold time.Duration) error {
 	return heldOn(q.Exec(ctx, `UPDATE storage_listings SET held_until = clock_timestamp() + $3, hours = $4, marker = $5,
-			current_bytes = $6, noncurrent_bytes = $7, objects = $8, noncurrent_versions = $9, delete_markers = $10
+			current_bytes = $6, noncurrent_bytes = $7, objects = $8, noncurrent_versions = $9, delete_markers = $10, delivered_bytes = $11
 		WHERE bucket_id = $1 AND holder = $2`,
 		l.bucket.ID, l.holder, hold, l.hours, []byte(l.marker),
-		l.done.CurrentBytes, l.done.NoncurrentBytes, l.done.Objects, l.done.NoncurrentVersions, l.done.DeleteMarkers))
+		l.done.CurrentBytes, l.done.NoncurrentBytes, l.done.Objects, l.done.NoncurrentVersions, l.done.DeleteMarkers, l.delivered))
 }
 
 // writeSamples ends a listing: its sample goes into every hour in which it
 // read. The latest sample of an hour stays, and so does one that is sealed; an
 // hour of more than a day before the first that is not sealed stays a gap, as a
 // trigger demands: a listing that old is begun anew.
-func writeSamples(ctx context.Context, q pg.Querier, s *Sample, holder tenancy.ID, hours []time.Time) error {
+func writeSamples(ctx context.Context, q pg.Querier, s *Sample, l *listing) error {
 	return pg.InTx(ctx, q, func(tx pgx.Tx) error {
-		if err := heldOn(tx.Exec(ctx, `DELETE FROM storage_listings WHERE bucket_id = $1 AND holder = $2`, s.Bucket, holder)); err != nil {
+		if err := heldOn(tx.Exec(ctx, `DELETE FROM storage_listings WHERE bucket_id = $1 AND holder = $2`, s.Bucket, l.holder)); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO storage_samples AS s
@@ -105,11 +106,16 @@ func writeSamples(ctx context.Context, q pg.Querier, s *Sample, holder tenancy.I
 				objects = excluded.objects, noncurrent_versions = excluded.noncurrent_versions, delete_markers = excluded.delete_markers,
 				uploads = excluded.uploads, source = excluded.source, started_at = excluded.started_at, measured_at = excluded.measured_at
 			WHERE s.measured_at < excluded.measured_at AND s.seal_hour >= coalesce(usage_open_from(), '-infinity')`,
-			s.Bucket, hours, s.Account, s.CurrentBytes, s.NoncurrentBytes, s.IncompleteBytes, s.Objects, s.NoncurrentVersions, s.DeleteMarkers, s.Uploads,
+			s.Bucket, l.hours, s.Account, s.CurrentBytes, s.NoncurrentBytes, s.IncompleteBytes, s.Objects, s.NoncurrentVersions, s.DeleteMarkers, s.Uploads,
 			s.Source, s.StartedAt, s.MeasuredAt); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `DELETE FROM storage_gaps WHERE bucket_id = $1 AND hour = ANY($2)`, s.Bucket, hours)
+		if _, err := tx.Exec(ctx, `INSERT INTO storage_delivered AS d (bucket_id, account_id, measured_at, bytes) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (bucket_id) DO UPDATE SET measured_at = excluded.measured_at, bytes = excluded.bytes WHERE d.measured_at < excluded.measured_at`,
+			s.Bucket, s.Account, s.MeasuredAt, l.delivered); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `DELETE FROM storage_gaps WHERE bucket_id = $1 AND hour = ANY($2)`, s.Bucket, l.hours)
 		return err
 	})
 }

@@ -21,7 +21,7 @@ import (
 // admissions are requests whose way to admit is measured, by name.
 func admissions(t testing.TB) map[string]*proxy.Admission {
 	t.Helper()
-	g := newGateway(t, options{quiet: true})
+	g := newGateway(t, options{quiet: true, limit: limits.Config{Concurrent: 1 << 10}})
 	tn := g.tenant()
 	if res := tn.raw().do(t, &request{method: "PUT", path: "/photos"}); res.status != http.StatusOK {
 		t.Fatal(res.status, string(res.body))

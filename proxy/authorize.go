@@ -182,8 +182,10 @@ func (x *exchange) meterKey() metering.Key {
 // caller is who asks, for the ledger.
 func (x *exchange) caller() s3op.Caller {
 	switch {
-	case x.identity == nil && x.bucket == nil:
-		return s3op.Nobody // an account that was only named is not charged
+	case x.identity != nil && !x.proven:
+		return s3op.Nobody // whose key it is has not asked for it
+	case x.identity == nil && (x.bucket == nil || !x.public):
+		return s3op.Nobody // an account that was only named is not charged, nor one that lets nobody in
 	case x.identity == nil:
 		return s3op.Anonymous
 	case x.identity.Kind == tenancy.KindS3:

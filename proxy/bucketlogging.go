@@ -75,8 +75,61 @@ func (x *exchange) mayLogTo(l *s3xml.Logging) error {
 	if b.of.Kind != tenancy.BackendS3 && !x.fitsFolders(l) {
 		return errLogSegment
 	}
+	x.backend = b
+	return x.keepsNothing(to)
+}
+
+// keepsNothing refuses a target in which every new object is kept for a while, as
+// S3 does: strangers' requests would fill it with what nobody may delete.
+func (x *exchange) keepsNothing(to *tenancy.Bucket) error {
+	x.out.set("GET", to.BackendName, nil)
+	x.out.payload = emptySHA256
+	x.out.param([]byte("object-lock"), nil)
+	if err := x.send(nil); err != nil {
+		return err
+	}
+	defer x.finish()
+	switch x.resp.Status {
+	case 404: // it has no object lock; if it is gone, nothing is delivered
+		x.resp.Abort()
+		return nil
+	case 200:
+	default:
+		return x.backendError()
+	}
+	doc, err := x.readAnswer(maxErrorDocument)
+	if err != nil {
+		return err
+	}
+	kept, err := s3xml.DefaultRetention(doc)
+	if err != nil {
+		return unreadable(err)
+	}
+	if kept {
+		return errLogRetention
+	}
 	return nil
 }
+
+// mayRetain is the other side of that: no default retention where logs go.
+func (x *exchange) mayRetain(doc []byte) error {
+	kept, err := s3xml.DefaultRetention(doc)
+	if err != nil || !kept {
+		return err
+	}
+	ctx, cancel := x.srv.databaseContext()
+	defer cancel()
+	target, err := x.srv.cfg.Directory.LogTarget(ctx, x.bucket)
+	if err == nil && target {
+		return errRetainsLogs
+	}
+	return err
+}
+
+var (
+	errLogRetention = refuse("InvalidTargetBucketForLogging", "The target bucket for logging has a default retention: nobody could delete what is delivered.")
+	errRetainsLogs  = refuse("InvalidBucketState", "Access logs are delivered into the bucket: it may not have a default retention.")
+)
 
 // maxSegment is what a file system lets a folder's name have, and MinIO a key
 // between two slashes: it refuses a longer one when it is written, which is when

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/minio/minio-go/v7"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
@@ -169,5 +170,98 @@ func TestBucketLogging_delivered(t *testing.T) {
 	}
 	if _, err := tn.s3().GetBucketLogging(ctx, &s3.GetBucketLoggingInput{Bucket: aws.String("missing")}); err == nil || !strings.Contains(err.Error(), "NoSuchBucket") {
 		t.Errorf("a missing bucket: %v", err)
+	}
+}
+
+// TestBucketLogging_retention: lines are never where nobody may delete them: a
+// default retention and logging into the bucket refuse each other, and where the
+// one came behind our backs, the other delivers nothing.
+func TestBucketLogging_retention(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	tn := g.tenant()
+	c, ctx := tn.s3(), t.Context()
+	for _, name := range []string{"kept", "locked", "source"} {
+		if _, err := c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(name), ObjectLockEnabledForBucket: aws.Bool(name != "source")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	retain := func(bucket string) error {
+		_, err := c.PutObjectLockConfiguration(ctx, &s3.PutObjectLockConfigurationInput{Bucket: aws.String(bucket), ObjectLockConfiguration: &types.ObjectLockConfiguration{
+			ObjectLockEnabled: types.ObjectLockEnabledEnabled,
+			Rule:              &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeCompliance, Days: aws.Int32(1)}},
+		}})
+		return err
+	}
+	logTo := func(target string) error {
+		_, err := c.PutBucketLogging(ctx, &s3.PutBucketLoggingInput{Bucket: aws.String("source"), BucketLoggingStatus: &types.BucketLoggingStatus{
+			LoggingEnabled: &types.LoggingEnabled{TargetBucket: aws.String(target), TargetPrefix: aws.String("")}}})
+		return err
+	}
+	want := func(what string, err error, code string, status int) {
+		t.Helper()
+		if got, s, _ := refusal(err); got != code || s != status {
+			t.Errorf("%s: %v, want %s", what, err, code)
+		}
+	}
+	if err := retain("kept"); err != nil {
+		t.Fatal(err)
+	}
+	want("logging into a bucket with a default retention", logTo("kept"), "InvalidTargetBucketForLogging", 400)
+	if err := logTo("locked"); err != nil {
+		t.Errorf("logging into a bucket with object lock alone: %v", err)
+	}
+	want("a default retention where logs go", retain("locked"), "InvalidBucketState", 409)
+	if _, err := c.PutObjectLockConfiguration(ctx, &s3.PutObjectLockConfigurationInput{Bucket: aws.String("locked"),
+		ObjectLockConfiguration: &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled}}); err != nil {
+		t.Errorf("object lock without a rule where logs go: %v", err)
+	}
+	// Set in the backend, as an operator may.
+	locked, err := g.dir.Bucket(ctx, tn.account.ID, []byte("locked"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct, err := g.backend.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mode, days, unit := minio.Compliance, uint(1), minio.Days
+	if err := direct.SetBucketObjectLockConfig(ctx, locked.BackendName, &mode, &days, &unit); err != nil {
+		t.Fatal(err)
+	}
+	list := func() int {
+		n := 0
+		for o := range direct.ListObjectsIter(ctx, locked.BackendName, minio.ListObjectsOptions{Recursive: true}) {
+			if o.Err != nil {
+				t.Fatal(o.Err)
+			}
+			n++
+		}
+		return n
+	}
+	deliver := func() {
+		t.Helper()
+		tn.raw().do(t, &request{method: "GET", path: "/source/k"})
+		testenv.WaitFor(t, "the line", func() bool {
+			if err := g.lines.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			before := g.metric(t, "primecloud_accesslog_delivered_lines_total") + g.metric(t, "primecloud_accesslog_withheld_lines_total")
+			if err := g.deliver.Deliver(ctx); err != nil {
+				t.Fatal(err)
+			}
+			return g.metric(t, "primecloud_accesslog_delivered_lines_total")+g.metric(t, "primecloud_accesslog_withheld_lines_total") > before
+		})
+	}
+	deliver()
+	if n := list(); n != 0 {
+		t.Errorf("%d objects are where nobody may delete them", n)
+	}
+	if err := direct.SetBucketObjectLockConfig(ctx, locked.BackendName, nil, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	deliver()
+	if n := list(); n == 0 {
+		t.Error("nothing is delivered into a bucket with object lock alone")
 	}
 }

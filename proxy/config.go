@@ -47,6 +47,8 @@ type Directory interface {
 
 	// SetLogging says where the bucket's access log lines go; nil: nowhere.
 	SetLogging(ctx context.Context, b *tenancy.Bucket, l *tenancy.BucketLogging) error
+	// LogTarget reports whether lines about some bucket go into b.
+	LogTarget(ctx context.Context, b *tenancy.Bucket) (bool, error)
 }
 
 // Meter is the ledger as the data path sees it: Begin binds the tally of one

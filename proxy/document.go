@@ -103,6 +103,10 @@ func (x *exchange) translate(doc []byte) ([]byte, error) {
 			return nil, err
 		}
 		return s3xml.AppendComplete(nil, parts), nil
+	case "PutObjectLockConfiguration":
+		if err := x.mayRetain(doc); err != nil {
+			return nil, err
+		}
 	}
 	return documents[x.op.Name](doc)
 }

@@ -126,7 +126,7 @@ func newGateway(t testing.TB, o options) *gateway {
 	if g.meter, err = metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), Node: t.Name()}); err != nil {
 		t.Fatal(err)
 	}
-	o.limit.Pool, o.limit.Epoch, o.limit.Logger = pool, g.meter.Epoch(), logger
+	o.limit.Pool, o.limit.Epoch, o.limit.Logger, o.limit.Metrics = pool, g.meter.Epoch(), logger, g.metrics
 	if g.limiter, err = limits.New(o.limit); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func newGateway(t testing.TB, o options) *gateway {
 	if g.lines, err = accesslog.Open(o.lines); err != nil {
 		t.Fatal(err)
 	}
-	g.deliver = accesslog.NewDelivery(accesslog.DeliveryConfig{Log: g.lines, Directory: g.dir, Region: "us-east-1"})
+	g.deliver = accesslog.NewDelivery(accesslog.DeliveryConfig{Log: g.lines, Directory: g.dir, MAC: g.keyring.MAC, Region: "us-east-1"})
 	if o.quiet {
 		logger = nil
 	}

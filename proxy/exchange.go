@@ -96,6 +96,7 @@ type request struct {
 	asked      time.Time // the backend has all it needs to answer
 	objectSize int64     // as the backend's answer says; -1 unknown
 	proven     bool      // the signature is identity's
+	public     bool      // nobody signed it, and the backend has let it in
 
 	errorHeaders [len(errorHeaders)][]byte // of the backend's error
 }

@@ -222,6 +222,7 @@ func (x *exchange) send(body upstream.Body) error {
 	x.asking()
 	err := x.backend.pool.Do(x.srv.ctx, &x.upstream, &x.resp)
 	if err == nil {
+		x.public = x.public || x.anonymous() && letsIn(x.resp.Status)
 		x.noteAnswer()
 		return nil
 	}
@@ -236,6 +237,10 @@ func (x *exchange) send(body upstream.Body) error {
 	}
 	return &s3Error{code: "ServiceUnavailable", cause: err}
 }
+
+// letsIn reports whether a backend that answers a request without a signature so
+// has found that everyone may make it.
+func letsIn(status int) bool { return status < 400 || status == 404 || status == 412 || status == 416 }
 
 // sendDocument sends a document made here: hashed, so that the backend checks
 // what it got.

@@ -27,6 +27,10 @@ func postObject(x *exchange) error {
 	if err := form.known(); err != nil {
 		return err
 	}
+	// Before more is waited for: who is slow with a form is one of the requests at once.
+	if err := x.limit(0); err != nil {
+		return err
+	}
 	if err := x.preparePost(form); err != nil {
 		return err
 	}
@@ -39,6 +43,9 @@ func postObject(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if most := x.srv.cfg.Limits.ObjectSize; length > most {
+		return tooLarge(length, most)
+	}
 	if length > form.policy.Max {
 		return tooLarge(length, form.policy.Max)
 	}
@@ -46,7 +53,7 @@ func postObject(x *exchange) error {
 		return tooSmall(length, form.policy.Min)
 	}
 	x.length = length // from here on the file is the body
-	if err := x.limit(length); err != nil {
+	if err := x.grant.Store(x.srv.ctx, length); err != nil {
 		return err
 	}
 	if err := x.lookAround(); err != nil {

@@ -84,6 +84,18 @@ func (d *Directory) SetLogging(ctx context.Context, b *Bucket, l *BucketLogging)
 	return d.changed(b, d.store.setLogging(ctx, d.cfg.Pool, b.ID, l))
 }
 
+// LogTarget reports whether lines about some bucket of its account go into b.
+func (d *Directory) LogTarget(ctx context.Context, b *Bucket) (is bool, err error) {
+	leave, err := d.ofAccount(b.AccountID).enter(ctx)
+	if err != nil {
+		return false, d.outage(err)
+	}
+	defer leave()
+	err = d.cfg.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM bucket_logging l JOIN buckets s ON s.id = l.bucket_id
+		WHERE s.account_id = $1 AND l.target_name = $2)`, b.AccountID, b.Name).Scan(&is)
+	return is, d.outage(err)
+}
+
 // LoggedBuckets is Store.LoggedBuckets, straight from PostgreSQL.
 func (d *Directory) LoggedBuckets(ctx context.Context) ([]*LoggedBucket, error) {
 	list, err := d.store.LoggedBuckets(ctx, d.cfg.Pool)

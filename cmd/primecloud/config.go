@@ -49,6 +49,7 @@ type Config struct {
 	SyncInterval          duration `env:"SYNC_INTERVAL" toml:"sync_interval" yaml:"sync_interval" help:"how much usage a lost machine may lose"`
 	MaxConnections        int      `env:"MAX_CONNECTIONS" toml:"max_connections" yaml:"max_connections" help:"client connections at once; lowered to what RLIMIT_NOFILE leaves"`
 	ConnectionsPerAddress int      `env:"CONNECTIONS_PER_ADDRESS" toml:"connections_per_address" yaml:"connections_per_address" help:"of them, those of one client address (IPv6: of a /64); trusted proxies may have any number; 0: no bound"`
+	ConcurrentPerAccount  int      `env:"CONCURRENT_PER_ACCOUNT" toml:"concurrent_per_account" yaml:"concurrent_per_account" help:"requests at once on this node of an account whose own limits do not say; 0: half of max_connections, as lowered"`
 	MaxBuckets            int      `env:"MAX_BUCKETS" toml:"max_buckets" yaml:"max_buckets" help:"buckets of an account whose own limits do not say; the same on every gateway"`
 	UnverifiedMiB         int      `env:"UNVERIFIED_MIB" toml:"unverified_mib" yaml:"unverified_mib" help:"memory for browser forms whose sender is not known yet, of all clients together; one address has an eighth at most"`
 	AnyNames              bool     `env:"ANY_NAMES" toml:"any_names" yaml:"any_names" help:"let an object a be made beside an object a/b, of which MinIO lists one only; do not look before an object is made"`
@@ -293,8 +294,8 @@ func (cfg *Config) validate() error {
 	if cfg.DrainTimeout.Duration < 0 || cfg.MaxStale.Duration <= 0 || cfg.FlushInterval.Duration <= 0 || cfg.SyncInterval.Duration <= 0 || cfg.MaxConnections <= 0 || cfg.MaxBuckets <= 0 {
 		fail("drain_timeout, max_stale, flush_interval, sync_interval, max_connections and max_buckets must be positive")
 	}
-	if cfg.ConnectionsPerAddress < 0 {
-		fail("connections_per_address may not be negative")
+	if cfg.ConnectionsPerAddress < 0 || cfg.ConcurrentPerAccount < 0 {
+		fail("connections_per_address and concurrent_per_account may not be negative")
 	}
 	if cfg.UnverifiedMiB <= 0 || cfg.DocumentsMiB < minDocumentsMiB {
 		fail("unverified_mib must be positive, and documents_mib %d at least: that is what one request may need", minDocumentsMiB)

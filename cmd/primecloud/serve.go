@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -183,10 +184,11 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 	}
 	if n.limiter, err = limits.New(limits.Config{
 		Pool: pool, Epoch: n.meter.Epoch(), Stored: metering.StoredBytes, Logger: n.log, Metrics: n.registry,
+		Concurrent: cmp.Or(int64(cfg.ConcurrentPerAccount), (int64(cfg.MaxConnections)+1)/2),
 	}); err != nil {
 		return err
 	}
-	if err := n.openAccessLog(); err != nil {
+	if err := n.openAccessLog(keyring.MAC); err != nil {
 		return err
 	}
 	proxies, err := cfg.proxies()
@@ -321,7 +323,7 @@ func (n *node) watchClock(ctx context.Context) {
 	}
 }
 
-func (n *node) openAccessLog() (err error) {
+func (n *node) openAccessLog(mac metering.MAC) (err error) {
 	cfg := &n.cfg
 	if cfg.AccessLogDir == "" {
 		return nil
@@ -334,7 +336,7 @@ func (n *node) openAccessLog() (err error) {
 	}); err != nil {
 		return err
 	}
-	n.delivery = accesslog.NewDelivery(accesslog.DeliveryConfig{Log: n.accessLog, Directory: n.directory, Region: cfg.Region, Interval: cfg.AccessLogDelivery.Duration})
+	n.delivery = accesslog.NewDelivery(accesslog.DeliveryConfig{Log: n.accessLog, Directory: n.directory, MAC: mac, Region: cfg.Region, Interval: cfg.AccessLogDelivery.Duration})
 	return nil
 }
 

@@ -654,6 +654,18 @@ CREATE VIEW public.schema_version AS
 
 ALTER TABLE public.schema_version OWNER TO primecloud_owner;
 
+CREATE TABLE public.storage_delivered (
+    bucket_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    measured_at timestamp with time zone NOT NULL,
+    bytes bigint NOT NULL,
+    CONSTRAINT storage_delivered_bytes_check CHECK ((bytes >= 0))
+);
+
+ALTER TABLE ONLY public.storage_delivered FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.storage_delivered OWNER TO primecloud_owner;
+
 CREATE TABLE public.storage_gaps (
     bucket_id uuid NOT NULL,
     hour timestamp with time zone NOT NULL,
@@ -678,7 +690,8 @@ CREATE TABLE public.storage_listings (
     noncurrent_bytes bigint NOT NULL,
     objects bigint NOT NULL,
     noncurrent_versions bigint NOT NULL,
-    delete_markers bigint NOT NULL
+    delete_markers bigint NOT NULL,
+    delivered_bytes bigint DEFAULT 0 NOT NULL
 );
 
 ALTER TABLE public.storage_listings OWNER TO primecloud_owner;
@@ -971,6 +984,9 @@ ALTER TABLE ONLY public.river_notification
 ALTER TABLE ONLY public.river_queue
     ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.storage_delivered
+    ADD CONSTRAINT storage_delivered_pkey PRIMARY KEY (bucket_id);
+
 ALTER TABLE ONLY public.storage_gaps
     ADD CONSTRAINT storage_gaps_pkey PRIMARY KEY (bucket_id, hour);
 
@@ -1125,6 +1141,9 @@ ALTER TABLE ONLY public.key_limits
 ALTER TABLE ONLY public.rate_cards
     ADD CONSTRAINT rate_cards_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.storage_delivered
+    ADD CONSTRAINT storage_delivered_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.storage_listings
     ADD CONSTRAINT storage_listings_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
 
@@ -1175,6 +1194,8 @@ CREATE POLICY gateway_reads ON public.key_limits FOR SELECT TO primecloud_gatewa
 
 CREATE POLICY gateway_reads ON public.rate_cards FOR SELECT TO primecloud_gateway USING (true);
 
+CREATE POLICY gateway_reads ON public.storage_delivered FOR SELECT TO primecloud_gateway USING (true);
+
 CREATE POLICY gateway_reads ON public.storage_samples FOR SELECT TO primecloud_gateway USING (true);
 
 ALTER TABLE public.key_limits ENABLE ROW LEVEL SECURITY;
@@ -1204,6 +1225,8 @@ CREATE POLICY owner_all ON public.key_limits TO primecloud_owner USING (true) WI
 CREATE POLICY owner_all ON public.limit_events TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.rate_cards TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.storage_delivered TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.storage_gaps TO primecloud_owner USING (true) WITH CHECK (true);
 
@@ -1237,6 +1260,8 @@ CREATE POLICY portal_own ON public.limit_events FOR SELECT TO primecloud_portal 
 
 CREATE POLICY portal_own ON public.rate_cards FOR SELECT TO primecloud_portal USING (((account_id IS NULL) OR (account_id = public.current_account())));
 
+CREATE POLICY portal_own ON public.storage_delivered FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
+
 CREATE POLICY portal_own ON public.storage_gaps FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
 
 CREATE POLICY portal_own ON public.storage_samples FOR SELECT TO primecloud_portal USING ((account_id = public.current_account()));
@@ -1247,6 +1272,8 @@ CREATE POLICY portal_own ON public.usage_readings FOR SELECT TO primecloud_porta
 
 ALTER TABLE public.rate_cards ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.storage_delivered ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.storage_gaps ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.storage_samples ENABLE ROW LEVEL SECURITY;
@@ -1254,6 +1281,8 @@ ALTER TABLE public.storage_samples ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_adjustments ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_readings ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY worker_all ON public.storage_delivered TO primecloud_worker USING (true) WITH CHECK (true);
 
 CREATE POLICY worker_all ON public.storage_gaps TO primecloud_worker USING (true) WITH CHECK (true);
 
@@ -1427,6 +1456,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_queue TO primecloud_work
 GRANT SELECT ON TABLE public.schema_version TO primecloud_gateway;
 GRANT SELECT ON TABLE public.schema_version TO primecloud_portal;
 GRANT SELECT ON TABLE public.schema_version TO primecloud_worker;
+
+GRANT SELECT,INSERT ON TABLE public.storage_delivered TO primecloud_worker;
+GRANT SELECT ON TABLE public.storage_delivered TO primecloud_gateway;
+GRANT SELECT ON TABLE public.storage_delivered TO primecloud_portal;
+
+GRANT UPDATE(measured_at) ON TABLE public.storage_delivered TO primecloud_worker;
+
+GRANT UPDATE(bytes) ON TABLE public.storage_delivered TO primecloud_worker;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.storage_gaps TO primecloud_worker;
 

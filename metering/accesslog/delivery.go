@@ -4,19 +4,15 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
 
+	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -24,6 +20,7 @@ import (
 type DeliveryConfig struct {
 	Log       *Log
 	Directory *tenancy.Directory
+	MAC       metering.MAC  // the keyring's; nil: what is delivered counts against its owner's storage quota
 	Region    string        // in the lines, and in keys that are partitioned
 	Interval  time.Duration // 5 min; also when a file ends
 	Timeout   time.Duration // of one object; 1 min
@@ -297,87 +294,6 @@ func lastLine(file string, start, end int64, growing bool) (int64, error) {
 		return end - int64(len(tail)-i-1), nil
 	}
 	return start, nil
-}
-
-// The reasons for which lines are not delivered at all.
-const (
-	withoutTarget = "target"
-	notActive     = "account"
-	hiddenName    = "name"
-)
-
-func (d *Delivery) withhold(reason string, p *parcel) error {
-	d.log.metrics.withheld.WithLabelValues(reason).Add(float64(p.lines))
-	return nil
-}
-
-// send returns nil when there is nothing to be done any more: also for lines
-// that nobody can take.
-func (d *Delivery) send(ctx context.Context, file string, s *span, p *parcel) error {
-	switch {
-	case p.to.Status != tenancy.Active:
-		return d.withhold(notActive, p)
-	case p.to.BackendName == "":
-		return d.withhold(withoutTarget, p)
-	}
-	c, err := d.client(ctx, p.to.BackendID)
-	if err != nil {
-		return err
-	}
-	name := fmt.Sprintf("%s %d %d %s %s", filepath.Base(file), s.Start, s.End, p.to.ID, p.day.Format(time.DateOnly))
-	sum := sha256.Sum256([]byte(name))
-	unique := strings.ToUpper(hex.EncodeToString(sum[:8]))
-	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
-	defer cancel()
-	key := objectKey(p.to, d.cfg.Region, s.At, p.day, unique)
-	if d.clients[p.to.BackendID].of.Kind != tenancy.BackendS3 {
-		if hidden, err := belowObject(ctx, c, p.to.BackendName, key); err != nil {
-			return err
-		} else if hidden {
-			return d.withhold(hiddenName, p)
-		}
-	}
-	_, err = c.PutObject(ctx, p.to.BackendName, key,
-		bytes.NewReader(p.text.Bytes()), int64(p.text.Len()),
-		minio.PutObjectOptions{ContentType: "text/plain", DisableMultipart: true, SendContentMd5: true}) // MD5: a bucket with object lock wants one
-	if minio.ToErrorResponse(err).Code == "NoSuchBucket" {
-		return d.withhold(withoutTarget, p)
-	}
-	if err == nil {
-		d.log.metrics.delivered.Add(float64(p.lines))
-	}
-	return err
-}
-
-// belowObject reports whether the key is below an object, or below what is left of
-// one in its versions: MinIO would store it, and list it nowhere
-// (docs/decisions/0026).
-func belowObject(ctx context.Context, c *minio.Client, bucket, key string) (bool, error) {
-	for i := strings.LastIndexByte(key, '/'); i > 0; i = strings.LastIndexByte(key[:i], '/') {
-		o, err := c.StatObject(ctx, bucket, key[:i], minio.StatObjectOptions{})
-		switch {
-		case err == nil || o.IsDeleteMarker:
-			return true, nil
-		case minio.ToErrorResponse(err).StatusCode != http.StatusNotFound:
-			return false, err
-		}
-	}
-	return false, nil
-}
-
-func (d *Delivery) client(ctx context.Context, backend tenancy.ID) (*minio.Client, error) {
-	of, err := d.cfg.Directory.Backend(ctx, backend)
-	if err != nil {
-		return nil, err
-	}
-	if c := d.clients[backend]; c.of == of {
-		return c.s3, nil
-	}
-	s3, err := of.Client()
-	if err == nil {
-		d.clients[backend] = client{of, s3}
-	}
-	return s3, err
 }
 
 // routes finds the bucket that a line is about among those with logging on.

@@ -35,9 +35,9 @@ func newMetrics(r prometheus.Registerer) metrics {
 		refused:   counter("delivery_failures_total", "Objects that a backend did not take; they are sent again."),
 		behind:    gauge("undelivered_bytes", "Bytes of files that delivery has not been through, at its last pass."),
 		withheld: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "primecloud_accesslog_withheld_lines_total",
-			Help: "Lines that were not delivered: the target bucket does not exist, the account is not active, or an object of the target is in the way of the prefix."}, []string{"reason"}),
+			Help: "Lines that were not delivered: the target bucket does not exist, the account is not active, the target has a default retention, or an object of it is in the way of the prefix."}, []string{"reason"}),
 	}
-	for _, reason := range []string{withoutTarget, notActive, hiddenName} {
+	for _, reason := range []string{withoutTarget, notActive, hiddenName, retention} {
 		m.withheld.WithLabelValues(reason)
 	}
 	leftOut := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "primecloud_accesslog_left_out_lines_total",

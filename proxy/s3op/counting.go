@@ -6,19 +6,19 @@ import "github.com/primecloudpro/primecloud/metering"
 // the table. It is raised whenever a request that was counted one way is
 // counted another way: `make docs` refuses to change a line of the counting
 // table in docs/METERING.md without it.
-const CountingVersion = 1
+const CountingVersion = 2
 
 // Caller is who asks, as far as it was proved.
 type Caller uint8
 
-// The callers. Requests of Nobody go to the "-" cell, an Anonymous one's to
-// the owner of the bucket; those of a key to its account, also when its
-// signature was wrong: an id that exists says whose trouble it is.
+// The callers. Requests of Nobody are in the cell of what they named and exists,
+// a bucket or a key id, or else in the "-" cell; an Anonymous one's in the owner's
+// of the bucket; those of a key in its account's.
 const (
-	Nobody    Caller = iota
-	Anonymous        // on a host that names the account, at a bucket that exists
-	Customer         // a customer's access key
-	Internal         // a key of portal, SFTP or jobs
+	Nobody    Caller = iota // a wrong signature too, and whom the bucket's policy does not let in
+	Anonymous               // the backend has let it in: the bucket's policy has everyone in it
+	Customer                // a customer's access key
+	Internal                // a key of portal, SFTP or jobs
 )
 
 // Counted is the class that a request of o counts in. Status is that of its

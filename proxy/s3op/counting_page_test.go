@@ -86,8 +86,9 @@ func countingPage() string {
 		}
 		b.WriteString(" |\n")
 	}
-	b.WriteString("\nNobody proved: an unknown key or account, no signature where one is needed, what is no operation; all of it goes to one `-` cell. A wrong\n" +
-		"signature under an id that exists is recorded with that key. Anonymous: the owner of the bucket, key `-`. Internal: keys of the portal, SFTP\n" +
+	b.WriteString("\nNobody proved: an unknown key or account, a wrong signature, no signature where one is needed or where the bucket's policy lets nobody in, what\n" +
+		"is no operation, a client that left before any of this was found out. All of it goes to one `-` cell, but for what names a bucket or a key id that exists: that\n" +
+		"is recorded there, unbilled. Anonymous: the bucket's policy has let it in; the owner of the bucket, key `-`. Internal: keys of the portal, SFTP\n" +
 		"and jobs. Header, query (presigned) and form signatures count alike; so do all payload framings: what is counted is the decoded body.\n\n" +
 		"| Operation | Signed by | Class | Class, internal key | Bytes in | Bytes out |\n|---|---|---|---|---|---|\n")
 	for _, o := range s3op.Operations {

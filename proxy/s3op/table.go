@@ -66,7 +66,7 @@ var Operations = []*Operation{
 	{Name: "DeleteBucketEncryption", Method: "DELETE", Level: Bucket, Selector: "encryption", Permission: tenancy.Manage, Class: classFree, Verdict: Forward},
 	{Name: "GetBucketLogging", Method: "GET", Level: Bucket, Selector: "logging", Permission: tenancy.Read, Class: classB, Verdict: Local, Answer: XML, Idempotent: true},
 	{Name: "PutBucketLogging", Method: "PUT", Level: Bucket, Selector: "logging", Permission: tenancy.Manage, Class: classA, Verdict: Local, Body: Document, Headers: MD5 | Checksums,
-		Note: "the target is a bucket of the account; TargetGrants are refused"},
+		Note: "the target is a bucket of the account without a default retention; TargetGrants are refused"},
 
 	// Answered here with what is true of every bucket, since tools read them before they write.
 	{Name: "GetBucketAcl", Method: "GET", Level: Bucket, Selector: "acl", Permission: tenancy.Read, Class: classB, Verdict: Local, Answer: XML, Idempotent: true, Note: "always private"},

@@ -216,6 +216,16 @@ func ObjectLock(doc []byte) ([]byte, error) {
 	return named(&o.XMLName, "ObjectLockConfiguration", &o, seen)
 }
 
+// DefaultRetention reports whether a bucket's ObjectLockConfiguration, a client's
+// or a backend's, holds every new object back from being deleted.
+func DefaultRetention(doc []byte) (bool, error) {
+	var o objectLock
+	if _, err := decode(doc, "ObjectLockConfiguration", &o); err != nil {
+		return false, err
+	}
+	return o.Rule != nil, nil
+}
+
 type encryption struct {
 	XMLName xml.Name
 	Rules   []struct {
