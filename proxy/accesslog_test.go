@@ -308,7 +308,7 @@ func TestAccessLog_abortedDownload(t *testing.T) {
 	}
 	resp.Body.Close()
 	got := g.lineOf(t, &reply{header: resp.Header})
-	if got.Status != 200 || got.Egress < 1<<20 || got.Egress >= size || got.DeclaredEgress != size || got.ObjectSize != size {
+	if got.Status != 499 || got.ErrorCode != "ClientDisconnected" || got.Egress < 1<<20 || got.Egress >= size || got.DeclaredEgress != size || got.ObjectSize != size {
 		t.Errorf("%+v", got)
 	}
 	if u := usage(t, g, tn, metering.ByClass)["B"]; u.Egress != got.Egress || u.Requests != 1 {

@@ -64,15 +64,6 @@ func (x *exchange) backendError() error {
 	return x.documentError(parsed, status)
 }
 
-// errorHeaders tell what the condition failed on, or that a delete marker is there.
-var errorHeaders = [...]string{"etag", "last-modified", "x-amz-version-id", "x-amz-delete-marker"}
-
-func (x *exchange) keepErrorHeaders() {
-	for i, name := range errorHeaders {
-		x.errorHeaders[i] = x.keep(x.resp.Header(name))
-	}
-}
-
 // blames reports whether a backend's code is about the gateway that asked: its
 // credential, its signature, its clock, the request that it made. The client's
 // own was checked here, and had no part in any of that (S3-RULES.md F4).

@@ -164,8 +164,19 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(p)
 	c.count(p[:n])
+	c.notTaken(err)
 	return n, err
 }
+
+// notTaken remembers that a client has left before it had all of its answer.
+func (c *conn) notTaken(err error) {
+	if err != nil && c.pending != nil {
+		c.pending.clientLeft(err)
+	}
+}
+
+// Gone is upstream.Client's.
+func (c *conn) Gone() bool { return c.socket.Gone() }
 
 // ReadFrom moves a body from an upstream socket. Without TLS on either side
 // the kernel moves it (splice); otherwise through a pooled buffer.
@@ -188,6 +199,9 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	c.body(n)
 	if c.pending != nil {
 		c.pending.srv.metrics.spliced.Add(float64(n))
+	}
+	if errors.Is(err, socket.ErrTaker) {
+		c.notTaken(err)
 	}
 	if errors.Is(err, socket.ErrNoPipe) {
 		k, err := c.copy(io.LimitReader(from, part.N-n))

@@ -55,7 +55,7 @@ func (x *exchange) prepareOnto() error {
 	return nil
 }
 
-func (x *exchange) noteAlgorithm(name, _ []byte) {
+func (x *exchange) noteAlgorithm(name, _ []byte, _ bool) {
 	if sum, ok := sigv4.ParseChecksum(strings.ToLower(string(name))); ok {
 		x.sum = x.keepString(strings.ToUpper(strings.TrimPrefix(sum.HeaderName(), "x-amz-checksum-")))
 	}

@@ -25,8 +25,6 @@ import (
 // by the step's name, each with its reason. A step that is listed and does not
 // differ fails the test as well.
 var expected = map[string]string{
-	"create a":                            "no Accept-Ranges on a bucket",
-	"create b with lock":                  "no Accept-Ranges on a bucket",
 	"create with a wrong location":        "AWS: InvalidLocationConstraint; MinIO takes any when it has no region set",
 	"get versioning":                      "the document was built anew, in S3's name space",
 	"get lock configuration":              "the document was built anew, in S3's name space",
@@ -69,8 +67,7 @@ var expected = map[string]string{
 	"get version with braces":             "MinIO takes it for the same version",
 	"range 6 bytes=5-2":                   "RFC 9110 section 14.2: a range that is none is ignored; MinIO answers 416",
 	"get empty version":                   "AWS: InvalidArgument; MinIO ignores it",
-	"create empty":                        "no Accept-Ranges on a bucket",
-	"delete empty bucket":                 "no Accept-Ranges on a bucket",
+	"list all versions":                   "S3: a delete marker has no size, ETag or storage class",
 	"form 201":                            "the elements of PostResponse are in the order of S3's own documents",
 	"PutBucketVersioning: missing bucket": "S3: NoSuchBucket; MinIO answers 200",
 	"PutBucketLifecycleConfiguration: missing bucket": "S3: NoSuchBucket; MinIO answers 200",
@@ -258,6 +255,10 @@ func (s *side) run(t *testing.T, st step) outcome {
 	for _, name := range compared {
 		v := r.header.Get(name)
 		if v == "" || isXML && (name == "Content-Length" || name == "Accept-Ranges" || name == "Content-Type") {
+			continue
+		}
+		// What MinIO says where S3 says nothing of it (s3op's TestTells_sdk).
+		if op := st.row(); (name == "Accept-Ranges" || strings.HasPrefix(name, "X-Amz-Checksum")) && (op == nil || op.Tells([]byte(strings.ToLower(name))) == nil) {
 			continue
 		}
 		o.Header[name] = s.normal(v)

@@ -12,7 +12,7 @@ import (
 func TestExchange_releasedIsFresh(t *testing.T) {
 	t.Parallel()
 	used, fresh := exchanges.New().(*exchange), exchanges.New().(*exchange)
-	n := pooled.Fill(t, used, sha256.New(), emptyReader{}, errDenied, &countingReader{}, &requestBody{}, &exchange{})
+	n := pooled.Fill(t, used, &conn{}, sha256.New(), emptyReader{}, errDenied, &countingReader{}, &requestBody{}, &exchange{})
 	if n < 150 {
 		t.Fatalf("only %d fields were filled", n)
 	}

@@ -216,6 +216,7 @@ func (x *exchange) send(body upstream.Body) error {
 		Body:       body,
 		Idempotent: x.op.Idempotent,
 		NoBody:     x.out.method == "HEAD",
+		Client:     x.conn,
 	}
 	x.responded = true
 	x.sent = x.sent || x.out.method != "HEAD" // a HEAD asks what a copy's source is
@@ -235,7 +236,7 @@ func (x *exchange) send(body upstream.Body) error {
 	if x.body.err != nil {
 		return x.body.err
 	}
-	return &s3Error{code: "ServiceUnavailable", cause: err}
+	return unreadable(err)
 }
 
 // letsIn reports whether a backend that answers a request without a signature so

@@ -126,7 +126,7 @@ func ownershipControls(x *exchange) error {
 }
 
 // policyStatus asks the backend for the policy: any that was accepted lets
-// everyone in.
+// everyone in. A page of somebody's is none.
 func policyStatus(x *exchange) error {
 	x.out.set("GET", x.bucket.BackendName, nil)
 	x.out.payload = emptySHA256
@@ -137,8 +137,14 @@ func policyStatus(x *exchange) error {
 	if x.resp.Status != 200 {
 		return x.backendError()
 	}
-	x.resp.Abort()
+	doc, err := x.readAnswer(maxErrorDocument)
+	if err != nil {
+		return err
+	}
 	x.finish()
+	if _, err := s3xml.PolicyOut(doc, x.bucket.Name, x.bucket.BackendName); err != nil {
+		return unreadable(err)
+	}
 	x.local = s3xml.AppendPolicyStatus(x.local[:0], true)
 	x.respondXML(200, x.local)
 	return nil

@@ -26,6 +26,7 @@ import (
 // that its names are free before its client has an answer.
 type look struct {
 	claims flatnames.Claims
+	client upstream.Client
 	asks   *exchange // has memory, requests and answers of its own
 	key    []byte
 	names  bool // the client may be told names that it has not sent
@@ -151,7 +152,7 @@ func (l *look) prepare(x *exchange) {
 	a := exchanges.Get().(*exchange)
 	a.srv, a.id, a.remote, a.op = x.srv, x.id, x.remote, x.op
 	a.identity, a.account, a.bucket, a.backend = x.identity, x.account, x.bucket, x.backend
-	l.asks, l.names = a, x.identity != nil && x.identity.Permission&tenancy.List != 0
+	l.client, l.asks, l.names = x.conn, a, x.identity != nil && x.identity.Permission&tenancy.List != 0
 }
 
 // ask asks about every name that is not known.
@@ -255,9 +256,9 @@ func (l *look) unanswered(status int) error {
 func (l *look) send(noBody bool) error {
 	a := l.asks
 	a.out.payload = emptySHA256
-	a.upstream = upstream.Request{Head: a.out.head, Idempotent: true, NoBody: noBody}
+	a.upstream = upstream.Request{Head: a.out.head, Idempotent: true, NoBody: noBody, Client: l.client}
 	if err := a.backend.pool.Do(a.srv.ctx, &a.upstream, &a.resp); err != nil {
-		return &s3Error{code: "ServiceUnavailable", cause: err}
+		return unreadable(err)
 	}
 	a.responded = true
 	return nil

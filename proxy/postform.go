@@ -161,7 +161,9 @@ func (x *exchange) answerPost(f *form, etag string) error {
 	}
 	// Version, checksums and encryption, as of a PutObject:
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
-	x.copyHeaders()
+	if err := x.copyHeaders(); err != nil {
+		return err
+	}
 	status, _ := f.get("success_action_status")
 	switch status {
 	case "200":

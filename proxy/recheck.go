@@ -108,15 +108,30 @@ func (x *exchange) refresh(ctx context.Context) error {
 	return nil
 }
 
+// byClient reports whether an error of the client's connection is its own doing: a
+// reset, a broken TLS record, a route that is gone. Slowness has an answer of its
+// own, and we may have closed it.
+func byClient(err error) bool {
+	return err != nil && !errors.Is(err, socket.ErrSlow) && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled)
+}
+
+// clientLeft makes a success that the client has not waited for what it is: it is
+// billed for what it took. A refusal stays one.
+func (x *exchange) clientLeft(err error) {
+	if byClient(err) && x.status < 400 && x.code == "" {
+		x.status, x.code, x.cause = 499, "ClientDisconnected", err
+	}
+}
+
 // clientFailed remembers why no more can be read of the client's body. The
 // readers above the connection would hide it: fasthttp's chunked reader keeps
 // its text alone.
 func (x *exchange) clientFailed(err error) {
 	switch {
 	case x.ended != nil, errors.Is(err, io.EOF):
-	case errors.Is(err, socket.ErrSlow), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed), errors.Is(err, context.Canceled):
-		x.ended = err
-	default: // a reset, a broken TLS record, a route that is gone: all the client's side of it
+	case byClient(err):
 		x.ended = &s3Error{code: "ClientDisconnected", cause: err}
+	default:
+		x.ended = err
 	}
 }

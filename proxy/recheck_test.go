@@ -15,7 +15,6 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
-	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -431,45 +430,6 @@ func TestRecheck_outageExpired(t *testing.T) {
 	put.say(body[len(body)/2:])
 	if r := put.answer(http.MethodPut); r.code() != "AccessDenied" || hasObject(c) {
 		t.Errorf("an upload: %d %s", r.status, r.body)
-	}
-}
-
-// TestClientReset: a client that resets its connection has left, as one that
-// closes it has: no fault of ours, and what it sent counts.
-func TestClientReset(t *testing.T) {
-	t.Parallel()
-	g := newGateway(t, options{tls: true})
-	for _, way := range uploads() {
-		for scheme, addr := range map[string]string{"plain": g.addr, "TLS": g.tlsAddr} {
-			t.Run(way.name+" "+scheme, func(t *testing.T) {
-				t.Parallel()
-				c := newChanged(t, g)
-				head, body, _ := strings.Cut(way.wire(c), "\r\n\r\n")
-				half := len(body) / 2
-				if way.name == "form" {
-					half = len(body) - 1<<19
-				}
-				before := c.ingress()
-				conn := c.open(addr)
-				conn.say(head + "\r\n\r\n" + body[:half])
-				c.begun(before)
-				requests := c.requests()
-				if err := conn.raw.SetLinger(0); err != nil { // a reset
-					t.Fatal(err)
-				}
-				_ = conn.raw.Close()
-				line := g.line(t, way.name, func(r *accesslog.Record) bool { return r.AccessKey == c.key.KeyID && r.Status >= 400 })
-				if line.Status != 499 || line.ErrorCode != "ClientDisconnected" || line.Ingress == 0 || way.done(c) {
-					t.Errorf("the line says %d %q, %d bytes", line.Status, line.ErrorCode, line.Ingress)
-				}
-				if n := c.requests() - requests; (n == 1) != (way.name != "deletes") { // those are free
-					t.Errorf("%d requests are billed", n)
-				}
-				if text := g.log.of(c.account.Name); strings.Contains(text, "level=ERROR") {
-					t.Errorf("an error is logged: %s", text)
-				}
-			})
-		}
 	}
 }
 

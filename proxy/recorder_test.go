@@ -244,7 +244,19 @@ func answerOf(q *recorded) string {
 		return xml("ListMultipartUploadsResult", "<EncodingType>url</EncodingType><Upload><Key>dir/k</Key><UploadId>"+rawUploadID+"</UploadId></Upload>")
 	case q.method == "GET" && strings.Contains(query, "prefix=large"):
 		return xml("ListBucketResult", strings.Repeat("<Contents><Key>large</Key></Contents>", largeListing/36))
+	case q.method == "GET" && strings.Contains(query, "policy="):
+		bucket, _, _ := strings.Cut(path[1:], "/")
+		return answer("200 OK", "", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject"],"Resource":["arn:aws:s3:::`+bucket+`/*"]}]}`)
 	case q.method == "GET":
+		for _, other := range [][2]string{
+			{"versions=", "ListVersionsResult"}, {"versioning=", "VersioningConfiguration"}, {"tagging=", "Tagging"}, {"lifecycle=", "LifecycleConfiguration"},
+			{"object-lock=", "ObjectLockConfiguration"}, {"encryption=", "ServerSideEncryptionConfiguration"}, {"attributes=", "GetObjectAttributesResponse"},
+			{"retention=", "Retention"}, {"legal-hold=", "LegalHold"}, {"uploadId=", "ListPartsResult"},
+		} {
+			if strings.HasPrefix(query, other[0]) || strings.Contains(query, "&"+other[0]) {
+				return xml(other[1], "")
+			}
+		}
 		return xml("ListBucketResult", "<IsTruncated>false</IsTruncated>")
 	case q.method == "POST" && strings.Contains(query, "uploads"):
 		return xml("InitiateMultipartUploadResult", "<UploadId>"+rawUploadID+"</UploadId>")
@@ -252,6 +264,8 @@ func answerOf(q *recorded) string {
 		return xml("DeleteResult", "")
 	case q.method == "POST":
 		return xml("CompleteMultipartUploadResult", "<ETag>&#34;e&#34;</ETag>")
+	case q.header["x-amz-copy-source"] != "" && strings.Contains(query, "uploadId="):
+		return xml("CopyPartResult", "<ETag>&#34;e&#34;</ETag>")
 	case q.header["x-amz-copy-source"] != "":
 		return xml("CopyObjectResult", "<ETag>&#34;e&#34;</ETag>")
 	}

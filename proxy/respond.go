@@ -90,7 +90,7 @@ func (x *exchange) respondError(err error) {
 	}
 	for i, v := range x.errorHeaders {
 		if len(v) > 0 {
-			x.ctx.Response.Header.AddBytesV(passed[errorHeaders[i]], v)
+			x.ctx.Response.Header.AddBytesV(x.op.Tells([]byte(errorHeaders[i])).Wire, v)
 		}
 	}
 	if x.ctx.IsHead() || status == 304 {
@@ -98,7 +98,20 @@ func (x *exchange) respondError(err error) {
 		x.ctx.Response.SkipBody = true
 		return
 	}
-	doc := s3xml.Error{
+	x.local = s3xml.AppendError(x.local[:0], x.errorDocument(e))
+	if x.billed() {
+		if err := x.grant.Answer(x.srv.ctx, int64(len(x.local))); err != nil {
+			x.respondError(err)
+			return
+		}
+	}
+	x.respondXML(status, x.local)
+}
+
+// errorDocument is what the client is told of an error: nothing of the backend's
+// text, which may name buckets, paths or hosts (S3-RULES.md F1, F4).
+func (x *exchange) errorDocument(e *s3Error) *s3xml.Error {
+	doc := &s3xml.Error{
 		Code:      e.code,
 		Message:   e.text(),
 		Resource:  string(x.target.Path),
@@ -111,14 +124,7 @@ func (x *exchange) respondError(err error) {
 	if x.identity != nil && x.level > 0 {
 		doc.BucketName, doc.Key = string(x.bucketNm), string(x.key)
 	}
-	x.local = s3xml.AppendError(x.local[:0], &doc)
-	if x.billed() {
-		if err := x.grant.Answer(x.srv.ctx, int64(len(x.local))); err != nil {
-			x.respondError(err)
-			return
-		}
-	}
-	x.respondXML(status, x.local)
+	return doc
 }
 
 // aboutRequest adds what S3 says of the client's own request with a code

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"errors"
 	"io"
 
@@ -31,7 +30,9 @@ func rewrite(x *exchange) error {
 		return err // the backend may have taken minutes
 	}
 	r := &x.ctx.Response
-	x.copyHeaders()
+	if err := x.copyHeaders(); err != nil {
+		return err
+	}
 	x.setStatus(x.resp.Status)
 	if x.reading.ranged && x.status != 206 {
 		r.Header.Del("Content-Range") // what was a 206 at the backend
@@ -41,70 +42,108 @@ func rewrite(x *exchange) error {
 		x.finish()
 		return nil
 	case x.ctx.IsHead():
-		if n := x.resp.ContentLength; n >= 0 {
-			r.Header.SetContentLength(int(n))
+		if x.resp.ContentLength < 0 {
+			return errNoLength
 		}
+		r.Header.SetContentLength(int(x.resp.ContentLength))
 		r.SkipBody = true
 		x.finish()
 		return nil
 	}
 	switch x.op.Answer {
 	case s3op.Bytes:
+		if x.resp.UntilEnd() {
+			return errNoLength
+		}
 		x.tally.DeclaredEgress(max(x.resp.ContentLength, 0))
 		r.SetBodyStream(&x.stream, int(x.resp.ContentLength))
 		return nil
-	case s3op.XML:
-		return x.rewriteXML()
-	case s3op.JSON:
-		return x.rewritePolicy()
+	case s3op.XML, s3op.JSON:
+		return answers[x.op.Name](x)
 	}
 	x.finish()
 	return nil
 }
 
-// rewriteXML maps the names of a document. An answer of unknown length is
-// streamed: the backend sends white space while a long Complete or copy works,
-// and the client must see it to stay on the line (S3-RULES.md E8).
-func (x *exchange) rewriteXML() error {
-	x.ctx.Response.Header.SetContentType("application/xml")
-	switch x.op.Name {
-	case "ListMultipartUploads":
-		return x.rewriteUploads()
-	case "GetBucketLifecycleConfiguration":
-		return x.rewriteWhole("application/xml", s3xml.LifecycleOut)
-	}
-	if x.resp.ContentLength < 0 && !x.op.Idempotent {
-		x.stream.names = x.names3()
-		x.ctx.Response.SetBodyStream(&x.stream, -1)
+// errNoLength is told when nothing says how long an object is: what breaks off
+// would be taken for the whole of it (RFC 9112 section 8).
+var errNoLength = &s3Error{code: "ServiceUnavailable", cause: errors.New("the backend does not say how long the object is")}
+
+// answers make the client's document of the backend's.
+var answers = map[string]func(*exchange) error{
+	"ListObjects":                     rewritten(s3xml.ListObjects),
+	"ListObjectsV2":                   rewritten(s3xml.ListObjectsV2),
+	"ListObjectVersions":              rewritten(s3xml.ListVersions),
+	"ListMultipartUploads":            rewriteUploads,
+	"GetBucketVersioning":             rewritten(s3xml.GetVersioning),
+	"GetBucketLifecycleConfiguration": rewriteLifecycle,
+	"GetBucketTagging":                rewritten(s3xml.GetTagging),
+	"GetBucketPolicy":                 rewritePolicy,
+	"GetObjectLockConfiguration":      rewritten(s3xml.GetObjectLock),
+	"GetBucketEncryption":             rewritten(s3xml.GetEncryption),
+	"CopyObject":                      rewritten(s3xml.CopyObject),
+	"GetObjectAttributes":             rewritten(s3xml.Attributes),
+	"CreateMultipartUpload":           rewritten(s3xml.CreateUpload),
+	"UploadPartCopy":                  rewritten(s3xml.CopyPart),
+	"CompleteMultipartUpload":         rewritten(s3xml.CompleteUpload),
+	"ListParts":                       rewritten(s3xml.ListParts),
+	"GetObjectTagging":                rewritten(s3xml.GetTagging),
+	"GetObjectRetention":              rewritten(s3xml.GetRetention),
+	"GetObjectLegalHold":              rewritten(s3xml.GetLegalHold),
+}
+
+// rewritten takes the known elements and maps the names in them. An answer of
+// unknown length is streamed: the backend sends white space while a long Complete
+// or copy works, and the client must see it to stay on the line (S3-RULES.md E8).
+func rewritten(a *s3xml.Answer) func(*exchange) error {
+	return func(x *exchange) error {
+		x.ctx.Response.Header.SetContentType("application/xml")
+		if x.resp.ContentLength < 0 && !x.op.Idempotent {
+			x.stream.answer, x.stream.names = a, x.names3()
+			x.stream.names.Failed = x.failedLate
+			x.ctx.Response.SetBodyStream(&x.stream, -1)
+			return nil
+		}
+		doc := x.newDoc(&x.held.answer, x.local)
+		result, err := s3xml.Rewrite(&doc, io.LimitReader(&x.resp, maxAnswerDocument), a, x.names3())
+		x.local = doc.b
+		switch {
+		case errors.Is(err, errForeignID), errors.Is(err, opaque.ErrBackendText):
+			return &s3Error{code: "InternalError", cause: err}
+		case err != nil:
+			return unreadable(err)
+		}
+		x.finish()
+		if result.Error != nil {
+			// An error in a 200 or 206 (S3-RULES.md E8, F7).
+			return x.documentError(result.Error, x.resp.Status)
+		}
+		x.tally.DeclaredEgress(int64(len(x.local)))
+		x.ctx.Response.SetBodyRaw(x.local)
 		return nil
 	}
-	doc := x.newDoc(&x.held.answer, x.local)
-	result, err := s3xml.Rewrite(&doc, io.LimitReader(&x.resp, maxAnswerDocument), x.names3())
-	x.local = doc.b
-	switch {
-	case errors.Is(err, errForeignID), errors.Is(err, opaque.ErrBackendText):
-		return &s3Error{code: "InternalError", cause: err}
-	case err != nil:
-		return unreadable(err)
-	}
-	x.finish()
-	if result.Error != nil {
-		// An error in a 200 or 206 (S3-RULES.md E8, F7).
-		return x.documentError(result.Error, x.resp.Status)
-	}
-	x.tally.DeclaredEgress(int64(len(x.local)))
-	x.ctx.Response.SetBodyRaw(x.local)
-	return nil
 }
 
-func (x *exchange) rewritePolicy() error {
-	return x.rewriteWhole("application/json", func(doc []byte) ([]byte, error) {
-		return s3xml.PolicyOut(doc, x.bucket.Name, x.bucket.BackendName)
+// failedLate is the client's error where the answer is 200 already.
+func (x *exchange) failedLate(e *s3xml.Error) *s3xml.Error {
+	failed := asS3(x.documentError(e, x.resp.Status))
+	x.code, x.cause = failed.code, failed.cause
+	return x.errorDocument(failed)
+}
+
+func rewriteLifecycle(x *exchange) error {
+	return x.rewriteWhole("application/xml", s3xml.LifecycleOut)
+}
+
+func rewritePolicy(x *exchange) error {
+	return x.rewriteWhole("application/json", func(doc []byte) ([]byte, *s3xml.Error, error) {
+		out, err := s3xml.PolicyOut(doc, x.bucket.Name, x.bucket.BackendName)
+		return out, nil, err
 	})
 }
 
 // rewriteWhole answers with a document that is made of the backend's.
-func (x *exchange) rewriteWhole(contentType string, out func(doc []byte) ([]byte, error)) error {
+func (x *exchange) rewriteWhole(contentType string, out func(doc []byte) ([]byte, *s3xml.Error, error)) error {
 	doc, err := x.readAnswer(maxAnswerDocument)
 	if err != nil {
 		return err
@@ -113,9 +152,16 @@ func (x *exchange) rewriteWhole(contentType string, out func(doc []byte) ([]byte
 	if err := x.roomToUnderstand(doc); err != nil {
 		return err
 	}
-	if x.local, err = out(doc); err != nil {
+	made, failed, err := out(doc)
+	switch {
+	case errors.Is(err, s3xml.ErrForeignBucket):
 		return &s3Error{code: "InternalError", cause: err}
+	case err != nil:
+		return unreadable(err)
+	case failed != nil:
+		return x.documentError(failed, x.resp.Status)
 	}
+	x.local = made
 	x.ctx.Response.Header.SetContentType(contentType)
 	x.tally.DeclaredEgress(int64(len(x.local)))
 	x.ctx.Response.SetBodyRaw(x.local)
@@ -127,15 +173,12 @@ func (x *exchange) names3() *s3xml.Names {
 	n := &s3xml.Names{
 		Owner:     x.account.CanonicalID,
 		OwnerName: x.account.DisplayName,
-		Resource:  string(x.target.Path),
-		RequestID: string(x.id[:]),
-		HostID:    x.srv.hostID,
 		Location:  x.location(string(x.key)),
+		Seal:      x.sealed,
 	}
 	if x.bucket != nil {
-		n.Bucket, n.BackendBucket = x.bucket.Name, x.bucket.BackendName
+		n.Bucket = x.bucket.Name
 	}
-	n.Seal, n.Blames = x.sealed, x.blames
 	if v, ok := x.param("uploadId"); ok {
 		n.UploadID = string(v)
 	}
@@ -156,88 +199,6 @@ func (x *exchange) location(key string) string {
 	}
 	b = append(b, '/')
 	return string(sigv4.AppendEscape(b, []byte(key), true))
-}
-
-// passed are the answer headers that reach the client, in AWS's spelling.
-// Everything else stays behind: the backend's server name, deployment id,
-// rate-limit state, CORS answers (S3-RULES.md F2, F6).
-var passed = map[string]string{
-	"accept-ranges":                       "Accept-Ranges",
-	"cache-control":                       "Cache-Control",
-	"content-disposition":                 "Content-Disposition",
-	"content-encoding":                    "Content-Encoding",
-	"content-language":                    "Content-Language",
-	"content-range":                       "Content-Range",
-	"content-type":                        "Content-Type",
-	"etag":                                "ETag",
-	"expires":                             "Expires",
-	"last-modified":                       "Last-Modified",
-	"retry-after":                         "Retry-After",
-	"x-amz-abort-date":                    "x-amz-abort-date",
-	"x-amz-abort-rule-id":                 "x-amz-abort-rule-id",
-	"x-amz-checksum-crc32":                "x-amz-checksum-crc32",
-	"x-amz-checksum-crc32c":               "x-amz-checksum-crc32c",
-	"x-amz-checksum-crc64nvme":            "x-amz-checksum-crc64nvme",
-	"x-amz-checksum-sha1":                 "x-amz-checksum-sha1",
-	"x-amz-checksum-sha256":               "x-amz-checksum-sha256",
-	"x-amz-checksum-type":                 "x-amz-checksum-type",
-	"x-amz-checksum-algorithm":            "x-amz-checksum-algorithm",
-	"x-amz-copy-source-version-id":        "x-amz-copy-source-version-id",
-	"x-amz-delete-marker":                 "x-amz-delete-marker",
-	"x-amz-expiration":                    "x-amz-expiration",
-	"x-amz-missing-meta":                  "x-amz-missing-meta",
-	"x-amz-mp-parts-count":                "x-amz-mp-parts-count",
-	"x-amz-object-lock-legal-hold":        "x-amz-object-lock-legal-hold",
-	"x-amz-object-lock-mode":              "x-amz-object-lock-mode",
-	"x-amz-object-lock-retain-until-date": "x-amz-object-lock-retain-until-date",
-	"x-amz-storage-class":                 "x-amz-storage-class",
-	"x-amz-tagging-count":                 "x-amz-tagging-count",
-	"x-amz-version-id":                    "x-amz-version-id",
-	"x-amz-server-side-encryption":        "x-amz-server-side-encryption",
-	"x-amz-server-side-encryption-customer-algorithm": "x-amz-server-side-encryption-customer-algorithm",
-	"x-amz-server-side-encryption-customer-key-md5":   "x-amz-server-side-encryption-customer-key-MD5",
-}
-
-// ofBytes are those of them that describe an object's bytes. A document is made
-// here: it is not encoded, cut or kept as the backend says of its own.
-var ofBytes = map[string]bool{
-	"cache-control": true, "content-disposition": true, "content-encoding": true,
-	"content-language": true, "content-range": true, "expires": true,
-}
-
-// transitionDefault is what S3 answers of every lifecycle that was not given
-// another minimum: Terraform puts it and waits until it is answered
-// (docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html).
-// There are no transitions here, so that it is true of every bucket, and nothing is kept.
-const transitionDefault = "all_storage_classes_128K"
-
-func (x *exchange) copyHeaders() {
-	x.setCommonHeaders()
-	h := &x.ctx.Response.Header
-	object := x.op.Answer == s3op.Bytes || x.op.Method == "HEAD"
-	x.resp.VisitHeaders(func(name, value []byte) {
-		// The response copies it: names of metadata may be as long as all of it.
-		n := len(x.arena)
-		x.arena = appendLower(x.arena, name)
-		key := x.arena[n:]
-		x.arena = x.arena[:n]
-		switch wire, ok := passed[string(key)]; {
-		case string(key) == "content-type":
-			h.SetContentTypeBytes(value)
-		case !object && ofBytes[string(key)]:
-		case ok:
-			h.AddBytesV(wire, value)
-		case object && bytes.HasPrefix(key, metaPrefix):
-			h.AddBytesKV(key, value)
-		}
-	})
-	if x.op.Name == "GetBucketLifecycleConfiguration" || x.op.Name == "PutBucketLifecycleConfiguration" {
-		h.Set("x-amz-transition-default-minimum-object-size", transitionDefault)
-	}
-	if x.op.Answer == s3op.Bytes {
-		// Objects are the account's, not ours: no guessing of types (F5).
-		h.Set("X-Content-Type-Options", "nosniff")
-	}
 }
 
 // finish gives the backend's connection back.

@@ -1,18 +1,21 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
+	"github.com/primecloudpro/primecloud/proxy/upstream"
 )
 
 // answerStream is the answer's body while fasthttp writes it, after the
 // handler has returned. With names it is a document that is mapped while it
 // passes; without, an object's bytes on their way from socket to socket.
 type answerStream struct {
-	x     *exchange
-	names *s3xml.Names
+	x      *exchange
+	answer *s3xml.Answer
+	names  *s3xml.Names
 }
 
 // SupportsBodyWriteTo makes fasthttp hand over its writer, whose ReadFrom ends
@@ -23,22 +26,26 @@ func (s *answerStream) SupportsBodyWriteTo() bool { return true }
 // connection without a clean end, which is how the client learns of it.
 func (s *answerStream) WriteTo(w io.Writer) (n int64, err error) {
 	if s.names != nil {
-		result, err := s3xml.Rewrite(w, &s.x.resp, s.names)
-		if result.Error != nil {
-			failed := asS3(s.x.documentError(result.Error, s.x.resp.Status))
-			s.x.code, s.x.cause = failed.code, failed.cause
-		}
+		result, err := s3xml.Rewrite(w, &s.x.resp, s.answer, s.names)
 		if err != nil {
-			s.x.cause = err
+			s.x.failedAt(err)
 		}
 		s.x.endLook() // before the client has seen the end
 		return result.Bytes, err
 	}
 	n, err = s.x.resp.SpliceTo(w, s.x.grant.Step(limits.Download, spliceStep))
 	if err != nil {
-		s.x.cause = err
+		s.x.failedAt(err)
 	}
 	return n, err
+}
+
+// failedAt is the end of an answer that had begun.
+func (x *exchange) failedAt(err error) {
+	if errors.Is(err, upstream.ErrClientGone) {
+		x.clientLeft(err)
+	}
+	x.cause = err
 }
 
 // Read is never used: WriteTo is.
@@ -47,7 +54,7 @@ func (s *answerStream) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF
 // Close is called by fasthttp when the stream was written or has failed; the
 // exchange itself ends with the flush, in settle.
 func (s *answerStream) Close() error {
-	s.names = nil
+	s.answer, s.names = nil, nil
 	s.x.finish()
 	return nil
 }

@@ -23,7 +23,8 @@ const maxUploadsAnswer = 4 << 30
 // key that was changed on the way would not open.
 //
 // What is held is one page, however many uploads the backend lists.
-func (x *exchange) rewriteUploads() error {
+func rewriteUploads(x *exchange) error {
+	x.ctx.Response.Header.SetContentType("application/xml")
 	page := x.uploadsPage()
 	list, err := x.readUploads(page)
 	if err == nil {

@@ -3,6 +3,8 @@ package proxy
 import (
 	"errors"
 	"io"
+
+	"github.com/primecloudpro/primecloud/proxy/upstream"
 )
 
 // What an exchange keeps from one request to the next is its own, as the
@@ -99,11 +101,14 @@ func (x *exchange) readAnswer(limit int64) ([]byte, error) {
 	return d.b, nil
 }
 
-// unreadable is what a document of the backend's could not be read for: room here, or
-// something there.
+// unreadable is what an answer of the backend's could not be read for: room here,
+// nobody who waits for it, or something there.
 func unreadable(err error) error {
-	if errors.Is(err, errBusy) {
+	switch {
+	case errors.Is(err, errBusy):
 		return errBusy
+	case errors.Is(err, upstream.ErrClientGone):
+		return &s3Error{code: "ClientDisconnected", cause: err}
 	}
 	return &s3Error{code: "ServiceUnavailable", cause: err}
 }

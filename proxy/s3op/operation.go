@@ -82,6 +82,7 @@ type Operation struct {
 	Answer     Answer
 	Params     []string // further query parameters it may carry, passed on
 	Headers    Group    // headers it may carry, passed on
+	Told       Told     // headers of the backend's answer, passed on
 	Creates    bool     // makes an object of the key, or begins to
 	Idempotent bool     // may be sent to the backend again while no byte of an answer was seen
 	Anonymous  bool     // may be asked without a signature, where the host names the account

@@ -1,6 +1,11 @@
 package s3xml
 
-import "encoding/xml"
+import (
+	"encoding/xml"
+	"fmt"
+)
+
+const lifecycleRoot = "LifecycleConfiguration"
 
 type lifecycle struct {
 	XMLName xml.Name
@@ -45,7 +50,7 @@ type lifecycleAnd struct {
 // objects would be one for the whole bucket.
 func Lifecycle(doc []byte) ([]byte, error) {
 	var l lifecycle
-	seen, err := decode(doc, "LifecycleConfiguration", &l)
+	seen, err := decode(doc, lifecycleRoot, &l)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +62,7 @@ func Lifecycle(doc []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return named(&l.XMLName, "LifecycleConfiguration", &l, seen)
+	return named(&l.XMLName, lifecycleRoot, &l, seen)
 }
 
 // check holds the values to S3's schema: MinIO answers 500 to a number that is none.
@@ -132,11 +137,20 @@ func sizes(greater, less *string) error {
 }
 
 // LifecycleOut builds the client's document from the backend's: MinIO leaves out a
-// tag's value that is empty, where S3 has an empty element.
-func LifecycleOut(doc []byte) ([]byte, error) {
+// tag's value that is empty, where S3 has an empty element. An error document in
+// its place is failed.
+func LifecycleOut(doc []byte) (out []byte, failed *Error, err error) {
 	var l lifecycle
 	if err := xml.Unmarshal(doc, &l); err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("s3xml: lifecycle: %w", err)
+	}
+	switch l.XMLName.Local {
+	case lifecycleRoot:
+	case errorRoot:
+		failed, err = ParseError(doc)
+		return nil, failed, err
+	default:
+		return nil, nil, ErrDocument
 	}
 	for i := range l.Rules {
 		f := l.Rules[i].Filter
@@ -152,6 +166,6 @@ func LifecycleOut(doc []byte) ([]byte, error) {
 			}
 		}
 	}
-	l.XMLName = xml.Name{Space: namespace, Local: "LifecycleConfiguration"}
-	return appendDocument(nil, &l), nil
+	l.XMLName = xml.Name{Space: namespace, Local: lifecycleRoot}
+	return appendDocument(nil, &l), nil, nil
 }

@@ -148,12 +148,33 @@ func (m *markup) name() []byte {
 	return b
 }
 
+// section is what stands in a CDATA section.
+func (m *markup) section() []byte { return m.b[len(cdataOpen) : len(m.b)-len("]]>")] }
+
 func (m *markup) selfClosing() bool { return m.b[len(m.b)-2] == '/' }
 
-// nameStart is loose above ASCII: such names are copied, never compared.
+// nameStart is loose above ASCII: no name that is known begins so.
 func nameStart(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' || c == ':' || c >= 0x80
 }
+
+// plainName reports whether a tag is a name and nothing else.
+func plainName(tag []byte) bool {
+	for _, c := range tag {
+		if !nameBytes[c] {
+			return false
+		}
+	}
+	return nameStart(tag[0])
+}
+
+// nameBytes are the bytes of names in ASCII (XML 1.0 section 2.3).
+var nameBytes = func() (set [256]bool) {
+	for _, c := range []byte("-.:_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+		set[c] = true
+	}
+	return set
+}()
 
 // textLen is how much of p is text.
 func textLen(p []byte) int {
@@ -163,4 +184,13 @@ func textLen(p []byte) int {
 	return len(p)
 }
 
-func white(b []byte) bool { return len(bytes.Trim(b, " \t\r\n")) == 0 }
+func isWhite(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
+func white(b []byte) bool {
+	for _, c := range b {
+		if !isWhite(c) {
+			return false
+		}
+	}
+	return true
+}

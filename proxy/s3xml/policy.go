@@ -51,6 +51,9 @@ func (p *bucketPolicy) showVersion() {
 	if ok && (version == policyVersion || version == policyVersionOld) {
 		p.Version, p.ID = version, id
 	}
+	if p.Version != policyVersionOld {
+		p.Version = policyVersion
+	}
 }
 
 type policyStatement struct {
@@ -175,7 +178,11 @@ func (s *policyStatement) in(bucket, backendBucket string) error {
 	return nil
 }
 
-// PolicyOut maps the backend's policy back, element by element.
+// ErrForeignBucket means that the backend's policy is for another bucket.
+var ErrForeignBucket = errors.New("s3xml: the backend's policy names another bucket")
+
+// PolicyOut maps the backend's policy back, element by element: what has no place
+// in a policy as it is put here stays behind.
 func PolicyOut(doc []byte, bucket, backendBucket string) ([]byte, error) {
 	var out bucketPolicy
 	if err := json.Unmarshal(doc, &out); err != nil {
@@ -187,7 +194,7 @@ func PolicyOut(doc []byte, bucket, backendBucket string) ([]byte, error) {
 				s.Resource[i] = arnPrefix + bucket + rest
 				continue
 			}
-			return nil, errors.New("s3xml: the backend's policy names another bucket")
+			return nil, ErrForeignBucket
 		}
 	}
 	out.showVersion()

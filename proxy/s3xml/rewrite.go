@@ -9,19 +9,17 @@ import (
 
 // Names are what the names in a backend's answer become.
 type Names struct {
-	BackendBucket, Bucket string
-	Owner, OwnerName      string // ID and DisplayName of Owner and Initiator (F3)
-	Location              string // of CompleteMultipartUploadResult
-	Resource              string // of Error
-	RequestID, HostID     string // of Error
-	UploadID, Token       string // the client's own, which the answer repeats; "": the answer's are new
+	Bucket           string
+	Owner, OwnerName string // ID and DisplayName of Owner and Initiator (F3)
+	Location         string // of CompleteMultipartUploadResult
+	UploadID, Token  string // the client's own, which the answer repeats; "": the answer's are new
 	// Seal is what becomes of an id or a marker that the backend gives out, by
 	// the name of its element. An error ends the answer: nothing of the text
 	// is passed on.
 	Seal func(element, text string) (string, error)
-	// Blames says of an error's code that it is about the gateway and not about
-	// the client's request: the client is told ServiceUnavailable. nil: of none.
-	Blames func(code string) bool
+	// Failed is what the client is told of an error document that came in the
+	// answer's place. nil: nothing; the caller does it.
+	Failed func(e *Error) *Error
 }
 
 // Result is what passed.
@@ -32,32 +30,34 @@ type Result struct {
 }
 
 // ErrDocument means that an answer is not well-formed XML, or deeper or wider
-// than any S3 document.
+// than any S3 document, or not the operation's.
 var ErrDocument = errors.New("s3xml: the answer is not a well-formed S3 document")
 
 const (
 	windowSize = 32 << 10
 	maxDepth   = 32
 	maxError   = 64 << 10
+	maxText    = 64 << 10  // of an element, escaped
 	maxSealed  = 16 << 10  // of an id or a marker, escaped
 	keptOutput = 256 << 10 // a larger buffer is not kept for the next answer
 	emptyReads = 100       // in a row, as bufio allows
 )
 
-// Rewrite copies an answer and replaces the text of the elements that hold
-// names and ids; every other byte stays as it is, keys above all. A list of
-// uploads is not for it: see ReadUploads. An error document is
-// built anew instead: the backend's code goes through MapCode, and its text
-// stays behind.
+// Rewrite copies of an answer what is known in it, and replaces the text of the
+// elements that hold names and ids; other text stays as it is, keys above all.
+// What is not in a does not get out: elements, attributes, comments, processing
+// instructions, and text where none belongs; nor do characters that are no XML.
+// A document of another root is refused. A list of uploads is not for it: see
+// ReadUploads. An error document is built anew instead: see Names.Failed.
 //
 // Memory is a window, whatever the answer's size. What one Read of src gave is
 // one Write to dst before the next Read, so that white space which the backend
 // sends while it works keeps flowing (E8). dst must not keep the slice. When the
 // answer breaks off or is malformed, what came before has been written.
-func Rewrite(dst io.Writer, src io.Reader, n *Names) (Result, error) {
+func Rewrite(dst io.Writer, src io.Reader, a *Answer, n *Names) (Result, error) {
 	w := rewriters.Get().(*rewriter)
 	defer w.release()
-	w.names = n
+	w.answer, w.names = a, n
 	err := w.copy(dst, src)
 	return w.result, err
 }
@@ -66,17 +66,25 @@ var rewriters = sync.Pool{New: func() any { return &rewriter{window: make([]byte
 
 // rewriter is the state between two pieces of an answer.
 type rewriter struct {
+	answer   *Answer
 	names    *Names
 	window   []byte // what was read
 	out      []byte // what becomes of it
+	begun    bool   // a byte of the answer has come
 	mark     markup
-	path     path
-	skip     bool   // text is replaced: drop the original
-	sealing  bool   // text is sealed: collect it
-	text     []byte // what was collected of it, escaped
-	failed   bool   // inside an error document: collect, do not copy
-	errorDoc []byte // the error document as it came
+	open     []place // the known elements that are open, the root first
+	lost     path    // what is open below them and is left out; of an error document, all
+	skip     bool    // text is replaced: drop the original
+	text     []byte  // what was collected of an element's, escaped
+	failed   bool    // inside an error document: collect, do not copy
+	errorDoc []byte  // the error document as it came
 	result   Result
+}
+
+// place is an element that is open.
+type place struct {
+	*element
+	next int // where its next child is looked for first
 }
 
 func (w *rewriter) release() {
@@ -90,7 +98,7 @@ func (w *rewriter) clear() {
 	}
 	*w = rewriter{
 		window: w.window, out: w.out[:0], errorDoc: w.errorDoc[:0], text: w.text[:0],
-		mark: markup{b: w.mark.b[:0]}, path: w.path.reset(),
+		mark: markup{b: w.mark.b[:0]}, open: w.open[:0], lost: w.lost.reset(),
 	}
 }
 
@@ -128,11 +136,15 @@ func (w *rewriter) flush(dst io.Writer) error {
 }
 
 func (w *rewriter) end() error {
-	if w.mark.open() || w.path.depth() > 0 || w.result.Root == "" {
+	if w.mark.open() || w.depth() > 0 || w.result.Root == "" {
 		return ErrDocument
 	}
 	return nil
 }
+
+func (w *rewriter) depth() int { return len(w.open) + w.lost.depth() }
+
+func (w *rewriter) top() *place { return &w.open[len(w.open)-1] }
 
 // feed takes the next piece of the answer, cut anywhere.
 func (w *rewriter) feed(p []byte) error {
@@ -162,17 +174,22 @@ func (w *rewriter) feed(p []byte) error {
 	return nil
 }
 
-// simple takes text and tags without attributes, which is nearly all of a list,
-// a stretch at a time, and returns how much of p it took. It stops before what
-// is anything else, or wrong, or cut: the state machine takes that.
+// simple takes known elements without attributes, and text that can stay as it
+// is, which is nearly all of a list, a stretch at a time, and returns how much of
+// p it took. It stops before what is anything else, or wrong, or cut: the state
+// machine takes that.
 func (w *rewriter) simple(p []byte) (n int) {
-	if w.failed || w.sealing {
+	if w.lost.depth() > 0 || len(w.text) > 0 {
 		return 0
 	}
 	from := 0 // not copied yet
-	for w.path.depth() > 0 {
+	for len(w.open) > 0 {
+		top := w.top()
+		if top.sealed(w.names) {
+			break
+		}
 		open := bytes.IndexByte(p[n:], '<')
-		if open < 0 {
+		if open < 0 || open > 0 && !w.skip && !top.takes(p[n:n+open]) {
 			break
 		}
 		tag := p[n+open+1:]
@@ -182,27 +199,23 @@ func (w *rewriter) simple(p []byte) (n int) {
 		}
 		tag = tag[:length]
 		if tag[0] == '/' {
-			if w.path.depth() == 1 || string(tag[1:]) != string(w.path.top()) {
+			if len(w.open) == 1 || string(tag[1:]) != top.name {
 				break
 			}
 			if w.skip {
 				from, w.skip = n+open, false
 			}
-			w.path.pop()
+			w.open = w.open[:len(w.open)-1]
 			n += open + length + 2
 			continue
 		}
-		if w.skip || !plainName(tag) || w.path.depth() >= maxDepth {
+		at, known := top.child(tag, top.next)
+		if w.skip || !known {
 			break
 		}
-		w.path.push(tag)
-		value, action := w.action()
-		if action == seal || action == forbid {
-			w.path.pop()
-			break
-		}
+		w.enter(at)
 		n += open + length + 2
-		if action == replace {
+		if value, replaced := w.names.value(w.top().element); replaced {
 			w.skip = true
 			w.out = appendText(append(w.out, p[from:n]...), value)
 		}
@@ -213,29 +226,49 @@ func (w *rewriter) simple(p []byte) (n int) {
 	return n
 }
 
-// plainName reports whether a tag is a name and nothing else.
-func plainName(tag []byte) bool {
-	for _, c := range tag {
-		if !nameBytes[c] {
-			return false
-		}
-	}
-	return nameStart(tag[0])
+// enter opens a child of the innermost known element.
+func (w *rewriter) enter(at int) {
+	top := w.top()
+	top.next = at
+	w.open = append(w.open, place{element: top.inside[at]})
 }
 
-// nameBytes are the bytes of names in ASCII (XML 1.0 section 2.3).
-var nameBytes = func() (set [256]bool) {
-	for _, c := range []byte("-.:_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-		set[c] = true
+// takes reports whether b may stand in the element as it is.
+func (e *element) takes(b []byte) bool {
+	if e.inside != nil {
+		return white(b)
 	}
-	return set
-}()
+	return fit(b)
+}
 
-func (w *rewriter) emit(b []byte) error {
-	if !w.failed {
+func (w *rewriter) chars(b []byte) error {
+	w.begun = w.begun || len(b) > 0
+	switch {
+	case w.depth() == 0:
+		if !white(b) {
+			return ErrDocument
+		}
 		w.out = append(w.out, b...)
-		return nil
+	case w.failed:
+		return w.collect(b)
+	case w.lost.depth() > 0, w.skip:
+	case w.top().inside != nil:
+		for _, c := range b {
+			if isWhite(c) {
+				w.out = append(w.out, c)
+			}
+		}
+	default:
+		if len(w.text)+len(b) > maxText {
+			return ErrDocument
+		}
+		w.text = append(w.text, b...)
 	}
+	return nil
+}
+
+// collect keeps a piece of an error document.
+func (w *rewriter) collect(b []byte) error {
 	if len(w.errorDoc)+len(b) > maxError {
 		return ErrDocument
 	}
@@ -243,118 +276,158 @@ func (w *rewriter) emit(b []byte) error {
 	return nil
 }
 
-func (w *rewriter) chars(b []byte) error {
-	switch {
-	case w.sealing:
-		if len(w.text)+len(b) > maxSealed {
-			return ErrDocument
-		}
-		w.text = append(w.text, b...)
-		return nil
-	case w.path.depth() == 0 && !white(b):
-		return ErrDocument
-	case w.skip:
-		return nil
-	}
-	return w.emit(b)
-}
-
 func (w *rewriter) markup() error {
+	first := !w.begun
+	w.begun = true
 	switch {
 	case w.mark.kind == kindStart:
 		return w.startTag()
 	case w.mark.kind == kindEnd:
 		return w.endTag()
-	case w.sealing:
+	case w.failed:
+		return w.collect(w.mark.b)
+	case w.mark.kind == kindInstruction && first && bytes.HasPrefix(w.mark.b, []byte("<?xml ")):
+		w.out = append(w.out, declaration...)
+	case w.mark.kind == kindCDATA && w.depth() == 0:
+		return ErrDocument
+	case len(w.open) > 0 && w.lost.depth() == 0 && w.top().sealed(w.names):
 		return ErrDocument // an id is text and nothing else
-	case w.skip:
-		return nil
-	case w.mark.kind == kindCDATA && w.path.depth() == 0:
-		return ErrDocument
-	}
-	return w.emit(w.mark.b)
-}
-
-func (w *rewriter) startTag() error {
-	name := w.mark.name()
-	if w.skip || w.sealing || len(name) == 0 {
-		return ErrDocument // an element inside one that holds a name
-	}
-	root := w.path.depth() == 0
-	if root {
-		if w.result.Root != "" {
-			return ErrDocument
-		}
-		w.result.Root = string(local(name))
-		w.failed = w.result.Root == "Error"
-	}
-	if err := w.emit(w.mark.b); err != nil {
-		return err
-	}
-	if w.mark.selfClosing() {
-		if root && w.failed {
-			return w.errorEnd()
-		}
-		return nil
-	}
-	if w.path.depth() >= maxDepth {
-		return ErrDocument
-	}
-	w.path.push(name)
-	if w.failed {
-		return nil
-	}
-	switch value, action := w.action(); action {
-	case replace:
-		w.skip = true
-		w.out = appendText(w.out, value)
-	case seal:
-		w.sealing = true
-	case forbid:
-		return ErrDocument
-	case keep:
+	case w.mark.kind == kindCDATA && w.lost.depth() == 0 && w.top().inside == nil:
+		return w.chars(appendText(nil, string(w.mark.section())))
 	}
 	return nil
 }
 
-// seal puts what becomes of the collected text in its place. An empty element
+const declaration = `<?xml version="1.0" encoding="UTF-8"?>`
+
+func (w *rewriter) startTag() error {
+	name := w.mark.name()
+	switch {
+	case len(name) == 0, w.depth() >= maxDepth:
+		return ErrDocument
+	case w.depth() == 0:
+		return w.root(name)
+	case w.failed:
+		if err := w.collect(w.mark.b); err != nil {
+			return err
+		}
+	case w.lost.depth() > 0:
+	case w.skip, w.top().sealed(w.names):
+		return ErrDocument // an element inside one that holds a name
+	default:
+		if at, known := w.top().child(name, w.top().next); known {
+			if err := w.write(); err != nil {
+				return err
+			}
+			w.enter(at)
+			return w.begin("")
+		}
+	}
+	if !w.mark.selfClosing() {
+		w.lost.push(name)
+	}
+	return nil
+}
+
+// root opens the document.
+func (w *rewriter) root(name []byte) error {
+	if w.result.Root != "" {
+		return ErrDocument
+	}
+	if w.result.Root = string(name); string(local(name)) == errorRoot {
+		w.failed = true
+		if err := w.collect(w.mark.b); err != nil {
+			return err
+		}
+		if w.mark.selfClosing() {
+			return w.errorEnd()
+		}
+		w.lost.push(name)
+		return nil
+	}
+	for _, root := range w.answer.roots {
+		if root.name != w.result.Root {
+			continue
+		}
+		w.open = append(w.open, place{element: root})
+		space := ""
+		if bytes.Contains(w.mark.b, []byte(namespace)) {
+			space = ` xmlns="` + namespace + `"`
+		}
+		return w.begin(space)
+	}
+	return ErrDocument
+}
+
+// begin writes the start of the innermost known element.
+func (w *rewriter) begin(attributes string) error {
+	top := w.top()
+	w.out = append(append(append(append(w.out, '<'), top.name...), attributes...), '>')
+	if value, replaced := w.names.value(top.element); replaced {
+		w.skip = true
+		w.out = appendText(w.out, value)
+	}
+	if w.mark.selfClosing() {
+		return w.finish()
+	}
+	return nil
+}
+
+// finish writes the end of the innermost known element, and its text before it.
+func (w *rewriter) finish() error {
+	if err := w.write(); err != nil {
+		return err
+	}
+	w.out = append(append(append(w.out, "</"...), w.top().name...), '>')
+	w.open, w.skip = w.open[:len(w.open)-1], false
+	return nil
+}
+
+// write puts what becomes of the collected text in its place. An empty element
 // holds no id.
-func (w *rewriter) seal() error {
-	w.sealing = false
+func (w *rewriter) write() error {
 	if len(w.text) == 0 {
 		return nil
 	}
-	text, err := unescape(w.text)
-	if err != nil {
-		return err
+	top := w.top()
+	if fit(w.text) && !top.sealed(w.names) {
+		w.out = append(w.out, w.text...)
+		w.text = w.text[:0]
+		return nil
 	}
-	w.text = w.text[:0]
-	if w.names.Seal == nil {
+	if top.sealed(w.names) && (len(w.text) > maxSealed || w.names.Seal == nil) {
 		return ErrDocument
 	}
-	sealed, err := w.names.Seal(string(local(w.path.top())), text)
+	text, err := unescape(w.text)
+	if err == nil && top.sealed(w.names) {
+		text, err = w.names.Seal(top.name, text)
+	}
 	if err != nil {
 		return err
 	}
-	w.out = appendKeyText(w.out, sealed)
+	w.out, w.text = appendKeyText(w.out, text), w.text[:0]
 	return nil
 }
 
 func (w *rewriter) endTag() error {
-	if w.path.depth() == 0 || string(w.mark.name()) != string(w.path.top()) {
+	name := w.mark.name()
+	if w.lost.depth() == 0 {
+		if len(w.open) == 0 || string(name) != w.top().name {
+			return ErrDocument
+		}
+		return w.finish()
+	}
+	if string(name) != string(w.lost.top()) {
 		return ErrDocument
 	}
-	if w.sealing {
-		if err := w.seal(); err != nil {
-			return err
-		}
+	w.lost.pop()
+	if !w.failed {
+		return nil
 	}
-	w.path.pop()
-	w.skip = false
-	if err := w.emit(w.mark.b); err != nil {
+	if err := w.collect(w.mark.b); err != nil {
 		return err
 	}
-	if w.failed && w.path.depth() == 0 {
+	if w.lost.depth() == 0 {
 		return w.errorEnd()
 	}
 	return nil
@@ -366,28 +439,9 @@ func (w *rewriter) errorEnd() error {
 	if err != nil {
 		return ErrDocument
 	}
-	w.result.Error = e
-	w.failed = false
-	w.out = appendErrorElement(w.out, e.forClient(w.names))
+	w.result.Error, w.failed = e, false
+	if w.names.Failed != nil {
+		w.out = appendErrorElement(w.out, w.names.Failed(e))
+	}
 	return nil
-}
-
-// forClient is the error with the client's names and nothing of the backend's
-// text, which may name buckets, paths or hosts (F1, F4).
-func (e *Error) forClient(n *Names) *Error {
-	code, message, ok := MapCode(e.Code)
-	switch {
-	case n.Blames != nil && n.Blames(e.Code):
-		code, message = "ServiceUnavailable", ""
-	case !ok:
-		code = "InternalError"
-	}
-	if message == "" {
-		message = "The request could not be completed."
-	}
-	out := &Error{Code: code, Message: message, Key: e.Key, Resource: n.Resource, RequestID: n.RequestID, HostID: n.HostID}
-	if e.BucketName != "" {
-		out.BucketName = n.Bucket
-	}
-	return out
 }

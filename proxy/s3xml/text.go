@@ -2,6 +2,7 @@ package s3xml
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -30,6 +31,53 @@ func appendKeyText(dst []byte, s string) []byte {
 // notXML: NUL is no key's, and no reference can name it.
 func notXML(r rune) bool {
 	return 0 < r && r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xfffe || r == 0xffff
+}
+
+// fit reports whether character data can stay as it is: it is UTF-8, has no
+// character that XML has not but as a reference, and no reference that is none.
+// What is not fit is read and written anew.
+func fit(b []byte) bool {
+	for i := 0; i < len(b); i++ {
+		// Eight at once, while there is none of what is looked at below. What a
+		// borrow makes of the byte above it is looked at for nothing.
+		for len(b)-i >= 8 {
+			const ones, high = 0x0101010101010101, 0x8080808080808080
+			v := binary.LittleEndian.Uint64(b[i:])
+			amp, gt := v^('&'*ones), v^('>'*ones)
+			if (v|(v-' '*ones)|(amp-ones)|(gt-ones))&high != 0 {
+				break
+			}
+			i += 8
+		}
+		if i == len(b) {
+			break
+		}
+		switch c := b[i]; {
+		case c == '&':
+			end := bytes.IndexByte(b[i:], ';')
+			if end < 0 || !known(b[i+1:i+end]) {
+				return false
+			}
+			i += end
+		case c == '>': // "]]>" is none
+			return false
+		case c < ' ' && !isWhite(c):
+			return false
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRune(b[i:])
+			if n == 1 || notXML(r) {
+				return false
+			}
+			i += n - 1
+		}
+	}
+	return true
+}
+
+// known reports whether a reference is one.
+func known(name []byte) bool {
+	_, named := entities[string(name)]
+	return named || reference(name) != 0
 }
 
 var entities = map[string]rune{"lt": '<', "gt": '>', "amp": '&', "quot": '"', "apos": '\''}

@@ -27,9 +27,10 @@ type Pace struct {
 	// room is free again (__tcp_select_window in Linux): several hundred KiB, for
 	// which an application that reads slowly needs minutes.
 	Ahead int64
-	// Look, unless nil, is asked now and then while a call waits, twice in a
-	// Window at least, on the goroutine of the call: its error ends the call.
-	Look func() error
+	// Look, unless nil, is asked Every so often while a call waits, on the
+	// goroutine of the call: its error ends the call.
+	Look  func() error
+	Every time.Duration // at most half a Window, which is what zero means
 	// Slow is the error of a call that is too slow; nil: ErrSlow.
 	Slow error
 
@@ -46,11 +47,16 @@ const parts = 6
 
 // Reset begins anew, with nothing moved.
 func (p *Pace) Reset() {
-	*p = Pace{Rate: p.Rate, Window: p.Window, Ahead: p.Ahead, Look: p.Look, Slow: p.Slow}
+	*p = Pace{Rate: p.Rate, Window: p.Window, Ahead: p.Ahead, Look: p.Look, Every: p.Every, Slow: p.Slow}
 }
 
 // patience is how long the socket is waited for between two looks.
-func (p *Pace) patience() time.Duration { return p.Window / 2 }
+func (p *Pace) patience() time.Duration {
+	if p.Every > 0 {
+		return min(p.Every, p.Window/2)
+	}
+	return p.Window / 2
+}
 
 // look takes a wait of d into account, after which arrived bytes have arrived.
 func (p *Pace) look(d time.Duration, arrived int64) error {

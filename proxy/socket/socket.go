@@ -200,6 +200,18 @@ func (c *Conn) unacknowledged() (n int64) {
 	return n
 }
 
+// Gone reports, without waiting, that the other side has closed the connection or
+// its half of it, or that it is broken; also while another call waits.
+func (c *Conn) Gone() bool {
+	gone := false
+	err := c.in.control(func(fd uintptr) {
+		p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}} //nolint:gosec // a descriptor
+		n, err := unix.Poll(p[:], 0)
+		gone = err == nil && n > 0
+	})
+	return gone || err != nil
+}
+
 // The rest of net.Conn.
 
 func (c *Conn) Close() error         { return c.tcp.Close() }

@@ -2,6 +2,7 @@ package socket
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ func (c *Conn) Splice(src *Conn, n int64) (moved int64, err error) {
 		moved += int64(k)
 		if err != nil {
 			pipes.drop(p) // what it still holds must not reach another connection
-			return moved, err
+			return moved, fmt.Errorf("%w: %w", ErrTaker, err)
 		}
 		pipes.release(p)
 	}
@@ -95,6 +96,9 @@ const (
 	// MostDescriptors is how many all pipes take at most.
 	MostDescriptors = 2 * mostPipes
 )
+
+// ErrTaker is Splice's error when it is c that failed, and not src.
+var ErrTaker = errors.New("socket: not taken")
 
 // ErrNoPipe is Splice's error when the bytes that are left must be copied.
 var ErrNoPipe = errors.New("socket: no pipe of a useful size")

@@ -10,12 +10,17 @@ var errChunk = errors.New("upstream: the answer's chunked coding is not well-for
 
 const maxChunkLine = 4 << 10
 
+// maxExcess is how many bytes around the chunks may come beyond 16 for each and
+// as many as they hold: extensions and tiny chunks without end are work for nobody.
+const maxExcess = 16 << 10
+
 // chunkDecoder decodes the chunked transfer coding (RFC 9112 section 7.1).
 // Trailers are read and dropped.
 type chunkDecoder struct {
-	left  int64
-	inner bool // a chunk was begun: its line end is still to come
-	done  bool
+	left   int64
+	inner  bool // a chunk was begun: its line end is still to come
+	done   bool
+	excess int64
 }
 
 func (d *chunkDecoder) read(c *Conn, p []byte) (int, error) {
@@ -39,6 +44,9 @@ func (d *chunkDecoder) read(c *Conn, p []byte) (int, error) {
 }
 
 func (d *chunkDecoder) next(c *Conn) error {
+	if err := c.await(c.endpoint.pool.cfg.Stall); err != nil {
+		return err
+	}
 	if d.inner {
 		line, err := c.line()
 		if err != nil {
@@ -65,6 +73,9 @@ func (d *chunkDecoder) next(c *Conn) error {
 		}
 		d.left = d.left<<4 | int64(v)
 	}
+	if d.excess = max(0, d.excess+int64(len(line))-16-d.left); d.excess > maxExcess {
+		return errChunk
+	}
 	if d.left > 0 {
 		d.inner = true
 		return nil
@@ -83,7 +94,8 @@ func (d *chunkDecoder) next(c *Conn) error {
 	return errChunk
 }
 
-// line reads a line that ends in CRLF, without it; valid until the next read.
+// line reads a line that ends in CRLF, without it, within what await has given;
+// valid until the next read.
 func (c *Conn) line() ([]byte, error) {
 	for searched := 0; ; {
 		if i := bytes.IndexByte(c.buf[c.r+searched:c.w], '\n'); i >= 0 {
@@ -96,9 +108,6 @@ func (c *Conn) line() ([]byte, error) {
 		}
 		if searched = c.w - c.r; searched > maxChunkLine {
 			return nil, errChunk
-		}
-		if err := c.extendRead(c.endpoint.pool.cfg.Stall); err != nil {
-			return nil, err
 		}
 		if err := c.fill(); err != nil {
 			if errors.Is(err, io.EOF) {

@@ -27,10 +27,24 @@ type Conn struct {
 	buf  []byte // read ahead
 	r, w int
 
-	readUntil, writeUntil time.Time
+	until                 time.Time // what is waited for must have come
+	readUntil, writeUntil time.Time // deadlines of the socket
+	client                Client    // whom the answer is for; nil: nobody who can leave
 
-	pace socket.Pace // of a body that the kernel moves
+	pace socket.Pace  // of a body that the kernel moves
+	look func() error // lookAtClient, bound once
 }
+
+// Client is whom a request is made for.
+type Client interface {
+	// Gone reports, without waiting, that nobody is there any more to take the
+	// answer. It may be asked after the end of the request.
+	Gone() bool
+}
+
+// ErrClientGone means that the client has left while the backend was waited for:
+// the connection was closed, and the backend may stop.
+var ErrClientGone = errors.New("upstream: the client has left")
 
 func (e *Endpoint) dial(ctx context.Context) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.pool.cfg.DialTimeout)
@@ -46,7 +60,7 @@ func (e *Endpoint) dial(ctx context.Context) (*Conn, error) {
 		return nil, errors.Join(err, nc.Close())
 	}
 	c := &Conn{source: &source{Conn: s, secure: e.tls != nil}, endpoint: e, buf: make([]byte, readBuffer)}
-	c.nc = c.source
+	c.nc, c.look = c.source, c.lookAtClient
 	var t *tls.Conn
 	if c.source.secure {
 		t = tls.Client(c.source, e.tls)
@@ -100,7 +114,7 @@ func (e *Endpoint) pop() *Conn {
 // put keeps a connection for the next request. It closes one that has unread
 // bytes in its buffer, or that is one too many.
 func (e *Endpoint) put(c *Conn) {
-	c.used, c.since = true, time.Now()
+	c.used, c.since, c.client = true, time.Now(), nil
 	e.mu.Lock()
 	if !e.closed && c.r == c.w && len(e.idle) < e.pool.cfg.MaxIdle {
 		e.idle = append(e.idle, c)
@@ -130,14 +144,47 @@ func (e *Endpoint) register(c *Conn) bool {
 	return true
 }
 
-// Moving a deadline is not free: only when half of it has passed.
-func (c *Conn) extendRead(d time.Duration) error {
+// await gives what is waited for from here on d in all, in how many pieces it
+// may come.
+func (c *Conn) await(d time.Duration) error {
 	now := time.Now()
+	c.until = now.Add(d)
+	return c.arm(now)
+}
+
+// arm sets the deadline at which to look whether the client is there. Moving a
+// deadline is not free: only when half of it has passed.
+func (c *Conn) arm(now time.Time) error {
+	d := min(c.until.Sub(now), c.endpoint.pool.cfg.ClientInterval)
 	if left := c.readUntil.Sub(now); left > d/2 && left <= d {
 		return nil
 	}
 	c.readUntil = now.Add(d)
 	return c.nc.SetReadDeadline(c.readUntil)
+}
+
+func (c *Conn) lookAtClient() error {
+	if c.client != nil && c.client.Gone() {
+		return ErrClientGone
+	}
+	return nil
+}
+
+// receive reads, within what await has given.
+func (c *Conn) receive(p []byte) (int, error) {
+	for {
+		n, err := c.nc.Read(p)
+		if err == nil || n > 0 || c.source.noWait || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		now := time.Now()
+		if !now.Before(c.until) {
+			return 0, err
+		}
+		if err := errors.Join(c.lookAtClient(), c.arm(now)); err != nil {
+			return 0, err
+		}
+	}
 }
 
 // errStalled is ErrDeadlineExceeded of a body that has not come.
@@ -146,7 +193,7 @@ var errStalled = fmt.Errorf("upstream: the body stalls: %w", os.ErrDeadlineExcee
 // keepReading bounds the waits for a body, and not what is between them: whoever
 // takes the body may need longer for one step of it than the endpoint may stall.
 func (c *Conn) keepReading() {
-	c.pace = socket.Pace{Rate: 1, Window: c.endpoint.pool.cfg.Stall, Slow: errStalled}
+	c.pace = socket.Pace{Rate: 1, Window: c.endpoint.pool.cfg.Stall, Slow: errStalled, Look: c.look, Every: c.endpoint.pool.cfg.ClientInterval}
 	c.source.KeepReading(&c.pace)
 }
 
@@ -179,7 +226,7 @@ func (c *Conn) fill() error {
 			c.buf = grown
 		}
 	}
-	n, err := c.nc.Read(c.buf[c.w:])
+	n, err := c.receive(c.buf[c.w:])
 	c.w += n
 	if n > 0 {
 		return nil
@@ -197,8 +244,8 @@ func (c *Conn) read(p []byte) (int, error) {
 		c.r += n
 		return n, nil
 	}
-	if err := c.extendRead(c.endpoint.pool.cfg.Stall); err != nil {
+	if err := c.await(c.endpoint.pool.cfg.Stall); err != nil {
 		return 0, err
 	}
-	return c.nc.Read(p)
+	return c.receive(p)
 }

@@ -20,13 +20,16 @@ type Request struct {
 	Body       Body // nil: none
 	Idempotent bool // may be sent again while no byte of an answer was seen
 	NoBody     bool // HEAD: the answer has no body
+	Client     Client
 }
 
 // attempts is how often a request is tried at most.
 const attempts = 3
 
 // Do sends the request and returns when the head of the answer is there; the
-// caller must Close or Abort resp then. ctx bounds connecting only.
+// caller must Close or Abort resp then. ctx bounds connecting only. While the
+// backend is waited for, here and while the answer is read, req.Client is looked at
+// every ClientInterval: when it is gone the error is ErrClientGone.
 //
 // A request is sent again only when the backend cannot have acted on it (no
 // connection, or the head was not sent whole and no body byte was taken), or
@@ -57,6 +60,7 @@ func (p *Pool) Do(ctx context.Context, req *Request, resp *Response) error {
 			continue
 		}
 		resp.Clear()
+		c.client = req.Client
 		x := &resp.try
 		*x = exchange{conn: c}
 		if req.Body == nil {
@@ -70,7 +74,7 @@ func (p *Pool) Do(ctx context.Context, req *Request, resp *Response) error {
 		}
 		c.close()
 		resp.conn = nil
-		if x.abandoned {
+		if x.abandoned || errors.Is(err, ErrClientGone) {
 			return fmt.Errorf("upstream: %w", err)
 		}
 		last = err
@@ -113,7 +117,7 @@ func (x *exchange) exchangeHead(head []byte, req *Request, resp *Response) error
 		return err
 	}
 	x.sent = true
-	return resp.readHead(x.conn, req.NoBody)
+	return resp.readHead(x.conn, req.NoBody, x.conn.endpoint.pool.cfg.HeaderTimeout)
 }
 
 func (x *exchange) exchangeBody(head []byte, req *Request, resp *Response) error {
@@ -130,7 +134,7 @@ func (x *exchange) exchangeBody(head []byte, req *Request, resp *Response) error
 		// The backend has answered before it had everything, or has hung up,
 		// perhaps after an answer. Either way the connection is spent.
 		resp.spent = true
-		herr := resp.readHead(x.conn, req.NoBody)
+		herr := resp.readHead(x.conn, req.NoBody, x.conn.endpoint.pool.cfg.HeaderTimeout)
 		if herr == nil {
 			return nil
 		}
@@ -139,7 +143,7 @@ func (x *exchange) exchangeBody(head []byte, req *Request, resp *Response) error
 	if err != nil {
 		return err
 	}
-	return resp.readHead(x.conn, req.NoBody)
+	return resp.readHead(x.conn, req.NoBody, x.conn.endpoint.pool.cfg.HeaderTimeout)
 }
 
 var errEarly = errors.New("upstream: the backend ended the request early")
@@ -210,7 +214,3 @@ func (c *Conn) write(p []byte) error {
 	}
 	return nil
 }
-
-// waitHead bounds the wait for an answer, which may be long after a large
-// Complete. A deadline of which not half has passed stands.
-func (c *Conn) waitHead() error { return c.extendRead(c.endpoint.pool.cfg.HeaderTimeout) }

@@ -138,12 +138,14 @@ func validTarget(target []byte) bool {
 	return true
 }
 
-// Classes of bytes in what is sent.
+// Classes of bytes in heads.
 const (
 	inMethod     = 1 << iota // upper-case letters: every method of S3
 	inToken                  // a header name: a token (RFC 9110 section 5.6.2) without upper-case letters
 	inFieldValue             // a header value: visible, space, tab, or beyond ASCII
 	inTarget                 // unreserved (RFC 3986 section 2.3) and the slash
+	inNoValue                // a control character
+	inNoLine                 // one that ends a line to some readers
 )
 
 var classes = func() (t [256]uint8) {
@@ -165,7 +167,12 @@ var classes = func() (t [256]uint8) {
 	for c := range t {
 		if c >= ' ' && c != 0x7f || c == '\t' {
 			t[c] |= inFieldValue
+		} else {
+			t[c] |= inNoValue
 		}
+	}
+	for _, c := range "\r\n\x00" {
+		t[c] |= inNoLine
 	}
 	return t
 }()

@@ -27,8 +27,9 @@ type Config struct {
 	CA        string   // PEM; "" trusts the system's roots
 
 	DialTimeout    time.Duration // 3 s
-	HeaderTimeout  time.Duration // from the end of the request to the head of the answer, or what is left of it, at least half, on a kept connection; 5 min
-	Stall          time.Duration // one read or write without progress; 60 s
+	HeaderTimeout  time.Duration // from the end of the request to the end of the answer's head, interim answers included; 5 min
+	Stall          time.Duration // one read or write without progress, or all that stands between two chunks, or behind the last; 60 s
+	ClientInterval time.Duration // between two looks, while the backend is waited for, whether the client is still there; 1 s
 	IdleTimeout    time.Duration // of a kept connection; 50 s
 	ReapInterval   time.Duration // between two looks at the kept connections, for those that are idle too long or not clean; 10 s
 	MaxIdle        int           // kept connections of an endpoint; 4096: below the clients at once, every request dials
@@ -43,6 +44,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.DialTimeout, 3*time.Second)
 	setDefault(&c.HeaderTimeout, 5*time.Minute)
 	setDefault(&c.Stall, time.Minute)
+	setDefault(&c.ClientInterval, time.Second)
 	setDefault(&c.IdleTimeout, 50*time.Second)
 	setDefault(&c.ReapInterval, 10*time.Second)
 	setDefault(&c.MaxIdle, 4096)
@@ -262,7 +264,7 @@ func (e *Endpoint) alive(ctx context.Context, req *Request) error {
 		return err
 	}
 	var r Response
-	if err := r.readHead(c, false); err != nil {
+	if err := r.readHead(c, false, e.pool.cfg.DialTimeout); err != nil {
 		return err
 	}
 	if r.Status >= 500 {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"time"
 )
 
 const maxHead = 64 << 10
@@ -33,26 +34,37 @@ type Response struct {
 	try     exchange
 }
 
-type field struct{ name, value []byte }
+// field is a header line. What is not fit has a control character in its value,
+// which no field value has (RFC 9110 section 5.5): it is as if it were not there.
+type field struct {
+	name, value []byte
+	fit         bool
+}
+
+// maxFields is how many header lines an answer may have. Who stored an object
+// could send half of them.
+const maxFields = 512
 
 // Clear overwrites the whole response; only its buffers, emptied, keep their
 // memory. Do begins with it, and so does whoever puts a Response into a pool.
 func (r *Response) Clear() { *r = Response{head: r.head[:0], fields: r.fields[:0]} }
 
-// Header returns the first value of a header by its lower-case name, or nil.
+// Header returns the first value of a header by its lower-case name that is fit to
+// be one, or nil.
 func (r *Response) Header(lower string) []byte {
 	for i := range r.fields {
-		if equalFold(r.fields[i].name, lower) {
+		if r.fields[i].fit && equalFold(r.fields[i].name, lower) {
 			return r.fields[i].value
 		}
 	}
 	return nil
 }
 
-// VisitHeaders calls f for each header line in order.
-func (r *Response) VisitHeaders(f func(name, value []byte)) {
+// VisitHeaders calls f for each header line in order. The value of one that is not
+// fit has a control character.
+func (r *Response) VisitHeaders(f func(name, value []byte, fit bool)) {
 	for i := range r.fields {
-		f(r.fields[i].name, r.fields[i].value)
+		f(r.fields[i].name, r.fields[i].value, r.fields[i].fit)
 	}
 }
 
@@ -66,9 +78,10 @@ const maxInterim = 8
 
 var errInterim = fmt.Errorf("%w: more than %d interim answers", ErrAnswer, maxInterim)
 
-// readHead reads the head of the final answer; 1xx are passed over.
-func (r *Response) readHead(c *Conn, noBody bool) error {
-	if err := c.waitHead(); err != nil {
+// readHead reads the head of the final answer; 1xx are passed over. wait is for
+// all of it, and may be long: after a large Complete it is.
+func (r *Response) readHead(c *Conn, noBody bool, wait time.Duration) error {
+	if err := c.await(wait); err != nil {
 		return err
 	}
 	r.conn = c
@@ -146,6 +159,9 @@ func (r *Response) takeHead(c *Conn) error {
 			c.r = end
 			return nil
 		}
+		if got := c.buf[c.r:c.w]; !perhapsHead(got, searched) {
+			return ErrAnswer
+		}
 		searched = c.w - c.r
 		if searched > maxHead {
 			return fmt.Errorf("%w: longer than %d bytes", ErrAnswer, maxHead)
@@ -158,6 +174,21 @@ func (r *Response) takeHead(c *Conn) error {
 		}
 		r.began = true
 	}
+}
+
+// perhapsHead reports whether b can be the beginning of a head: what cannot is not
+// waited for. What is before from was looked at. A line ends in CR LF.
+func perhapsHead(b []byte, from int) bool {
+	const version = "HTTP/1."
+	if n := min(len(b), len(version)); string(b[:n]) != version[:n] {
+		return false
+	}
+	for i := from; i < len(b); i++ {
+		if b[i] == '\n' && (i == 0 || b[i-1] != '\r') {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *Response) parseHead() error {
@@ -182,10 +213,14 @@ func (r *Response) parseHead() error {
 	for len(rest) > 2 {
 		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
 		name, value, ok := bytes.Cut(line, []byte{':'})
-		if !ok || len(name) == 0 || has(name, inName) || has(value, inValue) {
+		has := classesOf(value)
+		if !ok || len(name) == 0 || !isToken(name) || has&inNoLine != 0 {
 			return ErrAnswer
 		}
-		r.fields = append(r.fields, field{name, bytes.Trim(value, " \t")})
+		if len(r.fields) == maxFields {
+			return fmt.Errorf("%w: more than %d header lines", ErrAnswer, maxFields)
+		}
+		r.fields = append(r.fields, field{name, bytes.Trim(value, " \t"), has&inNoValue == 0})
 	}
 	return nil
 }
@@ -213,7 +248,7 @@ func (r *Response) frame(noBody bool) error {
 			r.keep = r.keep && equalFold(value, "keep-alive")
 		}
 	}
-	if r.chunked && length >= 0 {
+	if r.chunked && (length >= 0 || r.head[7] == '0') { // HTTP/1.0 has no such coding (RFC 9112 section 6.1)
 		return fmt.Errorf("%w: content-length and transfer-encoding", ErrAnswer)
 	}
 	r.ContentLength = length
@@ -232,6 +267,9 @@ func (r *Response) frame(noBody bool) error {
 	}
 	return nil
 }
+
+// UntilEnd reports that nothing but the connection's end says where the body ends.
+func (r *Response) UntilEnd() bool { return r.left < 0 && !r.chunked }
 
 // Read reads the body. An end before the announced one is io.ErrUnexpectedEOF.
 func (r *Response) Read(p []byte) (int, error) {
@@ -356,21 +394,24 @@ func (r *Response) detach() *Conn {
 	return c
 }
 
-// Classes of bytes that a head must not have in a name and in a value.
-const (
-	inName  = 1
-	inValue = 2
-)
-
-var refused = [256]byte{'\r': inName | inValue, '\n': inName | inValue, 0: inName | inValue, ' ': inName, '\t': inName}
-
-func has(b []byte, class byte) bool {
+// classesOf are the classes of all bytes of b.
+func classesOf(b []byte) (all uint8) {
 	for _, c := range b {
-		if refused[c]&class != 0 {
-			return true
+		all |= classes[c]
+	}
+	return all
+}
+
+func isToken(b []byte) bool {
+	for _, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			continue
+		}
+		if classes[c]&inToken == 0 {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 func equalFold(b []byte, lower string) bool {

@@ -27,9 +27,9 @@ func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 func readAnswer(r io.Reader, noBody bool) (status int, body []byte, err error) {
 	p := &Pool{}
 	p.cfg.setDefaults()
-	c := &Conn{nc: &wire{r: r}, endpoint: &Endpoint{pool: p, all: map[*Conn]struct{}{}}, buf: make([]byte, 64)}
+	c := &Conn{nc: &wire{r: r}, source: &source{}, endpoint: &Endpoint{pool: p, all: map[*Conn]struct{}{}}, buf: make([]byte, 64)}
 	var resp Response
-	if err := resp.readHead(c, noBody); err != nil {
+	if err := resp.readHead(c, noBody, time.Minute); err != nil {
 		return 0, nil, err
 	}
 	body, err = io.ReadAll(&resp)

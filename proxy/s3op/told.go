@@ -1,0 +1,83 @@
+package s3op
+
+// Told is a set of kinds of answers, by the headers that S3 tells with them.
+type Told uint16
+
+// The kinds of answers that tell something in headers of their own. The answers
+// of all other operations have none of a backend's.
+const (
+	TellsObject   Told = 1 << iota // GetObject, HeadObject: all of an object, with its metadata
+	TellsStored                    // PutObject, PostObject
+	TellsPart                      // UploadPart
+	TellsCopy                      // CopyObject
+	TellsPartCopy                  // UploadPartCopy
+	TellsWhole                     // CompleteMultipartUpload
+	TellsDeleted                   // DeleteObject
+	TellsSummary                   // GetObjectAttributes
+	TellsBegun                     // CreateMultipartUpload
+	TellsParts                     // ListParts
+	TellsVersion                   // the tags of an object
+
+	tellsEncryption = TellsObject | TellsStored | TellsPart | TellsCopy | TellsPartCopy | TellsWhole | TellsBegun
+	tellsChecksum   = TellsObject | TellsStored | TellsPart
+)
+
+// AnswerHeader is a header of a backend's answer that reaches clients.
+type AnswerHeader struct {
+	Wire string // AWS's spelling
+	// With are the answers that have it, from S3's model
+	// (docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html).
+	With Told
+	// Vital says that the answer is of no use with another value: which bytes these
+	// are, and how to read them. Without one that is fit to be told there is no answer.
+	Vital bool
+}
+
+// answerHeaders is the only list of what a backend may say to a client in
+// headers. Its server name, deployment id, rate-limit state and CORS answers are
+// not there (S3-RULES.md F2, F6).
+var answerHeaders = map[string]*AnswerHeader{
+	"accept-ranges":                       {Wire: "Accept-Ranges", With: TellsObject},
+	"cache-control":                       {Wire: "Cache-Control", With: TellsObject},
+	"content-disposition":                 {Wire: "Content-Disposition", With: TellsObject},
+	"content-encoding":                    {Wire: "Content-Encoding", With: TellsObject, Vital: true},
+	"content-language":                    {Wire: "Content-Language", With: TellsObject},
+	"content-range":                       {Wire: "Content-Range", With: TellsObject, Vital: true},
+	"content-type":                        {Wire: "Content-Type", With: TellsObject},
+	"etag":                                {Wire: "ETag", With: TellsObject | TellsStored | TellsPart | TellsCopy | TellsWhole, Vital: true}, // MinIO's with the last two
+	"expires":                             {Wire: "Expires", With: TellsObject},
+	"last-modified":                       {Wire: "Last-Modified", With: TellsObject | TellsSummary},
+	"x-amz-abort-date":                    {Wire: "x-amz-abort-date", With: TellsBegun | TellsParts},
+	"x-amz-abort-rule-id":                 {Wire: "x-amz-abort-rule-id", With: TellsBegun | TellsParts},
+	"x-amz-checksum-crc32":                {Wire: "x-amz-checksum-crc32", With: tellsChecksum},
+	"x-amz-checksum-crc32c":               {Wire: "x-amz-checksum-crc32c", With: tellsChecksum},
+	"x-amz-checksum-crc64nvme":            {Wire: "x-amz-checksum-crc64nvme", With: tellsChecksum},
+	"x-amz-checksum-sha1":                 {Wire: "x-amz-checksum-sha1", With: tellsChecksum},
+	"x-amz-checksum-sha256":               {Wire: "x-amz-checksum-sha256", With: tellsChecksum},
+	"x-amz-checksum-type":                 {Wire: "x-amz-checksum-type", With: TellsObject | TellsStored | TellsBegun},
+	"x-amz-checksum-algorithm":            {Wire: "x-amz-checksum-algorithm", With: TellsBegun},
+	"x-amz-copy-source-version-id":        {Wire: "x-amz-copy-source-version-id", With: TellsCopy | TellsPartCopy},
+	"x-amz-delete-marker":                 {Wire: "x-amz-delete-marker", With: TellsObject | TellsDeleted | TellsSummary},
+	"x-amz-expiration":                    {Wire: "x-amz-expiration", With: TellsObject | TellsStored | TellsCopy | TellsWhole},
+	"x-amz-missing-meta":                  {Wire: "x-amz-missing-meta", With: TellsObject},
+	"x-amz-mp-parts-count":                {Wire: "x-amz-mp-parts-count", With: TellsObject},
+	"x-amz-object-lock-legal-hold":        {Wire: "x-amz-object-lock-legal-hold", With: TellsObject},
+	"x-amz-object-lock-mode":              {Wire: "x-amz-object-lock-mode", With: TellsObject},
+	"x-amz-object-lock-retain-until-date": {Wire: "x-amz-object-lock-retain-until-date", With: TellsObject},
+	"x-amz-storage-class":                 {Wire: "x-amz-storage-class", With: TellsObject},
+	"x-amz-tagging-count":                 {Wire: "x-amz-tagging-count", With: TellsObject},
+	"x-amz-version-id": {Wire: "x-amz-version-id", Vital: true,
+		With: TellsObject | TellsStored | TellsCopy | TellsWhole | TellsDeleted | TellsSummary | TellsVersion},
+	"x-amz-server-side-encryption":                    {Wire: "x-amz-server-side-encryption", With: tellsEncryption},
+	"x-amz-server-side-encryption-customer-algorithm": {Wire: "x-amz-server-side-encryption-customer-algorithm", With: tellsEncryption &^ TellsWhole},
+	"x-amz-server-side-encryption-customer-key-md5":   {Wire: "x-amz-server-side-encryption-customer-key-MD5", With: tellsEncryption &^ TellsWhole},
+}
+
+// Tells returns the row of a backend's header by its lower-case name, when it
+// may go with an answer of the operation; nil: it may not.
+func (o *Operation) Tells(lower []byte) *AnswerHeader {
+	if h := answerHeaders[string(lower)]; h != nil && h.With&o.Told != 0 {
+		return h
+	}
+	return nil
+}
