@@ -69,3 +69,10 @@ func (s *Store) rewrapBatch(ctx context.Context, tx pgx.Tx, table, column string
 	}
 	return moved, batch[len(batch)-1].ID, len(batch) == rewrapBatch, nil
 }
+
+// RenewChannel makes a new secret name for the channel on which changes are told,
+// and every directory listen to it. It needs the owner's role.
+func (s *Store) RenewChannel(ctx context.Context, q pg.Querier) error {
+	_, err := q.Exec(ctx, `SELECT renew_change_channel()`)
+	return wrapf(err, "renew the channel of changes")
+}
