@@ -131,6 +131,20 @@ func TestRoles_portal(t *testing.T) {
 		if _, err = f.store.RotateKey(t.Context(), tx, keyA.KeyID, time.Hour); err != nil {
 			return err
 		}
+		for rows, l := range []tenancy.Limits{1: {Concurrent: 1}} { // with the limits, and when they are gone
+			if err := f.store.SetKeyLimits(t.Context(), tx, k, &l); err != nil {
+				return err
+			}
+			if n := count(t, tx, `SELECT count(*) FROM key_limits`); n != rows {
+				t.Errorf("%d rows of limits, want %d", n, rows)
+			}
+		}
+		if err := f.store.SetKeyLimits(t.Context(), tx, k, nil); err != nil {
+			return err
+		}
+		if n := count(t, tx, `SELECT count(*) FROM key_limits`); n != 0 {
+			t.Errorf("limits that are none leave %d rows", n)
+		}
 		return f.store.RevokeKey(t.Context(), tx, k.KeyID)
 	}); err != nil {
 		t.Errorf("the portal's own work: %v", err)
