@@ -102,8 +102,9 @@ BENCHCOUNT ?= 10
 bench-go: ## the hot path's Go benchmarks, for benchstat
 	go test -run '^$$' -bench . -benchmem -count=$(BENCHCOUNT) ./sigv4 ./tenancy ./metering ./proxy/...
 
-docs: ## write what docs/ says of operations and of counting from the operation table
+docs: ## write what docs/ says of operations, of counting and of the database's roles
 	go test ./proxy/s3op -run 'TestCompatibilityPage|TestCountingPage' -update
+	go test ./internal/pg -run TestRightsPage -update
 
 schema: ## write internal/pg/schema.sql from the migrations
 	go test ./internal/pg -run TestSchema -update

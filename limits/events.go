@@ -2,6 +2,8 @@ package limits
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -108,7 +110,8 @@ func Events(ctx context.Context, q pg.Querier, account tenancy.ID, since time.Ti
 }
 
 // Sweep looks after the budgets of nodes that do not any more, so that their
-// last readings raise alerts too, and forgets leases of long ago.
+// last readings raise alerts too, and forgets leases of long ago. What fails for
+// one account keeps no other waiting.
 func (l *Limiter) Sweep(ctx context.Context) error {
 	const recently = 10 * time.Minute
 	if _, err := l.cfg.Pool.Exec(ctx, `DELETE FROM budget_leases WHERE budget = 'storage' AND period < $1 OR period < $2`,
@@ -128,6 +131,7 @@ func (l *Limiter) Sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, i := range scopes {
 		if err := pg.InTx(ctx, l.cfg.Pool, func(tx pgx.Tx) error {
 			s, err := l.lockScope(ctx, tx, i.account, i.key, l.cfg.Now())
@@ -142,8 +146,11 @@ func (l *Limiter) Sweep(ctx context.Context) error {
 			}
 			return s.alert(ctx, tx, nil, nil)
 		}); err != nil {
-			return err
+			if ctx.Err() != nil {
+				return err
+			}
+			errs = append(errs, fmt.Errorf("account %s: %w", i.account, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

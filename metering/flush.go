@@ -2,8 +2,12 @@ package metering
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -29,8 +33,9 @@ func (m *Meter) flushAll(ctx context.Context) error {
 	// The hour is moved on first, so that what is counted later is of a later hour.
 	watermark := m.cfg.Now()
 	m.tick()
-	if err := m.takeOver(ctx); err != nil {
-		return err
+	old := m.takeOver(ctx)
+	if old != nil && !refused(old) {
+		return old // nobody answers: what is new would wait as long
 	}
 	m.journal.begin()
 	dirty, readings := m.dirty()
@@ -45,6 +50,9 @@ func (m *Meter) flushAll(ctx context.Context) error {
 		m.metrics.flushed.Add(float64(to - from))
 	}
 	m.retire()
+	if old != nil {
+		return old // nothing becomes final before it is written
+	}
 	if n := m.journal.degraded.Load(); n > 0 {
 		// What a kill now would lose is on no disk: nothing is said to be final.
 		m.cfg.Logger.Error("the usage journal has no room; usage is kept in memory and no period becomes final", "cells", n, "error", m.journal.reason())
@@ -94,20 +102,37 @@ func (m *Meter) report(ctx context.Context, watermark time.Time, over bool) erro
 
 // takeOver writes what earlier processes counted and ends their journals.
 func (m *Meter) takeOver(ctx context.Context) error {
-	for len(m.left) > 0 {
-		l := m.left[0]
-		ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout*time.Duration(2+len(l.readings)/batch))
-		err := l.account(ctx, m.cfg.Pool, m.cfg.Node)
-		cancel()
+	var errs []error
+	kept := m.left[:0]
+	for i, l := range m.left {
+		err := m.account(ctx, l)
+		if err == nil {
+			err = l.end()
+		}
 		if err != nil {
-			return err
+			kept, errs = append(kept, l), append(errs, fmt.Errorf("%s: %w", filepath.Base(l.path), err))
+			if !refused(err) {
+				kept = append(kept, m.left[i+1:]...)
+				break
+			}
 		}
-		if err := l.end(); err != nil {
-			return err
-		}
-		m.left = m.left[1:]
 	}
-	return nil
+	clear(m.left[len(kept):])
+	m.left = kept
+	return errors.Join(errs...)
+}
+
+// refused reports whether PostgreSQL has answered: it will not take this, and may
+// take something else.
+func refused(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer)
+}
+
+func (m *Meter) account(ctx context.Context, l *left) error {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout*time.Duration(2+len(l.readings)/batch))
+	defer cancel()
+	return l.account(ctx, m.cfg.Pool, m.cfg.Node)
 }
 
 // dirty reads the cells that say more than what is confirmed.

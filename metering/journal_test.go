@@ -264,3 +264,49 @@ func TestJournal_damage(t *testing.T) {
 		t.Errorf("figures are final until %v with a damaged journal, %v", moment, err)
 	}
 }
+
+// A journal of an earlier process that PostgreSQL refuses keeps neither other
+// ones nor what is counted now from being written; nothing becomes final.
+func TestFlush_badJournal(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	dir := t.TempDir()
+	for _, bytes := range []int64{7, 20} {
+		c := newClock()
+		m, err := metering.New(metering.Config{Pool: l.db.Pool(t, pg.RoleGateway), Dir: filepath.Join(dir, fmt.Sprint(bytes)), Now: c.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		count(m, key(1), bytes)
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range journals(t, filepath.Join(dir, fmt.Sprint(bytes)), ".journal") {
+			if err := os.Rename(file, filepath.Join(dir, filepath.Base(file))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l.exec("", `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''refused''; END'`)
+	l.exec("", `CREATE TRIGGER refuse BEFORE INSERT ON usage_readings FOR EACH ROW WHEN (NEW.egress_bytes = 7) EXECUTE FUNCTION refuse()`)
+	m, err := metering.New(metering.Config{Pool: l.db.Pool(t, pg.RoleGateway), Dir: dir, Now: l.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	count(m, key(2), 300)
+	if err := m.Flush(t.Context()); err == nil {
+		t.Error("the refused journal is not told of")
+	}
+	u, err := metering.Sum(t.Context(), l.owner, metering.Query{By: metering.ByClass})
+	if err != nil || len(u) != 1 || u[0].Egress != 320 {
+		t.Errorf("usage: %+v, %v", u, err)
+	}
+	if left := journals(t, dir, ".journal"); len(left) != 2 {
+		t.Errorf("journals: %v", left)
+	}
+	var reported int
+	if err := l.owner.QueryRow(t.Context(), `SELECT count(*) FROM usage_nodes WHERE epoch = $1`, m.Epoch()).Scan(&reported); err != nil || reported > 0 {
+		t.Errorf("a watermark was told, %v", err)
+	}
+}

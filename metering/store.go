@@ -96,8 +96,8 @@ type progress struct {
 func report(ctx context.Context, q pg.Querier, p progress, clock *pg.Clock) (flushed time.Time, contested bool, err error) {
 	answer := clock.Ask()
 	var there time.Time
-	err = q.QueryRow(ctx, `INSERT INTO usage_nodes AS n (epoch, node, flushed_at, closed_at, writer)
-		VALUES ($1, $2, $3, CASE WHEN $4 THEN now() END, $5)
+	err = q.QueryRow(ctx, `INSERT INTO usage_nodes AS n (epoch, node, flushed_at, closed_at, writer, hears_changes)
+		VALUES ($1, $2, $3, CASE WHEN $4 THEN now() END, $5, true)
 		ON CONFLICT (epoch) DO UPDATE SET writer = excluded.writer, reported_at = now(),
 			contested_at = coalesce(n.contested_at, CASE WHEN $7 OR n.writer <> $5 AND NOT $6 THEN now() END),
 			flushed_at = CASE WHEN n.contested_at IS NOT NULL OR $7 OR n.writer <> $5 AND NOT $6 THEN n.flushed_at

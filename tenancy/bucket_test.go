@@ -1,6 +1,7 @@
 package tenancy_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -159,7 +160,15 @@ func TestStore_abandonedBuckets(t *testing.T) {
 		t.Error("another abandoned creation is still counted")
 	}
 	d := f.directory()
-	if n := must(f.store.RestoreAbandoned(ctx, gateway))(t); n != 1 {
+	// A row that somebody holds keeps nobody from the others.
+	held := f.bucket(f.a, "held")
+	f.exec(`UPDATE buckets SET state = 'deleting', updated_at = now() - interval '6 minutes' WHERE id = $1`, held.ID)
+	tx := must(f.owner.Begin(ctx))(t)
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	must(tx.Exec(ctx, `SELECT FROM buckets WHERE id = $1 FOR UPDATE`, held.ID))(t)
+	soon, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if n := must(f.store.RestoreAbandoned(soon, gateway))(t); n != 1 {
 		t.Errorf("%d restored", n)
 	}
 	if err := d.BeginDeleteBucket(ctx, deleting); err != nil {

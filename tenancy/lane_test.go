@@ -135,7 +135,7 @@ func TestDirectory_floodsAreBounded(t *testing.T) {
 
 			known(t, d, f.key(f.a).KeyID)
 			heard := d.KeyGeneration("foreign-key")
-			f.exec(`SELECT pg_notify('primecloud', what) FROM unnest(ARRAY['name:' || $1, 'domain:files.example.test', 'bucket:' || $2 || '/photos', 'key:foreign-key']) what`,
+			f.exec(`SELECT tell_change(what) FROM unnest(ARRAY['name:' || $1, 'domain:files.example.test', 'bucket:' || $2 || '/photos', 'key:foreign-key']) what`,
 				f.a.Name, f.a.ID.String())
 			eventually(t, 20*time.Second, "the changes were heard of", func() bool { return d.KeyGeneration("foreign-key") > heard })
 			before := d.Misses()

@@ -107,6 +107,13 @@ func TestRoles_portal(t *testing.T) {
 		"claim a domain for B": func() (pgconn.CommandTag, error) {
 			return asA(`INSERT INTO domains (host, account_id) VALUES ('x.test', $1)`, f.b.ID)
 		},
+		"read where a bucket is":  func() (pgconn.CommandTag, error) { return asA(`SELECT backend_name FROM buckets`) },
+		"read the backend's id":   func() (pgconn.CommandTag, error) { return asA(`SELECT backend_id FROM accounts`) },
+		"read nodes":              func() (pgconn.CommandTag, error) { return asA(`SELECT epoch FROM usage_readings`) },
+		"read the channel":        func() (pgconn.CommandTag, error) { return asA(`SELECT channel FROM change_channel`) },
+		"hear changes":            func() (pgconn.CommandTag, error) { return asA(`SELECT hear_changes()`) },
+		"tell changes":            func() (pgconn.CommandTag, error) { return asA(`SELECT tell_change('key:x')`) },
+		"renew the channel":       func() (pgconn.CommandTag, error) { return asA(`SELECT renew_change_channel()`) },
 		"drop B's domain":         func() (pgconn.CommandTag, error) { return asA(`DELETE FROM domains WHERE account_id = $1`, f.b.ID) },
 		"read goose's table":      func() (pgconn.CommandTag, error) { return asA(`SELECT * FROM goose_db_version`) },
 		"create a table":          func() (pgconn.CommandTag, error) { return asA(`CREATE TABLE public.x (n int)`) },
@@ -124,6 +131,20 @@ func TestRoles_portal(t *testing.T) {
 		}
 		if _, err = f.store.RotateKey(t.Context(), tx, keyA.KeyID, time.Hour); err != nil {
 			return err
+		}
+		for rows, l := range []tenancy.Limits{1: {Concurrent: 1}} { // with the limits, and when they are gone
+			if err := f.store.SetKeyLimits(t.Context(), tx, k, &l); err != nil {
+				return err
+			}
+			if n := count(t, tx, `SELECT count(*) FROM key_limits`); n != rows {
+				t.Errorf("%d rows of limits, want %d", n, rows)
+			}
+		}
+		if err := f.store.SetKeyLimits(t.Context(), tx, k, nil); err != nil {
+			return err
+		}
+		if n := count(t, tx, `SELECT count(*) FROM key_limits`); n != 0 {
+			t.Errorf("limits that are none leave %d rows", n)
 		}
 		return f.store.RevokeKey(t.Context(), tx, k.KeyID)
 	}); err != nil {
@@ -163,6 +184,9 @@ func TestRoles_gateway(t *testing.T) {
 		"prove a domain":         `INSERT INTO domains (host, account_id, verified) SELECT 'x.test', id, true FROM accounts`,
 		"empty a table":          `TRUNCATE buckets`,
 		"see goose's table":      `SELECT * FROM goose_db_version`,
+		"read the channel":       `SELECT channel FROM change_channel`,
+		"tell changes":           `SELECT tell_change('key:x')`,
+		"see seals":              `SELECT hour FROM usage_seals`,
 		"become the owner":       `SET ROLE primecloud_owner`,
 		"stop the notifications": `ALTER TABLE access_keys DISABLE TRIGGER notify`,
 		"read a server file":     `SELECT pg_read_file('/etc/passwd')`,
@@ -176,24 +200,23 @@ func TestRoles_worker(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.key(f.a)
+	f.bucket(f.b, "photos")
 	f.exec(`INSERT INTO domains (host, account_id) VALUES ('a.test', $1)`, f.a.ID)
 	worker := f.db.Pool(t, pg.RoleWorker)
-	if n := count(t, worker, `SELECT count(*) FROM accounts`); n != 2 {
-		t.Errorf("sees %d accounts", n)
+	if n := count(t, worker, `SELECT count(*) FROM buckets`); n != 1 {
+		t.Errorf("sees %d buckets", n)
 	}
 	// It lists what backends hold; a customer's secret it does not see.
 	if n := count(t, worker, `SELECT count(sealed_credential) FROM backends`); n != 1 {
 		t.Errorf("sees %d backends", n)
-	}
-	tag, err := worker.Exec(t.Context(), `UPDATE domains SET verified = true`)
-	if err != nil || tag.RowsAffected() != 1 {
-		t.Errorf("proving a domain: %v", err)
 	}
 	for what, sql := range map[string]string{
 		"read keys":         `SELECT id FROM access_keys`,
 		"change a backend":  `UPDATE backends SET region = ''`,
 		"change a status":   `UPDATE accounts SET status = 'active'`,
 		"change a bucket":   `UPDATE buckets SET state = 'active'`,
+		"read accounts":     `SELECT id FROM accounts`,
+		"prove a domain":    `UPDATE domains SET verified = true`,
 		"move a domain":     `UPDATE domains SET account_id = NULL`,
 		"create an account": strings.ReplaceAll(insertAccount, "$1", "gen_random_uuid()"),
 	} {

@@ -100,10 +100,11 @@ func (s *Store) whyNotReserved(ctx context.Context, q pg.Querier, account ID, na
 
 // RestoreAbandoned ends deletions that were begun by a process that died: the
 // data is there or not, and the owner may delete the bucket again. It returns
-// how many there were.
+// how many there were. One that somebody holds waits for the next time, and the
+// others do not wait for it.
 func (s *Store) RestoreAbandoned(ctx context.Context, q pg.Querier) (int64, error) {
-	tag, err := q.Exec(ctx, `UPDATE buckets SET state = 'active', updated_at = now()
-		WHERE state = 'deleting' AND updated_at < now() - `+abandoned)
+	tag, err := q.Exec(ctx, `UPDATE buckets SET state = 'active', updated_at = now() WHERE id IN (
+		SELECT id FROM buckets WHERE state = 'deleting' AND updated_at < now() - `+abandoned+` FOR UPDATE SKIP LOCKED)`)
 	return tag.RowsAffected(), wrapf(err, "restore abandoned buckets")
 }
 

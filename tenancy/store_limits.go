@@ -41,7 +41,9 @@ func (s *Store) SetLimits(ctx context.Context, q pg.Querier, account ID, l *Limi
 // SetKeyLimits replaces what limits one access key, beside its account's limits.
 func (s *Store) SetKeyLimits(ctx context.Context, q pg.Querier, k *Key, l *Limits) error {
 	if l.None() {
-		_, err := q.Exec(ctx, `DELETE FROM key_limits WHERE key_id = $1`, k.ID)
+		// The row goes with its last limit: no DELETE, which is a right to lock the table.
+		_, err := q.Exec(ctx, `UPDATE key_limits SET requests_per_second = NULL, upload_rate = NULL, download_rate = NULL, concurrent = NULL,
+			egress_budget = NULL, requests_budget = NULL, spend_budget = NULL WHERE key_id = $1`, k.ID)
 		return wrapf(err, "set key limits")
 	}
 	if err := l.check(); err != nil {

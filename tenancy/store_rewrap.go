@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -86,12 +87,21 @@ func (s *Store) check(r *sealedRow) error {
 	return s.Keyring.CheckBinding(r.place, secret.Hash(r.sealed), r.facts, r.binding)
 }
 
+// SkippedError names rows that were changed, or whose sealed value cannot be
+// opened. All others were moved.
+type SkippedError struct{ Rows []string }
+
+func (e *SkippedError) Error() string {
+	return fmt.Sprintf("tenancy: %d rows cannot be opened, or were changed by somebody without the keyring, and were left as they are: %s", len(e.Rows), strings.Join(e.Rows, ", "))
+}
+
 // RewrapSecrets moves every sealed value to the keyring's newest key and binds
 // its row, in batches, and returns how many it moved. Once it returns no error,
-// nothing needs the older keys, and the keyring may ask for bindings; one that
-// does binds no row anew that was changed. It needs the private keyring and the
-// owner's role.
+// or a *SkippedError, nothing that can be opened needs the older keys, and the
+// keyring may ask for bindings; one that does binds no row anew that was changed.
+// It needs the private keyring and the owner's role.
 func (s *Store) RewrapSecrets(ctx context.Context, q pg.Querier) (moved int, err error) {
+	var skipped []string
 	for _, t := range sealedTables {
 		write := fmt.Sprintf(`UPDATE %s SET %s = $2, binding = $3 WHERE id = $1`, t.table, t.column)
 		for after, more := (ID{}), true; more; {
@@ -100,34 +110,42 @@ func (s *Store) RewrapSecrets(ctx context.Context, q pg.Querier) (moved int, err
 				if batch, after, more, err = t.batch(ctx, tx, after, "FOR UPDATE"); err != nil {
 					return err
 				}
-				n, err := s.rewrap(ctx, tx, write, batch)
-				moved += n
+				n, bad, err := s.rewrap(ctx, tx, write, batch)
+				moved, skipped = moved+n, append(skipped, bad...)
 				return err
 			}); err != nil {
 				return moved, fmt.Errorf("rewrap %s: %w", t.table, err)
 			}
 		}
 	}
+	if len(skipped) > 0 {
+		return moved, &SkippedError{skipped}
+	}
 	return moved, nil
 }
 
-func (s *Store) rewrap(ctx context.Context, tx pgx.Tx, write string, batch []*sealedRow) (moved int, err error) {
+func (s *Store) rewrap(ctx context.Context, tx pgx.Tx, write string, batch []*sealedRow) (moved int, skipped []string, err error) {
 	for _, r := range batch {
-		if err := s.check(r); err != nil {
-			return moved, fmt.Errorf("%s: %w", r.name, err)
-		}
 		sealed, changed, err := s.Keyring.Rewrap(r.place, r.sealed)
-		if err != nil {
-			return moved, fmt.Errorf("%s: %w", r.name, err)
+		if s.check(r) != nil || err != nil {
+			skipped = append(skipped, r.name)
+			continue
 		}
 		binding := s.Keyring.Bind(r.place, secret.Hash(sealed), r.facts)
 		if !changed && bytes.Equal(binding, r.binding) {
 			continue
 		}
 		if _, err := tx.Exec(ctx, write, r.id, sealed, binding); err != nil {
-			return moved, err
+			return moved, skipped, err
 		}
 		moved++
 	}
-	return moved, nil
+	return moved, skipped, nil
+}
+
+// RenewChannel makes a new secret name for the channel on which changes are told,
+// and every directory listen to it. It needs the owner's role.
+func (s *Store) RenewChannel(ctx context.Context, q pg.Querier) error {
+	_, err := q.Exec(ctx, `SELECT renew_change_channel()`)
+	return wrapf(err, "renew the channel of changes")
 }

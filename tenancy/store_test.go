@@ -242,6 +242,37 @@ func TestStore_RewrapSecrets(t *testing.T) {
 	}
 }
 
+// A value that cannot be opened keeps no other from being moved, wherever it
+// stands, and is named without a secret.
+func TestStore_RewrapSecrets_badRows(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	ctx := t.Context()
+	bad, good := f.key(f.a), f.key(f.b)
+	f.exec(`UPDATE access_keys SET sealed_secret = '\x01' WHERE key_id = $1`, bad.KeyID)
+	second := must(f.store.AddBackend(ctx, f.owner, tenancy.Backend{Name: "second", Endpoints: []string{"http://127.0.0.1:1"}, AccessKeyID: "id", SecretKey: "secret"}))(t)
+	f.exec(`UPDATE backends SET sealed_credential = (SELECT sealed_credential FROM backends WHERE id = $1) WHERE id = $2`, second.ID, f.backend.ID)
+	f.keyring = must(f.keyring.Rotate())(t)
+	store := &tenancy.Store{Keyring: f.keyring}
+	for _, want := range []int{2, 0} {
+		n, err := store.RewrapSecrets(ctx, f.owner)
+		var skipped *tenancy.SkippedError
+		if !errors.As(err, &skipped) || n != want || !slices.Equal(skipped.Rows, []string{"key " + bad.KeyID, "backend " + f.backend.Name}) {
+			t.Errorf("moved %d, want %d: %v", n, want, err)
+		}
+	}
+	d := f.directory()
+	if i := known(t, d, good.KeyID); i.Secret != good.Secret {
+		t.Error("the other key has another secret")
+	}
+	if b := must(d.Backend(ctx, second.ID))(t); b.SecretKey != "secret" {
+		t.Error("the other backend has another secret")
+	}
+	if _, err := d.Identity(ctx, []byte(bad.KeyID)); !errors.Is(err, tenancy.ErrUnavailable) {
+		t.Errorf("the bad key: %v", err)
+	}
+}
+
 func TestStore_backends(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -46,6 +46,7 @@ func (c *cli) doctor(ctx context.Context, args []string) error {
 	if add("database and keyring", err, "connected") {
 		defer o.close()
 		add("schema", pg.CheckVersion(ctx, o.pool), "up to date")
+		found = append(found, examineRights(ctx, o)...)
 		add("clock", checkClock(ctx, o), "within a second of the database's")
 		found = append(found, examineRows(ctx, o)...)
 		if o.store.Keyring.CanOpen() {
@@ -60,6 +61,20 @@ func (c *cli) doctor(ctx context.Context, args []string) error {
 		}
 	}
 	return errors.Join(c.print(f.json, found, "CHECK RESULT DETAIL", rows), err)
+}
+
+// examineRights says what everybody in the database may do and nobody needs.
+// `migrate` takes it away if its role may; a restored dump does not bring all of it.
+func examineRights(ctx context.Context, o *operator) []finding {
+	const check = "database rights"
+	excess, err := pg.Excess(ctx, o.pool)
+	switch {
+	case err != nil:
+		return []finding{{check, "failure", err.Error()}}
+	case len(excess) > 0:
+		return []finding{{check, "warning", "everybody may connect, make temporary tables or large objects; as the database's owner and a superuser run: " + strings.Join(excess, "; ")}}
+	}
+	return []finding{{check, "ok", "nothing for everybody"}}
 }
 
 func checkClock(ctx context.Context, o *operator) error {

@@ -132,7 +132,8 @@ func (c *cli) secretGenerate(_ context.Context, args []string) error {
 }
 
 // secretRotate writes the new keyring before anything is sealed for it: a
-// crash in between leaves a keyring that opens everything.
+// crash in between leaves a keyring that opens everything. A value that nobody can
+// open keeps none of the others from being moved.
 func (c *cli) secretRotate(ctx context.Context, args []string) error {
 	f := c.flags("secret rotate", "FILE")
 	rest, err := f.parse(args, 1)
@@ -164,11 +165,13 @@ func (c *cli) secretRotate(ctx context.Context, args []string) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback(ctx) }()
-	moved, err := (&tenancy.Store{Keyring: next}).RewrapSecrets(ctx, tx)
-	if err != nil {
+	store := &tenancy.Store{Keyring: next}
+	moved, err := store.RewrapSecrets(ctx, tx)
+	var skipped *tenancy.SkippedError
+	if err != nil && !errors.As(err, &skipped) {
 		return err
 	}
-	if err := tx.Commit(ctx); err != nil {
+	if err := errors.Join(store.RenewChannel(ctx, tx), tx.Commit(ctx)); err != nil {
 		return err
 	}
 	// Every row is bound now. Not before: rows of a rotation that did not come to
@@ -179,7 +182,14 @@ func (c *cli) secretRotate(ctx context.Context, args []string) error {
 		}
 	}
 	fmt.Fprintln(c.err, "Give the new keyring to every node and restart them; nodes with the old one cannot open what was moved.")
-	return c.print(f.json, map[string]int{"moved": moved}, "MOVED", [][]string{{fmt.Sprint(moved)}})
+	row := struct {
+		Moved   int      `json:"moved"`
+		Skipped []string `json:"skipped,omitempty"`
+	}{Moved: moved}
+	if skipped != nil {
+		row.Skipped = skipped.Rows
+	}
+	return errors.Join(c.print(f.json, row, "MOVED SKIPPED", [][]string{{fmt.Sprint(moved), fmt.Sprint(len(row.Skipped))}}), err)
 }
 
 // secretRetire ends what is sealed for older keys: copies of rows from before the

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,14 +58,16 @@ func (c *cli) bucketSync(ctx context.Context, args []string) error {
 		return err
 	}
 	found, seen := []syncRow{}, false
+	var errs []error
 	for _, b := range list {
 		if *backend != "" && b.Name != *backend {
 			continue
 		}
 		seen = true
 		s := &syncing{operator: o, inventory: inventory, backend: b, repair: *repair, sizes: !*names, hidden: *hidden}
+		// One that cannot be opened or does not answer keeps nobody from the others.
 		if err := s.run(ctx); err != nil {
-			return fmt.Errorf("backend %s: %w", b.Name, err)
+			errs = append(errs, fmt.Errorf("backend %s: %w", b.Name, err))
 		}
 		found = append(found, s.found...)
 	}
@@ -82,7 +85,8 @@ func (c *cli) bucketSync(ctx context.Context, args []string) error {
 		}
 		rows = append(rows, []string{r.Finding, r.Backend, r.BackendBucket, r.Account, r.Bucket, difference, fmt.Sprint(r.Repaired), r.ToDo})
 	}
-	return c.print(f.json, found, "FINDING BACKEND BACKEND_BUCKET ACCOUNT BUCKET DIFFERENCE_BYTES REPAIRED TO_DO", rows)
+	err = c.print(f.json, found, "FINDING BACKEND BACKEND_BUCKET ACCOUNT BUCKET DIFFERENCE_BYTES REPAIRED TO_DO", rows)
+	return errors.Join(append(errs, err)...)
 }
 
 // syncing is the comparison of one backend.

@@ -5,6 +5,7 @@ package jobs
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -97,9 +98,14 @@ func New(cfg Config) (*Runner, error) {
 		}, &river.PeriodicJobOpts{ID: p.Kind, RunOnStart: true}))
 	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
-		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
-		Workers:              workers,
-		PeriodicJobs:         periodic,
+		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
+		Workers:      workers,
+		PeriodicJobs: periodic,
+		// Who may connect to the database may NOTIFY on River's channels: a pause of
+		// all queues, say. Nobody listens to them.
+		PollOnly: true,
+		// River tells its own id on them; that of its making has the machine's name.
+		ID:                   rand.Text(),
 		Logger:               slog.New(quiet{cfg.Logger.Handler()}),
 		ErrorHandler:         &failures{cfg.Logger},
 		RescueStuckJobsAfter: longest + time.Minute,

@@ -203,3 +203,23 @@ func TestNew_refuses(t *testing.T) {
 		}
 	}
 }
+
+// Who may connect to the database may NOTIFY on River's channels. Nobody listens.
+func TestPeriodic_forgedPause(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	var runs atomic.Int64
+	runner(t, db, nil, jobs.Periodic{Kind: "count", Every: time.Second, Work: func(context.Context) error { runs.Add(1); return nil }})
+	testenv.WaitFor(t, "the first run", func() bool { return runs.Load() >= 1 })
+	portal := db.Pool(t, pg.RolePortal)
+	for channel, payload := range map[string]string{
+		"river_control":    `{"action":"pause","queue":"*"}`,
+		"river_leadership": `{"action":"request_resign"}`,
+	} {
+		if _, err := portal.Exec(t.Context(), `SELECT pg_notify(current_schema() || '.' || $1, $2), pg_notify($1, $2)`, channel, payload); err != nil {
+			t.Fatal(err)
+		}
+	}
+	had := runs.Load()
+	testenv.WaitFor(t, "runs after it", func() bool { return runs.Load() > had+2 })
+}

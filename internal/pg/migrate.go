@@ -37,6 +37,9 @@ func Migrate(ctx context.Context, url string) error {
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
+	if err := restrict(ctx, url); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
 	return nil
 }
 
@@ -126,4 +129,41 @@ func CheckVersion(ctx context.Context, q Querier) error {
 		return fmt.Errorf("%w (it is at %d, needed is %d)", ErrSchemaOld, have, want)
 	}
 	return nil
+}
+
+// DatabaseRights is the SQL that leaves PUBLIC no right on a database: to
+// connect, and to make temporary tables. They belong to the database itself, so
+// that no template and no dump of one brings them; each Migrate gives them anew.
+func DatabaseRights(name string) string {
+	db := pgx.Identifier{name}.Sanitize()
+	others := RoleGateway + ", " + RolePortal + ", " + RoleWorker
+	return fmt.Sprintf(`REVOKE ALL ON DATABASE %[1]s FROM PUBLIC, %[2]s; GRANT CREATE, CONNECT, TEMPORARY ON DATABASE %[1]s TO %[3]s; GRANT CONNECT ON DATABASE %[1]s TO %[2]s`,
+		db, others, RoleOwner)
+}
+
+// restrict gives the database its rights. Who does not own the database is
+// only warned that he changed nothing: Excess tells.
+func restrict(ctx context.Context, url string) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, DatabaseRights(conn.Config().Database))
+	return err
+}
+
+// Excess lists statements that take from PUBLIC what nobody needs. Migrate does
+// the same, as far as its role may: the first is the database's owner's to do, the
+// others a superuser's.
+func Excess(ctx context.Context, q Querier) ([]string, error) {
+	rows, err := q.Query(ctx, `SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_database
+			WHERE datname = current_database() AND EXISTS (SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) WHERE grantee = 0)
+		UNION ALL SELECT format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', oid::regprocedure) FROM pg_proc
+			WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^lo(_.*|read|write)$'
+				AND EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0)`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }

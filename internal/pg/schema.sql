@@ -11,7 +11,7 @@ CREATE TYPE public.river_job_state AS ENUM (
     'scheduled'
 );
 
-ALTER TYPE public.river_job_state OWNER TO postgres;
+ALTER TYPE public.river_job_state OWNER TO primecloud_owner;
 
 CREATE FUNCTION public.append_usage_seal() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -44,6 +44,18 @@ CREATE FUNCTION public.current_account() RETURNS uuid
 
 ALTER FUNCTION public.current_account() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.drop_empty_limits() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+	DELETE FROM public.key_limits WHERE key_id = NEW.key_id;
+	RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION public.drop_empty_limits() OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.end_access_key() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -66,6 +78,17 @@ END
 $$;
 
 ALTER FUNCTION public.end_access_key() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.hear_changes() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+	EXECUTE (SELECT format('LISTEN %I', channel) FROM public.change_channel);
+END
+$$;
+
+ALTER FUNCTION public.hear_changes() OWNER TO primecloud_owner;
 
 CREATE FUNCTION public.keep_ended_keys() RETURNS trigger
     LANGUAGE plpgsql
@@ -157,10 +180,11 @@ $$;
 ALTER FUNCTION public.lock_usage() OWNER TO primecloud_owner;
 
 CREATE FUNCTION public.notify_bucket_logging() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-	PERFORM pg_notify('primecloud', 'bucket:' || account_id || '/' || name) FROM buckets
+	PERFORM public.tell_change('bucket:' || account_id || '/' || name) FROM public.buckets
 		WHERE id = CASE TG_OP WHEN 'DELETE' THEN OLD.bucket_id ELSE NEW.bucket_id END;
 	RETURN NULL;
 END
@@ -169,15 +193,16 @@ $$;
 ALTER FUNCTION public.notify_bucket_logging() OWNER TO primecloud_owner;
 
 CREATE FUNCTION public.notify_limits() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
 	r record := coalesce(NEW, OLD);
 BEGIN
 	IF TG_TABLE_NAME = 'account_limits' THEN
-		PERFORM pg_notify('primecloud', 'account:' || r.account_id);
+		PERFORM public.tell_change('account:' || r.account_id);
 	ELSE
-		PERFORM pg_notify('primecloud', 'key:' || k.key_id) FROM access_keys k WHERE k.id = r.key_id;
+		PERFORM public.tell_change('key:' || k.key_id) FROM public.access_keys k WHERE k.id = r.key_id;
 	END IF;
 	RETURN NULL;
 END
@@ -186,7 +211,8 @@ $$;
 ALTER FUNCTION public.notify_limits() OWNER TO primecloud_owner;
 
 CREATE FUNCTION public.notify_tenancy() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
 	r record;
@@ -200,13 +226,13 @@ BEGIN
 			r := NEW;
 		END IF;
 		CASE TG_TABLE_NAME
-			WHEN 'access_keys' THEN PERFORM pg_notify('primecloud', 'key:' || r.key_id);
+			WHEN 'access_keys' THEN PERFORM public.tell_change('key:' || r.key_id);
 			WHEN 'accounts' THEN
-				PERFORM pg_notify('primecloud', 'account:' || r.id);
-				PERFORM pg_notify('primecloud', 'name:' || r.name);
-			WHEN 'buckets' THEN PERFORM pg_notify('primecloud', 'bucket:' || r.account_id || '/' || r.name);
-			WHEN 'backends' THEN PERFORM pg_notify('primecloud', 'backend:' || r.id);
-			WHEN 'domains' THEN PERFORM pg_notify('primecloud', 'domain:' || r.host);
+				PERFORM public.tell_change('account:' || r.id);
+				PERFORM public.tell_change('name:' || r.name);
+			WHEN 'buckets' THEN PERFORM public.tell_change('bucket:' || r.account_id || '/' || r.name);
+			WHEN 'backends' THEN PERFORM public.tell_change('backend:' || r.id);
+			WHEN 'domains' THEN PERFORM public.tell_change('domain:' || r.host);
 		END CASE;
 	END LOOP;
 	RETURN NULL;
@@ -271,6 +297,19 @@ $$;
 
 ALTER FUNCTION public.remember_deleted_bucket() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.renew_change_channel() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+	LOCK TABLE public.change_channel IN ACCESS EXCLUSIVE MODE;
+	PERFORM pg_notify(channel, 'renewed') FROM public.change_channel;
+	UPDATE public.change_channel SET channel = DEFAULT;
+END
+$$;
+
+ALTER FUNCTION public.renew_change_channel() OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -287,7 +326,25 @@ CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.rive
     END = 1;
 $$;
 
-ALTER FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) OWNER TO postgres;
+ALTER FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.tell_change(what text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+	-- A snapshot of before a renewal would have the name that nobody listens to any more.
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		RAISE EXCEPTION 'what nodes must hear of is written in READ COMMITTED transactions' USING ERRCODE = 'invalid_transaction_state';
+	END IF;
+	PERFORM pg_notify(channel, what) FROM public.change_channel;
+	IF EXISTS (SELECT FROM public.usage_nodes WHERE closed_at IS NULL AND NOT hears_changes AND reported_at > now() - interval '1 hour') THEN
+		PERFORM pg_notify('primecloud', what);
+	END IF;
+END
+$$;
+
+ALTER FUNCTION public.tell_change(what text) OWNER TO primecloud_owner;
 
 CREATE FUNCTION public.usage_open_from() RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
@@ -453,6 +510,14 @@ CREATE TABLE public.budget_leases (
 ALTER TABLE ONLY public.budget_leases FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.budget_leases OWNER TO primecloud_owner;
+
+CREATE TABLE public.change_channel (
+    one boolean DEFAULT true NOT NULL,
+    channel text DEFAULT ('primecloud_'::text || replace((gen_random_uuid())::text, '-'::text, ''::text)) NOT NULL,
+    CONSTRAINT change_channel_one_check CHECK (one)
+);
+
+ALTER TABLE public.change_channel OWNER TO primecloud_owner;
 
 CREATE TABLE public.deleted_buckets (
     id uuid NOT NULL,
@@ -839,7 +904,8 @@ CREATE TABLE public.usage_nodes (
     closed_at timestamp with time zone,
     writer uuid,
     contested_at timestamp with time zone,
-    reported_at timestamp with time zone DEFAULT now() NOT NULL
+    reported_at timestamp with time zone DEFAULT now() NOT NULL,
+    hears_changes boolean DEFAULT false NOT NULL
 );
 
 ALTER TABLE public.usage_nodes OWNER TO primecloud_owner;
@@ -944,6 +1010,9 @@ ALTER TABLE ONLY public.buckets
 
 ALTER TABLE ONLY public.budget_leases
     ADD CONSTRAINT budget_leases_pkey PRIMARY KEY (account_id, key_id, budget, period, epoch);
+
+ALTER TABLE ONLY public.change_channel
+    ADD CONSTRAINT change_channel_pkey PRIMARY KEY (one);
 
 ALTER TABLE ONLY public.deleted_buckets
     ADD CONSTRAINT deleted_buckets_pkey PRIMARY KEY (id);
@@ -1060,6 +1129,8 @@ CREATE INDEX usage_readings_account ON public.usage_readings USING btree (accoun
 CREATE INDEX usage_readings_hour ON public.usage_readings USING brin (hour) WITH (pages_per_range='16', autosummarize='on');
 
 CREATE TRIGGER append_seal BEFORE INSERT ON public.usage_seals FOR EACH ROW EXECUTE FUNCTION public.append_usage_seal();
+
+CREATE TRIGGER drop_empty AFTER UPDATE ON public.key_limits FOR EACH ROW WHEN ((num_nonnulls(new.requests_per_second, new.upload_rate, new.download_rate, new.concurrent, new.egress_budget, new.requests_budget, new.spend_budget) = 0)) EXECUTE FUNCTION public.drop_empty_limits();
 
 CREATE TRIGGER end_deleted AFTER DELETE ON public.access_keys FOR EACH ROW EXECUTE FUNCTION public.end_access_key();
 
@@ -1288,21 +1359,11 @@ CREATE POLICY worker_all ON public.storage_gaps TO primecloud_worker USING (true
 
 CREATE POLICY worker_all ON public.storage_samples TO primecloud_worker USING (true) WITH CHECK (true);
 
-CREATE POLICY worker_proves ON public.domains FOR UPDATE TO primecloud_worker USING (true);
-
-CREATE POLICY worker_reads ON public.account_limits FOR SELECT TO primecloud_worker USING (true);
-
-CREATE POLICY worker_reads ON public.accounts FOR SELECT TO primecloud_worker USING (true);
-
 CREATE POLICY worker_reads ON public.bucket_logging FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.buckets FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.deleted_buckets FOR SELECT TO primecloud_worker USING (true);
-
-CREATE POLICY worker_reads ON public.domains FOR SELECT TO primecloud_worker USING (true);
-
-CREATE POLICY worker_reads ON public.limit_events FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.usage_adjustments FOR SELECT TO primecloud_worker USING (true);
 
@@ -1314,11 +1375,61 @@ GRANT USAGE ON SCHEMA public TO primecloud_gateway;
 GRANT USAGE ON SCHEMA public TO primecloud_portal;
 GRANT USAGE ON SCHEMA public TO primecloud_worker;
 
+REVOKE ALL ON FUNCTION pg_catalog.lo_close(integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_creat(integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_create(oid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_from_bytea(oid, bytea) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_get(oid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_get(oid, bigint, integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_lseek(integer, integer, integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_lseek64(integer, bigint, integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_open(oid, integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_put(oid, bigint, bytea) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_tell(integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_tell64(integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_truncate(integer, integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_truncate64(integer, bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lo_unlink(oid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.loread(integer, integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.lowrite(integer, bytea) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.append_usage_seal() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.current_account() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.current_account() TO primecloud_portal;
+
+REVOKE ALL ON FUNCTION public.drop_empty_limits() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_access_key() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.hear_changes() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.hear_changes() TO primecloud_gateway;
+
+REVOKE ALL ON FUNCTION public.keep_ended_keys() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.keep_revoked() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.keep_sealed_usage() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.keep_usage_growing() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.keep_usage_seals() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.lock_account(account uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.lock_account(account uuid) TO primecloud_gateway;
@@ -1326,11 +1437,24 @@ GRANT ALL ON FUNCTION public.lock_account(account uuid) TO primecloud_gateway;
 REVOKE ALL ON FUNCTION public.lock_usage() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.lock_usage() TO primecloud_worker;
 
+REVOKE ALL ON FUNCTION public.notify_bucket_logging() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.notify_limits() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.notify_tenancy() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.place_storage_sample() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.place_usage_adjustment() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.remember_deleted_bucket() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.renew_change_channel() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) TO primecloud_worker;
+
+REVOKE ALL ON FUNCTION public.tell_change(what text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.usage_open_from() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.usage_open_from() TO primecloud_gateway;
@@ -1374,11 +1498,22 @@ GRANT SELECT(sealed_hash) ON TABLE public.access_keys TO primecloud_portal;
 
 GRANT SELECT ON TABLE public.account_limits TO primecloud_gateway;
 GRANT SELECT ON TABLE public.account_limits TO primecloud_portal;
-GRANT SELECT ON TABLE public.account_limits TO primecloud_worker;
 
 GRANT SELECT ON TABLE public.accounts TO primecloud_gateway;
-GRANT SELECT ON TABLE public.accounts TO primecloud_portal;
-GRANT SELECT ON TABLE public.accounts TO primecloud_worker;
+
+GRANT SELECT(id) ON TABLE public.accounts TO primecloud_portal;
+
+GRANT SELECT(name) ON TABLE public.accounts TO primecloud_portal;
+
+GRANT SELECT(display_name) ON TABLE public.accounts TO primecloud_portal;
+
+GRANT SELECT(canonical_id) ON TABLE public.accounts TO primecloud_portal;
+
+GRANT SELECT(status) ON TABLE public.accounts TO primecloud_portal;
+
+GRANT SELECT(created_at) ON TABLE public.accounts TO primecloud_portal;
+
+GRANT SELECT(updated_at) ON TABLE public.accounts TO primecloud_portal;
 
 GRANT SELECT ON TABLE public.backends TO primecloud_gateway;
 GRANT SELECT ON TABLE public.backends TO primecloud_worker;
@@ -1394,49 +1529,92 @@ GRANT UPDATE(target_prefix) ON TABLE public.bucket_logging TO primecloud_gateway
 GRANT UPDATE(key_format) ON TABLE public.bucket_logging TO primecloud_gateway;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.buckets TO primecloud_gateway;
-GRANT SELECT ON TABLE public.buckets TO primecloud_portal;
 GRANT SELECT ON TABLE public.buckets TO primecloud_worker;
 
+GRANT SELECT(id) ON TABLE public.buckets TO primecloud_portal;
+
+GRANT SELECT(account_id) ON TABLE public.buckets TO primecloud_portal;
+
+GRANT SELECT(name) ON TABLE public.buckets TO primecloud_portal;
+
 GRANT UPDATE(state) ON TABLE public.buckets TO primecloud_gateway;
+GRANT SELECT(state) ON TABLE public.buckets TO primecloud_portal;
+
+GRANT SELECT(object_lock) ON TABLE public.buckets TO primecloud_portal;
+
+GRANT SELECT(public_blocked) ON TABLE public.buckets TO primecloud_portal;
+
+GRANT SELECT(created_at) ON TABLE public.buckets TO primecloud_portal;
 
 GRANT UPDATE(updated_at) ON TABLE public.buckets TO primecloud_gateway;
+GRANT SELECT(updated_at) ON TABLE public.buckets TO primecloud_portal;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.budget_leases TO primecloud_gateway;
-GRANT SELECT ON TABLE public.budget_leases TO primecloud_portal;
+
+GRANT SELECT(account_id) ON TABLE public.budget_leases TO primecloud_portal;
+
+GRANT SELECT(key_id) ON TABLE public.budget_leases TO primecloud_portal;
+
+GRANT SELECT(budget) ON TABLE public.budget_leases TO primecloud_portal;
+
+GRANT SELECT(period) ON TABLE public.budget_leases TO primecloud_portal;
 
 GRANT UPDATE(granted) ON TABLE public.budget_leases TO primecloud_gateway;
+GRANT SELECT(granted) ON TABLE public.budget_leases TO primecloud_portal;
 
 GRANT UPDATE(used) ON TABLE public.budget_leases TO primecloud_gateway;
+GRANT SELECT(used) ON TABLE public.budget_leases TO primecloud_portal;
 
 GRANT UPDATE(ledger) ON TABLE public.budget_leases TO primecloud_gateway;
+GRANT SELECT(ledger) ON TABLE public.budget_leases TO primecloud_portal;
 
 GRANT UPDATE(final) ON TABLE public.budget_leases TO primecloud_gateway;
+GRANT SELECT(final) ON TABLE public.budget_leases TO primecloud_portal;
 
 GRANT UPDATE(read_at) ON TABLE public.budget_leases TO primecloud_gateway;
 
 GRANT UPDATE(renewed_at) ON TABLE public.budget_leases TO primecloud_gateway;
+GRANT SELECT(renewed_at) ON TABLE public.budget_leases TO primecloud_portal;
 
 GRANT SELECT ON TABLE public.deleted_buckets TO primecloud_worker;
 GRANT SELECT ON TABLE public.deleted_buckets TO primecloud_portal;
 
 GRANT SELECT ON TABLE public.domains TO primecloud_gateway;
-GRANT SELECT,DELETE ON TABLE public.domains TO primecloud_portal;
-GRANT SELECT ON TABLE public.domains TO primecloud_worker;
+GRANT SELECT ON TABLE public.domains TO primecloud_portal;
 
 GRANT INSERT(host) ON TABLE public.domains TO primecloud_portal;
 
 GRANT INSERT(account_id) ON TABLE public.domains TO primecloud_portal;
 
-GRANT UPDATE(verified) ON TABLE public.domains TO primecloud_worker;
-
 GRANT SELECT ON TABLE public.ended_keys TO primecloud_gateway;
 
 GRANT SELECT ON TABLE public.key_limits TO primecloud_gateway;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.key_limits TO primecloud_portal;
+GRANT SELECT,INSERT ON TABLE public.key_limits TO primecloud_portal;
+
+GRANT UPDATE(requests_per_second) ON TABLE public.key_limits TO primecloud_portal;
+
+GRANT UPDATE(upload_rate) ON TABLE public.key_limits TO primecloud_portal;
+
+GRANT UPDATE(download_rate) ON TABLE public.key_limits TO primecloud_portal;
+
+GRANT UPDATE(concurrent) ON TABLE public.key_limits TO primecloud_portal;
+
+GRANT UPDATE(egress_budget) ON TABLE public.key_limits TO primecloud_portal;
+
+GRANT UPDATE(requests_budget) ON TABLE public.key_limits TO primecloud_portal;
+
+GRANT UPDATE(spend_budget) ON TABLE public.key_limits TO primecloud_portal;
+
+GRANT UPDATE(egress_soft) ON TABLE public.key_limits TO primecloud_portal;
+
+GRANT UPDATE(requests_soft) ON TABLE public.key_limits TO primecloud_portal;
+
+GRANT UPDATE(spend_soft) ON TABLE public.key_limits TO primecloud_portal;
+
+GRANT UPDATE(updated_at) ON TABLE public.key_limits TO primecloud_portal;
 
 GRANT SELECT,INSERT ON TABLE public.limit_events TO primecloud_gateway;
 GRANT SELECT ON TABLE public.limit_events TO primecloud_portal;
-GRANT SELECT ON TABLE public.limit_events TO primecloud_worker;
 
 GRANT SELECT ON TABLE public.rate_cards TO primecloud_gateway;
 GRANT SELECT ON TABLE public.rate_cards TO primecloud_portal;
@@ -1446,10 +1624,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_job TO primecloud_worker
 GRANT USAGE ON SEQUENCE public.river_job_id_seq TO primecloud_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_leader TO primecloud_worker;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_notification TO primecloud_worker;
-
-GRANT USAGE ON SEQUENCE public.river_notification_id_seq TO primecloud_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_queue TO primecloud_worker;
 
@@ -1507,36 +1681,67 @@ GRANT UPDATE(measured_at) ON TABLE public.storage_samples TO primecloud_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.storage_uploads TO primecloud_worker;
 
 GRANT SELECT,INSERT ON TABLE public.usage_adjustments TO primecloud_gateway;
-GRANT SELECT ON TABLE public.usage_adjustments TO primecloud_portal;
 GRANT SELECT ON TABLE public.usage_adjustments TO primecloud_worker;
 
+GRANT SELECT(account_id) ON TABLE public.usage_adjustments TO primecloud_portal;
+
+GRANT SELECT(bucket_id) ON TABLE public.usage_adjustments TO primecloud_portal;
+
+GRANT SELECT(key_id) ON TABLE public.usage_adjustments TO primecloud_portal;
+
+GRANT SELECT(class) ON TABLE public.usage_adjustments TO primecloud_portal;
+
+GRANT SELECT(hour) ON TABLE public.usage_adjustments TO primecloud_portal;
+
+GRANT SELECT(seal_hour) ON TABLE public.usage_adjustments TO primecloud_portal;
+
 GRANT UPDATE(requests) ON TABLE public.usage_adjustments TO primecloud_gateway;
+GRANT SELECT(requests) ON TABLE public.usage_adjustments TO primecloud_portal;
 
 GRANT UPDATE(ingress_bytes) ON TABLE public.usage_adjustments TO primecloud_gateway;
+GRANT SELECT(ingress_bytes) ON TABLE public.usage_adjustments TO primecloud_portal;
 
 GRANT UPDATE(egress_bytes) ON TABLE public.usage_adjustments TO primecloud_gateway;
+GRANT SELECT(egress_bytes) ON TABLE public.usage_adjustments TO primecloud_portal;
 
 GRANT UPDATE(declared_ingress_bytes) ON TABLE public.usage_adjustments TO primecloud_gateway;
+GRANT SELECT(declared_ingress_bytes) ON TABLE public.usage_adjustments TO primecloud_portal;
 
 GRANT UPDATE(declared_egress_bytes) ON TABLE public.usage_adjustments TO primecloud_gateway;
+GRANT SELECT(declared_egress_bytes) ON TABLE public.usage_adjustments TO primecloud_portal;
+
+GRANT SELECT(recorded_at) ON TABLE public.usage_adjustments TO primecloud_portal;
 
 GRANT SELECT,INSERT ON TABLE public.usage_readings TO primecloud_gateway;
-GRANT SELECT ON TABLE public.usage_readings TO primecloud_portal;
 GRANT SELECT ON TABLE public.usage_readings TO primecloud_worker;
 
+GRANT SELECT(account_id) ON TABLE public.usage_readings TO primecloud_portal;
+
+GRANT SELECT(bucket_id) ON TABLE public.usage_readings TO primecloud_portal;
+
+GRANT SELECT(key_id) ON TABLE public.usage_readings TO primecloud_portal;
+
+GRANT SELECT(class) ON TABLE public.usage_readings TO primecloud_portal;
+
+GRANT SELECT(hour) ON TABLE public.usage_readings TO primecloud_portal;
+
 GRANT UPDATE(requests) ON TABLE public.usage_readings TO primecloud_gateway;
+GRANT SELECT(requests) ON TABLE public.usage_readings TO primecloud_portal;
 
 GRANT UPDATE(ingress_bytes) ON TABLE public.usage_readings TO primecloud_gateway;
+GRANT SELECT(ingress_bytes) ON TABLE public.usage_readings TO primecloud_portal;
 
 GRANT UPDATE(egress_bytes) ON TABLE public.usage_readings TO primecloud_gateway;
+GRANT SELECT(egress_bytes) ON TABLE public.usage_readings TO primecloud_portal;
 
 GRANT UPDATE(declared_ingress_bytes) ON TABLE public.usage_readings TO primecloud_gateway;
+GRANT SELECT(declared_ingress_bytes) ON TABLE public.usage_readings TO primecloud_portal;
 
 GRANT UPDATE(declared_egress_bytes) ON TABLE public.usage_readings TO primecloud_gateway;
+GRANT SELECT(declared_egress_bytes) ON TABLE public.usage_readings TO primecloud_portal;
 
 GRANT UPDATE(read_at) ON TABLE public.usage_readings TO primecloud_gateway;
 
-GRANT SELECT ON TABLE public.usage_hourly TO primecloud_gateway;
 GRANT SELECT ON TABLE public.usage_hourly TO primecloud_portal;
 GRANT SELECT ON TABLE public.usage_hourly TO primecloud_worker;
 
@@ -1553,13 +1758,15 @@ GRANT UPDATE(contested_at) ON TABLE public.usage_nodes TO primecloud_gateway;
 
 GRANT UPDATE(reported_at) ON TABLE public.usage_nodes TO primecloud_gateway;
 
-GRANT SELECT ON TABLE public.usage_seals TO primecloud_gateway;
 GRANT SELECT,INSERT ON TABLE public.usage_seals TO primecloud_worker;
 
 GRANT SELECT(hour) ON TABLE public.usage_seals TO primecloud_portal;
 
 GRANT SELECT(samples) ON TABLE public.usage_seals TO primecloud_portal;
 
-GRANT SELECT ON TABLE public.usage_written TO primecloud_gateway;
 GRANT SELECT ON TABLE public.usage_written TO primecloud_portal;
 GRANT SELECT ON TABLE public.usage_written TO primecloud_worker;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE postgres REVOKE ALL ON FUNCTIONS  FROM PUBLIC;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE primecloud_owner REVOKE ALL ON FUNCTIONS  FROM PUBLIC;

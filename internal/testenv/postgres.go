@@ -3,7 +3,6 @@ package testenv
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -123,7 +122,7 @@ func database(t testing.TB, from string) *DB {
 	}
 	db := &DB{Name: "t_" + strings.ToLower(rand.Text()[:16]), server: postgres.server}
 	admin(t, `CREATE DATABASE `+db.Name+` TEMPLATE `+from)
-	admin(t, fmt.Sprintf(`GRANT CONNECT ON DATABASE %s TO %s, %s, %s, %s`, db.Name, pg.RoleOwner, pg.RoleGateway, pg.RolePortal, pg.RoleWorker))
+	admin(t, pg.DatabaseRights(db.Name))
 	t.Cleanup(func() { admin(t, `DROP DATABASE IF EXISTS `+db.Name+` WITH (FORCE)`) })
 	return db
 }

@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -87,7 +89,8 @@ func (d *Delivery) Run(ctx context.Context) error {
 }
 
 // Deliver goes once through all files. What a backend does not take is tried
-// again by a later pass; an error means that this one could not go on.
+// again by a later pass, as is a file that could not be read: the error names
+// it, and the others are delivered.
 func (d *Delivery) Deliver(ctx context.Context) error {
 	list, err := d.cfg.Directory.LoggedBuckets(ctx)
 	if err != nil {
@@ -100,15 +103,19 @@ func (d *Delivery) Deliver(ctx context.Context) error {
 	}
 	current := d.log.current() // asked after listing: a file of the list that is none of them has ended
 	var behind int64
+	var errs []error
 	for _, file := range deliverable(files) {
 		left, err := d.deliverFile(ctx, file, slices.Contains(current, file), routes)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err != nil {
-			return err
+			errs = append(errs, fmt.Errorf("%s: %w", filepath.Base(file), err))
 		}
 		behind += left
 	}
 	d.log.metrics.behind.Set(float64(behind))
-	return nil
+	return errors.Join(errs...)
 }
 
 // deliverable are the files that have lines to deliver: strangers' come last,

@@ -277,6 +277,43 @@ func TestDelivery(t *testing.T) {
 
 // A target that is gone, or an account that is not active, costs its own lines
 // alone, and they are counted; a target that is made again is one again.
+// A file that cannot be read keeps no other from being delivered.
+func TestDelivery_badFile(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "")
+	dir := t.TempDir()
+	source, target := f.bucket("source"), f.bucket("target")
+	f.logging(source, &tenancy.BucketLogging{Target: "target"})
+	var d *accesslog.Delivery
+	for range 2 {
+		l := open(t, accesslog.Config{Dir: dir})
+		d = accesslog.NewDelivery(accesslog.DeliveryConfig{Log: l, Directory: f.directory})
+		l.Add(f.about(source, 1))
+		if err := l.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		files, err := accesslog.Files(dir)
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		if len(files) == 1 { // the older one, which comes first
+			if err := os.WriteFile(files[0]+".delivery", []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err := d.Deliver(t.Context()); err == nil || !strings.Contains(err.Error(), filepath.Base(files[0])) {
+			t.Errorf("the bad file: %v", err)
+		}
+	}
+	if n := len(f.objects(target)); n != 1 {
+		t.Errorf("%d objects were delivered", n)
+	}
+}
+
 func TestDelivery_withheld(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, "")
