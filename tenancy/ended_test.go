@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,7 +159,7 @@ func TestBinding_olderRows(t *testing.T) {
 	}
 	f.exec(`UPDATE access_keys SET binding = NULL WHERE key_id = $1`, k.KeyID)
 	eventually(t, 5*time.Second, "the older form is over", unknown(d, k.KeyID))
-	if _, err := (&tenancy.Store{Keyring: f.keyring}).RewrapSecrets(ctx, f.owner); !errors.Is(err, secret.ErrBinding) {
+	if _, err := (&tenancy.Store{Keyring: f.keyring}).RewrapSecrets(ctx, f.owner); !slices.Equal(skipped(err), []string{"key " + k.KeyID}) {
 		t.Errorf("the older form was bound again: %v", err)
 	}
 }

@@ -101,7 +101,7 @@ func TestDescriptors(t *testing.T) {
 	in.must("bucket", "create", "acme", "backups")
 	k := decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))
 	const files = "760"
-	p := in.serveWithin(files, t.TempDir(), "PRIMECLOUD_CONNECTIONS_PER_ADDRESS=0")
+	p := in.serveWithin(files, t.TempDir(), "PRIMECLOUD_CONNECTIONS_PER_ADDRESS=0", "PRIMECLOUD_CONCURRENT_PER_ACCOUNT=1000")
 	if !strings.Contains(p.log.String(), "max_connections is lowered") {
 		t.Errorf("the log does not say so: %s", p.log)
 	}
