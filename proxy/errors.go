@@ -195,6 +195,8 @@ var sentinels = []struct {
 	{tenancy.ErrInvalidName, "InvalidBucketName"},
 	{tenancy.ErrInvalidLimit, "InvalidArgument"},
 	{tenancy.ErrBackendUnknown, "ServiceUnavailable"},
+	{tenancy.ErrBackendChanged, "ServiceUnavailable"},
+	{tenancy.ErrKeyChanged, "InvalidAccessKeyId"},
 	{tenancy.ErrBackendExists, "OperationAborted"},
 	{tenancy.ErrNoBackend, "ServiceUnavailable"},
 	{upstream.ErrNoEndpoint, "ServiceUnavailable"},

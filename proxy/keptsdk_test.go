@@ -20,7 +20,10 @@ func TestKept_sdk(t *testing.T) {
 	g := newGateway(t, options{})
 	c := g.tenant().s3()
 	ctx := t.Context()
-	bucket, key := aws.String("kept"), aws.String("k")
+	bucket, logs, key := aws.String("kept"), aws.String("kept-logs"), aws.String("k") // logs go nowhere with a default retention
+	if _, err := c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: logs}); err != nil {
+		t.Fatal(err)
+	}
 	_, err := c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket, ObjectLockEnabledForBucket: aws.Bool(true), ObjectOwnership: types.ObjectOwnershipBucketOwnerEnforced})
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +47,7 @@ func TestKept_sdk(t *testing.T) {
 		rule("less", &types.LifecycleRuleFilter{ObjectSizeLessThan: aws.Int64(2)}), dated, marker,
 		rule("and", &types.LifecycleRuleFilter{And: &types.LifecycleRuleAndOperator{Prefix: aws.String("p/"), Tags: tags, ObjectSizeGreaterThan: aws.Int64(1), ObjectSizeLessThan: aws.Int64(9)}}),
 	}}
-	logging := &types.BucketLoggingStatus{LoggingEnabled: &types.LoggingEnabled{TargetBucket: bucket, TargetPrefix: aws.String("logs/"),
+	logging := &types.BucketLoggingStatus{LoggingEnabled: &types.LoggingEnabled{TargetBucket: logs, TargetPrefix: aws.String("logs/"),
 		TargetObjectKeyFormat: &types.TargetObjectKeyFormat{PartitionedPrefix: &types.PartitionedPrefix{PartitionDateSource: types.PartitionDateSourceEventTime}}}}
 	lock := &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled,
 		Rule: &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeGovernance, Days: aws.Int32(7)}}}
