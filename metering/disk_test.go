@@ -212,7 +212,7 @@ func mountImage(dir string) (mounted string, err error) {
 		return "", err
 	}
 	for _, command := range [][]string{{"mkfs.ext4", "-q", "-F", image}, {"mount", "-o", "loop", image, mounted}} {
-		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil { //nolint:noctx,gosec // a test's
+		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil { //nolint:noctx // a test's
 			return "", fmt.Errorf("%q: %w: %s", command, err, out)
 		}
 	}
@@ -231,12 +231,12 @@ func keptOnDisk(dir, name string) ([]byte, error) {
 		return nil, err
 	}
 	// The first applies the file system's own journal; it says 1 when there was something to mend.
-	out, err := exec.Command("e2fsck", "-fy", image).CombinedOutput() //nolint:noctx,gosec // a test's
+	out, err := exec.Command("e2fsck", "-fy", image).CombinedOutput() //nolint:noctx // a test's
 	var status *exec.ExitError
 	if err != nil && (!errors.As(err, &status) || status.ExitCode() != 1) {
 		return nil, fmt.Errorf("e2fsck: %w: %s", err, out)
 	}
-	if out, err = exec.Command("debugfs", "-R", "dump /"+name+" "+kept, image).CombinedOutput(); err != nil { //nolint:noctx,gosec // a test's
+	if out, err = exec.Command("debugfs", "-R", "dump /"+name+" "+kept, image).CombinedOutput(); err != nil { //nolint:noctx // a test's
 		return nil, fmt.Errorf("debugfs: %w: %s", err, out)
 	}
 	return os.ReadFile(kept)

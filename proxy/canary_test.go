@@ -183,11 +183,11 @@ func (c *complaining) said(t *testing.T, q *request) (status int, raw, body stri
 
 // TestF1_backendsWords: nothing of a backend's words reaches a client but an object's
 // bytes and what is an account's own data: whatever was asked, whatever the status.
-func TestF1_backendsWords(t *testing.T) {
+func TestF1_backendsWords(t *testing.T) { //nolint:tparallel // one backend, which answers one at a time
 	t.Parallel()
 	c := newComplaining(t, "")
 	for name, one := range c.sentTo(t) {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // one backend, which answers one at a time
+		t.Run(name, func(t *testing.T) {
 			n, answered := 0, map[int]bool{}
 			try := func(status int, what, doc string, chunked bool) {
 				n++

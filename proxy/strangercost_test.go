@@ -213,11 +213,10 @@ func newScene(t *testing.T, g *gateway, c *caller) *scene {
 func (s *scene) requests(t *testing.T, o *s3op.Operation, c *caller) []request {
 	t.Helper()
 	if o.Body == s3op.Form {
-		e := s.tn.raw()
 		fields := map[string]string{"key": "dir/form"}
 		if c.forms {
 			q := request{}
-			e = c.as(s, &q)
+			e := c.as(s, &q)
 			fields = signForm(t, e.id, e.secret, fields, isolated)
 		}
 		q := formRequest(t, isolated, fields, strings.Repeat("f", 10_000))

@@ -205,7 +205,7 @@ func (c *Conn) unacknowledged() (n int64) {
 func (c *Conn) Gone() bool {
 	gone := false
 	err := c.in.control(func(fd uintptr) {
-		p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}} //nolint:gosec // a descriptor
+		p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 		n, err := unix.Poll(p[:], 0)
 		gone = err == nil && n > 0
 	})
