@@ -34,7 +34,7 @@ import (
 
 // direct writes to MinIO past the gateway, which refuses names that hide others.
 type direct struct {
-	testing.TB
+	*testing.T
 	c      *s3.Client
 	bucket string
 }
