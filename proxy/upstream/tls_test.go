@@ -97,7 +97,7 @@ func TestDo_certificates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			der, key := c.by.sign(t, &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(c.from), NotAfter: time.Now().Add(c.to), IPAddresses: c.at}, c.by.cert, c.by.key)
-			cfg := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS10, MaxVersion: c.versions} //nolint:gosec // what is tried
+			cfg := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS10, MaxVersion: c.versions}
 			var told atomic.Int64
 			s := serveOver(t, "https", func(raw net.Conn) net.Conn {
 				if c.versions == 0 {
