@@ -8,7 +8,7 @@ JSCLIENT := proxy/testdata/js/node_modules/.package-lock.json
 GOFLAGS := -buildvcs=false
 export GOFLAGS
 
-.PHONY: help build run test test-strict check race race-ci attack conformance crash flaky slow fuzz bench bench-quick bench-growth bench-guard bench-profile bench-go bin/bench docs schema tools
+.PHONY: help build run test test-strict check race race-ci attack conformance crash flaky proofs slow fuzz bench bench-quick bench-growth bench-guard bench-profile bench-go bin/bench docs schema tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -70,8 +70,12 @@ FLAKY_MINUTES ?= 45
 flaky: tools ## every test again and again: shuffled, alone and together, quiet and busy, under the race detector, for FLAKY_MINUTES
 	PRIMECLOUD_TEST_STRICT=$(STRICT) go run ./internal/flaky -minutes $(FLAKY_MINUTES) $(FLAKY)
 
-slow: ## what CI has no time for, before an issue is closed: attack, conformance, crash, flaky; writes docs/VERIFICATION.md
-	.ci/slow attack conformance crash flaky
+PROOFS ?=
+proofs: tools ## break the product on purpose, and see its tests fail; PROOFS='journal' chooses promises; writes docs/PROOFS.md
+	go run ./internal/proofs $(if $(PROOFS),-only '$(PROOFS)',-write docs/PROOFS.md)
+
+slow: ## what CI has no time for, before an issue is closed: attack, conformance, crash, flaky, proofs; writes docs/VERIFICATION.md
+	.ci/slow attack conformance crash flaky proofs
 
 FUZZTIME ?= 20s
 fuzz: ## each fuzz target for FUZZTIME
