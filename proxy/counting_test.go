@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -387,7 +388,7 @@ func (m *matrix) run(o *s3op.Operation, md mode, at abort) {
 	if out == "" && status < 400 && egress.low > 0 {
 		m.t.Errorf("%s: %v bytes out, the table knows of none", name, egress)
 	}
-	to.class = o.Counted(by, status)
+	to.class = priced(o, by, status)
 	if md.refused != "" && at != inHead {
 		l.in = span{}
 		if md.refused == "away" && (o.Body == s3op.Document) {
@@ -398,6 +399,22 @@ func (m *matrix) run(o *s3op.Operation, md mode, at abort) {
 		}
 	}
 	m.note(to, name, l)
+}
+
+// priced is the class of a request as docs/METERING.md says it in words, not as the
+// product computes it: S3's own price list, and who pays nothing.
+func priced(o *s3op.Operation, by s3op.Caller, status int) metering.Class {
+	switch {
+	case by == s3op.Nobody, status == 401, status == 403, status >= 500:
+		return metering.ClassUnbilled
+	case by == s3op.Internal && !slices.Contains([]string{"GetObject", "PutObject", "UploadPart", "PostObject"}, o.Name):
+		return metering.ClassUnbilled
+	case o.Method == "DELETE", o.Name == "DeleteObjects":
+		return metering.ClassFree
+	case o.Method == "PUT", o.Method == "POST", strings.HasPrefix(o.Name, "List"):
+		return metering.ClassA
+	}
+	return metering.ClassB
 }
 
 func (m *matrix) checkStatus(name string, o *s3op.Operation, md mode, status int) {

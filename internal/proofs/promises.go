@@ -59,6 +59,16 @@ var promises = []promise{
 		},
 	},
 	{
+		"METERING.md", "a request is counted once, with its bytes, in its class and cell, wherever its client leaves",
+		"./proxy", "TestCounting",
+		[]change{
+			{"proxy/s3op/counting.go", "status == 401 || status == 403 || status >= 500", "status == 401 || status >= 500"},
+			{"proxy/s3op/counting.go", "case by == Internal && !o.MovesObject():", "case by == Internal:"},
+			{"proxy/s3op/table.go", `{Name: "HeadBucket", Method: "HEAD", Level: Bucket, Class: classB`, `{Name: "HeadBucket", Method: "HEAD", Level: Bucket, Class: classA`},
+			{"proxy/settle.go", "\tx.tally.Request()\n", ""},
+		},
+	},
+	{
 		"SECURITY.md", "a row that holds something sealed says only what somebody with the keyring wrote",
 		"./tenancy", "TestBinding_everyColumn|TestBinding_nothingIsLaundered",
 		[]change{
