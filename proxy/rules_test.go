@@ -406,6 +406,47 @@ func TestRules_commit(t *testing.T) {
 			t.Errorf("%s: %d %s", name, r.status, r.body)
 		}
 	}
+	signed := func(name string, alter func(framed string) string) *reply {
+		body := alter(signChunks(data, e.secret, "20060102T150405Z", "")) // for its length
+		return e.do(t, &request{
+			method: "PUT", path: "/commit-test/" + name, body: []byte(body), payload: "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+			header: headers("x-amz-decoded-content-length", "300000"), edit: func(r *http.Request) {
+				_, signature, _ := strings.Cut(r.Header.Get("Authorization"), "Signature=")
+				r.Body = io.NopCloser(strings.NewReader(alter(signChunks(data, e.secret, r.Header.Get("X-Amz-Date"), signature))))
+			},
+		})
+	}
+	if r := signed("good", func(framed string) string { return framed }); r.status != 200 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	if got := e.do(t, &request{method: "GET", path: "/commit-test/good"}); !bytes.Equal(got.body, data) {
+		t.Error("C15: the bytes of signed chunks differ")
+	}
+	at := func(s string, i int, b byte) string { return s[:i] + string(b) + s[i+1:] }
+	end := func(s string) int { return strings.LastIndex(s, "0;chunk-signature=") }
+	for name, alter := range map[string]func(string) string{
+		"B19 the last signature":  func(s string) string { return at(s, len(s)-len("x\r\n\r\n"), '0'+(s[len(s)-len("x\r\n\r\n")]+1)%10) },
+		"B19 the first signature": func(s string) string { i := strings.Index(s, "=") + 1; return at(s, i, '0'+(s[i]+1)%10) },
+		"B19 a byte of the last":  func(s string) string { i := end(s) - 3; return at(s, i, s[i]+1) },
+		"B19 a byte of the first": func(s string) string { i := strings.Index(s, "\r\n") + 2; return at(s, i, s[i]+1) },
+		"B20 without the end":     func(s string) string { return s[:end(s)] },
+		"B20 half of the end":     func(s string) string { return s[:len(s)-10] },
+		"B20 more behind the end": func(s string) string { return s + "x" },
+		"B20 an end in the middle": func(s string) string {
+			i := strings.Index(s[10:], ";chunk") + 10
+			i = strings.LastIndex(s[:i], "\n") + 1
+			return s[:i] + s[end(s):]
+		},
+		"B20 the first chunk twice": func(s string) string {
+			i := strings.Index(s[10:], ";chunk") + 10
+			i = strings.LastIndex(s[:i], "\n") + 1
+			return s[:i] + s[:i] + s[i:]
+		},
+	} {
+		if r := signed("bad", alter); r.status != 400 && r.status != 403 {
+			t.Errorf("%s: %d %s", name, r.status, r.body)
+		}
+	}
 	// The client goes away at half.
 	r := e.build(t, &request{method: "PUT", path: "/commit-test/bad", body: data})
 	wire := wireOf(t, r)
