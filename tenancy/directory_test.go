@@ -2,6 +2,7 @@ package tenancy_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -134,12 +135,42 @@ func TestDirectory_hearsChanges(t *testing.T) {
 		},
 		"bucket":  func() (string, error) { b, err := d.Bucket(ctx, f.a.ID, []byte("photos")); return show(b, err) },
 		"backend": func() (string, error) { b, err := d.Backend(ctx, f.backend.ID); return show(b.Default, err) },
+		"limits": func() (string, error) {
+			a, err := d.Account(ctx, f.a.ID)
+			if err != nil {
+				return "", err
+			}
+			return inJSON(t, a.Limits), nil
+		},
+		"key's limits": func() (string, error) {
+			i, err := d.Identity(ctx, []byte(k.KeyID))
+			if err != nil {
+				return "", err
+			}
+			return inJSON(t, i.Limits), nil
+		},
+		"logging": func() (string, error) {
+			b, err := d.Bucket(ctx, f.a.ID, []byte("photos"))
+			if err != nil {
+				return "", err
+			}
+			return inJSON(t, b.Logging), nil
+		},
 	}
 	for _, c := range []struct{ sql, changes, to string }{
 		{`UPDATE backends SET is_default = false`, "backend", "false"},
 		{`UPDATE accounts SET status = 'suspended' WHERE name = 'a'`, "account", "suspended"},
 		{`UPDATE accounts SET status = 'read_only' WHERE name = 'a'`, "domain", "read_only"}, // and by another way
 		{`UPDATE accounts SET status = 'active' WHERE name = 'a'`, "name", "active"},
+		{`INSERT INTO account_limits (account_id, requests_per_second) SELECT id, 4711 FROM accounts WHERE name = 'a'`, "limits", "4711"},
+		{`UPDATE account_limits SET requests_per_second = NULL, egress_budget = 4712`, "limits", "4712"},
+		{`DELETE FROM account_limits`, "limits", "null"},
+		{`INSERT INTO key_limits (key_id, account_id, concurrent) SELECT id, account_id, 4713 FROM access_keys`, "key's limits", "4713"},
+		{`UPDATE key_limits SET concurrent = 4714`, "key's limits", "4714"},
+		{`DELETE FROM key_limits`, "key's limits", "null"},
+		{`INSERT INTO bucket_logging (bucket_id, target_name, target_prefix, key_format) SELECT id, 'target', 'first/', '' FROM buckets`, "logging", "first/"},
+		{`UPDATE bucket_logging SET target_prefix = 'second/'`, "logging", "second/"},
+		{`DELETE FROM bucket_logging`, "logging", "null"},
 		{`UPDATE buckets SET public_blocked = true`, "bucket", "PublicBlocked:true"},
 		{`UPDATE buckets SET state = 'creating'`, "bucket", "unknown"},
 		{`UPDATE buckets SET state = 'deleting'`, "bucket", "PublicBlocked:true"},
@@ -163,6 +194,16 @@ func TestDirectory_hearsChanges(t *testing.T) {
 		})
 		t.Logf("%-12s %s", took.Round(10*time.Microsecond), c.sql)
 	}
+}
+
+// inJSON shows what pointers lead to.
+func inJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func show(v any, err error) (string, error) { return fmt.Sprintf("%+v", v), err }

@@ -69,6 +69,17 @@ var promises = []promise{
 		},
 	},
 	{
+		"ARCHITECTURE.md", "an object is stored only when all of it has come and its signatures and digests were right",
+		"./proxy", "TestRules_commit",
+		[]change{
+			{"sigv4/chunk.go", "if subtle.ConstantTimeCompare(w.sign(w.hex[:0], c.key, w.sts), c.current[:]) != 1 {", "if len(w.sign(w.hex[:0], c.key, w.sts)) == 0 {"},
+			{"sigv4/chunk.go", "func (c *ChunkReader) end() error {\n\tif err := c.verifyChunk(); err != nil {\n\t\treturn err\n\t}\n", "func (c *ChunkReader) end() error {\n"},
+			{"sigv4/chunk.go", "if !bytes.Equal(encoded[:n], value) {", "if !bytes.Equal(encoded[:n], value) && value == nil {"},
+			{"sigv4/chunk.go", "if name == nil && c.opt.Trailer != \"\" {", "if name == nil && c.opt.Trailer == \"?\" {"},
+			{"sigv4/chunk.go", "if c.decoded != c.opt.DecodedLength {", "if c.decoded > c.opt.DecodedLength {"},
+		},
+	},
+	{
 		"SECURITY.md", "a row that holds something sealed says only what somebody with the keyring wrote",
 		"./tenancy", "TestBinding_everyColumn|TestBinding_nothingIsLaundered",
 		[]change{
@@ -85,6 +96,16 @@ var promises = []promise{
 			{"tenancy/listen.go", "\t\td.keys.invalidate(key)\n", ""},
 			{"tenancy/listen.go", "SELECT hear_changes(); LISTEN ", "LISTEN "},
 			{"internal/pg/migrations/0013_least_rights.sql", "WHEN 'access_keys' THEN PERFORM public.tell_change('key:' || r.key_id);", "WHEN 'access_keys' THEN NULL;"},
+		},
+	},
+	{
+		"ARCHITECTURE.md", "what a node remembers of a row it forgets when the row changes, whoever changed it",
+		"./tenancy", "TestDirectory_hearsChanges",
+		[]change{
+			{"internal/pg/migrations/0013_least_rights.sql", "PERFORM public.tell_change('account:' || r.account_id);", "NULL;"},
+			{"internal/pg/migrations/0013_least_rights.sql", "PERFORM public.tell_change('bucket:' || account_id || '/' || name) FROM", "PERFORM 1 FROM"},
+			{"internal/pg/migrations/0013_least_rights.sql", "PERFORM public.tell_change('key:' || k.key_id) FROM", "PERFORM 1 FROM"},
+			{"tenancy/listen.go", "\t\td.names.invalidate(key)\n", ""},
 		},
 	},
 	{
