@@ -72,7 +72,7 @@ var promises = []promise{
 		"ARCHITECTURE.md", "an object is stored only when all of it has come and its signatures and digests were right",
 		"./proxy", "TestRules_commit",
 		[]change{
-			{"sigv4/chunk.go", "if subtle.ConstantTimeCompare(w.sign(w.hex[:0], c.key, w.sts), c.current[:]) != 1 {", "if len(w.sign(w.hex[:0], c.key, w.sts)) == 0 {"},
+			{"sigv4/chunk.go", "if subtle.ConstantTimeCompare(w.sign(w.hex[:0], c.key, w.sts), c.current[:]) != 1 {", "if subtle.ConstantTimeCompare(w.sign(w.hex[:0], c.key, w.sts), c.current[:]) < 0 {"},
 			{"sigv4/chunk.go", "func (c *ChunkReader) end() error {\n\tif err := c.verifyChunk(); err != nil {\n\t\treturn err\n\t}\n", "func (c *ChunkReader) end() error {\n"},
 			{"sigv4/chunk.go", "if !bytes.Equal(encoded[:n], value) {", "if !bytes.Equal(encoded[:n], value) && value == nil {"},
 			{"sigv4/chunk.go", "if name == nil && c.opt.Trailer != \"\" {", "if name == nil && c.opt.Trailer == \"?\" {"},
