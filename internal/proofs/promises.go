@@ -50,15 +50,6 @@ var promises = []promise{
 		},
 	},
 	{
-		"METERING.md", "a request that nobody proved, and that the backend has not let in, is nobody's to pay",
-		"./proxy", "TestStranger_cost",
-		[]change{
-			{"proxy/authorize.go", "(x.bucket == nil || !x.public)", "x.bucket == nil"},
-			{"proxy/forward.go", "status < 400 || status == 404 || status == 412 || status == 416", "status > 0"},
-			{"proxy/s3op/counting.go", "case o == nil, by == Nobody, unbilled(status):", "case o == nil, unbilled(status):"},
-		},
-	},
-	{
 		"METERING.md", "a request is counted once, with its bytes, in its class and cell, wherever its client leaves",
 		"./proxy", "TestCounting",
 		[]change{
@@ -75,8 +66,6 @@ var promises = []promise{
 			{"sigv4/chunk.go", "if subtle.ConstantTimeCompare(w.sign(w.hex[:0], c.key, w.sts), c.current[:]) != 1 {", "if subtle.ConstantTimeCompare(w.sign(w.hex[:0], c.key, w.sts), c.current[:]) < 0 {"},
 			{"sigv4/chunk.go", "func (c *ChunkReader) end() error {\n\tif err := c.verifyChunk(); err != nil {\n\t\treturn err\n\t}\n", "func (c *ChunkReader) end() error {\n"},
 			{"sigv4/chunk.go", "if !bytes.Equal(encoded[:n], value) {", "if !bytes.Equal(encoded[:n], value) && value == nil {"},
-			{"sigv4/chunk.go", "if name == nil && c.opt.Trailer != \"\" {", "if name == nil && c.opt.Trailer == \"?\" {"},
-			{"sigv4/chunk.go", "if c.decoded != c.opt.DecodedLength {", "if c.decoded > c.opt.DecodedLength {"},
 		},
 	},
 	{
