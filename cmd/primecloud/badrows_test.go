@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -48,6 +51,50 @@ func TestBadRows(t *testing.T) {
 		}
 		if strings.Contains(out, bad.Secret) {
 			t.Errorf("%v: says the secret", tc.args)
+		}
+	}
+}
+
+// TestSecretRotate_wrongKeyring: a keyring that opens nothing changes nothing,
+// neither in the database nor in its file.
+func TestSecretRotate_wrongKeyring(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	in.must("account", "create", "acme")
+	in.must("key", "create", "acme")
+	owner := in.db.Pool(t, pg.RoleOwner)
+	state := func() (text string) {
+		t.Helper()
+		if err := owner.QueryRow(t.Context(), `SELECT jsonb_build_object('keys', (SELECT jsonb_agg(k ORDER BY id) FROM access_keys k),
+			'backends', (SELECT jsonb_agg(b ORDER BY id) FROM backends b), 'channel', (SELECT channel FROM change_channel))::text`).Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	before := state()
+	another := filepath.Join(t.TempDir(), "another")
+	in.must("secret", "generate", another)
+	public := filepath.Join(t.TempDir(), "public")
+	keyring, err := keyringOf(in.keyring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeKeyring(public, keyring.Public(), os.O_EXCL); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{another, public} {
+		was, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err := in.run("secret", "rotate", file); err == nil {
+			t.Errorf("%s: %s", file, out)
+		}
+		if is, err := os.ReadFile(file); err != nil || !bytes.Equal(is, was) {
+			t.Errorf("%s was changed: %v", file, err)
+		}
+		if state() != before {
+			t.Errorf("%s: the database was changed", file)
 		}
 	}
 }

@@ -131,6 +131,15 @@ func (c *cli) secretGenerate(_ context.Context, args []string) error {
 	return writeKeyring(rest[0], k, os.O_EXCL)
 }
 
+// keyringOf reads a keyring's file.
+func keyringOf(file string) (*secret.Keyring, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return secret.Parse(b)
+}
+
 // secretRotate writes the new keyring before anything is sealed for it: a
 // crash in between leaves a keyring that opens everything. A value that nobody can
 // open keeps none of the others from being moved.
@@ -140,13 +149,12 @@ func (c *cli) secretRotate(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	b, err := os.ReadFile(rest[0])
+	old, err := keyringOf(rest[0])
 	if err != nil {
 		return err
 	}
-	old, err := secret.Parse(b)
-	if err != nil {
-		return err
+	if !old.CanOpen() {
+		return fmt.Errorf("%s has public keys only: rotate the gateways' keyring, and give the others theirs of it", rest[0])
 	}
 	next, err := old.Rotate()
 	if err != nil {
@@ -168,10 +176,16 @@ func (c *cli) secretRotate(ctx context.Context, args []string) error {
 	store := &tenancy.Store{Keyring: next}
 	moved, err := store.RewrapSecrets(ctx, tx)
 	var skipped *tenancy.SkippedError
-	if err != nil && !errors.As(err, &skipped) {
+	switch {
+	case err != nil && !errors.As(err, &skipped):
+		return err
+	case err != nil && moved == 0: // one that cannot be opened is bad luck, all are another keyring
+		return errors.Join(fmt.Errorf("%s opens nothing in this database; is it another installation's? %w", rest[0], err), writeKeyring(rest[0], old, 0))
+	}
+	if err := store.RenewChannel(ctx, tx); err != nil {
 		return err
 	}
-	if err := errors.Join(store.RenewChannel(ctx, tx), tx.Commit(ctx)); err != nil {
+	if err := tx.Commit(ctx); err != nil {
 		return err
 	}
 	// Every row is bound now. Not before: rows of a rotation that did not come to
@@ -200,11 +214,7 @@ func (c *cli) secretRetire(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	b, err := os.ReadFile(rest[0])
-	if err != nil {
-		return err
-	}
-	keyring, err := secret.Parse(b)
+	keyring, err := keyringOf(rest[0])
 	if err != nil {
 		return err
 	}
