@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/metering"
 )
 
@@ -22,11 +21,7 @@ var otherwise = map[string]string{
 func TestVerify_everyColumn(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
-	l.fill()
-	late(t, l.db.Pool(t, pg.RoleGateway), hourAt(0))
-	if err := l.addSample(pg.RoleWorker, 1, hourAt(4), 7); err != nil {
-		t.Fatal(err)
-	}
+	l.fillAll()
 	l.clock.advance(time.Hour)
 	l.flush()
 	l.seal()

@@ -43,6 +43,17 @@ func (l *ledger) tamper(sql string, args ...any) {
 	}
 }
 
+// fillAll fills, and leaves one of each kind that the next seal covers: readings, a
+// late one's adjustment and a sample.
+func (l *ledger) fillAll() {
+	l.t.Helper()
+	l.fill()
+	late(l.t, l.db.Pool(l.t, pg.RoleGateway), hourAt(0))
+	if err := l.addSample(pg.RoleWorker, 1, hourAt(4), 7); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
 // addSample writes one as a listing does.
 func (l *ledger) addSample(role string, bucket byte, hour time.Time, bytes int64) error {
 	_, err := l.db.Pool(l.t, role).Exec(l.t.Context(), `INSERT INTO storage_samples (bucket_id, hour, account_id, current_bytes, noncurrent_bytes, incomplete_bytes,
@@ -168,11 +179,7 @@ func TestUsage_onlyGrows(t *testing.T) {
 func TestVerify_uncovered(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
-	l.fill()
-	late(t, l.db.Pool(t, pg.RoleGateway), hourAt(0))
-	if err := l.addSample(pg.RoleWorker, 1, hourAt(4), 7); err != nil {
-		t.Fatal(err)
-	}
+	l.fillAll()
 	before := l.verify(metering.VerifyQuery{})
 	want := []metering.Open{{Hour: hourAt(4), What: "readings", Rows: 3}, {Hour: hourAt(4), What: "adjustments", Rows: 1}, {Hour: hourAt(4), What: "samples", Rows: 1}}
 	if before.Difference != nil || !slices.Equal(before.Open, want) {
