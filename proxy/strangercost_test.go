@@ -5,8 +5,10 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,6 +151,47 @@ func TestStranger_cost(t *testing.T) { //nolint:tparallel // one after the other
 			}
 			t.Logf("%d requests: %d cells, %d lines among the proven", sent, after.cells-before.cells, after.proven-before.proven)
 		})
+	}
+}
+
+// TestStranger_leavesFirst: who leaves before the backend has said whether he may
+// ask is nobody's to pay either.
+func TestStranger_leavesFirst(t *testing.T) {
+	t.Parallel()
+	var held atomic.Int64
+	g := newGateway(t, options{minio: watchedMinIO(t, testenv.MinIO(t), func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("Authorization") != "" {
+			return false
+		}
+		held.Add(1)
+		<-r.Context().Done() // the gateway has given the request up
+		return true
+	})})
+	stranger := &callers[0]
+	s := newScene(t, g, stranger)
+	before := s.cost(t)
+	asked := int64(0)
+	for _, o := range s3op.Operations {
+		if !o.Anonymous || o.Body == s3op.Form {
+			continue
+		}
+		for _, q := range s.requests(t, o, stranger) {
+			e := stranger.as(s, &q)
+			s.converse(t, wireOf(t, e.build(t, &q)), false)
+			asked++
+		}
+	}
+	testenv.WaitFor(t, "every request to be over", func() bool { return g.metric(t, "primecloud_proxy_connections") == 0 })
+	if n := held.Load(); n < 4 || n > asked {
+		t.Fatalf("%d of %d requests waited for the backend", n, asked)
+	}
+	after := s.cost(t)
+	for what, changed := range map[string]bool{
+		"billed": !maps.Equal(before.Billed, after.Billed), "budgets": !maps.Equal(before.Budgets, after.Budgets), "alerts": before.Alerts != after.Alerts,
+	} {
+		if changed {
+			t.Errorf("%s: %v %v, before %v %v", what, after.Billed, after.Budgets, before.Billed, before.Budgets)
+		}
 	}
 }
 

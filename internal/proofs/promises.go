@@ -50,6 +50,15 @@ var promises = []promise{
 		},
 	},
 	{
+		"METERING.md", "a request that nobody proved, and that the backend has not let in, is nobody's to pay",
+		"./proxy", "TestStranger_cost|TestStranger_leavesFirst",
+		[]change{
+			{"proxy/authorize.go", "(x.bucket == nil || !x.public)", "x.bucket == nil"},
+			{"proxy/forward.go", "\tx.asking()\n\terr := x.backend.pool.Do(", "\tx.public = x.public || x.anonymous()\n\tx.asking()\n\terr := x.backend.pool.Do("},
+			{"proxy/s3op/counting.go", "case o == nil, by == Nobody, unbilled(status):", "case o == nil, unbilled(status):"},
+		},
+	},
+	{
 		"METERING.md", "a request is counted once, with its bytes, in its class and cell, wherever its client leaves",
 		"./proxy", "TestCounting",
 		[]change{
