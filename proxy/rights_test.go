@@ -266,12 +266,8 @@ func TestRights_publicBlocked(t *testing.T) {
 // others claim makes no difference.
 func TestRights_trustedProxies(t *testing.T) {
 	t.Parallel()
-	for _, trusted := range []bool{true, false} {
-		o := options{}
-		if trusted {
-			o.trust = prefixes("127.0.0.1/32", "10.9.0.0/16")
-		}
-		g := newGateway(t, o)
+	for trust, trusted := range map[string]bool{"127.0.0.1/32 10.9.0.0/16": true, "10.9.0.0/16": false, "": false} {
+		g := newGateway(t, options{trust: prefixes(strings.Fields(trust)...)})
 		tn := furnished(t, g)
 		k := tn.newKey(tenancy.Key{CIDRs: prefixes("10.0.0.0/16")})
 		form := formRequest(t, isolated, signForm(t, k.KeyID, k.Secret, map[string]string{"key": "dir/form"}, isolated), "f")
@@ -304,10 +300,10 @@ func TestRights_trustedProxies(t *testing.T) {
 				}
 				r := (&endpoint{g.addr, k.KeyID, k.Secret}).do(t, &q)
 				if (r.status < 300) != may || !may && r.code() != "AccessDenied" {
-					t.Errorf("trusted=%v, for %q: %s: %d %s", trusted, c.forwarded, q.method, r.status, r.body)
+					t.Errorf("trusted %q, for %q: %s: %d %s", trust, c.forwarded, q.method, r.status, r.body)
 				}
 				if got := g.lineOf(t, r).Remote.String(); got != remote {
-					t.Errorf("trusted=%v, for %q: the line has %s, want %s", trusted, c.forwarded, got, remote)
+					t.Errorf("trusted %q, for %q: the line has %s, want %s", trust, c.forwarded, got, remote)
 				}
 			}
 		}

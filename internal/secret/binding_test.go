@@ -14,26 +14,33 @@ func facts(f func(*secret.Facts)) secret.Facts {
 	return all
 }
 
-// No two lists of facts are the same bytes.
+// No two lists of facts are the same bytes: all of up to two facts with up to two
+// values each, of texts that look like lengths and like each other's pieces.
 func TestFacts_oneReading(t *testing.T) {
 	t.Parallel()
-	seen := map[string]int{}
-	for i, one := range []secret.Facts{
-		facts(func(f *secret.Facts) { f.Add("a", "b", "c") }),
-		facts(func(f *secret.Facts) { f.Add("a", "bc") }),
-		facts(func(f *secret.Facts) { f.Add("a", "b"); f.Add("c") }),
-		facts(func(f *secret.Facts) { f.Add("a", "", "b", "c") }),
-		facts(func(f *secret.Facts) { f.Add("ab", "c") }),
-		facts(func(f *secret.Facts) { f.Add("a") }),
-		facts(func(f *secret.Facts) { f.Add("a", "") }),
-		facts(func(f *secret.Facts) { f.AddNull("a") }),
-		facts(func(f *secret.Facts) { f.Add("a", "c", "b") }),
-		facts(func(f *secret.Facts) { f.Add("c", "b"); f.Add("a") }),
-	} {
-		if other, ok := seen[string(one)]; ok {
-			t.Errorf("%d and %d are both %x", other, i, one)
+	texts := []string{"", "a", "aa", "\x01", "\x01a", "\x02"}
+	var one []func(*secret.Facts)
+	for _, name := range texts {
+		one = append(one, func(f *secret.Facts) { f.AddNull(name) }, func(f *secret.Facts) { f.Add(name) })
+		for _, v := range texts {
+			one = append(one, func(f *secret.Facts) { f.Add(name, v) })
+			for _, w := range texts {
+				one = append(one, func(f *secret.Facts) { f.Add(name, v, w) })
+			}
 		}
-		seen[string(one)] = i
+	}
+	seen := map[string]bool{"": true} // no facts
+	for i, first := range one {
+		for j := -1; j < len(one); j++ {
+			all := facts(first)
+			if j >= 0 {
+				one[j](&all)
+			}
+			if seen[string(all)] {
+				t.Fatalf("%d and %d: %x is another list too", i, j, all)
+			}
+			seen[string(all)] = true
+		}
 	}
 }
 
