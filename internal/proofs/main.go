@@ -20,7 +20,8 @@ import (
 
 // promise is a sentence of a page that somebody relies on.
 type promise struct {
-	page, text string
+	page, part string // a heading of the page, or the number of an invariant
+	text       string
 	pkg, tests string // as go test's package and -run
 	changes    []change
 }

@@ -27,7 +27,7 @@ func write(page string) error {
 
 func table() string {
 	var t strings.Builder
-	t.WriteString("| Page | Promise | Held by | Each of these made it fail |\n|---|---|---|---|\n")
+	t.WriteString("| Page | Part | Promise | Held by | Each of these made it fail |\n|---|---|---|---|---|\n")
 	cell := strings.NewReplacer("|", `\|`, "\n", " ")
 	for i := range promises {
 		p := &promises[i]
@@ -36,7 +36,7 @@ func table() string {
 			changes = append(changes, cell.Replace(p.changes[j].short()))
 		}
 		tests := strings.ReplaceAll(p.tests, "|", "`, `")
-		fmt.Fprintf(&t, "| %s | %s | `%s` | %s |\n", p.page, cell.Replace(p.text), tests, strings.Join(changes, "; "))
+		fmt.Fprintf(&t, "| %s | %s | %s | `%s` | %s |\n", p.page, p.part, cell.Replace(p.text), tests, strings.Join(changes, "; "))
 	}
 	return t.String()
 }

@@ -1,0 +1,4 @@
+package main
+
+// accessLog are the promises of docs/ACCESS-LOG.md.
+var accessLog = []promise{}
