@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -143,8 +144,8 @@ func TestJournal_kill(t *testing.T) {
 	if left := journals(t, dir, ".journal"); len(left) != 0 {
 		t.Errorf("journals left after a clean end: %v", left)
 	}
-	if _, ok, err := metering.Final(t.Context(), owner); !ok || err != nil {
-		t.Errorf("no figure is final: %v", err)
+	if open, err := metering.Nodes(t.Context(), owner, false); err != nil || len(open) != 0 {
+		t.Errorf("epochs that are not over: %+v, %v", open, err)
 	}
 }
 
@@ -230,6 +231,9 @@ func TestJournal_damage(t *testing.T) {
 			if len(got) != len(sound) {
 				t.Errorf("byte %d ^ %#x: %d cells without a word", at, flip, len(got))
 			}
+			if epoch, err := metering.EpochOf(file); err != nil || epoch+".journal" != filepath.Base(file) {
+				t.Errorf("byte %d ^ %#x: it is believed to be of epoch %s, %v", at, flip, epoch, err)
+			}
 		}
 	}
 	if err := os.WriteFile(file, make([]byte, len(good)), 0o600); err != nil {
@@ -262,6 +266,47 @@ func TestJournal_damage(t *testing.T) {
 	}
 	if moment, ok, err := metering.Final(t.Context(), db.Pool(t, pg.RoleOwner)); err != nil || ok && moment.Year() > 1 {
 		t.Errorf("figures are final until %v with a damaged journal, %v", moment, err)
+	}
+	damaged, err := metering.Nodes(t.Context(), pool, false)
+	if err != nil || len(damaged) != 1 || damaged[0].Epoch.String()+".journal" != filepath.Base(file) {
+		t.Fatalf("held up by %+v, %v", damaged, err)
+	}
+	if err := metering.RetireNode(t.Context(), db.Pool(t, pg.RoleOwner), damaged[0].Epoch); err != nil {
+		t.Fatal(err)
+	}
+	if final, err := isFinal(t.Context(), pool); err != nil || !final {
+		t.Errorf("somebody has decided, and no figure is final: %v", err)
+	}
+}
+
+// Cells of past hours make room for others: a journal does not grow with the
+// hours, and nothing of the cells before is in those that take their places.
+func TestJournal_room(t *testing.T) {
+	t.Parallel()
+	db, c := testenv.Postgres(t), newClock()
+	m := newMeter(t, db.Pool(t, pg.RoleGateway), c)
+	const hours, cells = 6, 3000 // of the 4095 that the first MiB has room for
+	for range hours {
+		countCells(m, cells)
+		c.advance(time.Hour)
+		if err := m.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := m.Cells(); n != 0 {
+			t.Fatalf("%d cells of the hour before are kept", n)
+		}
+	}
+	if info, err := os.Stat(m.Path()); err != nil || info.Size() != 1<<20 {
+		t.Errorf("the journal: %v, %v", info, err)
+	}
+	rows, err := metering.Sum(t.Context(), db.Pool(t, pg.RoleOwner), metering.Query{By: metering.ByHour})
+	if err != nil || len(rows) != hours {
+		t.Fatal(rows, err)
+	}
+	for _, u := range rows {
+		if u.Egress != cells*(cells-1)/2 {
+			t.Errorf("%s: %d bytes", u.Value, u.Egress)
+		}
 	}
 }
 

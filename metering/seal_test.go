@@ -201,8 +201,8 @@ func TestSealed_refuses(t *testing.T) {
 		`UPDATE usage_readings SET hour = '2026-03-01T11:00Z', key_id = gen_random_uuid() WHERE hour = '2026-03-01T14:00Z'`,
 		`UPDATE usage_readings SET hour = '2026-03-01T20:00Z' WHERE hour = '2026-03-01T11:00Z'`,
 		`UPDATE usage_seals SET rows = 0`, `DELETE FROM usage_seals`,
-		`INSERT INTO usage_seals SELECT '2026-03-01T17:00Z', 0, 0, hash, sha256(hash), key_id, hmac, sealed_at FROM usage_seals ORDER BY hour DESC LIMIT 1`,
-		`INSERT INTO usage_seals SELECT '2026-03-01T15:00Z', 0, 0, sha256(hash), sha256(hash), key_id, hmac, sealed_at FROM usage_seals ORDER BY hour DESC LIMIT 1`,
+		`INSERT INTO usage_seals (hour, rows, adjustments, samples, previous, hash, key_id, hmac, sealed_at) SELECT '2026-03-01T17:00Z', 0, 0, 0, hash, sha256(hash), key_id, hmac, sealed_at FROM usage_seals ORDER BY hour DESC LIMIT 1`,
+		`INSERT INTO usage_seals (hour, rows, adjustments, samples, previous, hash, key_id, hmac, sealed_at) SELECT '2026-03-01T15:00Z', 0, 0, 0, sha256(hash), sha256(hash), key_id, hmac, sealed_at FROM usage_seals ORDER BY hour DESC LIMIT 1`,
 	}
 	for _, tc := range []struct {
 		role, code string
@@ -494,6 +494,9 @@ func TestImportJournal_afterSealing(t *testing.T) {
 	}
 	count(lost, key(1), 7)
 	count(lost, key(2), 8)
+	if _, err := metering.ImportJournal(t.Context(), l.owner, lost.Path()); !errors.Is(err, metering.ErrLocked) {
+		t.Errorf("a journal that is counted in is handed in: %v", err)
+	}
 	if err := lost.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -278,6 +279,66 @@ func TestMeter_Run(t *testing.T) {
 	}
 	if node != "node-1" || time.Since(flushed) > time.Minute || time.Since(flushed) < 0 {
 		t.Errorf("the node says %q, %s", node, flushed)
+	}
+}
+
+// What is counted while a flush is at work is later than the moment that it
+// reports: what was counted before that is written, and of hours that ended
+// before it nothing more comes.
+func TestFlush_watermark(t *testing.T) {
+	t.Parallel()
+	db, c := testenv.Postgres(t), newClock()
+	owner := db.Pool(t, pg.RoleOwner)
+	var m *metering.Meter
+	var mu sync.Mutex
+	var moments []time.Time // at each of which a byte was counted
+	step := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if m == nil {
+			return
+		}
+		c.advance(13 * time.Minute)
+		count(m, key(1), 1)
+		moments = append(moments, c.now())
+	}
+	meter := newMeter(t, db.Interleaved(t, pg.RoleGateway, step), c)
+	mu.Lock()
+	m = meter
+	mu.Unlock()
+	over := map[row]sums{} // cells of hours that ended before a moment that was reported
+	for range 20 {
+		step()
+		if err := m.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var reported time.Time
+		if err := owner.QueryRow(t.Context(), `SELECT flushed_at FROM usage_nodes`).Scan(&reported); err != nil {
+			t.Fatal(err)
+		}
+		written, before := int64(0), int64(0)
+		for cell, s := range stored(t, owner) {
+			written += s[2]
+			if !cell.hour.Add(time.Hour).After(reported) {
+				if was, ok := over[cell]; ok && was != s {
+					t.Errorf("the hour %s was reported as over with %v, and has %v", cell.hour, was, s)
+				}
+				over[cell] = s
+			}
+		}
+		mu.Lock()
+		for _, at := range moments {
+			if at.Before(reported) {
+				before++
+			}
+		}
+		mu.Unlock()
+		if written < before {
+			t.Errorf("of what was counted before %s, %d of %d bytes are written", reported, written, before)
+		}
+	}
+	if len(over) < 5 || len(moments) < 100 {
+		t.Errorf("%d hours, %d moments: the test shows nothing", len(over), len(moments))
 	}
 }
 
