@@ -438,6 +438,45 @@ func TestInventory_TakenUp(t *testing.T) {
 	}
 }
 
+// Within an hour the sample that was measured later stays, and a sealed one stays
+// whatever is measured; an hour of more than a day before the first that is not
+// sealed gets none. None of it is a failure of the listing.
+func TestInventory_sealed(t *testing.T) {
+	t.Parallel()
+	s := newStock(t, testenv.MinIO(t))
+	b := s.bucket("sealed")
+	present := s.now.Truncate(time.Hour)
+	measure := func(at time.Time, size int, want int64) {
+		t.Helper()
+		s.put(b, at.Format(time.RFC3339), size)
+		s.now = at
+		if _, err := s.Sample(t.Context(), b); err != nil {
+			t.Errorf("at %s: %v", at, err)
+		}
+		hour := at.Truncate(time.Hour)
+		if got := s.count(`SELECT coalesce((SELECT current_bytes FROM storage_samples WHERE bucket_id = $1 AND hour = $2), -1)`, b.ID, hour); int64(got) != want {
+			t.Errorf("the sample of %s has %d bytes, want %d", hour, got, want)
+		}
+	}
+	earlier := present.Add(-time.Hour)
+	measure(earlier.Add(20*time.Minute), 10, 10)
+	measure(earlier.Add(30*time.Minute), 5, 15)
+	measure(earlier.Add(25*time.Minute), 1, 15) // by a process that was held up
+	if _, err := s.owner.Exec(t.Context(), `INSERT INTO usage_readings VALUES ($1, $1, $1, $1, 'A', $2, 1, 1, 1, 1, 1)`, b.ID, earlier); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := metering.SealUntil(t.Context(), s.db.Pool(t, pg.RoleWorker), s.store.Keyring, present); err != nil || n != 1 {
+		t.Fatalf("%d hours sealed, %v", n, err)
+	}
+	measure(earlier.Add(40*time.Minute), 100, 15)
+	measure(present.Add(-26*time.Hour), 1000, -1)
+	measure(present.Add(-25*time.Hour), 10_000, 11_116) // late, and of the next seal
+	measure(present, 100_000, 111_116)
+	if v, err := metering.Verify(t.Context(), s.owner, s.store.Keyring, metering.VerifyQuery{}); err != nil || v.Difference != nil || v.Samples != 1 {
+		t.Errorf("%+v, %+v, %v", v, v.Difference, err)
+	}
+}
+
 func TestNewInventory_Refuses(t *testing.T) {
 	t.Parallel()
 	keyring := must(secret.Generate())(t)
