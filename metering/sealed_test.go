@@ -323,6 +323,10 @@ func TestSeal_hourIsOver(t *testing.T) {
 	}
 }
 
+// anotherKeyring stands for a seal that somebody makes who has read how it is done
+// and has no key.
+const anotherKeyring = "another keyring"
+
 // What the tables' owner does to the seals gets no signature: a worker makes none
 // after what is not genuine, or while one that it knows is gone.
 func TestSealer_refuses(t *testing.T) {
@@ -334,6 +338,7 @@ func TestSealer_refuses(t *testing.T) {
 		"the newest one's signature":                             {`UPDATE usage_seals SET hmac = sha256(hmac) WHERE hour = '2026-03-01T13:00Z'`},
 		"the newest one's hash":                                  {`UPDATE usage_seals SET hash = sha256(hash) WHERE hour = '2026-03-01T13:00Z'`},
 		"the newest one is moved":                                {`UPDATE usage_seals SET hour = hour + interval '1 hour' WHERE hour = '2026-03-01T13:00Z'`},
+		"one of another keyring, which fits, is put after it":    {anotherKeyring},
 		"one is put after it": {`INSERT INTO usage_seals (hour, rows, adjustments, samples, previous, hash, key_id, hmac, sealed_at)
 			SELECT '2026-03-01T14:00Z', 0, 0, 0, hash, sha256(hash), key_id, hmac, sealed_at FROM usage_seals ORDER BY hour DESC LIMIT 1`},
 		"one with another's signature is put after it": {`INSERT INTO usage_seals (hour, rows, adjustments, samples, previous, hash, key_id, hmac, sealed_at)
@@ -362,11 +367,16 @@ func TestSealer_refuses(t *testing.T) {
 			}
 			workers["the worker, started again"] = start(workers["the worker"].dir)
 			for _, s := range sql {
-				if s == "" {
+				switch s {
+				case "":
 					l.seal()
-					continue
+				case anotherKeyring:
+					if n, err := metering.SealUntil(t.Context(), l.worker, newKeyring(t), hourAt(5)); n != 1 || err != nil {
+						t.Fatal(n, err)
+					}
+				default:
+					l.tamper(s)
 				}
-				l.tamper(s)
 			}
 			l.clock.advance(2 * time.Hour)
 			l.flush()
@@ -460,8 +470,8 @@ func TestSealer_note(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dirs[0], "newest-seal"), []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := sealers[0].Seal(t.Context()); err == nil {
-		t.Error("a note that cannot be read is none")
+	if err := sealers[0].Seal(t.Context()); err == nil || errors.Is(err, metering.ErrSealsChanged) {
+		t.Errorf("a note that cannot be read is none: %v", err)
 	}
 }
 
