@@ -250,6 +250,43 @@ func interleave(t *testing.T, r *rand.Rand) {
 	}
 }
 
+// Readings are totals: what is written again, or comes late with less in it, changes
+// nothing.
+func TestFlush_again(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	m := newMeter(t, db.Pool(t, pg.RoleGateway), newClock())
+	var tally metering.Tally
+	m.Begin(&tally, key(1))
+	defer tally.End()
+	var again []func(context.Context) error
+	want := map[row]sums{}
+	for n := range int64(4) {
+		tally.Request()
+		tally.Ingress(10 + n)
+		tally.Egress(100 + n)
+		tally.DeclaredIngress(1000 + n)
+		tally.DeclaredEgress(10_000 + n)
+		r := row{key(1), m.Hour()}
+		s := want[r]
+		for i, add := range []int64{1, 10 + n, 100 + n, 1000 + n, 10_000 + n} {
+			s[i] += add
+		}
+		want[r] = s
+		write, err := m.WriteUnconfirmed(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		again = append(again, write)
+		for _, w := range again {
+			if err := w(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		same(t, stored(t, db.Pool(t, pg.RoleOwner)), want)
+	}
+}
+
 // TestMeter_Concurrent counts from many goroutines while hours pass and the
 // flusher writes, fails and retires. Run it with -race.
 func TestMeter_Concurrent(t *testing.T) {

@@ -219,7 +219,11 @@ func TestMeter_SilentNetwork(t *testing.T) {
 		if err := m.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range stored(t, db.Pool(t, pg.RoleOwner)) {
+		written := stored(t, db.Pool(t, pg.RoleOwner))
+		if len(written) != 1 {
+			t.Errorf("stored %v", written)
+		}
+		for _, s := range written {
 			if s[2] != 3+more {
 				t.Errorf("stored %d bytes of %d", s[2], 3+more)
 			}
