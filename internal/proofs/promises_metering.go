@@ -372,16 +372,6 @@ var metering = []promise{
 		},
 	},
 	{
-		"METERING.md", "Clocks",
-		"a process with a wrong clock does no job, and what it has put off is due again with a worker whose clock is right",
-		"./internal/jobs", "TestPeriodic_wrongClock|TestPeriodic_jobsOfTheFuture",
-		[]change{
-			{"internal/jobs/jobs.go", "longestWait = 20 * time.Minute", "longestWait = 2000 * time.Hour"},
-			{"internal/jobs/jobs.go", "\t\t\tif !r.cfg.Right() {", "\t\t\tif r.cfg.Right == nil {"},
-			{"internal/jobs/jobs.go", "SET scheduled_at = now()", "SET scheduled_at = scheduled_at"},
-		},
-	},
-	{
 		"METERING.md", "Copied machines",
 		"a machine that was copied is told by the second writer of its epoch: an alarm, exact figures, and nothing becomes final until the epoch is retired",
 		"./metering", "TestMeter_copiedJournal|TestMeter_copiedMemory",
@@ -457,34 +447,12 @@ var metering = []promise{
 	},
 	{
 		"METERING.md", "Reconciling",
-		"ledger and access log are compared by cell: what differs is explained, possible or unexplained by what is known, and a damaged line is tolerated by nobody",
-		"./metering/reconcile", "TestRun_Log|TestRun_Torn",
-		[]change{
-			{"metering/reconcile/cells.go", "if ledger.missing(e.at) {", "if !ledger.missing(e.at) {"},
-			{"metering/reconcile/cells.go", "\tcase state == open:\n", "\tcase state != closed:\n"},
-			{"metering/reconcile/cells.go", "\t\t\t\t*dropped -= taken\n", "\t\t\t\t*left = 0\n"},
-			{"metering/reconcile/cells.go", "\t\tcase errors.Is(err, accesslog.ErrTorn):\n\t\t\tl.Torn", "\t\tcase errors.Is(err, accesslog.ErrTorn) && l.Lines < 0:\n\t\t\tl.Torn"},
-		},
-	},
-	{
-		"METERING.md", "Reconciling",
 		"what nodes do while the books are read, flushes, starts or drains, is never unexplained",
 		"./metering/reconcile", "TestRun_whileNodesWork",
 		[]change{
 			{"metering/reconcile/ledger.go", "\t\tl.logged = earliest(earliest(l.logged, l.began), n.FlushedAt)\n", "\t\t_ = n\n"},
 			{"metering/reconcile/ledger.go", "\t\t\tl.logged = earliest(l.logged, before.FlushedAt)\n", "\t\t\tl.logged = earliest(l.logged, n.FlushedAt)\n"},
 			{"metering/reconcile/reconcile.go", "\tl, err := begin(ctx, &cfg)\n\tif err != nil {\n\t\treturn nil, err\n\t}\n\tr.FinalUntil = l.final\n\t// The log before the ledger: what ends in between is in the ledger alone,\n\t// and counts as still under way.\n\tlog, err := readLog(&cfg)\n\tif err != nil {\n\t\treturn nil, err\n\t}\n", "\tlog, err := readLog(&cfg)\n\tif err != nil {\n\t\treturn nil, err\n\t}\n\tl, err := begin(ctx, &cfg)\n\tif err != nil {\n\t\treturn nil, err\n\t}\n\tr.FinalUntil = l.final\n"},
-		},
-	},
-	{
-		"METERING.md", "Reconciling",
-		"what a backend holds is compared with the last sample and with what was uploaded: what came past the gateway in final hours is unexplained, what has a cause is possible",
-		"./metering/reconcile", "TestRun_Buckets",
-		[]change{
-			{"metering/reconcile/buckets.go", "case b.Growth.Difference <= recent:", "case b.Growth.Difference > recent:"},
-			{"metering/reconcile/buckets.go", "case u != nil && u.copies > 0:", "case u != nil && u.copies >= 0:"},
-			{"metering/reconcile/buckets.go", "n += max(0, -begun)", "n += max(begun, -begun) + 1"},
-			{"metering/reconcile/buckets.go", "\t\tr.Unexplained.Requests++ // nothing is known of its bytes, and that may not pass\n", ""},
 		},
 	},
 	{
@@ -505,16 +473,6 @@ var metering = []promise{
 			{"cmd/primecloud/usage.go", "if err := pg.InSnapshot(ctx, o.pool, func(tx pg.Querier) (err error) {", "if err := func(f func(pg.Querier) error) error { return f(o.pool) }(func(tx pg.Querier) (err error) {"},
 			{"cmd/primecloud/usage.go", "\t\t\ts = s.Sealed()\n", ""},
 			{"cmd/primecloud/storage.go", "if sealed, err = metering.SealedUntil(ctx, tx); sealed.Before(final) {", "if sealed, err = metering.SealedUntil(ctx, tx); sealed.After(final) {"},
-		},
-	},
-	{
-		"METERING.md", "Verification",
-		"usage verify ends with 1 and names the first hour that differs, and takes a seal that was noted down",
-		"./cmd/primecloud", "TestUsageVerify",
-		[]change{
-			{"cmd/primecloud/verify.go", "\tif err != nil || row.OK {\n", "\tif err != nil || row.OK || f.json {\n"},
-			{"cmd/primecloud/verify.go", "if err != nil || len(b) != len(metering.Digest{}) {", "if b = append(b, make([]byte, len(metering.Digest{}))...)[:len(metering.Digest{})]; err != nil {"},
-			{"cmd/primecloud/serve.go", "\t\t{Kind: \"usage_seal\", Every: time.Minute, Timeout: 10 * time.Minute, Work: n.sealer.Seal},\n", ""},
 		},
 	},
 	{
