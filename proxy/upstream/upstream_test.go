@@ -299,7 +299,7 @@ func TestDo_again(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, c.f)
-			_, _, err := do(t, pool(t, upstream.Config{Endpoints: []string{s.url}}), c.req)
+			_, _, err := do(t, pool(t, upstream.Config{Endpoints: []string{s.url}, HeaderTimeout: 2 * time.Second}), c.req)
 			if (err == nil) != c.works || s.conns.Load() != c.conns {
 				t.Errorf("got %v over %d connections", err, s.conns.Load())
 			}
