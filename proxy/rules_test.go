@@ -327,10 +327,11 @@ func TestRules_C7_emptyBodyWithExpect(t *testing.T) {
 func TestRules_C12_slowClients(t *testing.T) { //nolint:tparallel // the group waits for its parallel parts
 	t.Parallel()
 	const short, long = 300 * time.Millisecond, 10 * tooLong
-	heads := newGateway(t, options{limits: proxy.Limits{HeadTimeout: short, Window: long, Idle: long}})
-	bodies := newGateway(t, options{beside: heads, limits: proxy.Limits{HeadTimeout: long, Window: short, Idle: long}})
-	pauses := newGateway(t, options{beside: heads, limits: proxy.Limits{HeadTimeout: long, Window: long, Idle: short}})
-	tn := heads.tenant()
+	g := newGateway(t, options{})
+	heads := newGateway(t, options{beside: g, limits: proxy.Limits{HeadTimeout: short, Window: long, Idle: long}})
+	bodies := newGateway(t, options{beside: g, limits: proxy.Limits{HeadTimeout: long, Window: short, Idle: long}})
+	pauses := newGateway(t, options{beside: g, limits: proxy.Limits{HeadTimeout: long, Window: long, Idle: short}})
+	tn := g.tenant()
 	e := tn.raw()
 	const large = 32 << 20 // more than two sockets hold
 	tn.put(t, "large", large)

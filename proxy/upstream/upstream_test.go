@@ -405,21 +405,30 @@ func TestDo_earlyAnswer(t *testing.T) {
 	}
 }
 
-// A body that fails must not become an object: the connection is cut.
+// A body that fails must not become an object: the connection is cut, and what
+// is sent next is not the rest of it.
 func TestDo_bodyFails(t *testing.T) {
 	t.Parallel()
 	got := make(chan error, 1)
-	s := serve(t, func(p *peer, _ int) {
+	s := serve(t, func(p *peer, n int) {
 		_, _, err := p.request()
-		got <- err
+		if n == 1 {
+			got <- err
+			return
+		}
+		p.say(ok)
 	})
+	p := pool(t, upstream.Config{Endpoints: []string{s.url}, HeaderTimeout: 2 * time.Second})
 	refused := errors.New("checksum")
-	_, _, err := do(t, pool(t, upstream.Config{Endpoints: []string{s.url}}), put(10, bodyFunc(func(w io.Writer) error {
+	_, _, err := do(t, p, put(10, bodyFunc(func(w io.Writer) error {
 		_, err := io.WriteString(w, "123456789")
 		return errors.Join(err, refused)
 	})))
 	if !errors.Is(err, refused) {
 		t.Error(err)
+	}
+	if _, body, err := do(t, p, get()); err != nil || body != "ok" || s.conns.Load() != 2 {
+		t.Errorf("the next request: %q, %v, over %d connections", body, err, s.conns.Load())
 	}
 	if err := <-got; !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("the backend got a whole request: %v", err)
