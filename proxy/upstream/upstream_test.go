@@ -283,6 +283,8 @@ func TestDo_again(t *testing.T) {
 	}
 	once := get()
 	once.Idempotent = false
+	repeatable := put(5, bytesBody([]byte("hello")))
+	repeatable.Idempotent = true
 	for _, c := range []struct {
 		name  string
 		f     script
@@ -294,6 +296,7 @@ func TestDo_again(t *testing.T) {
 		{"GET with half an answer", inHead, get(), false, 1},
 		{"POST without an answer", afterHead, once, false, 1},
 		{"PUT without an answer", afterHead, put(5, bytesBody([]byte("hello"))), false, 1},
+		{"PUT without an answer that would do the same again", afterHead, repeatable, false, 1},
 		{"GET, always closed", closing, get(), false, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
