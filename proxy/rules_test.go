@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -321,39 +322,70 @@ func TestRules_C7_emptyBodyWithExpect(t *testing.T) {
 }
 
 // TestRules_C12_slowClients: no progress ends the connection, in the head, in
-// the body and while reading.
+// the body and while an answer is to be read. On each gateway one bound alone is
+// short, so that no other ends what it is for.
 func TestRules_C12_slowClients(t *testing.T) { //nolint:tparallel // the group waits for its parallel parts
 	t.Parallel()
-	g := newGateway(t, options{limits: proxy.Limits{HeadTimeout: 300 * time.Millisecond, Window: 300 * time.Millisecond, Idle: 300 * time.Millisecond}})
+	const short, long = 300 * time.Millisecond, 10 * tooLong
+	g := newGateway(t, options{})
+	heads := newGateway(t, options{beside: g, limits: proxy.Limits{HeadTimeout: short, Window: long, Idle: long}})
+	bodies := newGateway(t, options{beside: g, limits: proxy.Limits{HeadTimeout: long, Window: short, Idle: long}})
+	pauses := newGateway(t, options{beside: g, limits: proxy.Limits{HeadTimeout: long, Window: long, Idle: short}})
 	tn := g.tenant()
 	e := tn.raw()
-	e.do(t, &request{method: "PUT", path: "/slow-test"})
-	put := e.build(t, &request{method: "PUT", path: "/slow-test/half", body: make([]byte, 100_000)})
-	wire := wireOf(t, put)
+	const large = 32 << 20 // more than two sockets hold
+	tn.put(t, "large", large)
+	slow := &endpoint{bodies.addr, tn.key.KeyID, tn.key.Secret}
+	upload := wireOf(t, slow.build(t, &request{method: "PUT", path: "/broken/half", body: make([]byte, 100_000)}))
+	download := wireOf(t, slow.build(t, &request{method: "GET", path: "/broken/large"}))
 	t.Run("group", func(t *testing.T) {
-		for name, write := range map[string]string{
-			"idle":        "",
-			"half a head": "GET /slow-test HTTP/1.1\r\nHost: loc",
-			"half a body": wire[:len(wire)-50_000],
+		for name, c := range map[string]struct {
+			g        *gateway
+			write    string
+			trickles int // bytes that come one after the other behind it
+			answer   string
+		}{
+			"silent":          {heads, "", 0, ""},
+			"half a head":     {heads, "GET /broken HTTP/1.1\r\nHost: loc", 0, "RequestTimeout"},
+			"after a request": {pauses, "GET /broken HTTP/1.1\r\nHost: localhost\r\n\r\n", 0, "AccessDenied"},
+			"half a body":     {bodies, upload[:len(upload)-50_000], 0, "RequestTimeout"},
+			"a trickle":       {bodies, upload[:len(upload)-50_000], 50_000, "RequestTimeout"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				c, err := net.Dial("tcp", g.addr)
-				if err != nil {
+				nc := dialFrom(t, "127.0.0.1", c.g.addr, false)
+				if _, err := io.WriteString(nc, c.write); err != nil {
 					t.Fatal(err)
 				}
-				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-				if _, err := io.WriteString(c, write); err != nil {
-					t.Fatal(err)
+				go trickle(nc, c.trickles)
+				answer, err := io.ReadAll(nc)
+				if isTimeout(err) || !strings.Contains(string(answer), c.answer) {
+					t.Errorf("it ended with %v, answered %.500q", err, answer)
 				}
-				if _, err := io.ReadAll(c); isTimeout(err) {
-					t.Errorf("the gateway holds the connection: %v", err)
-				}
+				_ = nc.Close()
 			})
 		}
+		t.Run("an answer that is not read", func(t *testing.T) {
+			t.Parallel()
+			nc := dialFrom(t, "127.0.0.1", bodies.addr, false)
+			if _, err := io.WriteString(nc, download); err != nil {
+				t.Fatal(err)
+			}
+			var line *accesslog.Record
+			testenv.WaitFor(t, "the cut", func() bool {
+				for _, r := range bodies.records(t) {
+					if r.Operation == "GetObject" {
+						line = r
+					}
+				}
+				return line != nil
+			})
+			if sent := line.Counted.Egress; sent == 0 || sent >= large {
+				t.Errorf("%d bytes of %d", sent, large)
+			}
+		})
 	})
-	if r := e.do(t, &request{method: "GET", path: "/slow-test/half"}); r.status != 404 {
+	if r := e.do(t, &request{method: "GET", path: "/broken/half"}); r.status != 404 {
 		t.Errorf("half an upload became an object: %d", r.status)
 	}
 }

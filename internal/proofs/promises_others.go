@@ -14,6 +14,18 @@ var others = []promise{
 		},
 	},
 	{
+		"SECURITY.md", "A stranger: no key, or a wrong one",
+		"who sends or reads nothing, or next to nothing, is ended by the bound that is for it",
+		"./proxy", "TestRules_C12_slowClients",
+		[]change{
+			{"proxy/conn.go", "\tc.socket.KeepReading(&c.in)\n", ""},
+			{"proxy/listener.go", "\tsock.KeepWriting(&c.out)\n", ""},
+			{"proxy/socket/pace.go", "float64(arrived-*mark) < float64(p.Rate)*p.Window.Seconds()", "arrived == *mark"},
+			{"proxy/server.go", "\t\tReadTimeout: cfg.Limits.HeadTimeout,\n", ""},
+			{"proxy/server.go", "\t\tIdleTimeout: cfg.Limits.Idle,\n", ""},
+		},
+	},
+	{
 		"SECURITY.md", "A tenant with a key",
 		"a revoked key is refused by every node that has heard of that moment",
 		"./cmd/primecloud", "TestRevocation",

@@ -283,6 +283,8 @@ func TestDo_again(t *testing.T) {
 	}
 	once := get()
 	once.Idempotent = false
+	repeatable := put(5, bytesBody([]byte("hello")))
+	repeatable.Idempotent = true
 	for _, c := range []struct {
 		name  string
 		f     script
@@ -294,12 +296,13 @@ func TestDo_again(t *testing.T) {
 		{"GET with half an answer", inHead, get(), false, 1},
 		{"POST without an answer", afterHead, once, false, 1},
 		{"PUT without an answer", afterHead, put(5, bytesBody([]byte("hello"))), false, 1},
+		{"PUT without an answer that would do the same again", afterHead, repeatable, false, 1},
 		{"GET, always closed", closing, get(), false, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, c.f)
-			_, _, err := do(t, pool(t, upstream.Config{Endpoints: []string{s.url}}), c.req)
+			_, _, err := do(t, pool(t, upstream.Config{Endpoints: []string{s.url}, HeaderTimeout: 2 * time.Second}), c.req)
 			if (err == nil) != c.works || s.conns.Load() != c.conns {
 				t.Errorf("got %v over %d connections", err, s.conns.Load())
 			}
@@ -405,21 +408,30 @@ func TestDo_earlyAnswer(t *testing.T) {
 	}
 }
 
-// A body that fails must not become an object: the connection is cut.
+// A body that fails must not become an object: the connection is cut, and what
+// is sent next is not the rest of it.
 func TestDo_bodyFails(t *testing.T) {
 	t.Parallel()
 	got := make(chan error, 1)
-	s := serve(t, func(p *peer, _ int) {
+	s := serve(t, func(p *peer, n int) {
 		_, _, err := p.request()
-		got <- err
+		if n == 1 {
+			got <- err
+			return
+		}
+		p.say(ok)
 	})
+	p := pool(t, upstream.Config{Endpoints: []string{s.url}, HeaderTimeout: 2 * time.Second})
 	refused := errors.New("checksum")
-	_, _, err := do(t, pool(t, upstream.Config{Endpoints: []string{s.url}}), put(10, bodyFunc(func(w io.Writer) error {
+	_, _, err := do(t, p, put(10, bodyFunc(func(w io.Writer) error {
 		_, err := io.WriteString(w, "123456789")
 		return errors.Join(err, refused)
 	})))
 	if !errors.Is(err, refused) {
 		t.Error(err)
+	}
+	if _, body, err := do(t, p, get()); err != nil || body != "ok" || s.conns.Load() != 2 {
+		t.Errorf("the next request: %q, %v, over %d connections", body, err, s.conns.Load())
 	}
 	if err := <-got; !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("the backend got a whole request: %v", err)
