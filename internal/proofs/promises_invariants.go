@@ -114,7 +114,7 @@ var invariants = []promise{
 		[]change{
 			{"tenancy/lane.go", "max(1, slots/2))", "max(1, slots))"},
 			{"tenancy/lane.go", "if s.waiting.Add(1) > t.lane.queue+int64(cap(s.slots)) {", "if s.waiting.Add(1) > t.lane.queue*int64(len(t.lane.shares))+int64(cap(s.slots)) {"},
-			{"tenancy/table.go", "if old == nil { // else", "if old == nil || old.gen != gen { // else"},
+			{"tenancy/table.go", "\tif old == nil { // else it was there a while ago: nobody has made the name up\n\t\tlane = t.turn(key, by)\n\t} else if old.gen != gen {", "\tlane = t.turn(key, by)\n\tif old != nil && old.gen != gen {"},
 			{"tenancy/directory.go", "return turn{d.strangers, shareKeys}", "return turn{}"},
 			{"tenancy/directory.go", "return turn{d.strangers, shareBuckets}", "return turn{d.strangers, shareNames}"},
 		},

@@ -95,7 +95,7 @@ var others = []promise{
 		},
 	},
 	{
-		"SECURITY.md", "What is trusted",
+		"SECURITY.md", "A stranger: no key, or a wrong one",
 		"a bucket that is blocked is nobody's to read without a key, whatever its policy says, from when the block is heard of, and its owner's as before",
 		"./proxy", "TestRights_publicBlocked",
 		[]change{
