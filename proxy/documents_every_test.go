@@ -75,7 +75,7 @@ func TestDocuments_everyAnswer(t *testing.T) {
 // whose window is long: there the same client is waited for.
 func TestDocuments_unread(t *testing.T) {
 	t.Parallel()
-	const window, head = 300 * time.Millisecond, 15 * time.Second
+	const window, head = 300 * time.Millisecond, 25 * time.Second
 	rec := newRecorder(t)
 	o := options{
 		minio:  &devstack.MinIO{Endpoint: "http://" + rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"},
@@ -88,7 +88,7 @@ func TestDocuments_unread(t *testing.T) {
 	e := tn.raw()
 	e.must(t, &request{method: "PUT", path: "/documents"})
 	holds := func(g *gateway) bool { return g.metric(t, "primecloud_proxy_buffered_bytes") >= largeListing }
-	// ask returns when the listing is held for a client that will not read it.
+	// ask asks for the listing as a client that will not read it.
 	ask := func(g *gateway, anonymous bool) net.Conn {
 		t.Helper()
 		q := request{method: "GET", path: "/documents", query: query("list-type", "2", "prefix", "large"), anonymous: anonymous, host: tn.account.Name + ".tenants.example.test"}
@@ -100,12 +100,12 @@ func TestDocuments_unread(t *testing.T) {
 		if _, err := c.Write([]byte(wireOf(t, e.build(t, &q)))); err != nil {
 			t.Fatal(err)
 		}
-		testenv.WaitFor(t, "the listing to be held", func() bool { return holds(g) })
 		return c
 	}
 	for _, anonymous := range []bool{false, true} {
 		before := len(g.records(t))
 		waitedFor := ask(patient, anonymous)
+		testenv.WaitFor(t, "the listing to be held", func() bool { return holds(patient) })
 		silent, err := net.Dial("tcp", g.addr)
 		if err != nil {
 			t.Fatal(err)
@@ -125,6 +125,9 @@ func TestDocuments_unread(t *testing.T) {
 			}
 			return len(g.records(t)) > before && g.metric(t, "primecloud_proxy_buffered_bytes") == 0
 		})
+		if last := g.records(t)[before]; last.Operation != "ListObjectsV2" || last.Egress >= largeListing {
+			t.Errorf("%s has ended with %d bytes", last.Operation, last.Egress)
+		}
 		if !holds(patient) {
 			t.Error("where the window is an hour, it was cut too")
 		}

@@ -51,7 +51,6 @@ var others = []promise{
 			{"proxy/authorize.go", "if x.op.Writes() && x.op.Permission&tenancy.Delete == 0 {", "if x.op.Writes() && x.op.Permission&tenancy.Write != 0 {"},
 			{"proxy/authorize.go", "\tdefault:\n\t\treturn errStopped\n", "\tcase tenancy.Suspended, tenancy.Closed:\n\t\treturn errStopped\n"},
 			{"proxy/authorize.go", "\tif err := x.mayAct(now); err != nil {\n", "\tif err := x.mayAct(now); err != nil && x.identity != nil {\n"},
-			{"proxy/postform.go", "bucket, err := x.decide(x.srv.ctx, x.started, true)", "bucket, err := x.findBucket(x.srv.ctx)"},
 		},
 	},
 	{
@@ -82,26 +81,6 @@ var others = []promise{
 			{"proxy/copysource.go", "return x.expectedOwner(\"x-amz-source-expected-bucket-owner\")", "return nil"},
 			{"proxy/postform.go", "\tif err := x.expectedOwner(\"x-amz-expected-bucket-owner\"); err != nil {\n\t\treturn err\n\t}\n", ""},
 			{"proxy/authorize.go", "string(want) != x.account.CanonicalID", "len(want) != len(x.account.CanonicalID)"},
-		},
-	},
-	{
-		"SECURITY.md", "A tenant with a key",
-		"a list of buckets has those of the key, and no page of it is shorter for others' names",
-		"./tenancy", "TestDirectory_ListBuckets_only",
-		[]change{
-			{"tenancy/store_bucket.go", "AND ($2::text[] IS NULL OR", "AND (coalesce(cardinality($2::text[]), 0) = 0 OR"},
-			{"tenancy/store_bucket.go", "\t\tWHERE account_id = $1 AND `+there+` AND (", "\t\tWHERE (account_id = $1 OR $2::text[] IS NOT NULL) AND `+there+` AND ("},
-			{"tenancy/store_bucket.go", "AND name > $4\n", "AND name >= $4\n"},
-		},
-	},
-	{
-		"SECURITY.md", "A stranger: no key, or a wrong one",
-		"a bucket that is blocked is nobody's to read without a key, whatever its policy says, from when the block is heard of, and its owner's as before",
-		"./proxy", "TestRights_publicBlocked",
-		[]change{
-			{"proxy/authorize.go", "\tif x.identity == nil && bucket.PublicBlocked {\n\t\treturn nil, errDenied\n\t}\n", ""},
-			{"tenancy/store_bucket.go", "backend_name, public_blocked, object_lock, created_at, state", "backend_name, false, object_lock, created_at, state"},
-			{"internal/pg/migrations/0013_least_rights.sql", "WHEN 'buckets' THEN PERFORM public.tell_change('bucket:' || r.account_id || '/' || r.name);", "WHEN 'buckets' THEN NULL;"},
 		},
 	},
 	{
