@@ -195,22 +195,14 @@ func TestDirectoryAway(t *testing.T) {
 		before := g.metric(t, "primecloud_tenancy_directory_misses_total")
 		return get(tn).status == http.StatusOK && g.metric(t, "primecloud_tenancy_directory_misses_total") == before
 	})
-	superuser := testenv.EmptyPostgres(t).Pool(t, "") // a database cannot be shut from within
-	if _, err := superuser.Exec(t.Context(), `ALTER DATABASE `+g.db.Name+` ALLOW_CONNECTIONS false`); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := superuser.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()`, g.db.Name); err != nil {
-		t.Fatal(err)
-	}
+	back := g.db.TakeAway(t)
 	if res := get(late); res.status != http.StatusServiceUnavailable {
 		t.Errorf("a key that is not cached: %d %s", res.status, res.body)
 	}
 	if res := get(tn); res.status != http.StatusOK || !bytes.Equal(res.body, data) {
 		t.Errorf("a cached key: %d %s", res.status, res.code())
 	}
-	if _, err := superuser.Exec(t.Context(), `ALTER DATABASE `+g.db.Name+` ALLOW_CONNECTIONS true`); err != nil {
-		t.Fatal(err)
-	}
+	back()
 	testenv.WaitFor(t, "PostgreSQL's return", func() bool { return get(late).code() == "NoSuchBucket" })
 }
 

@@ -249,3 +249,22 @@ func TestLimits_copyUnlooked(t *testing.T) {
 		}
 	}
 }
+
+// TestNotFound_pages: that something is not there is believed with S3's own document
+// alone, whatever was asked: after a page of somebody's, or nothing, a client would
+// think that its objects are gone, or that it may make them.
+func TestNotFound_pages(t *testing.T) {
+	t.Parallel()
+	c := newComplaining(t, "")
+	for name, q := range c.asked(t) {
+		if q.method == "HEAD" {
+			continue // has no document
+		}
+		for what, answer := range map[string]string{"a page": spoken(404, "<html>somebody's page</html>"), "nothing": spoken(404, "")} {
+			c.toBackend(func(*recorded) string { return answer })
+			if r := c.tn.raw().do(t, q); r.status != http.StatusServiceUnavailable || r.code() != "ServiceUnavailable" {
+				t.Errorf("%s: 404 with %s: %d %s", name, what, r.status, r.body)
+			}
+		}
+	}
+}

@@ -70,32 +70,69 @@ func TestDocuments_everyAnswer(t *testing.T) {
 }
 
 // TestDocuments_unread: a client that does not read what it has asked for keeps it
-// for as long as the slowest reader may, and then neither memory nor its place.
+// for as long as the slowest reader may, and then neither memory nor its place. The
+// clock of the test is the gateway's bound for a head, many windows long, and a node
+// whose window is long: there the same client is waited for.
 func TestDocuments_unread(t *testing.T) {
 	t.Parallel()
+	const window, head = 300 * time.Millisecond, 25 * time.Second
 	rec := newRecorder(t)
-	g := newGateway(t, options{
+	o := options{
 		minio:  &devstack.MinIO{Endpoint: "http://" + rec.l.Addr().String(), AccessKey: "backend", SecretKey: "backend-secret"},
-		limits: proxy.Limits{Window: 300 * time.Millisecond}, names: true,
-	})
+		limits: proxy.Limits{Window: window, HeadTimeout: head}, names: true,
+	}
+	g := newGateway(t, o)
+	o.beside, o.limits = g, proxy.Limits{Window: time.Hour}
+	patient := newGateway(t, o)
 	tn := g.tenant()
 	e := tn.raw()
 	e.must(t, &request{method: "PUT", path: "/documents"})
-	for _, anonymous := range []bool{false, true} {
+	holds := func(g *gateway) bool { return g.metric(t, "primecloud_proxy_buffered_bytes") >= largeListing }
+	// ask asks for the listing as a client that will not read it.
+	ask := func(g *gateway, anonymous bool) net.Conn {
+		t.Helper()
 		q := request{method: "GET", path: "/documents", query: query("list-type", "2", "prefix", "large"), anonymous: anonymous, host: tn.account.Name + ".tenants.example.test"}
 		c, err := net.Dial("tcp", g.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close() // not before the end: it is the gateway that ends it
 		_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
-		before := len(g.records(t))
 		if _, err := c.Write([]byte(wireOf(t, e.build(t, &q)))); err != nil {
 			t.Fatal(err)
 		}
-		testenv.WaitFor(t, "the listing to be held", func() bool { return g.metric(t, "primecloud_proxy_buffered_bytes") >= largeListing })
+		return c
+	}
+	for _, anonymous := range []bool{false, true} {
+		before := len(g.records(t))
+		waitedFor := ask(patient, anonymous)
+		testenv.WaitFor(t, "the listing to be held", func() bool { return holds(patient) })
+		silent, err := net.Dial("tcp", g.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := silent.Write([]byte("GET / HTTP/1.1\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() { _, _ = silent.Read(make([]byte, 1)); close(ended) }()
+		c := ask(g, anonymous)
+		defer c.Close() // not before the end: it is the gateway that ends it
 		testenv.WaitFor(t, "the client to be cut, and nothing to be held", func() bool {
+			select {
+			case <-ended:
+				t.Fatalf("a client that reads nothing has outlived a head that does not come; the window is %v, a head has %v", window, head)
+			default:
+			}
 			return len(g.records(t)) > before && g.metric(t, "primecloud_proxy_buffered_bytes") == 0
 		})
+		if last := g.records(t)[before]; last.Operation != "ListObjectsV2" || last.Egress >= largeListing {
+			t.Errorf("%s has ended with %d bytes", last.Operation, last.Egress)
+		}
+		if !holds(patient) {
+			t.Error("where the window is an hour, it was cut too")
+		}
+		_ = silent.Close()
+		_ = waitedFor.Close()
+		testenv.WaitFor(t, "the place of a client that has left", func() bool { return patient.metric(t, "primecloud_proxy_buffered_bytes") == 0 })
 	}
 }

@@ -392,12 +392,7 @@ func TestRecheck_outage(t *testing.T) {
 // more, and what was is forgotten.
 func (g *gateway) knowNothing(t testing.TB, of ...*changed) {
 	t.Helper()
-	superuser := testenv.EmptyPostgres(t).Pool(t, "")
-	for _, text := range []string{`ALTER DATABASE ` + g.db.Name + ` ALLOW_CONNECTIONS false`, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '` + g.db.Name + `' AND pid <> pg_backend_pid()`} {
-		if _, err := superuser.Exec(t.Context(), text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	g.db.TakeAway(t)
 	g.dir.Close()
 	for _, c := range of {
 		testenv.WaitFor(t, "the gateway to know nothing", func() bool {

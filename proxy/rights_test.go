@@ -357,3 +357,41 @@ func TestRights_objectSize(t *testing.T) {
 		t.Errorf("it is there: %d", r.status)
 	}
 }
+
+// TestRights_expectedOwner: who says whose a bucket is to be, or the bucket that is
+// copied from, and is wrong gets nothing done, whatever the operation and however it
+// is asked for. MinIO knows neither header.
+func TestRights_expectedOwner(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	tn := furnished(t, g)
+	e := tn.raw()
+	const own, source = "X-Amz-Expected-Bucket-Owner", "X-Amz-Source-Expected-Bucket-Owner"
+	for _, o := range s3op.Operations {
+		if o.Level == s3op.Service || o.Name == "CreateBucket" {
+			continue // of no bucket yet
+		}
+		headers := []string{own}
+		if o.CopySource {
+			headers = append(headers, source)
+		}
+		for _, name := range headers {
+			for _, w := range waysOf(t, o, tn.key) {
+				w.q.header.Set(name, strings.Repeat("0", 64))
+				if r := e.do(t, &w.q); r.status != http.StatusForbidden || o.Method != "HEAD" && r.code() != "AccessDenied" {
+					t.Errorf("%s by %s with another %s: %d %.300s", o.Name, w.name, name, r.status, r.body)
+				}
+			}
+		}
+	}
+	upload := e.begin(t, "/"+isolated+"/dir/copied")
+	for name, q := range map[string]request{
+		"CopyObject":     {method: "PUT", path: "/" + isolated + "/dir/copied"},
+		"UploadPartCopy": {method: "PUT", path: "/" + isolated + "/dir/copied", query: query("partNumber", "1", "uploadId", upload)},
+	} {
+		q.header = headers("x-amz-copy-source", isolated+"/dir/k0", own, tn.account.CanonicalID, source, tn.account.CanonicalID)
+		if r := e.do(t, &q); r.status != http.StatusOK {
+			t.Errorf("%s with the right owners: %d %s", name, r.status, r.body)
+		}
+	}
+}

@@ -250,7 +250,7 @@ func TestDirectory_ListBuckets_only(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	d := f.directory()
-	f.bucket(f.b, "b-only")
+	f.bucket(f.b, "n-01-of-b")
 	for i := range 20 {
 		f.bucket(f.a, fmt.Sprintf("n-%02d", i))
 	}
@@ -261,8 +261,8 @@ func TestDirectory_ListBuckets_only(t *testing.T) {
 	}{
 		{nil, "n-16", "n-17 n-18 n-19"},
 		{[]string{}, "", ""},
-		{[]string{"n-19", "b-only", "absent", "n-00", "n-07"}, "", "n-00 n-07"},
-		{[]string{"n-19", "b-only", "absent", "n-00", "n-07"}, "n-07", "n-19"},
+		{[]string{"n-19", "n-01-of-b", "absent", "n-00", "n-07"}, "", "n-00 n-07"},
+		{[]string{"n-19", "n-01-of-b", "absent", "n-00", "n-07"}, "n-07", "n-19"},
 	} {
 		var names []string
 		limit := 2
@@ -305,7 +305,7 @@ func TestDirectory_ListBuckets_D4(t *testing.T) {
 	if got := list("", "", 10); got != nil {
 		t.Errorf("empty: %v", got)
 	}
-	f.bucket(f.b, "b-only")
+	f.bucket(f.b, "n-01-of-b")
 	for _, n := range []string{"a.b", "a-b", "a0b", "aab", "a-c"} {
 		f.bucket(f.a, n)
 	}

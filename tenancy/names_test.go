@@ -1,9 +1,12 @@
 package tenancy_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -160,7 +163,7 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
-// A secret reaches no log, whatever the verb.
+// A secret reaches no log, whatever the verb, and whoever logs the whole.
 func TestSecretsDoNotPrint(t *testing.T) {
 	t.Parallel()
 	const s = "thesecretvalue"
@@ -173,6 +176,14 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 			if got := fmt.Sprintf(verb, v); strings.Contains(got, s) {
 				t.Errorf("%T with %s prints %s", v, verb, got)
+			}
+		}
+		for name, handler := range map[string]func(io.Writer) slog.Handler{
+			"text": func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) }, "JSON": func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) },
+		} {
+			var log bytes.Buffer
+			if slog.New(handler(&log)).Info("x", "v", v); strings.Contains(log.String(), s) {
+				t.Errorf("%T is logged as %s: %s", v, name, &log)
 			}
 		}
 	}

@@ -97,6 +97,27 @@ func TestPeriodic_failuresAreRepeated(t *testing.T) {
 	}
 }
 
+// Work that does not come to its end, of however many kinds but one, keeps no other from being done.
+func TestPeriodic_stuck(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	var stuck, runs atomic.Int64
+	never := func(kind string) jobs.Periodic {
+		return jobs.Periodic{Kind: kind, Every: time.Second, Timeout: time.Minute, Work: func(ctx context.Context) error {
+			stuck.Add(1)
+			<-ctx.Done()
+			return ctx.Err()
+		}}
+	}
+	runner(t, db, nil, never("first"), never("second"), never("third"), jobs.Periodic{Kind: "other", Every: time.Second, Work: func(context.Context) error {
+		if stuck.Load() == 3 {
+			runs.Add(1)
+		}
+		return nil
+	}})
+	testenv.WaitFor(t, "the other's runs beside those that are stuck", func() bool { return runs.Load() >= 2 })
+}
+
 // due is how many jobs wait, and how many of them for longer than a try.
 func due(t *testing.T, pool *pgxpool.Pool) (waiting, putOff int) {
 	t.Helper()

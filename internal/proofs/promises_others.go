@@ -55,4 +55,96 @@ var others = []promise{
 			{"cmd/primecloud/admin.go", "writeJSON(w, http.StatusServiceUnavailable, \"not ready\", missing)", "writeJSON(w, http.StatusOK, \"not ready\", missing)"},
 		},
 	},
+	{
+		"SECURITY.md", "What each of these people can do at most",
+		"an account's status decides for every operation, in whatever way it is asked for: headers, URLs, forms, and readers without a key",
+		"./proxy", "TestRights_status",
+		[]change{
+			{"proxy/authorize.go", "if x.op.Writes() && x.op.Permission&tenancy.Delete == 0 {", "if x.op.Writes() && x.op.Permission&tenancy.Write != 0 {"},
+			{"proxy/authorize.go", "\tdefault:\n\t\treturn errStopped\n", "\tcase tenancy.Suspended, tenancy.Closed:\n\t\treturn errStopped\n"},
+			{"proxy/authorize.go", "\tif err := x.mayAct(now); err != nil {\n", "\tif err := x.mayAct(now); err != nil && x.identity != nil {\n"},
+		},
+	},
+	{
+		"SECURITY.md", "What each of these people can do at most",
+		"a key's buckets, prefix, networks and end hold for every operation, in whatever way it is asked for, and each right is for its own operations",
+		"./proxy", "TestRights_keys",
+		[]change{
+			{"proxy/authorize.go", "if len(id.CIDRs) > 0 && !slices", "if len(id.CIDRs) > 0 && x.op.Body != s3op.Form && !slices"},
+			{"proxy/authorize.go", "\t\tif !strings.HasPrefix(string(prefix), id.Prefix) {", "\t\tif !strings.HasPrefix(id.Prefix, string(prefix)) && !strings.HasPrefix(string(prefix), id.Prefix) {"},
+			{"proxy/batchdelete.go", "\treturn x.mayTouch(x.bucketNm, []byte(o.Key))\n", "\treturn nil\n"},
+		},
+	},
+	{
+		"SECURITY.md", "A tenant with a key",
+		"a copy reads its source as a GET with that key would: right, bucket list and prefix",
+		"./proxy", "TestRules_keys",
+		[]change{
+			{"proxy/copysource.go", "\tif x.identity.Permission&tenancy.Read == 0 {\n\t\treturn errRight\n\t}\n", ""},
+			{"proxy/copysource.go", "x.mayTouch(bucket, key)", "x.mayTouch(x.bucketNm, key)"},
+			{"proxy/authorize.go", "\t\tif !bytes.HasPrefix(key, []byte(id.Prefix)) {", "\t\tif !bytes.HasPrefix(x.key, []byte(id.Prefix)) {"},
+		},
+	},
+	{
+		"SECURITY.md", "A tenant with a key",
+		"whose a bucket is to be, or a copy's source, is held against the account, whatever the operation and however it is asked for",
+		"./proxy", "TestRights_expectedOwner",
+		[]change{
+			{"proxy/copysource.go", "return x.expectedOwner(\"x-amz-source-expected-bucket-owner\")", "return nil"},
+			{"proxy/postform.go", "\tif err := x.expectedOwner(\"x-amz-expected-bucket-owner\"); err != nil {\n\t\treturn err\n\t}\n", ""},
+			{"proxy/authorize.go", "string(want) != x.account.CanonicalID", "len(want) != len(x.account.CanonicalID)"},
+		},
+	},
+	{
+		"SECURITY.md", "What is trusted",
+		"the client's address is what the nearest proxy that is not trusted has, and only a trusted one is believed",
+		"./proxy", "TestRights_trustedProxies",
+		[]change{
+			{"proxy/host.go", "if len(x.srv.cfg.TrustedProxies) == 0 || !x.srv.trusted(addr) {", "if len(x.srv.cfg.TrustedProxies) == 0 {"},
+			{"proxy/host.go", "\t\t\tif !x.srv.trusted(addr) {\n\t\t\t\treturn addr\n\t\t\t}\n", ""},
+			{"proxy/parse.go", "\tx.remote = x.clientAddr()\n", "\tx.remote = x.conn.addr()\n"},
+		},
+	},
+	{
+		"SECURITY.md", "A tenant with a key",
+		"the largest object is a bound on every way to send one",
+		"./proxy", "TestRights_objectSize",
+		[]change{
+			{"proxy/admit.go", "if most := x.srv.cfg.Limits.ObjectSize; x.length > most {", "if most := x.srv.cfg.Limits.ObjectSize; x.length > most && !payload.Chunked() {"},
+			{"proxy/postform.go", "\tif most := x.srv.cfg.Limits.ObjectSize; length > most {\n\t\treturn tooLarge(length, most)\n\t}\n", ""},
+			{"proxy/admit.go", "\tcase s3op.Stream:\n\t\tif x.length < 0", "\tcase s3op.Stream:\n\t\tif x.op.Name == \"UploadPart\" {\n\t\t\treturn nil\n\t\t}\n\t\tif x.length < 0"},
+		},
+	},
+	{
+		"SECURITY.md", "Somebody reads the logs",
+		"no secret and no signature of whatever is sent, well-formed or not, is in the log or in the access log, however a backend quotes it",
+		"./proxy", "TestLogs_A17_secrets",
+		[]change{
+			{"proxy/parse.go", "cause: errHeadBad}", "cause: err}"},
+			{"proxy/accesslog.go", "\t\tif bytes.ContainsAny(pair, \";#? \") || secretParam(pair) {\n", "\t\tif bytes.ContainsAny(pair, \";#? \") {\n"},
+			{"proxy/accesslog.go", "\t\t\tr.Referer = x.keepPublic(value)\n", "\t\t\tr.Referer = x.keep(value)\n"},
+		},
+	},
+	{
+		"SECURITY.md", "Somebody reads the logs",
+		"what holds a secret prints and is logged without it, whatever the verb or handler",
+		"./tenancy", "TestSecretsDoNotPrint",
+		[]change{
+			{"tenancy/redact.go", "func (i *Identity) GoString() string { return i.String() }", "func (i *Identity) GoString() string { return fmt.Sprintf(\"key %q\", i.Secret) }"},
+			{"tenancy/redact.go", "// LogValue is for slog.\nfunc (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }\n", ""},
+			{"tenancy/redact.go", "// MarshalJSON leaves the credential out.\nfunc (b Backend) MarshalJSON()", "// Public is what others may see.\nfunc (b Backend) Public()"},
+			{"tenancy/redact.go", "// GoString is for %#v.\nfunc (b Backend) GoString() string { return b.String() }\n", ""},
+		},
+	},
+	{
+		"SECURITY.md", "Somebody reads the operator's database, or a backup of it",
+		"no row of the database has a secret that the database could open, and none opens in another row",
+		"./tenancy", "TestStore_sealed",
+		[]change{
+			{"tenancy/store_key.go", "k.ID, k.KeyID, k.AccountID, k.Kind, user, k.Description, sealed, binding, k.Permissions", "k.ID, k.KeyID, k.AccountID, k.Kind, user, k.Description+k.Secret, sealed, binding, k.Permissions"},
+			{"tenancy/store_key.go", "if sealed, err = s.Keyring.Seal(keyPlace(k.ID), []byte(k.Secret)); err != nil {", "if sealed, err = []byte(k.Secret), error(nil); err != nil {"},
+			{"tenancy/store_backend.go", "if sealed, err = s.Keyring.Seal(backendPlace(b.ID), plain); err != nil {", "if sealed, err = plain, error(nil); err != nil {"},
+			{"internal/secret/keyring.go", "p.keys = append(p.keys, key{id: one.id, public: one.public})", "p.keys = append(p.keys, one)"},
+		},
+	},
 }

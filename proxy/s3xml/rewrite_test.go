@@ -291,6 +291,7 @@ func TestRewrite_leftOut(t *testing.T) {
 		"MinIO's own":                  {entry: "<UserMetadata><canary>canary</canary></UserMetadata><UserTags>canary</UserTags><Internal><K>canary</K></Internal>"},
 		"a name space":                 {root: ` xmlns:c="canary"`, inside: "<c:Prefix>canary</c:Prefix>", entry: "<c:Key>canary</c:Key>"},
 		"an attribute":                 {root: ` canary="canary"`, inside: "<Prefix canary='x'></Prefix>", entry: "<Size xmlns='canary'>1</Size>"},
+		"a declaration":                {before: `<?xml version="1.0" canary="canary"?>`},
 		"a comment":                    {before: "<!-- canary -->", inside: "<!-- canary -->", entry: "<!-- canary -->"},
 		"an instruction":               {before: `<?xml-stylesheet href="canary"?>`, inside: "<?canary?>", entry: "<?canary?>"},
 		"text where none belongs":      {inside: "canary", entry: "canary"},
