@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -67,6 +69,35 @@ func TestBudget_fleet(t *testing.T) {
 	load(100)
 	if got := f.egress(); got != 100*object || got != delivered.Load() {
 		t.Errorf("in the next month: %d", got)
+	}
+}
+
+// Of two nodes that ask at one moment for more than half of what is left, one
+// gets it: the other is answered when it has been written what the first has.
+func TestBudget_atOnce(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1)
+	f.limit(hard(tenancy.Egress, 1000))
+	var once sync.Once
+	second := make(chan error, 1)
+	first := f.start(func(c *limits.Config) {
+		c.Pool = f.db.BeforeCommit(t, pg.RoleGateway, func() {
+			once.Do(func() { // before anybody sees what the first was given
+				go func() { second <- f.nodes[0].download(600, 600) }()
+				testenv.WaitFor(t, "the second node to wait, or to be answered", func() bool {
+					return len(second) > 0 || f.db.LockAwaited(t)
+				})
+			})
+		})
+	})
+	if err := first.download(600, 600); err != nil {
+		t.Error(err)
+	}
+	if err := <-second; reason(err) != int(limits.Reserved) && reason(err) != int(limits.Exhausted) {
+		t.Errorf("the same was given to two nodes: %v", err)
+	}
+	if got := f.egress(); got != 600 {
+		t.Errorf("%d of 1000 in the ledger", got)
 	}
 }
 
