@@ -421,7 +421,7 @@ func TestStore_realBackend(t *testing.T) {
 		}
 	}
 	d := f.directory()
-	eventually(t, 5*time.Second, "seen by the gateway", func() bool {
+	eventually(t, "seen by the gateway", func() bool {
 		_, err := d.Bucket(ctx, f.a.ID, []byte("legacy"))
 		return err == nil
 	})

@@ -182,7 +182,7 @@ func TestStore_RevokeInternalKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range dead {
-		eventually(t, 5*time.Second, "the internal key is dead", unknown(d, id))
+		eventually(t, "the internal key is dead", unknown(d, id))
 	}
 	for _, id := range alive {
 		known(t, d, id)
@@ -204,7 +204,7 @@ func TestStore_sealed(t *testing.T) {
 		t.Error("a backend's secret is in its row")
 	}
 	f.exec(`UPDATE access_keys SET sealed_secret = (SELECT sealed_secret FROM access_keys WHERE key_id = $2) WHERE key_id = $1`, k.KeyID, other.KeyID)
-	eventually(t, 5*time.Second, "a moved secret does not open", func() bool {
+	eventually(t, "a moved secret does not open", func() bool {
 		return errors.Is(lookup(d, k.KeyID), tenancy.ErrKeyUnknown)
 	})
 	if _, err := f.store.Backend(t.Context(), f.owner, f.backend.ID); !errors.Is(err, secret.ErrOpen) {
