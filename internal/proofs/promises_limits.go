@@ -10,7 +10,6 @@ var limits = []promise{
 			{"cmd/primecloud/size.go", `{"GB", 1e9}`, `{"GB", 1 << 30}`},
 			{"cmd/primecloud/size.go", `{"TiB", 1 << 40}`, `{"TiB", 1e12}`},
 			{"cmd/primecloud/size.go", `unit == "" && u.bytes == 1 {`, `unit != "" && strings.HasPrefix(u.name, strings.ToUpper(unit)) || unit == "" && u.bytes == 1 {`},
-			{"cmd/primecloud/size.go", `!r.IsInt() || `, ``},
 		},
 	},
 	{
@@ -21,7 +20,6 @@ var limits = []promise{
 			{"internal/pg/migrations/0013_least_rights.sql", "PERFORM public.tell_change('account:' || r.account_id);", "NULL;"},
 			{"internal/pg/migrations/0013_least_rights.sql", "PERFORM public.tell_change('key:' || k.key_id) FROM", "PERFORM 1 FROM"},
 			{"internal/pg/migrations/0007_tenancy_limits.sql", "CREATE TRIGGER notify AFTER INSERT OR UPDATE OR DELETE ON account_limits", "CREATE TRIGGER notify AFTER INSERT OR DELETE ON account_limits"},
-			{"tenancy/listen.go", "\t\t\td.accounts.invalidate(string(id[:]))\n", "\t\t\t_ = id\n"},
 		},
 	},
 	{
@@ -32,7 +30,6 @@ var limits = []promise{
 			{"limits/pacer.go", "ahead > most {", "ahead > 2*most {"},
 			{"limits/pacer.go", "next := max(was, now) + cost\n\t\tif ahead", "next := was + cost\n\t\tif ahead"},
 			{"limits/errors.go", "return time.Duration(max(1, (ns+int64(time.Second)-1)/int64(time.Second))) * time.Second", "return time.Duration(ns)"},
-			{"limits/grant.go", "h.requests.take(now, cost, max(burst, cost)); wait > 0", "h.requests.take(now, cost, cost); wait > 0"},
 		},
 	},
 	{
@@ -43,7 +40,6 @@ var limits = []promise{
 			{"limits/grant.go", "over := h.active.Add(1) > most", "over := h.active.Add(1) >= most"},
 			{"limits/grant.go", "\t\t\th.active.Add(-1)\n", ""},
 			{"limits/grant.go", "case i == 0:\n\t\tmost", "case g.limits[i].None():\n\t\tmost"},
-			{"limits/grant.go", "if account == nil && l.cfg.Concurrent > 0 {", "if account == nil && r.Key == nil && l.cfg.Concurrent > 0 {"},
 		},
 	},
 	{
@@ -63,7 +59,6 @@ var limits = []promise{
 		[]change{
 			{"proxy/respond.go", `case "SlowDown", "ServiceUnavailable":`, `case "ServiceUnavailable":`},
 			{"limits/grant.go", "if err := g.rate(i, r, now, nodes); err != nil {\n\t\t\treturn g.refused(err)", "if err := g.rate(i, r, now, nodes); err != nil {\n\t\t\treturn err"},
-			{"limits/grant.go", "\"account\", h.account.String(), \"most\", most,", "\"most\", most,"},
 			{"limits/metrics.go", `Crowded: "concurrency"`, `Crowded: "crowded"`},
 		},
 	},
@@ -75,7 +70,6 @@ var limits = []promise{
 			{"limits/grant.go", "h.strangers.active.Add(1) > (most+strangersPart-1)/strangersPart || over", "h.strangers.active.Add(1) > most || over"},
 			{"limits/grant.go", "h.strangers.requests.take(now, strangersPart*cost, max(burst, strangersPart*cost))", "h.strangers.requests.take(now, cost, max(burst, cost))"},
 			{"limits/grant.go", "\t\t\t\th.strangers.active.Add(-1)\n", ""},
-			{"limits/grant.go", "err := g.atOnce(i, r.Key == nil, nodes)", "err := g.atOnce(i, false, nodes)"},
 		},
 	},
 	{
@@ -86,7 +80,6 @@ var limits = []promise{
 			{"limits/grant.go", "ahead(now) - burst; rate > 0", "ahead(now); rate > 0"},
 			{"limits/grant.go", "if Direction(d) == Upload {", "if Direction(d) == Download {"},
 			{"limits/grant.go", "rate/g.l.nodes.Load()/8", "rate/g.l.nodes.Load()/4"},
-			{"limits/limits.go", "{&cfg.MaxDebt, 10 * time.Second}", "{&cfg.MaxDebt, 20 * time.Second}"},
 		},
 	},
 	{
@@ -105,10 +98,8 @@ var limits = []promise{
 		"./tenancy", "TestStore_lastBucket|TestDirectory_tooManyBuckets|TestStore_abandonedBuckets",
 		[]change{
 			{"tenancy/store_bucket.go", "\t\tif _, err := tx.Exec(ctx, `SELECT lock_account($1)`, account); err != nil {\n\t\t\treturn err\n\t\t}\n", ""},
-			{"internal/pg/migrations/0011_sealed_figures.sql", "PERFORM FROM public.accounts WHERE id = account FOR NO KEY UPDATE;", "NULL;"},
 			{"tenancy/store_bucket.go", "(SELECT count(*) FROM buckets WHERE account_id = $1)`", "(SELECT count(*) FROM buckets WHERE account_id = $1 AND state = 'active')`"},
 			{"tenancy/store_bucket.go", "const abandoned = `interval '5 minutes'`", "const abandoned = `interval '10 minutes'`"},
-			{"tenancy/store_bucket.go", "coalesce((SELECT buckets FROM account_limits WHERE account_id = $1), $3)", "$3"},
 		},
 	},
 	{
@@ -120,7 +111,6 @@ var limits = []promise{
 			{"proxy/limit.go", "\tx.copyOf = etag\n", ""},
 			{"proxy/limit.go", "\tx.copyOf = noETag\n", ""},
 			{"proxy/limit.go", "s3Error{code: \"OperationAborted\"}", "s3Error{code: \"PreconditionFailed\"}"},
-			{"proxy/postform.go", "\tif err := x.grant.Store(x.srv.ctx, length); err != nil {\n\t\treturn err\n\t}\n", ""},
 		},
 	},
 	{
@@ -130,9 +120,7 @@ var limits = []promise{
 		[]change{
 			{"proxy/limit.go", "\tcase limits.Exhausted:\n\t\tcode = \"QuotaExceeded\"\n", ""},
 			{"proxy/limit.go", "\treturn x.grant.Answer(x.srv.ctx, n)\n", "\treturn nil\n"},
-			{"proxy/limit.go", "retry: int(e.RetryAfter.Seconds()), ", ""},
 			{"proxy/errors.go", `{tenancy.ErrTooManyBuckets, "TooManyBuckets"}`, `{tenancy.ErrTooManyBuckets, "QuotaExceeded"}`},
-			{"proxy/s3op/counting.go", "status == 401 || status == 403 || status >= 500", "status == 401 || status >= 500"},
 		},
 	},
 	{
@@ -154,7 +142,6 @@ var limits = []promise{
 			{"limits/grant.go", "return c == metering.ClassA || c == metering.ClassB", "return c != metering.ClassUnbilled"},
 			{"limits/grant.go", "\t} else {\n\t\to.Sent = 0\n\t}", "\t}"},
 			{"limits/grant.go", "requests := int64(0)\n", "requests := int64(1)\n"},
-			{"limits/grant.go", "r.lease.put(r.n - n)\n", "_ = n\n"},
 		},
 	},
 	{
@@ -165,7 +152,6 @@ var limits = []promise{
 			{"limits/grant.go", "if r.Key != nil && r.Key.Limits != nil {", "if r.Key != nil && r.Key.Limits != nil && account == nil {"},
 			{"limits/store.go", "metering.SumEpochs(ctx, s.q, s.account, s.key,", "metering.SumEpochs(ctx, s.q, s.account, tenancy.ID{},"},
 			{"limits/grant.go", "l.enter(r.Account.ID, r.Key.ID)", "l.enter(r.Account.ID, tenancy.ID{})"},
-			{"limits/grant.go", "if account != nil {\n", "if account != nil && (r.Key == nil || r.Key.Limits == nil) {\n"},
 		},
 	},
 	{
@@ -174,7 +160,6 @@ var limits = []promise{
 		"./limits", "TestBudget_successor",
 		[]change{
 			{"tenancy/store_key.go", "\t\tif err := s.copyLimits(ctx, tx, old.Key, created); err != nil {\n\t\t\treturn err\n\t\t}\n", ""},
-			{"tenancy/store_limits.go", "excluded.spend_soft, updated_at = now()`,\n\t\tk.ID,", "excluded.spend_soft, updated_at = now()`,\n\t\tk.AccountID,"},
 			{"tenancy/store_limits.go", "r.EgressBudget, r.RequestsBudget, r.SpendBudget, r.EgressSoft, r.RequestsSoft, r.SpendSoft)", "r.EgressBudget, r.RequestsBudget, r.SpendBudget, false, false, false)"},
 			{"limits/limits.go", "\tif key != (tenancy.ID{}) {\n\t\tid = key\n\t}\n\tfor", "\tfor"},
 		},
@@ -186,7 +171,6 @@ var limits = []promise{
 		[]change{
 			{"limits/lease.go", "\tif c.Soft {\n\t\tle.avail.Add(-n)\n\t\treturn nil\n\t}\n", ""},
 			{"internal/pg/migrations/0007_tenancy_limits.sql", "DEFAULT now(),\n\tUNIQUE (account_id, key_id, budget, month, threshold)\n", "DEFAULT now()\n"},
-			{"limits/events.go", "used >= at && used > 0", "used > at"},
 			{"limits/events.go", "t == 100 && refused && s.taken(b) >= portion(c.Amount, 95)", "t == 100 && refused"},
 			{"limits/events.go", "month, _ := periodOf(tenancy.Egress, s.at)", "month := time.Unix(0, 0)"},
 		},
@@ -210,7 +194,6 @@ var limits = []promise{
 			{"tenancy/limits.go", "const MinRate = 64 << 10", "const MinRate = 64000"},
 			{"tenancy/limits.go", "[...]int64{l.UploadRate, l.DownloadRate}", "[...]int64{l.UploadRate}"},
 			{"tenancy/limits.go", "if c != nil && c.Amount < 0 {", "if c != nil && c.Amount < 0 && !c.Soft && b > int(Egress) {"},
-			{"tenancy/store_limits.go", "if l.Caps[Storage] != nil {", "if l.Caps[Storage] != nil && l.Caps[Storage].Soft {"},
 		},
 	},
 	{
@@ -221,7 +204,6 @@ var limits = []promise{
 			{"limits/store.go", "r.budget == q.budget && s.present(r) {", "r.budget == q.budget && s.present(r) && (r.live || r.final) {"},
 			{"limits/store.go", "return max(r.granted, r.ledger)", "return r.ledger"},
 			{"limits/store.go", "\tcase r.final:\n\t\treturn r.ledger\n\t}\n\treturn max(r.granted", "\t}\n\treturn max(r.granted"},
-			{"limits/store.go", "if over[l.cfg.Epoch] {", "if len(over) > 1 {"},
 		},
 	},
 	{
@@ -232,7 +214,6 @@ var limits = []promise{
 			{"limits/store.go", "\tif _, err := tx.Exec(ctx, `SELECT lock_account($1)`, account); err != nil {\n\t\treturn nil, err\n\t}\n", ""},
 			{"limits/share.go", "free := max(0, c.Amount-others-a.granted)", "free := max(0, c.Amount-others-used)"},
 			{"limits/grant.go", "r.lease.put(r.n - n)\n", "r.lease.put(r.n)\n"},
-			{"limits/share.go", "more = max(0, min(more, free))", "more = max(0, more)"},
 		},
 	},
 	{
@@ -243,7 +224,6 @@ var limits = []promise{
 			{"limits/share.go", "int64(4*max(1, nodes))", "int64(2*max(1, nodes))"},
 			{"limits/share.go", "tenancy.Requests: 50_000", "tenancy.Requests: 500_000"},
 			{"limits/share.go", "slice(q.budget, c.Amount-others-used, nodes)", "slice(q.budget, c.Amount, nodes)"},
-			{"limits/share.go", "tenancy.Egress: 4 << 30", "tenancy.Egress: 4 << 40"},
 		},
 	},
 	{
@@ -253,7 +233,6 @@ var limits = []promise{
 		[]change{
 			{"limits/limits.go", "\t\th.retiring.Store(true)\n", ""},
 			{"limits/limits.go", "idleAfter  = 5 ", "idleAfter  = 50 "},
-			{"limits/lease.go", "if le.avail.CompareAndSwap(was, keep) {\n\t\t\tle.held.Add(keep - was)", "if le.avail.CompareAndSwap(was, keep) {"},
 			{"limits/lease.go", "\t\tle.idle++\n", ""},
 		},
 	},
@@ -265,7 +244,6 @@ var limits = []promise{
 			{"limits/lease.go", "case n <= max(0, le.avail.Load())+o.spare:", "case n <= max(0, le.avail.Load()):"},
 			{"limits/lease.go", "o.err != nil || o.short && o.limit == c.Amount {", "o.err != nil || o.short {"},
 			{"limits/lease.go", "o != nil && h.l.now()-o.at < int64(retryAfter) {", "o != nil && h.l.now()-o.at < 0 {"},
-			{"limits/store.go", "spare += r.charge() - r.spent()", "spare += r.charge()"},
 		},
 	},
 	{
@@ -276,7 +254,6 @@ var limits = []promise{
 			{"limits/lease.go", "\tcase o.err != nil:\n\t\treturn h.unknown(le.budget)\n", ""},
 			{"limits/lease.go", "\tif c.Soft {\n\t\tle.avail.Add(-n)\n\t\treturn nil\n\t}\n", ""},
 			{"limits/lease.go", "left, ok := le.try(n)\n\tif !ok {", "left, ok := le.try(n)\n\tif o := le.outcome.Load(); o != nil && o.err != nil {\n\t\treturn nil\n\t}\n\tif !ok {"},
-			{"limits/lease.go", "\t\t\tle.outcome.Store(&outcome{at: at, err: err})\n", "\t\t\tle.apply(&asks[i], &answer{limit: math.MaxInt64}, at)\n"},
 		},
 	},
 	{
@@ -286,7 +263,6 @@ var limits = []promise{
 		[]change{
 			{"limits/report.go", "max(0, charged-max(c.Amount, st.Used))", "max(0, charged-c.Amount)"},
 			{"limits/report.go", "err = pg.InSnapshot(ctx, db, func(q pg.Querier) error {", "err = func(q pg.Querier, f func(pg.Querier) error) error { return f(q) }(db.(pg.Querier), func(q pg.Querier) error {"},
-			{"limits/lease.go", "le.shrink() // at once: the budget may have been lowered", ""},
 			{"limits/store.go", "case tenancy.Egress:\n\t\t\t\tr.ledger += u.Egress\n", "case tenancy.Egress:\n"},
 		},
 	},
@@ -317,7 +293,6 @@ var limits = []promise{
 		[]change{
 			{"limits/grant.go", "tenancy.Budget(b) == tenancy.Storage && o.Stored {", "tenancy.Budget(b) == tenancy.Storage {"},
 			{"limits/store.go", "\t\tothers = s.stored\n", "\t\tothers = 0\n"},
-			{"limits/store.go", "return !r.period.Before(s.since)", "return r.period.Equal(s.at.Truncate(time.Hour))"},
 			{"limits/store.go", "s.since = s.since.UTC().Truncate(time.Hour)", "s.since = s.since.UTC()"},
 		},
 	},
@@ -339,7 +314,6 @@ var limits = []promise{
 			{"limits/rates.go", "!c.ValidFrom.After(at) && (c.Account != (tenancy.ID{}) || !own)", "!c.ValidFrom.After(at)"},
 			{"limits/store.go", "at = cuts[u.Piece-1]", "at = s.at"},
 			{"limits/rates.go", "bits.Add64(lo, uint64(per-1), 0)", "bits.Add64(lo, 0, 0)"},
-			{"limits/grant.go", "return g.reserveCost(ctx, 0, 0, n)", "return g.reserveCost(ctx, 0, 0, 0)"},
 		},
 	},
 	{
@@ -350,7 +324,6 @@ var limits = []promise{
 			{"limits/rates.go", "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,", "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (account_id, valid_from) DO UPDATE SET egress_gb = excluded.egress_gb`,"},
 			{"internal/pg/migrations/0007_tenancy_limits.sql", "UNIQUE NULLS NOT DISTINCT (account_id, valid_from)", "UNIQUE (account_id, valid_from)"},
 			{"internal/pg/migrations/0007_tenancy_limits.sql", "GRANT SELECT ON account_limits, key_limits, rate_cards TO primecloud_gateway;", "GRANT SELECT ON account_limits, key_limits TO primecloud_gateway;\nGRANT ALL ON rate_cards TO primecloud_gateway;"},
-			{"internal/pg/migrations/0007_tenancy_limits.sql", "NOT NULL CHECK (valid_from = date_trunc('hour', valid_from, 'UTC'))", "NOT NULL"},
 		},
 	},
 	{
