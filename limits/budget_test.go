@@ -132,6 +132,9 @@ func interleave(t *testing.T, r *rand.Rand) {
 		switch op := r.IntN(100); {
 		case op < 45:
 			tr := &transfer{n: n, size: 1 + r.Int64N(20_000)}
+			if r.IntN(8) == 0 {
+				tr.size = 1 + r.Int64N(400_000) // more than a slice
+			}
 			if n.begin(&tr.g, nil, tr.size) == nil {
 				open = append(open, tr)
 			}

@@ -232,4 +232,6 @@ func TestReport_lowered(t *testing.T) {
 	f.reread()
 	f.settle()
 	report(500, 200, 0, 0)
+	f.limit(hard(tenancy.Egress, 100)) // what was used before is not what may still be
+	report(100, 200, 0, 0)
 }

@@ -83,7 +83,8 @@ func TestRoles_portal(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := tenancy.AsAccount(t.Context(), portal, one, func(tx pgx.Tx) error {
-		return f.store.SetKeyLimits(t.Context(), tx, fresh, &tenancy.Limits{Concurrent: 2})
+		_, err := tx.Exec(t.Context(), `INSERT INTO key_limits (key_id, account_id, concurrent) VALUES ($1, $2, 2)`, fresh.ID, other)
+		return err
 	}); err == nil {
 		t.Error("another account's key was limited")
 	}

@@ -492,11 +492,21 @@ func TestLimits_unknownLength(t *testing.T) {
 	}
 }
 
-// A copy under a hard storage quota asks for its source first: what that answer
-// said is not in the line of the copy.
+// A copy under a hard storage quota asks for its source first, and no other does:
+// what that answer said is not in the line of the copy.
 func TestLimits_copyLine(t *testing.T) {
 	t.Parallel()
 	b := newBoundary(t)
+	soft := hardCap(tenancy.Storage, 1<<20)
+	soft.Caps[tenancy.Storage].Soft = true
+	for _, l := range []tenancy.Limits{{}, soft, {Concurrent: 100}} {
+		b.tn.limit(t, l)
+		c := newSent(byHeader, mPUT, boundaryBucket+"/"+boundaryKey, "x-amz-copy-source: "+boundaryBucket+"/source", nil)
+		b.exchange(t, c.method, b.wire(t, c))
+		if arrived := b.rec.take(t); len(arrived) != 1 || arrived[0].method != "PUT" {
+			t.Errorf("without a hard quota %d requests arrived", len(arrived))
+		}
+	}
 	b.tn.limit(t, hardCap(tenancy.Storage, 1<<20))
 	c := newSent(byHeader, mPUT, boundaryBucket+"/"+boundaryKey, "x-amz-copy-source: "+boundaryBucket+"/source", nil)
 	status, record := b.exchange(t, c.method, b.wire(t, c))
@@ -506,6 +516,38 @@ func TestLimits_copyLine(t *testing.T) {
 	}
 	if len(record.VersionID) > 0 {
 		t.Errorf("the line has the version %q, which is the source's", record.VersionID)
+	}
+}
+
+// What the backend may have kept counts, although its answer was lost; what it
+// refused does not.
+func TestLimits_lostAnswer(t *testing.T) {
+	t.Parallel()
+	b := newBoundary(t)
+	b.tn.limit(t, hardCap(tenancy.Storage, 5))
+	put := func(body, answer string) int {
+		t.Helper()
+		b.rec.answers(func(*recorded) string { return answer })
+		q := newSent(byHeader, mPUT, boundaryBucket+"/"+boundaryKey, "", []byte(body))
+		status, _ := b.exchange(t, q.method, b.wire(t, q))
+		b.rec.take(t)
+		return status
+	}
+	const refused = "HTTP/1.1 403 Forbidden\r\ncontent-type: application/xml\r\nconnection: close\r\ncontent-length: 40\r\n\r\n<Error><Code>AccessDenied</Code></Error>"
+	for _, c := range []struct {
+		what, body, answer string
+		refused            bool // for the quota, or by the backend
+	}{
+		{"refused by the backend", "abc", refused, true},
+		{"again", "abc", refused, true},
+		{"with its answer lost", "abc", "nothing that is an answer", false},
+		{"beyond what is left", "abc", "", true},
+		{"of what is left", "ab", "", false},
+	} {
+		status := put(c.body, c.answer)
+		if lost := c.answer != "" && !c.refused; (status == http.StatusForbidden) != c.refused || lost != (status >= 500) {
+			t.Errorf("an upload %s: %d", c.what, status)
+		}
 	}
 }
 

@@ -107,7 +107,7 @@ var limits = []promise{
 		"uploads, parts, forms and copies are held to the quota by what the backend stores, whatever a client says of a length, and a copy is bound to the object that was measured",
 		"./proxy", "TestLimits_inputs|TestLimits_copyChanged|TestLimits_expect",
 		[]change{
-			{"proxy/admit.go", "return x.limit(x.stores())", "return x.limit(max(x.framing.length, 0))"},
+			{"proxy/limit.go", "\tif x.op.Body == s3op.Stream {\n\t\treturn x.length", "\tif x.op.Body == s3op.Stream {\n\t\treturn x.declared"},
 			{"proxy/limit.go", "\tx.copyOf = etag\n", ""},
 			{"proxy/limit.go", "\tx.copyOf = noETag\n", ""},
 			{"proxy/limit.go", "s3Error{code: \"OperationAborted\"}", "s3Error{code: \"PreconditionFailed\"}"},
@@ -213,7 +213,7 @@ var limits = []promise{
 		[]change{
 			{"limits/store.go", "\tif _, err := tx.Exec(ctx, `SELECT lock_account($1)`, account); err != nil {\n\t\treturn nil, err\n\t}\n", ""},
 			{"limits/share.go", "free := max(0, c.Amount-others-a.granted)", "free := max(0, c.Amount-others-used)"},
-			{"limits/grant.go", "r.lease.put(r.n - n)\n", "r.lease.put(r.n)\n"},
+			{"limits/grant.go", "r.lease.put(r.n - n)\n\t\t\tr.n = 0\n", "r.lease.put(r.n - n)\n"},
 		},
 	},
 	{
@@ -298,12 +298,22 @@ var limits = []promise{
 	},
 	{
 		"LIMITS.md", "Budgets across nodes",
-		"a copy's source is asked for its length under a hard quota only, and once; what was uploaded without an answer counts, and everything that is held is given back",
-		"./proxy", "TestLimits_copyLine|TestLimits_released",
+		"a copy's source is asked for its length under a hard quota only, and once",
+		"./proxy", "TestLimits_copyLine",
 		[]change{
-			{"proxy/limit.go", "!x.op.CopySource || !x.grant.Hard(tenancy.Storage)", "!x.op.CopySource || x.grant.Hard(tenancy.Storage)"},
-			{"proxy/settle.go", "\tx.settleLimits()\n", ""},
-			{"limits/grant.go", "\t\th.leave()\n\t}\n\t*g", "\t}\n\t*g"},
+			{"proxy/limit.go", "!x.op.CopySource || !x.grant.Hard(tenancy.Storage)", "!x.op.CopySource"},
+			{"proxy/limit.go", `x.out.set("HEAD", x.source`, `x.out.set("GET", x.source`},
+			{"limits/grant.go", "l.Caps[b] != nil && !l.Caps[b].Soft {", "l.Caps[b] != nil {"},
+		},
+	},
+	{
+		"LIMITS.md", "Budgets across nodes",
+		"an upload whose answer was lost counts, and one that the backend refused does not",
+		"./proxy", "TestLimits_lostAnswer",
+		[]change{
+			{"proxy/limit.go", "Stored: x.status < 400 || (x.status == 499 || x.status >= 500) && x.sent && x.received == x.length && x.body.err == nil,", "Stored: x.status < 400,"},
+			{"proxy/settle.go", "\tx.settleLimits()\n", "\tx.grant.End()\n"},
+			{"limits/grant.go", "tenancy.Budget(b) == tenancy.Storage && o.Stored {", "tenancy.Budget(b) == tenancy.Storage {"},
 		},
 	},
 	{
