@@ -519,38 +519,6 @@ func TestLimits_copyLine(t *testing.T) {
 	}
 }
 
-// What the backend may have kept counts, although its answer was lost; what it
-// refused does not.
-func TestLimits_lostAnswer(t *testing.T) {
-	t.Parallel()
-	b := newBoundary(t)
-	b.tn.limit(t, hardCap(tenancy.Storage, 5))
-	put := func(body, answer string) int {
-		t.Helper()
-		b.rec.answers(func(*recorded) string { return answer })
-		q := newSent(byHeader, mPUT, boundaryBucket+"/"+boundaryKey, "", []byte(body))
-		status, _ := b.exchange(t, q.method, b.wire(t, q))
-		b.rec.take(t)
-		return status
-	}
-	const refused = "HTTP/1.1 403 Forbidden\r\ncontent-type: application/xml\r\nconnection: close\r\ncontent-length: 40\r\n\r\n<Error><Code>AccessDenied</Code></Error>"
-	for _, c := range []struct {
-		what, body, answer string
-		refused            bool // for the quota, or by the backend
-	}{
-		{"refused by the backend", "abc", refused, true},
-		{"again", "abc", refused, true},
-		{"with its answer lost", "abc", "nothing that is an answer", false},
-		{"beyond what is left", "abc", "", true},
-		{"of what is left", "ab", "", false},
-	} {
-		status := put(c.body, c.answer)
-		if lost := c.answer != "" && !c.refused; (status == http.StatusForbidden) != c.refused || lost != (status >= 500) {
-			t.Errorf("an upload %s: %d", c.what, status)
-		}
-	}
-}
-
 // A source that is replaced between the look at its length and the copy, or
 // that comes to be there, makes the copy 409, which clients try again: 412 is
 // for conditions that they have set.

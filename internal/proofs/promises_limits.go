@@ -308,12 +308,12 @@ var limits = []promise{
 	},
 	{
 		"LIMITS.md", "Budgets across nodes",
-		"an upload whose answer was lost counts, and one that the backend refused does not",
+		"an upload whose answer was lost counts, in every way to upload",
 		"./proxy", "TestLimits_lostAnswer",
 		[]change{
 			{"proxy/limit.go", "Stored: x.status < 400 || (x.status == 499 || x.status >= 500) && x.sent && x.received == x.length && x.body.err == nil,", "Stored: x.status < 400,"},
 			{"proxy/settle.go", "\tx.settleLimits()\n", "\tx.grant.End()\n"},
-			{"limits/grant.go", "tenancy.Budget(b) == tenancy.Storage && o.Stored {", "tenancy.Budget(b) == tenancy.Storage {"},
+			{"limits/grant.go", "tenancy.Budget(b) == tenancy.Storage && o.Stored {", "tenancy.Budget(b) == tenancy.Storage && o.Stored && o.Billed {"},
 		},
 	},
 	{
