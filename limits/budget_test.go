@@ -3,11 +3,14 @@ package limits_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -70,6 +73,35 @@ func TestBudget_fleet(t *testing.T) {
 	}
 }
 
+// Of two nodes that ask at one moment for more than half of what is left, one
+// gets it: the other is answered when it has been written what the first has.
+func TestBudget_atOnce(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1)
+	f.limit(hard(tenancy.Egress, 1000))
+	var once sync.Once
+	second := make(chan error, 1)
+	first := f.start(func(c *limits.Config) {
+		c.Pool = f.db.BeforeCommit(t, pg.RoleGateway, func() {
+			once.Do(func() { // before anybody sees what the first was given
+				go func() { second <- f.nodes[0].download(600, 600) }()
+				testenv.WaitFor(t, "the second node to wait, or to be answered", func() bool {
+					return len(second) > 0 || f.db.LockAwaited(t)
+				})
+			})
+		})
+	})
+	if err := first.download(600, 600); err != nil {
+		t.Error(err)
+	}
+	if err := <-second; reason(err) != int(limits.Reserved) && reason(err) != int(limits.Exhausted) {
+		t.Errorf("the same was given to two nodes: %v", err)
+	}
+	if got := f.egress(); got != 600 {
+		t.Errorf("%d of 1000 in the ledger", got)
+	}
+}
+
 // TestBudget_anyInterleaving holds the sum of what nodes use to the budget,
 // whatever happens to renewals, transfers and nodes.
 func TestBudget_anyInterleaving(t *testing.T) {
@@ -100,6 +132,9 @@ func interleave(t *testing.T, r *rand.Rand) {
 		switch op := r.IntN(100); {
 		case op < 45:
 			tr := &transfer{n: n, size: 1 + r.Int64N(20_000)}
+			if r.IntN(8) == 0 {
+				tr.size = 1 + r.Int64N(400_000) // more than a slice
+			}
 			if n.begin(&tr.g, nil, tr.size) == nil {
 				open = append(open, tr)
 			}
@@ -321,6 +356,10 @@ func TestBudget_key(t *testing.T) {
 		return &tenancy.Identity{ID: k.ID, KeyID: k.KeyID, AccountID: f.account.ID, Limits: &l}
 	}
 	small, large := key(300), key(5000)
+	if err := f.nodes[0].request(large, 100, 100); err != nil { // another key's use is none of its own
+		t.Fatal(err)
+	}
+	f.settle()
 	for i := range 3 {
 		if err := f.nodes[i%2].request(small, 100, 100); err != nil {
 			t.Fatal(i, err)
@@ -330,12 +369,53 @@ func TestBudget_key(t *testing.T) {
 	if err := f.nodes[0].request(small, 1, 1); reason(err) != int(limits.Exhausted) {
 		t.Errorf("the key's budget: %v", err)
 	}
-	if err := f.nodes[1].request(large, 701, 701); reason(err) != int(limits.Exhausted) {
+	if err := f.nodes[1].request(large, 601, 601); reason(err) != int(limits.Exhausted) {
 		t.Errorf("the account's budget: %v", err)
 	}
 	f.settle()
-	if err := f.nodes[1].request(large, 700, 700); err != nil {
+	if err := f.nodes[1].request(large, 600, 600); err != nil {
 		t.Errorf("what is left of the account's budget: %v", err)
+	}
+}
+
+// A rotated key's successor has its limits, and all of its budgets.
+func TestBudget_successor(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1)
+	n := f.nodes[0]
+	old, err := f.store.CreateKey(t.Context(), f.owner, tenancy.Key{AccountID: f.account.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := soft(tenancy.Requests, 7)
+	l.Caps[tenancy.Egress], l.Concurrent = &tenancy.Cap{Amount: 300}, 5
+	if err := f.store.SetKeyLimits(t.Context(), f.owner, old, &l); err != nil {
+		t.Fatal(err)
+	}
+	identity := func(k *tenancy.Key) *tenancy.Identity {
+		own, err := f.store.Limits(t.Context(), f.owner, f.account.ID, k.ID)
+		if err != nil || !reflect.DeepEqual(own, &l) {
+			t.Errorf("limits of %s: %+v, %v", k.KeyID, own, err)
+		}
+		return &tenancy.Identity{ID: k.ID, KeyID: k.KeyID, AccountID: f.account.ID, Limits: own}
+	}
+	before := identity(old)
+	if err := n.request(before, 300, 300); err != nil {
+		t.Fatal(err)
+	}
+	next, err := f.store.RotateKey(t.Context(), f.owner, old.KeyID, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.flush()
+	after := identity(next)
+	if err := n.request(after, 300, 300); err != nil {
+		t.Errorf("the successor's budget: %v", err)
+	}
+	for _, k := range []*tenancy.Identity{before, after} {
+		if err := n.request(k, 1, 1); reason(err) != int(limits.Exhausted) {
+			t.Errorf("%s, whose budget is used up: %v", k.KeyID, err)
+		}
 	}
 }
 
@@ -374,5 +454,35 @@ func TestBudget_storage(t *testing.T) {
 	f.clock.advance(time.Minute)
 	if err := f.nodes[0].upload(1, true); reason(err) == admitted {
 		t.Error("the quota is full again")
+	}
+}
+
+// The hour in which was measured counts whole beside what was: which of its uploads
+// came before is not known.
+func TestBudget_storageHour(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1)
+	n := f.nodes[0]
+	measured, at := int64(0), f.clock.now()
+	f.stored = measure(&measured, &at)
+	f.limit(hard(tenancy.Storage, 1000))
+	if err := n.upload(400, true); err != nil {
+		t.Fatal(err)
+	}
+	f.settle()
+	f.clock.advance(20 * time.Minute)
+	measured, at = 400, f.clock.now().Add(-5*time.Minute)
+	if err := n.upload(201, true); reason(err) == admitted {
+		t.Error("beyond the quota, were the 400 uploaded after the measurement")
+	}
+	f.settle()
+	if err := n.upload(200, true); err != nil {
+		t.Errorf("what fits whenever they were uploaded: %v", err)
+	}
+	f.settle()
+	f.clock.advance(time.Hour)
+	measured, at = 600, f.clock.now()
+	if err := n.upload(400, true); err != nil {
+		t.Errorf("after the next measurement: %v", err)
 	}
 }

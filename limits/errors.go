@@ -17,7 +17,7 @@ const (
 	TooFast   Reason = iota // a rate or a transfer rate
 	Crowded                 // the requests at once
 	Exhausted               // a hard budget has not enough left
-	Reserved                // it has, but requests in flight or other nodes hold it
+	Reserved                // it has, but other nodes hold it
 	Unknown                 // whether it has cannot be found out now
 )
 

@@ -196,7 +196,7 @@ func TestBudget_outage(t *testing.T) {
 	n.renew()
 	back := f.db.TakeAway(t)
 	sent, refused := 0, error(nil)
-	for refused == nil {
+	for refused == nil && sent < 1000 {
 		if refused = n.download(100, 100); refused == nil {
 			sent++
 		}

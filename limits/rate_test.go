@@ -51,7 +51,7 @@ func TestRate_requests(t *testing.T) {
 func TestRate_fleet(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 3)
-	f.exec(`UPDATE usage_nodes SET flushed_at = now(), reported_at = now()`)
+	f.exec(`UPDATE usage_nodes SET flushed_at = now(), reported_at = now() + interval '1 hour'`) // all live, however long this takes
 	f.limit(tenancy.Limits{RequestsPerSecond: 30, Concurrent: 7})
 	sum, atOnce := 0, 0
 	for _, n := range f.nodes {
@@ -71,6 +71,28 @@ func TestRate_fleet(t *testing.T) {
 	}
 	if sum += atOnce; atOnce != 9 || sum > 30 || sum < 28 {
 		t.Errorf("three nodes admitted %d requests of 30 and %d at once of 7 (each its share, rounded up)", sum, atOnce)
+	}
+	// One that has written nothing for a while has no share, until it writes.
+	n := f.nodes[0]
+	admits := func() (admitted int) {
+		f.clock.advance(time.Minute)
+		for n.download(0, 0) == nil {
+			admitted++
+		}
+		return admitted
+	}
+	f.limit(tenancy.Limits{RequestsPerSecond: 30})
+	f.exec(`UPDATE usage_nodes SET reported_at = now() + interval '1 hour'`) // it lives, however long this takes
+	f.exec(`UPDATE usage_nodes SET reported_at = now() - interval '11 seconds' WHERE epoch = $1`, f.nodes[2].meter.Epoch())
+	n.limiter.CountNodes(t.Context())
+	if got := admits(); got != 15 {
+		t.Errorf("beside one that lives and one that does not: %d of 30", got)
+	}
+	// Without PostgreSQL the last number counts.
+	f.db.TakeAway(t)
+	n.limiter.CountNodes(t.Context())
+	if got := admits(); got != 15 {
+		t.Errorf("with PostgreSQL away: %d of 30", got)
 	}
 }
 

@@ -33,7 +33,7 @@ func TestConcurrency_slowClients(t *testing.T) {
 	host := slow.account.Name + ".tenants.example.test"
 	small := &request{method: "GET", path: "/broken/k"}
 	stranger := &request{method: "GET", path: "/broken/k", anonymous: true, host: host}
-	refused := func() float64 { return g.metric(t, "primecloud_limits_refused_total") }
+	refused := func() float64 { return g.metric(t, "primecloud_limits_refused_total", "reason=concurrency") }
 
 	for _, c := range []struct {
 		name string

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -194,8 +195,9 @@ func (g *gateway) listen(running *sync.WaitGroup, config *tls.Config) string {
 	return l.Addr().String()
 }
 
-// metric is the sum of a counter or gauge over its labels.
-func (g *gateway) metric(t testing.TB, name string) (sum float64) {
+// metric is the sum of a counter or gauge over its labels, or over those that have
+// all that are named, each as name=value.
+func (g *gateway) metric(t testing.TB, name string, labels ...string) (sum float64) {
 	t.Helper()
 	families, err := g.metrics.Gather()
 	if err != nil {
@@ -204,7 +206,13 @@ func (g *gateway) metric(t testing.TB, name string) (sum float64) {
 	for _, f := range families {
 		if f.GetName() == name {
 			for _, m := range f.GetMetric() {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				has := map[string]bool{}
+				for _, p := range m.GetLabel() {
+					has[p.GetName()+"="+p.GetValue()] = true
+				}
+				if !slices.ContainsFunc(labels, func(label string) bool { return !has[label] }) {
+					sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				}
 			}
 		}
 	}

@@ -358,8 +358,8 @@ func TestLimits_released(t *testing.T) {
 	}
 }
 
-// A body is paced by waits between its steps, in both directions; the waits
-// do not make the client look slow.
+// A body is paced by waits between its steps, in both directions, a form's file
+// too; the waits do not make the client look slow.
 func TestLimits_pacing(t *testing.T) {
 	t.Parallel()
 	c := &stepClock{at: time.Now()}
@@ -368,22 +368,33 @@ func TestLimits_pacing(t *testing.T) {
 	const size, rate = 4 << 20, 1 << 20
 	data := tn.put(t, "k", size)
 	tn.limit(t, tenancy.Limits{DownloadRate: rate, UploadRate: rate})
-	if res := tn.raw().do(t, &request{method: "GET", path: "/broken/k"}); !bytes.Equal(res.body, data) {
-		t.Errorf("%d bytes, %d %s: %s", len(res.body), res.status, res.code(), g.log.of(tn.account.Name))
-	}
-	if waited := c.total(); waited < 2*time.Second || waited > 4*time.Second {
-		t.Errorf("4 s worth were held back for %s", waited)
-	}
-	before := c.total()
-	if res := tn.raw().do(t, &request{method: "PUT", path: "/broken/up", body: data, payload: "UNSIGNED-PAYLOAD"}); res.status != http.StatusOK {
-		t.Errorf("%d %s", res.status, res.body)
-	}
-	if waited := c.total() - before; waited < 2*time.Second || waited > 4*time.Second {
-		t.Errorf("an upload of 4 s worth was held back for %s", waited)
+	for _, way := range []struct {
+		name string
+		move func() bool
+	}{
+		{"a download", func() bool {
+			return bytes.Equal(tn.raw().do(t, &request{method: "GET", path: "/broken/k"}).body, data)
+		}},
+		{"an upload", func() bool {
+			return tn.raw().do(t, &request{method: "PUT", path: "/broken/up", body: data, payload: "UNSIGNED-PAYLOAD"}).status == http.StatusOK
+		}},
+		{"a form", func() bool {
+			return postForm(t, tn, "broken", map[string]string{"key": "form"}, "broken", string(data)).status == http.StatusNoContent
+		}},
+	} {
+		_ = c.sleep(t.Context(), time.Minute) // what was moved before is paid for
+		before := c.total()
+		if !way.move() {
+			t.Errorf("%s: %s", way.name, g.log.of(tn.account.Name))
+		}
+		// One second's worth goes at once. Of what is read before the request is known nothing is.
+		if waited := c.total() - before; waited < 2*time.Second || waited > 4*time.Second {
+			t.Errorf("%s of 4 s worth was held back for %s", way.name, waited)
+		}
 	}
 }
 
-// stepClock is the real time, and what sleepers would have slept beside.
+// stepClock is a time that only sleeping moves.
 type stepClock struct {
 	mu    sync.Mutex
 	at    time.Time
@@ -409,30 +420,93 @@ func (c *stepClock) total() time.Duration {
 	return c.slept
 }
 
-// Anonymous reads are the bucket owner's, and a form is held to the quota.
+// Anonymous reads are the bucket owner's, an internal key's its account's, and a
+// form is held to the budgets of the account that has signed it.
 func TestLimits_whose(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, options{})
-	tn := g.tenant()
-	tn.put(t, "k", 1000)
 	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::broken/*"]}]}`
-	if res := tn.raw().do(t, &request{method: "PUT", path: "/broken", query: url.Values{"policy": {""}}, body: []byte(policy)}); res.status != http.StatusNoContent {
-		t.Fatal(res.status, string(res.body))
+	soon := time.Now().Add(time.Hour)
+	want := func(what string, r *reply, status int) {
+		t.Helper()
+		if r.status != status || status == http.StatusForbidden && r.code() != "QuotaExceeded" {
+			t.Errorf("%s: %d %s, want %d", what, r.status, r.body, status)
+		}
 	}
-	tn.limit(t, hardCap(tenancy.Egress, 1500))
-	host := tn.account.Name + ".tenants.example.test"
-	for i, want := range []int{http.StatusOK, http.StatusForbidden} {
-		if res := tn.raw().do(t, &request{method: "GET", path: "/broken/k", host: host, anonymous: true}); res.status != want || want == http.StatusForbidden && res.code() != "QuotaExceeded" {
-			t.Errorf("anonymous read %d: %d %s", i, res.status, res.body)
+	for what, read := range map[string]func(*tenant) *reply{
+		"an anonymous read": func(tn *tenant) *reply {
+			return tn.raw().do(t, &request{method: "GET", path: "/broken/k", host: tn.account.Name + ".tenants.example.test", anonymous: true})
+		},
+		"an internal key's": func(tn *tenant) *reply {
+			k := tn.newKey(tenancy.Key{Kind: tenancy.KindPortal, ExpiresAt: &soon})
+			return (&endpoint{g.addr, k.KeyID, k.Secret}).do(t, &request{method: "GET", path: "/broken/k"})
+		},
+	} {
+		tn := g.tenant()
+		tn.put(t, "k", 1000)
+		tn.raw().must(t, &request{method: "PUT", path: "/broken", query: query("policy", ""), body: []byte(policy)})
+		tn.limit(t, hardCap(tenancy.Egress, 1500))
+		want(what, read(tn), http.StatusOK)
+		want(what+", with the budget used up", read(tn), http.StatusForbidden)
+	}
+
+	tn := g.tenant()
+	tn.put(t, "k", 1)
+	post := func(size int) *reply {
+		return postForm(t, tn, "broken", map[string]string{"key": "form"}, "broken", strings.Repeat("f", size))
+	}
+	tn.limit(t, hardCap(tenancy.Storage, 1000))
+	want("a form beyond the quota", post(1001), http.StatusForbidden)
+	want("a form within it", post(1000), http.StatusNoContent)
+	want("a form with the quota full", post(1), http.StatusForbidden)
+	usage(t, g, tn, metering.ByClass) // what is in the ledger counts
+	tn.limit(t, hardCap(tenancy.Requests, 1))
+	want("a form beyond the request budget", post(1), http.StatusForbidden)
+	tn.limit(t, tenancy.Limits{RequestsPerSecond: 1})
+	testenv.WaitFor(t, "a form to be one too many in a second", func() bool {
+		r := post(1)
+		return r.status == http.StatusServiceUnavailable && r.code() == "SlowDown"
+	})
+}
+
+// An answer whose length the backend does not say is reserved as 16 KiB.
+func TestLimits_unknownLength(t *testing.T) {
+	t.Parallel()
+	b := newBoundary(t)
+	const answer = "<CompleteMultipartUploadResult><ETag>\"e\"</ETag></CompleteMultipartUploadResult>"
+	b.rec.answers(func(*recorded) string {
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(answer), answer)
+	})
+	doc := []byte(`<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"e"</ETag></Part></CompleteMultipartUpload>`)
+	for _, c := range []struct {
+		budget int64
+		status int
+	}{{16<<10 - 1, http.StatusForbidden}, {16 << 10, http.StatusOK}} {
+		b.tn.limit(t, hardCap(tenancy.Egress, c.budget))
+		q := newSent(byHeader, mPOST, boundaryBucket+"/"+boundaryKey+"?uploadId="+b.upload, "", doc)
+		status, record := b.exchange(t, q.method, b.wire(t, q))
+		b.rec.take(t)
+		if status != c.status {
+			t.Errorf("with a budget of %d: %d %s, want %d", c.budget, status, record.ErrorCode, c.status)
 		}
 	}
 }
 
-// A copy under a hard storage quota asks for its source first: what that answer
-// said is not in the line of the copy.
+// A copy under a hard storage quota asks for its source first, and no other does:
+// what that answer said is not in the line of the copy.
 func TestLimits_copyLine(t *testing.T) {
 	t.Parallel()
 	b := newBoundary(t)
+	soft := hardCap(tenancy.Storage, 1<<20)
+	soft.Caps[tenancy.Storage].Soft = true
+	for _, l := range []tenancy.Limits{{}, soft, {Concurrent: 100}} {
+		b.tn.limit(t, l)
+		c := newSent(byHeader, mPUT, boundaryBucket+"/"+boundaryKey, "x-amz-copy-source: "+boundaryBucket+"/source", nil)
+		b.exchange(t, c.method, b.wire(t, c))
+		if arrived := b.rec.take(t); len(arrived) != 1 || arrived[0].method != "PUT" {
+			t.Errorf("without a hard quota %d requests arrived", len(arrived))
+		}
+	}
 	b.tn.limit(t, hardCap(tenancy.Storage, 1<<20))
 	c := newSent(byHeader, mPUT, boundaryBucket+"/"+boundaryKey, "x-amz-copy-source: "+boundaryBucket+"/source", nil)
 	status, record := b.exchange(t, c.method, b.wire(t, c))

@@ -4,7 +4,6 @@ package tenancy_test
 
 import (
 	"testing"
-	"time"
 )
 
 // Not parallel: AllocsPerRun counts what the whole process allocates.
@@ -24,7 +23,7 @@ func TestDirectory_cachedHitAllocatesNothing(t *testing.T) {
 		"Bucket":          func() error { _, err := d.Bucket(ctx, f.a.ID, bucket); return err },
 		"Backend":         func() error { _, err := d.Backend(ctx, f.backend.ID); return err },
 	} {
-		eventually(t, 5*time.Second, what+" is cached", func() bool {
+		eventually(t, what+" is cached", func() bool {
 			if err := look(); err != nil {
 				t.Fatal(what, err)
 			}

@@ -156,10 +156,10 @@ func TestBinding_everyColumn(t *testing.T) {
 					t.Fatalf("%s changes nothing", what)
 				}
 				if free.because != "" {
-					eventually(t, 5*time.Second, what+" is free", func() bool { return ask() == nil })
+					eventually(t, what+" is free", func() bool { return ask() == nil })
 					continue
 				}
-				eventually(t, 5*time.Second, what+" is refused", func() bool { return refused(ask()) })
+				eventually(t, what+" is refused", func() bool { return refused(ask()) })
 				// Where the row is under another name, or revoked, there is nothing to say.
 				if said := log.take(); column != "id" && column != "key_id" && column != "revoked_at" && !strings.Contains(said, name) {
 					t.Errorf("%s: the log says %q", what, said)
@@ -177,7 +177,7 @@ func TestBinding_everyColumn(t *testing.T) {
 	none := must(f.store.CreateKey(ctx, f.owner, tenancy.Key{AccountID: f.a.ID, Buckets: []string{}}))(t)
 	known(t, d, none.KeyID)
 	must(conn.Exec(ctx, `UPDATE access_keys SET buckets = NULL WHERE id = $1`, none.ID))(t)
-	eventually(t, 5*time.Second, "every bucket in the place of none is refused", unknown(d, none.KeyID))
+	eventually(t, "every bucket in the place of none is refused", unknown(d, none.KeyID))
 	// Under the name that was changed to, neither.
 	if err := lookup(d, "another-key-id"); !errors.Is(err, tenancy.ErrKeyUnknown) {
 		t.Errorf("under its new id: %v", err)
@@ -227,7 +227,7 @@ func TestBinding_changes(t *testing.T) {
 	ctx := t.Context()
 	k := f.key(f.a)
 	next := must(f.store.RotateKey(ctx, f.owner, k.KeyID, time.Hour))(t)
-	eventually(t, 5*time.Second, "the old key ends", func() bool { return !known(t, d, k.KeyID).ExpiresAt.IsZero() })
+	eventually(t, "the old key ends", func() bool { return !known(t, d, k.KeyID).ExpiresAt.IsZero() })
 	end := time.Now().Add(time.Hour)
 	if err := f.store.ExpireKey(ctx, f.owner, next.KeyID, &end); err != nil {
 		t.Fatal(err)
@@ -238,7 +238,7 @@ func TestBinding_changes(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 5*time.Second, "the key's new scope", func() bool { return known(t, d, next.KeyID).Prefix == "in/" })
+	eventually(t, "the key's new scope", func() bool { return known(t, d, next.KeyID).Prefix == "in/" })
 	if i := known(t, d, next.KeyID); i.Permission != tenancy.Read|tenancy.List || !i.ExpiresAt.Equal(end.Truncate(time.Microsecond)) || i.CIDRs[0].String() != "10.0.0.0/8" || i.Secret != next.Secret {
 		t.Errorf("%v: %v %v %v", i, i.Permission, i.ExpiresAt, i.CIDRs)
 	}

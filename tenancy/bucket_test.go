@@ -244,6 +244,32 @@ func TestDirectory_tooManyBuckets(t *testing.T) {
 	}
 }
 
+// Of two nodes that count at one moment the second waits for what the first makes.
+func TestStore_lastBucket(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	gateway := f.db.Pool(t, pg.RoleGateway)
+	var once sync.Once
+	second := make(chan error, 1)
+	first := f.db.BeforeCommit(t, pg.RoleGateway, func() {
+		once.Do(func() {
+			go func() {
+				_, err := f.store.ReserveBucket(t.Context(), gateway, f.a.ID, "second", false, 1)
+				second <- err
+			}()
+			testenv.WaitFor(t, "the second to wait, or to be answered", func() bool {
+				return len(second) > 0 || f.db.LockAwaited(t)
+			})
+		})
+	})
+	if _, err := f.store.ReserveBucket(t.Context(), first, f.a.ID, "first", false, 1); err != nil {
+		t.Error(err)
+	}
+	if err := <-second; !errors.Is(err, tenancy.ErrTooManyBuckets) {
+		t.Errorf("two buckets were made in the place of one: %v", err)
+	}
+}
+
 // A key that is limited to some buckets sees those of them that are there,
 // page by page as anybody else.
 func TestDirectory_ListBuckets_only(t *testing.T) {
@@ -395,7 +421,7 @@ func TestStore_realBackend(t *testing.T) {
 		}
 	}
 	d := f.directory()
-	eventually(t, 5*time.Second, "seen by the gateway", func() bool {
+	eventually(t, "seen by the gateway", func() bool {
 		_, err := d.Bucket(ctx, f.a.ID, []byte("legacy"))
 		return err == nil
 	})

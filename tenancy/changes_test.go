@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -183,7 +182,7 @@ func TestChanges_forged(t *testing.T) {
 	last := f.key(f.a).KeyID
 	gen := d.KeyGeneration(last)
 	f.revoke(last)
-	eventually(t, 10*time.Second, "a revocation is heard", func() bool { return d.KeyGeneration(last) > gen })
+	eventually(t, "a revocation is heard", func() bool { return d.KeyGeneration(last) > gen })
 	before := d.Misses()
 	ask()
 	if n := d.Misses() - before; n > 0 {
@@ -214,7 +213,7 @@ func TestChanges_renewed(t *testing.T) {
 	}
 	renewed := make(chan error, 1)
 	go func() { renewed <- f.store.RenewChannel(t.Context(), f.owner) }()
-	eventually(t, 10*time.Second, "the renewal waits for the writer", func() bool {
+	eventually(t, "the renewal waits for the writer", func() bool {
 		return count(t, f.owner, `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'change_channel'::regclass`) > 0
 	})
 	if err := tx.Commit(t.Context()); err != nil {
@@ -223,7 +222,7 @@ func TestChanges_renewed(t *testing.T) {
 	if err := <-renewed; err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "the directory listens anew", func() bool { return d.Connects() == 2 && d.Connected() })
+	eventually(t, "the directory listens anew", func() bool { return d.Connects() == 2 && d.Connected() })
 	if _, err := d.Identity(t.Context(), []byte(k.KeyID)); !errors.Is(err, tenancy.ErrKeyUnknown) {
 		t.Errorf("the revoked key: %v", err)
 	}
@@ -231,7 +230,7 @@ func TestChanges_renewed(t *testing.T) {
 	next := f.key(f.a)
 	must(d.Identity(t.Context(), []byte(next.KeyID)))(t)
 	f.revoke(next.KeyID)
-	eventually(t, 10*time.Second, "the next revocation is heard", func() bool {
+	eventually(t, "the next revocation is heard", func() bool {
 		_, err := d.Identity(t.Context(), []byte(next.KeyID))
 		return errors.Is(err, tenancy.ErrKeyUnknown)
 	})
@@ -249,7 +248,7 @@ func TestChanges_renewed(t *testing.T) {
 	}
 	latest, revoked := f.ear(t, pg.RolePortal, was), make(chan error, 1)
 	go func() { revoked <- f.store.SetStatus(t.Context(), f.owner, f.a.ID, tenancy.ReadOnly) }()
-	eventually(t, 10*time.Second, "the writer waits for the renewal", func() bool {
+	eventually(t, "the writer waits for the renewal", func() bool {
 		return count(t, tx, `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'change_channel'::regclass`) > 0
 	})
 	if err := errors.Join(tx.Commit(t.Context()), <-revoked); err != nil {

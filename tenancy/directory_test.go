@@ -50,7 +50,7 @@ func TestDirectory_Identity(t *testing.T) {
 		t.Errorf("identity %+v differs from key %+v", i, k)
 	}
 	// Once the notification of its creation has come, it stays.
-	eventually(t, 5*time.Second, "the key is cached", func() bool {
+	eventually(t, "the key is cached", func() bool {
 		d.Settle()
 		one := known(t, d, k.KeyID)
 		d.Settle()
@@ -188,7 +188,7 @@ func TestDirectory_hearsChanges(t *testing.T) {
 		}
 		d.Settle()
 		f.exec(c.sql)
-		took := eventually(t, 5*time.Second, c.sql+" seen as "+c.changes, func() bool {
+		took := eventually(t, c.sql+" seen as "+c.changes, func() bool {
 			s, err := look[c.changes]()
 			return strings.Contains(fmt.Sprint(s, err), c.to)
 		})
@@ -220,8 +220,8 @@ func TestDirectory_revocationTime(t *testing.T) {
 		known(t, two, k.KeyID)
 		f.revoke(k.KeyID)
 		began := time.Now()
-		eventually(t, 10*time.Second, "revoked on one node", unknown(one, k.KeyID))
-		eventually(t, 10*time.Second, "revoked on the other", unknown(two, k.KeyID))
+		eventually(t, "revoked on one node", unknown(one, k.KeyID))
+		eventually(t, "revoked on the other", unknown(two, k.KeyID))
 		slowest = max(slowest, time.Since(began))
 	}
 	t.Logf("slowest of 50 revocations, on two nodes: %s", slowest)
@@ -247,7 +247,7 @@ func TestDirectory_negative(t *testing.T) {
 	}
 	// It is made now: the absence, cached for an hour, ends at once.
 	must(f.store.CreateKey(t.Context(), f.owner, tenancy.Key{AccountID: f.a.ID, KeyID: id, Secret: "a secret of mine"}))(t)
-	eventually(t, 5*time.Second, "the new key is known", func() bool { return !unknown(d, id)() })
+	eventually(t, "the new key is known", func() bool { return !unknown(d, id)() })
 }
 
 // Ids of our own form with a wrong MAC, and what no store would take, never
@@ -279,7 +279,7 @@ func TestDirectory_singleFlight(t *testing.T) {
 	gate := &gate{contains: "FROM access_keys"}
 	d := f.directory(gate.pool(f))
 	k := f.key(f.a)
-	eventually(t, 5*time.Second, "the creation was heard of", func() bool { return d.KeyGeneration(k.KeyID) > 0 })
+	eventually(t, "the creation was heard of", func() bool { return d.KeyGeneration(k.KeyID) > 0 })
 	gate.arm(1)
 	var asked, done sync.WaitGroup
 	for range 50 {
@@ -355,7 +355,7 @@ func (g *gate) open() {
 
 func (g *gate) waitHeld(t testing.TB, n int64) {
 	t.Helper()
-	eventually(t, 10*time.Second, fmt.Sprintf("%d queries held", n), func() bool { return g.held.Load() == n })
+	eventually(t, fmt.Sprintf("%d queries held", n), func() bool { return g.held.Load() == n })
 }
 
 type gateKey struct{}

@@ -76,7 +76,7 @@ func TestEnded_nodesRemember(t *testing.T) {
 	known(t, d, k.KeyID)
 	f.revoke(k.KeyID)
 	for _, k := range []*tenancy.Key{early, k} {
-		eventually(t, 5*time.Second, "its end is heard of", func() bool { return d.Remembers(k.ID) })
+		eventually(t, "its end is heard of", func() bool { return d.Remembers(k.ID) })
 	}
 	conn := f.unchecked()
 	for _, sql := range []string{
@@ -86,7 +86,7 @@ func TestEnded_nodesRemember(t *testing.T) {
 		must(conn.Exec(t.Context(), sql))(t)
 	}
 	for _, k := range []*tenancy.Key{early, k} {
-		eventually(t, 5*time.Second, "the operator is told of "+k.KeyID, func() bool {
+		eventually(t, "the operator is told of "+k.KeyID, func() bool {
 			if err := lookup(d, k.KeyID); !errors.Is(err, tenancy.ErrKeyUnknown) {
 				t.Fatalf("%s is back: %v", k.KeyID, err)
 			}
@@ -158,7 +158,7 @@ func TestBinding_olderRows(t *testing.T) {
 		t.Error(err)
 	}
 	f.exec(`UPDATE access_keys SET binding = NULL WHERE key_id = $1`, k.KeyID)
-	eventually(t, 5*time.Second, "the older form is over", unknown(d, k.KeyID))
+	eventually(t, "the older form is over", unknown(d, k.KeyID))
 	if _, err := (&tenancy.Store{Keyring: f.keyring}).RewrapSecrets(ctx, f.owner); !slices.Equal(skipped(err), []string{"key " + k.KeyID}) {
 		t.Errorf("the older form was bound again: %v", err)
 	}

@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"hash/maphash"
+	"time"
 
 	"github.com/primecloudpro/primecloud/internal/secret"
 )
@@ -32,6 +33,9 @@ func (d *Directory) Misses() uint64 { return d.misses.Load() }
 
 // Connects counts the connections made to hear changes.
 func (d *Directory) Connects() uint64 { return d.connects.Load() }
+
+// Heard is when the last heartbeat that came back was sent.
+func (d *Directory) Heard() time.Time { return d.hearing.Load().heard }
 
 // IssueKeyID makes an id that has the right form and MAC.
 func IssueKeyID(k *secret.Keyring) string { return newKeyID(k) }

@@ -201,3 +201,14 @@ func TestTable_goneStaysGone(t *testing.T) {
 		t.Errorf("%q, %v: a revoked key works again", v, err)
 	}
 }
+
+// What the operator relies on where he sets nothing: silence is noticed after 2 s,
+// and what is cached works for a minute.
+func TestDirectoryConfig_defaults(t *testing.T) {
+	t.Parallel()
+	var c DirectoryConfig
+	c.setDefaults()
+	if c.Heartbeat != 500*time.Millisecond || c.Deafness != 2*time.Second || c.MaxStale != time.Minute || c.MaxBuckets != 1000 {
+		t.Errorf("%+v", c)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -124,7 +123,7 @@ func TestDirectory_floodsAreBounded(t *testing.T) {
 				"own":    func() error { return holdersAsk["own buckets"](d, f.a.ID, "photos") },
 			}
 			for name, again := range reload {
-				eventually(t, 20*time.Second, name+" is cached", func() bool {
+				eventually(t, name+" is cached", func() bool {
 					err := again()
 					d.Settle()
 					before := d.Misses()
@@ -139,7 +138,7 @@ func TestDirectory_floodsAreBounded(t *testing.T) {
 			heard := d.KeyGeneration("foreign-key")
 			f.exec(`SELECT tell_change(what) FROM unnest(ARRAY['name:' || $1, 'domain:files.example.test', 'bucket:' || $2 || '/photos', 'key:foreign-key']) what`,
 				f.a.Name, f.a.ID.String())
-			eventually(t, 20*time.Second, "the changes were heard of", func() bool { return d.KeyGeneration("foreign-key") > heard })
+			eventually(t, "the changes were heard of", func() bool { return d.KeyGeneration("foreign-key") > heard })
 			before := d.Misses()
 			for name, again := range reload {
 				if err := again(); err != nil {

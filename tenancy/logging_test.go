@@ -3,7 +3,6 @@ package tenancy_test
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -31,7 +30,7 @@ func TestDirectory_SetLogging(t *testing.T) {
 		if err := here.SetLogging(t.Context(), source, want); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 5*time.Second, "the other node to hear of it", func() bool { return cmp.Equal(seen(), want) })
+		eventually(t, "the other node to hear of it", func() bool { return cmp.Equal(seen(), want) })
 	}
 	list := must(here.LoggedBuckets(t.Context()))(t)
 	if len(list) != 1 || list[0].ID != source.ID || list[0].BackendName != source.BackendName || list[0].Account != "a" || list[0].CanonicalID != f.a.CanonicalID {

@@ -30,7 +30,7 @@ func TestDirectory_pausedLoadNeverResurrects(t *testing.T) {
 			gate := &gate{contains: "FROM access_keys"}
 			d := f.directory(gate.pool(f), func(c *tenancy.DirectoryConfig) { c.NegativeTTL = time.Hour })
 			k := f.key(f.a)
-			eventually(t, 5*time.Second, "the creation was heard of", func() bool { return d.KeyGeneration(k.KeyID) > 0 })
+			eventually(t, "the creation was heard of", func() bool { return d.KeyGeneration(k.KeyID) > 0 })
 			gate.arm(1)
 			asked := make(chan error, 1)
 			go func() {
@@ -40,7 +40,7 @@ func TestDirectory_pausedLoadNeverResurrects(t *testing.T) {
 			gate.waitHeld(t, 1)
 			heard := d.KeyGeneration(k.KeyID)
 			f.revoke(k.KeyID)
-			eventually(t, 5*time.Second, "the revocation was heard of", func() bool { return d.KeyGeneration(k.KeyID) > heard })
+			eventually(t, "the revocation was heard of", func() bool { return d.KeyGeneration(k.KeyID) > heard })
 			between(t, d, k.KeyID)
 			gate.open()
 			if err := <-asked; err != nil {
@@ -65,7 +65,7 @@ func TestDirectory_pausedLoadAcrossReconnection(t *testing.T) {
 	gate := &gate{contains: "FROM access_keys"}
 	d := f.directory(gate.pool(f))
 	k := f.key(f.a)
-	eventually(t, 5*time.Second, "the creation was heard of", func() bool { return d.KeyGeneration(k.KeyID) > 0 })
+	eventually(t, "the creation was heard of", func() bool { return d.KeyGeneration(k.KeyID) > 0 })
 	gate.arm(1)
 	asked := make(chan error, 1)
 	go func() {
@@ -83,12 +83,12 @@ func TestDirectory_pausedLoadAcrossReconnection(t *testing.T) {
 	} {
 		must(super.Exec(t.Context(), sql))(t)
 	}
-	eventually(t, 10*time.Second, "reconnected", func() bool { return d.Connects() > connects })
+	eventually(t, "reconnected", func() bool { return d.Connects() > connects })
 	if !unknown(d, k.KeyID)() {
 		t.Error("who asks after the reconnection joined the load begun before it")
 	}
 	// What is read late is no row that was put back.
-	eventually(t, 5*time.Second, "its end is heard of", func() bool { return d.Remembers(k.ID) })
+	eventually(t, "its end is heard of", func() bool { return d.Remembers(k.ID) })
 	gate.open()
 	if err := <-asked; err != nil {
 		t.Errorf("who asked before: %v", err)

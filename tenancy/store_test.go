@@ -182,7 +182,7 @@ func TestStore_RevokeInternalKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range dead {
-		eventually(t, 5*time.Second, "the internal key is dead", unknown(d, id))
+		eventually(t, "the internal key is dead", unknown(d, id))
 	}
 	for _, id := range alive {
 		known(t, d, id)
@@ -204,7 +204,7 @@ func TestStore_sealed(t *testing.T) {
 		t.Error("a backend's secret is in its row")
 	}
 	f.exec(`UPDATE access_keys SET sealed_secret = (SELECT sealed_secret FROM access_keys WHERE key_id = $2) WHERE key_id = $1`, k.KeyID, other.KeyID)
-	eventually(t, 5*time.Second, "a moved secret does not open", func() bool {
+	eventually(t, "a moved secret does not open", func() bool {
 		return errors.Is(lookup(d, k.KeyID), tenancy.ErrKeyUnknown)
 	})
 	if _, err := f.store.Backend(t.Context(), f.owner, f.backend.ID); !errors.Is(err, secret.ErrOpen) {
@@ -368,5 +368,34 @@ func TestStore_AddBackend_race(t *testing.T) {
 	all.Wait()
 	if n := count(t, f.owner, `SELECT count(*) FROM backends WHERE is_default`); n != 1 {
 		t.Errorf("%d defaults", n)
+	}
+}
+
+// What cannot be meant is refused: a rate that would keep a connection for hours,
+// and what a key has no part in.
+func TestStore_limitsRefused(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	k := f.key(f.a)
+	for what, c := range map[string]struct {
+		account, key bool // it is refused there
+		limits       tenancy.Limits
+	}{
+		"the least upload rate":     {false, false, tenancy.Limits{UploadRate: 65536}},
+		"a smaller upload rate":     {true, true, tenancy.Limits{UploadRate: 65535}},
+		"the least download rate":   {false, false, tenancy.Limits{DownloadRate: 65536}},
+		"a smaller download rate":   {true, true, tenancy.Limits{DownloadRate: 65535}},
+		"a negative budget":         {true, true, tenancy.Limits{Caps: [tenancy.Budgets]*tenancy.Cap{tenancy.Egress: {Amount: -1}}}},
+		"requests less than none":   {true, true, tenancy.Limits{RequestsPerSecond: -1}},
+		"a quota":                   {false, true, tenancy.Limits{Caps: [tenancy.Budgets]*tenancy.Cap{tenancy.Storage: {Amount: 1}}}},
+		"a number of buckets":       {false, true, tenancy.Limits{Buckets: 1}},
+		"a budget of no bytes more": {false, false, tenancy.Limits{Caps: [tenancy.Budgets]*tenancy.Cap{tenancy.Egress: {}}}},
+	} {
+		if err := f.store.SetLimits(t.Context(), f.owner, f.a.ID, &c.limits); errors.Is(err, tenancy.ErrInvalidLimit) != c.account || (err != nil) != c.account {
+			t.Errorf("%s, an account's: %v", what, err)
+		}
+		if err := f.store.SetKeyLimits(t.Context(), f.owner, k, &c.limits); errors.Is(err, tenancy.ErrInvalidLimit) != c.key || (err != nil) != c.key {
+			t.Errorf("%s, a key's: %v", what, err)
+		}
 	}
 }

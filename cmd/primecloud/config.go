@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -242,6 +243,12 @@ const (
 	roleGateway = "gateway"
 	roleWorker  = "worker"
 )
+
+// concurrent is how many requests at once an account has on this node whose own
+// limits do not say.
+func (cfg *Config) concurrent() int64 {
+	return int64(cmp.Or(cfg.ConcurrentPerAccount, (cfg.MaxConnections+1)/2))
+}
 
 func (cfg *Config) has(role string) bool { return slices.Contains(cfg.Roles, role) }
 

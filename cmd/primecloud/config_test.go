@@ -35,6 +35,20 @@ func TestConfig_defaults(t *testing.T) {
 	}
 }
 
+// Half of the connections are one account's at most, where nobody has said.
+func TestConfig_concurrent(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		most, said int
+		want       int64
+	}{{1000, 0, 500}, {5, 0, 3}, {1000, 7, 7}, {10, 20, 20}} {
+		cfg := Config{MaxConnections: c.most, ConcurrentPerAccount: c.said}
+		if got := cfg.concurrent(); got != c.want {
+			t.Errorf("%d connections, %d for an account: %d, want %d", c.most, c.said, got, c.want)
+		}
+	}
+}
+
 func TestConfig_sources(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

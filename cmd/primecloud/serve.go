@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -184,7 +183,7 @@ func (n *node) makeGateway(pool *pgxpool.Pool, keyring *secret.Keyring) (err err
 	}
 	if n.limiter, err = limits.New(limits.Config{
 		Pool: pool, Epoch: n.meter.Epoch(), Stored: metering.StoredBytes, Logger: n.log, Metrics: n.registry,
-		Concurrent: cmp.Or(int64(cfg.ConcurrentPerAccount), (int64(cfg.MaxConnections)+1)/2),
+		Concurrent: cfg.concurrent(),
 	}); err != nil {
 		return err
 	}
