@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -67,7 +68,7 @@ func flood(t *testing.T, d *tenancy.Directory, ask asking, account tenancy.ID, n
 	for i := range n {
 		go func() { results <- ask(d, account, fmt.Sprintf("invented-%d", i)) }()
 	}
-	eventually(t, 20*time.Second, "the rest is told to come again", func() bool { return len(results) >= n-remain })
+	testenv.WaitFor(t, "the rest is told to come again", func() bool { return len(results) >= n-remain })
 	for range n - remain {
 		if err := <-results; !errors.Is(err, tenancy.ErrCrowded) || !errors.Is(err, tenancy.ErrUnavailable) {
 			t.Fatalf("beyond the queue: %v", err)
