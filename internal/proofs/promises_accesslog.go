@@ -1,4 +1,212 @@
 package main
 
 // accessLog are the promises of docs/ACCESS-LOG.md.
-var accessLog = []promise{}
+var accessLog = []promise{
+	{
+		"ACCESS-LOG.md", "Lines",
+		"every text of a line has its bound in the bytes that are written, is cut after a whole character and a whole percent-escape, and says so",
+		"./metering/accesslog", "TestRecord_bounds|TestRecord_keysAreWhole",
+		[]change{
+			{"metering/accesslog/bound.go", "read, left := 0, most-len(cutMark)", "read, left := 0, most"},
+			{"metering/accesslog/bound.go", "if len(dst)-begin <= most {", "if len(s) <= most {"},
+			{"metering/accesslog/bound.go", "if s[read-i] == '%' {", "if s[read-i] == '%' && i == 1 {"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Lines",
+		"a line has every cell of the ledger that its request was counted in, and in all what was added to them",
+		"./metering/accesslog", "TestRecord_Cells|TestLog_sumParts",
+		[]change{
+			{"metering/accesslog/record.go", "\t\tr.Add(&counted[i])\n", ""},
+			{"metering/accesslog/record.go", "if len(counted) > 1 {", "if len(counted) > 2 {"},
+			{"metering/accesslog/sum.go", "s.count(r, &parts[i], i == len(parts)-1, leftOut)", "s.count(r, &parts[i], true, leftOut)"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Strangers",
+		"strangers' lines have the rate of a bucket, of an address (an IPv6 /64) and of the node, saved up for eight seconds; what is left out is counted by its reason, and the sums have every request",
+		"./metering/accesslog", "TestLog_flood",
+		[]change{
+			{"metering/accesslog/rate.go", "if rec.OwnerID != (Record{}).OwnerID {", "if true {"},
+			{"internal/subscriber/subscriber.go", "a.Prefix(64)", "a.Prefix(128)"},
+			{"metering/accesslog/rate.go", "const saved = 8 * time.Second", "const saved = 80 * time.Second"},
+			{"metering/accesslog/rate.go", "\tr.all.take(now, bytes, r.node)\n", ""},
+			{"metering/accesslog/log.go", "s.sums.add(r, reason != \"\")", "if reason == \"\" {\n\t\ts.sums.add(r, false)\n\t}"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Strangers",
+		"strangers' lines wait in buffers of their own, a quarter of what proven requests have, and what finds them full is in the sums",
+		"./metering/accesslog", "TestLog_unprovenBuffer",
+		[]change{
+			{"metering/accesslog/log.go", "l.stream(ofUnproven, cfg.Buffer/4,", "l.stream(ofUnproven, 4*cfg.Buffer,"},
+			{"metering/accesslog/log.go", "\t\treason = byBuffer\n", "\t\ts.mu.Unlock()\n\t\treturn\n"},
+			{"metering/accesslog/log.go", "\ts := l.unproven.shard(r)\n\ts.mu.Lock()\n\tbefore := len(s.buf)\n", "\ts := l.proven.shard(r)\n\ts.mu.Lock()\n\tbefore := len(s.buf)\n"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Strangers",
+		"beyond 512 cells in five seconds the rest of the sums is one line without a name, and nothing is missing in all",
+		"./metering/accesslog", "TestLog_manyCells",
+		[]change{
+			{"metering/accesslog/sum.go", "const maxCells = 512", "const maxCells = 5120"},
+			{"metering/accesslog/sum.go", "\tall.beyond.Lines += s.beyond.Lines\n", ""},
+			{"metering/accesslog/sum.go", "if s.beyond != (Dropped{}) {", "if s.beyond != (Dropped{}) && len(s.cells) < maxCells {"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Strangers",
+		"strangers' files and sums have bounds of their own, beyond which the oldest of them go, delivered or not, and no other",
+		"./metering/accesslog", "TestLog_unprovenFiles|TestLog_boundsApart",
+		[]change{
+			{"metering/accesslog/sweep.go", "const sumsSize = 256 << 20", "const sumsSize = 1 << 30"},
+			{"metering/accesslog/sweep.go", "{kind: ofUnproven, keep: l.cfg.UnprovenSize, most: l.cfg.UnprovenSize, delivered: true}", "{kind: ofUnproven, keep: l.cfg.UnprovenSize, most: l.cfg.MaxSize, delivered: true}"},
+			{"metering/accesslog/sweep.go", "\t\tlost, level = l.metrics.lostUnproven, slog.LevelWarn\n", "\t\tlevel = slog.LevelWarn\n"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Files",
+		"a file's name says kind, hour, epoch, number and node; each hour and each size begins one, and one process has the folder",
+		"./metering/accesslog", "TestLog_rotation|TestLog_concurrent|TestLog_locked",
+		[]change{
+			{"metering/accesslog/stream.go", "hour.After(s.name.hour) || s.size > 0", "s.size > 0"},
+			{"metering/accesslog/stream.go", "\tif hour.After(next.hour) {\n\t\tnext.hour = hour\n\t}\n", "\tnext.hour = hour\n"},
+			{"metering/accesslog/log.go", "lock, err := metering.LockFolder(cfg.Dir)", "lock, err := os.Open(cfg.Dir)"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Files",
+		"files go by age and by size, the oldest first, but not before they are delivered; at the bound the oldest go in any case, and that is logged and counted",
+		"./metering/accesslog", "TestLog_Sweep|TestDelivery_backendAway",
+		[]change{
+			{"metering/accesslog/sweep.go", "now.Sub(name.hour) <= l.cfg.KeepAge && total <= b.keep", "total <= b.keep"},
+			{"metering/accesslog/sweep.go", "l.undelivered != nil && l.undelivered(file) {", "l.undelivered != nil && false {"},
+			{"metering/accesslog/sweep.go", "\t\t\tif total <= b.most {\n\t\t\t\tcontinue\n\t\t\t}\n", "\t\t\tif total <= b.most || true {\n\t\t\t\tcontinue\n\t\t\t}\n"},
+			{"metering/accesslog/sweep.go", "\tlost.Inc()\n", ""},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Files",
+		"a killed process loses the lines of 250 ms at most, and what was left out of strangers' lines in 5 s",
+		"./metering/accesslog", "TestLog_intervals",
+		[]change{
+			{"metering/accesslog/log.go", "cmp.Or(cfg.FlushInterval, 250*time.Millisecond)", "cmp.Or(cfg.FlushInterval, time.Second)"},
+			{"metering/accesslog/sum.go", "const sumInterval = 5 * time.Second", "const sumInterval = 10 * time.Second"},
+			{"metering/accesslog/log.go", "err := errors.Join(l.proven.flush(l.takeProven), l.unproven.flush(l.takeUnproven), l.sums.flush(takeSums))", "err := errors.Join(l.proven.flush(l.takeProven), l.unproven.flush(l.takeUnproven))\n\tif all {\n\t\terr = errors.Join(err, l.sums.flush(takeSums))\n\t}"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Files",
+		"a full disk costs lines beyond the bound of what waits in memory; a line says how many those are and what the ledger has of them, and no line is torn",
+		"./metering/accesslog", "TestLog_diskFull|TestLog_dropped",
+		[]change{
+			{"metering/accesslog/log.go", "\tl.proven.pending = appendMarker(l.proven.pending, &dropped)\n", ""},
+			{"metering/accesslog/log.go", "\t\tdropped.Egress += s.dropped.Egress\n", ""},
+			{"metering/accesslog/stream.go", "s.pending = s.pending[:copy(s.pending, s.pending[n:])]", "s.pending = s.pending[:0]"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Files",
+		"a request never waits for the log, and of what the log cannot write it holds no more than the bound",
+		"./metering/accesslog", "TestLog_stuckDisk|TestLog_Add_allocatesNothing",
+		[]change{
+			{"metering/accesslog/log.go", "\tcase bell <- struct{}{}:\n\tdefault:\n", "\tcase bell <- struct{}{}:\n"},
+			{"metering/accesslog/log.go", "\tif before < l.proven.room {\n", "\tif before < 1<<30 {\n"},
+			{"metering/accesslog/log.go", "\t\ts.dropped.Lines++\n", "\t\tl.mu.Lock()\n\t\ts.dropped.Lines++\n\t\tl.mu.Unlock()\n"},
+			{"metering/accesslog/log.go", "\tl.rates.take(share, now, after-before)\n", "\tl.rates.take(share, now, len(r.AppendLine(nil)))\n"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Files",
+		"a torn or damaged line costs that line: readers report it and go on, in the order of hours",
+		"./metering/accesslog", "TestRead",
+		[]change{
+			{"metering/accesslog/reader.go", "if !yield(e, err) || err != nil && !errors.As(err, &damage) {", "if !yield(e, err) || err != nil {"},
+			{"metering/accesslog/reader.go", "\t\t\t\tdamage = ErrTorn\n", "\t\t\t\tdamage = e.decode(line)\n"},
+			{"metering/accesslog/reader.go", "\tif e.Record.Status == 0 || e.Record.Time.IsZero() {\n\t\treturn errNoRecord\n\t}\n", ""},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Delivery",
+		"a node delivers each interval and when a file ends",
+		"./metering/accesslog", "TestDelivery_Run",
+		[]change{
+			{"metering/accesslog/stream.go", "\tring(s.log.ended)\n", ""},
+			{"metering/accesslog/delivery.go", "\t\tcase <-tick.C:\n", ""},
+			{"metering/accesslog/delivery.go", "\t\tcase <-d.log.ended:\n", ""},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Delivery",
+		"who has logging on gets the lines about that bucket since then, also of refused requests and of strangers on its account's host, in S3's form and under S3's names; nobody gets another's",
+		"./metering/accesslog", "TestDelivery",
+		[]change{
+			{"metering/accesslog/delivery.go", "if b == nil || rec.Time.Before(b.Since) {", "if b == nil {"},
+			{"metering/accesslog/delivery.go", "b = r.byName[name{rec.OwnerID, string(rec.Bucket)}]", "for _, each := range r.byID {\n\t\t\tif each.Name == string(rec.Bucket) {\n\t\t\t\tb = each\n\t\t\t}\n\t\t}"},
+			{"metering/accesslog/s3line.go", "\tif l.Format == tenancy.ByEventTime {\n\t\tat = day\n\t}\n", ""},
+			{"metering/accesslog/s3line.go", "if c < ' ' || c >= 0x7f || c == '\"' || bare", "if c < ' ' || c >= 0x7f || bare"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Delivery",
+		"lines of proven requests are delivered first, in objects of their own",
+		"./metering/accesslog", "TestDelivery_provenFirst",
+		[]change{
+			{"metering/accesslog/delivery.go", "\tslices.SortStableFunc(files, func(a, b string) int { return strings.Compare(kindOf(a), kindOf(b)) })\n", ""},
+			{"metering/accesslog/log.go", "\tif r.Unproven() {\n", "\tif r.Unproven() && r.OwnerID == (Record{}).OwnerID {\n"},
+			{"metering/accesslog/delivery.go", "{ return kindOf(f) == ofSums })", "{ return kindOf(f) != ofProven })"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Delivery",
+		"what a span has and what its objects are called is on the disk before the first is sent: killed or unheard, the delivery sends the same objects again, and each line is in one object, once",
+		"./metering/accesslog", "TestDelivery_kill|TestDelivery_answerLost",
+		[]change{
+			{"metering/accesslog/delivery.go", "\t\tif err := p.save(file); err != nil {\n\t\t\treturn size, err\n\t\t}\n\t\tif len(parcels) > 0 {", "\t\tif len(parcels) > 0 {"},
+			{"metering/accesslog/target.go", "key := objectKey(p.to, d.cfg.Region, s.At, p.day, unique)", "key := objectKey(p.to, d.cfg.Region, d.log.cfg.Now(), p.day, unique)"},
+			{"metering/accesslog/delivery.go", "\t\tp.Ranges = slices.Delete(p.Ranges, i, i+1)\n", "\t\tp.Ranges = slices.Delete(p.Ranges, i, i+1)\n\t\treturn nil\n"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Delivery",
+		"a backend that refuses is tried again after a minute, then twice as long up to an hour, and holds up no other lines",
+		"./metering/accesslog", "TestDelivery_refused|TestDelivery_backendAway",
+		[]change{
+			{"metering/accesslog/delivery.go", "min(d.cfg.Retry<<min(s.Tries, 10), time.Hour)", "d.cfg.Retry<<min(s.Tries, 10)"},
+			{"metering/accesslog/delivery.go", "\t\tif d.log.cfg.Now().Before(s.Next) {\n\t\t\tcontinue\n\t\t}\n", ""},
+			{"metering/accesslog/delivery.go", "\t\tif ctx.Err() != nil {\n\t\t\treturn ctx.Err() // as if killed\n\t\t}\n", "\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n"},
+			{"metering/accesslog/delivery.go", "\t\tif len(s.Buckets) > 0 {\n\t\t\tparcels =", "\t\tif len(s.Buckets) > 1 {\n\t\t\tparcels ="},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Delivery",
+		"a file that cannot be read keeps no other from being delivered",
+		"./metering/accesslog", "TestDelivery_badFile",
+		[]change{
+			{"metering/accesslog/delivery.go", "\t\t\terrs = append(errs, fmt.Errorf(\"%s: %w\", filepath.Base(file), err))\n", "\t\t\treturn err\n"},
+			{"metering/accesslog/delivery.go", "\t\t\terrs = append(errs, fmt.Errorf(\"%s: %w\", filepath.Base(file), err))\n\t\t}\n", "\t\t}\n"},
+			{"metering/accesslog/progress.go", "return nil, fmt.Errorf(\"%s%s: %w\", file, progressSuffix, err)", "return &progress{}, nil"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Delivery",
+		"a target that does not exist, an account that is not active and an object in the way of the prefix cost the lines of that time, which are counted; a bucket made again under the target's name is the target again",
+		"./metering/accesslog", "TestDelivery_withheld",
+		[]change{
+			{"metering/accesslog/target.go", "\tcase p.to.Status != tenancy.Active:\n\t\treturn d.withhold(notActive, p)\n", ""},
+			{"metering/accesslog/target.go", "\t} else if hidden {", "\t} else if hidden && false {"},
+			{"metering/accesslog/target.go", "if minio.ToErrorResponse(err).Code == \"NoSuchBucket\" {", "if minio.ToErrorResponse(err).Code == \"NoSuchKey\" {"},
+			{"metering/accesslog/target.go", ".Add(float64(p.lines))\n\treturn nil", ".Add(1 - float64(p.lines))\n\treturn nil"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Delivery",
+		"what is delivered counts against no storage quota while it has its name, size and bucket, and is billed as storage",
+		"./metering/accesslog", "TestDelivery_quota",
+		[]change{
+			{"metering/accesslog/target.go", "int64(p.text.Len()))\n\t}\n", "int64(p.lines))\n\t}\n"},
+			{"metering/delivered.go", "\tdata.Write(binary.AppendVarint(nil, size))\n", ""},
+			{"metering/accesslog/target.go", "\tif d.cfg.MAC != nil {\n\t\tkey =", "\tif d.cfg.MAC == nil {\n\t\tkey ="},
+		},
+	},
+}
