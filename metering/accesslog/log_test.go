@@ -196,6 +196,31 @@ func TestLog_rotation(t *testing.T) {
 	}
 }
 
+// A clock that is set back makes no file that would be read before the one that
+// was written before it.
+func TestLog_clockBack(t *testing.T) {
+	t.Parallel()
+	dir, c := t.TempDir(), newClock()
+	l := open(t, accesslog.Config{Dir: dir, Node: "n", Now: c.now, RotateSize: 1}) // a file for each line
+	for n := range 4 {
+		l.Add(record(n))
+		if err := l.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		c.advance(-3 * time.Hour)
+	}
+	var order []string
+	for e, err := range accesslog.Read(dir) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		order = append(order, e.Record.RequestID.String()[15:])
+	}
+	if got := strings.Join(order, " "); got != "0 1 2 3" || len(files(t, dir)) != 4 {
+		t.Errorf("read in the order %s: %v", got, files(t, dir))
+	}
+}
+
 func TestLog_locked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
