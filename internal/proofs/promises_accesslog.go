@@ -172,6 +172,16 @@ var accessLog = []promise{
 	},
 	{
 		"ACCESS-LOG.md", "Files",
+		"a file that has ended is on the disk: a machine that is lost then has all of it",
+		"./metering/accesslog", "TestLog_synced",
+		[]change{
+			{"metering/accesslog/stream.go", "errors.Join(s.file.Sync(), s.file.Close())", "s.file.Close()"},
+			{"metering/accesslog/stream.go", "\t\ts.end()\n\t}\n\tif len(s.pending) == 0 {", "\t\t_ = s.file.Close()\n\t\ts.file = nil\n\t}\n\tif len(s.pending) == 0 {"},
+			{"metering/accesslog/log.go", "\t\t\ts.end()\n", "\t\t\t_ = s.file.Close()\n"},
+		},
+	},
+	{
+		"ACCESS-LOG.md", "Files",
 		"files go by age and by size, the oldest first, but not before they are delivered; at the bound the oldest go in any case, and that is logged and counted",
 		"./metering/accesslog", "TestLog_Sweep|TestDelivery_backendAway",
 		[]change{

@@ -33,6 +33,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if dir := os.Getenv("ACCESSLOG_SYNCED_DIR"); dir != "" {
+		if err := endFiles(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if dir := os.Getenv("ACCESSLOG_CRASH_DIR"); dir != "" {
 		fmt.Fprintln(os.Stderr, logForEver(dir))
 		os.Exit(1)

@@ -3,11 +3,14 @@ package accesslog_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,5 +167,72 @@ func TestLog_boundsApart(t *testing.T) {
 	}
 	if lost, strangers, bytes := metric(t, registry, "lost_files_total"), metric(t, registry, "lost_unproven_files_total"), metric(t, registry, "files_bytes"); lost != 1 || strangers != 1 || bytes != 5*file {
 		t.Errorf("%v files are lost, %v of strangers, %v bytes left", lost, strangers, bytes)
+	}
+}
+
+// endFiles ends a file of each kind, by the hour and by the log's own end, on a
+// disk that is lost at once afterwards.
+func endFiles(dir string) error {
+	mounted, err := testenv.MountDisk(dir)
+	if err != nil {
+		return err
+	}
+	c := newClock()
+	l, err := accesslog.Open(accesslog.Config{Dir: mounted, Now: c.now})
+	if err != nil {
+		return err
+	}
+	kept := func() error {
+		files, err := accesslog.Files(mounted)
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			want, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			got, err := testenv.KeptOnDisk(dir, filepath.Base(file))
+			if err != nil {
+				return err
+			}
+			if len(want) == 0 || !bytes.Equal(got, want) {
+				return fmt.Errorf("the disk has %d bytes of the %d of %s", len(got), len(want), filepath.Base(file))
+			}
+		}
+		if len(files)%3 != 0 || len(files) == 0 {
+			return fmt.Errorf("%d files", len(files))
+		}
+		return nil
+	}
+	add := func() error {
+		l.Add(record(1))
+		l.Add(unproven(2))
+		return l.Flush()
+	}
+	if err := add(); err != nil {
+		return err
+	}
+	c.advance(time.Hour)
+	if err := errors.Join(l.Flush(), kept()); err != nil {
+		return fmt.Errorf("after the hour: %w", err)
+	}
+	if err := errors.Join(add(), l.Close(), kept()); err != nil {
+		return fmt.Errorf("after the end: %w", err)
+	}
+	return nil
+}
+
+// A file that has ended is on the disk: a lost machine has all of it.
+func TestLog_synced(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		testenv.Unavailable(t, "a disk in a file", errors.New("mounting it needs root"))
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), "ACCESSLOG_SYNCED_DIR="+t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWNS}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 }
