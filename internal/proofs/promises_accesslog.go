@@ -288,9 +288,9 @@ var accessLog = []promise{
 		"a file that cannot be read keeps no other from being delivered",
 		"./metering/accesslog", "TestDelivery_badFile",
 		[]change{
-			{"metering/accesslog/delivery.go", "\t\t\terrs = append(errs, fmt.Errorf(\"%s: %w\", filepath.Base(file), err))\n", "\t\t\treturn err\n"},
-			{"metering/accesslog/delivery.go", "\t\t\terrs = append(errs, fmt.Errorf(\"%s: %w\", filepath.Base(file), err))\n\t\t}\n", "\t\t}\n"},
-			{"metering/accesslog/progress.go", "return nil, fmt.Errorf(\"%s%s: %w\", file, progressSuffix, err)", "return &progress{}, nil"},
+			{"metering/accesslog/delivery.go", "\t\t\terrs = append(errs, fmt.Errorf(", "\t\t\treturn errors.Join(err, fmt.Errorf("},
+			{"metering/accesslog/delivery.go", "\treturn errors.Join(errs...)\n", "\treturn nil\n"},
+			{"metering/accesslog/delivery.go", "\t\t// Beginning anew would send what is there already under other names.\n\t\treturn size, err\n", "\t\tp = &progress{}\n"},
 		},
 	},
 	{
