@@ -329,43 +329,43 @@ func TestAccessLog_ledger(t *testing.T) {
 	g := newGateway(t, options{})
 	a, b := g.tenant(), g.tenant()
 	mixedRun(t, g, a, b)
-	var diff string
-	testenv.WaitFor(t, "lines and ledger to agree", func() bool {
-		if err := g.meter.Flush(t.Context()); err != nil {
-			t.Fatal(err)
+	// A request is counted before it has its line.
+	testenv.WaitFor(t, "every line", func() bool { return len(g.records(t)) >= mixedRequests })
+	if err := g.meter.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	lines, ledger := map[cellKey]metering.Counted{}, map[cellKey]metering.Counted{}
+	for _, r := range g.records(t) {
+		for _, c := range r.Cells() {
+			k := cellKey{r.AccountID, r.BucketID, r.AccessKeyID, c.Class.String(), c.Hour}
+			sum := lines[k]
+			sum.Add(&c)
+			lines[k] = sum
 		}
-		lines, ledger := map[cellKey]metering.Counted{}, map[cellKey]metering.Counted{}
-		for _, r := range g.records(t) {
-			for _, c := range r.Cells() {
-				k := cellKey{r.AccountID, r.BucketID, r.AccessKeyID, c.Class.String(), c.Hour}
-				sum := lines[k]
-				sum.Add(&c)
-				lines[k] = sum
-			}
-		}
-		rows, err := g.owner.Query(t.Context(), `SELECT account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes FROM usage_hourly`)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var k cellKey
-		var c metering.Counted
-		if _, err := pgx.ForEachRow(rows, []any{&k.account, &k.bucket, &k.key, &k.class, &k.hour, &c.Requests, &c.Ingress, &c.Egress, &c.DeclaredIngress, &c.DeclaredEgress}, func() error {
-			k.hour = k.hour.UTC()
-			ledger[k] = c
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		if len(ledger) < 8 {
-			t.Fatalf("the run was not mixed: %d cells", len(ledger))
-		}
-		diff = cmp.Diff(ledger, lines, cmp.AllowUnexported(cellKey{})) + cmp.Diff(ledger, g.booked(t), cmp.AllowUnexported(cellKey{}))
-		if diff != "" {
-			t.Logf("(-ledger +lines)\n%s", diff)
-		}
-		return diff == ""
-	})
+	}
+	rows, err := g.owner.Query(t.Context(), `SELECT account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes FROM usage_hourly`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var k cellKey
+	var c metering.Counted
+	if _, err := pgx.ForEachRow(rows, []any{&k.account, &k.bucket, &k.key, &k.class, &k.hour, &c.Requests, &c.Ingress, &c.Egress, &c.DeclaredIngress, &c.DeclaredEgress}, func() error {
+		k.hour = k.hour.UTC()
+		ledger[k] = c
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(ledger) < 8 {
+		t.Fatalf("the run was not mixed: %d cells", len(ledger))
+	}
+	if diff := cmp.Diff(ledger, lines, cmp.AllowUnexported(cellKey{})) + cmp.Diff(ledger, g.booked(t), cmp.AllowUnexported(cellKey{})); diff != "" {
+		t.Errorf("(-ledger +lines)\n%s", diff)
+	}
 }
+
+// mixedRequests is how many lines a mixedRun makes.
+const mixedRequests = 2*22 + 1 + 12
 
 // mixedRun makes requests of every kind, good and bad, and returns the secrets
 // that were sent or that signed something.
@@ -461,8 +461,7 @@ func TestAccessLog_A17_secrets(t *testing.T) {
 	if len(secrets) < 30 {
 		t.Fatalf("%d secrets are not all", len(secrets))
 	}
-	const requests = 2*22 + 1 + 12
-	testenv.WaitFor(t, "every line", func() bool { return len(g.records(t)) >= requests })
+	testenv.WaitFor(t, "every line", func() bool { return len(g.records(t)) >= mixedRequests })
 	files, err := os.ReadDir(g.logDir)
 	if err != nil {
 		t.Fatal(err)

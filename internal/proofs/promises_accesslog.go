@@ -269,7 +269,7 @@ var accessLog = []promise{
 		[]change{
 			{"metering/accesslog/delivery.go", "\t\tif err := p.save(file); err != nil {\n\t\t\treturn size, err\n\t\t}\n\t\tif len(parcels) > 0 {", "\t\tif len(parcels) > 0 {"},
 			{"metering/accesslog/target.go", "key := objectKey(p.to, d.cfg.Region, s.At, p.day, unique)", "key := objectKey(p.to, d.cfg.Region, d.log.cfg.Now(), p.day, unique)"},
-			{"metering/accesslog/delivery.go", "\t\tp.Ranges = slices.Delete(p.Ranges, i, i+1)\n", "\t\tp.Ranges = slices.Delete(p.Ranges, i, i+1)\n\t\treturn nil\n"},
+			{"metering/accesslog/target.go", "fmt.Sprintf(\"%s %d %d %s %s\", filepath.Base(file), s.Start, s.End, p.to.ID,", "fmt.Sprintf(\"%s %s %s\", filepath.Base(file), p.to.ID,"},
 		},
 	},
 	{
