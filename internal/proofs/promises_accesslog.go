@@ -174,7 +174,7 @@ var accessLog = []promise{
 		"a file that has ended is on the disk: a machine that is lost then has all of it",
 		"./metering/accesslog", "TestLog_synced",
 		[]change{
-			{"metering/accesslog/stream.go", "errors.Join(s.file.Sync(), s.file.Close())", "s.file.Close()"},
+			{"metering/accesslog/stream.go", "errors.Join(s.file.Sync(), s.file.Close())", "errors.Join(s.file.Close())"},
 			{"metering/accesslog/stream.go", "\t\ts.end()\n\t}\n\tif len(s.pending) == 0 {", "\t\t_ = s.file.Close()\n\t\ts.file = nil\n\t}\n\tif len(s.pending) == 0 {"},
 			{"metering/accesslog/log.go", "\t\t\ts.end()\n", "\t\t\t_ = s.file.Close()\n"},
 		},

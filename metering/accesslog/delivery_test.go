@@ -380,6 +380,10 @@ func TestDelivery_withheld(t *testing.T) {
 		t.Fatal(err)
 	}
 	pass(4)
+	if err := f.client.MakeBucket(t.Context(), again.BackendName, minio.MakeBucketOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	pass(4)
 	if err := f.store.SetStatus(t.Context(), f.owner, f.account.ID, tenancy.Suspended); err != nil {
 		t.Fatal(err)
 	}

@@ -118,11 +118,20 @@ func TestDelivery_refused(t *testing.T) {
 	g.shut.Store(false)
 	c.advance(time.Hour)
 	deliver()
+	beside := 0
 	if got := f.delivered(refused); len(got) != 1 || got["0000000000000001"] != 1 {
 		t.Errorf("in the end is delivered %v", got)
 	}
 	if got := f.delivered(taken); len(got) != 1 || got["0000000000000002"] != 1 {
 		t.Errorf("beside it %v", got)
+	}
+	for _, path := range g.uploads {
+		if !strings.HasPrefix(path, "/"+refused.BackendName+"/") {
+			beside++
+		}
+	}
+	if beside != 1 {
+		t.Errorf("those for another bucket were sent %d times", beside)
 	}
 	c.advance(2 * time.Hour)
 	if deliver() || metric(t, registry, "undelivered_bytes") != 0 {
