@@ -344,6 +344,14 @@ func TestAccessLog_ledger(t *testing.T) {
 			lines[k] = sum
 		}
 	}
+	for e, err := range accesslog.Read(g.logDir) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := &e.Record; e.IsRecord() && e.Summed != (r.Requester == "") {
+			t.Errorf("of %q, %d %s, the line is in %s", r.Requester, r.Status, r.ErrorCode, filepath.Base(e.File))
+		}
+	}
 	rows, err := g.owner.Query(t.Context(), `SELECT account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes FROM usage_hourly`)
 	if err != nil {
 		t.Fatal(err)

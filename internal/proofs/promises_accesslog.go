@@ -57,10 +57,10 @@ var accessLog = []promise{
 	},
 	{
 		"ACCESS-LOG.md", "Strangers",
-		"lines of proven requests and sums of the others, added up, are the rows of the ledger",
+		"what has no good signature has its line in a file of strangers, and lines of proven requests and sums of the others, added up, are the rows of the ledger",
 		"./proxy", "TestAccessLog_ledger",
 		[]change{
-			{"metering/accesslog/sum.go", "key := sumKey{more.AccountID, more.BucketID, more.AccessKeyID,", "key := sumKey{more.AccountID, more.BucketID, tenancy.ID{},"},
+			{"metering/accesslog/sum.go", "AccessKeyID: r.AccessKeyID, Counted: *c}", "Counted: *c}"},
 			{"metering/accesslog/reader.go", "Summed: name.kind == ofUnproven}", "Summed: name.kind == ofSums}"},
 			{"metering/accesslog/record.go", "return r.Requester == \"\" }", "return r.Auth == \"anonymous\" }"},
 			{"proxy/settle.go", "\tx.tally.Request()\n\tx.settleLimits()\n\telapsed := x.srv.cfg.now().Sub(x.started)\n\tx.srv.metrics.observe(x, elapsed)\n\tx.logLine(elapsed)\n", "\tx.settleLimits()\n\telapsed := x.srv.cfg.now().Sub(x.started)\n\tx.srv.metrics.observe(x, elapsed)\n\tx.logLine(elapsed)\n\tx.tally.Request()\n"},
