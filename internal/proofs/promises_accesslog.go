@@ -40,7 +40,6 @@ var accessLog = []promise{
 			{"proxy/stream.go", "\t\tx.code = \"InternalError\" //", "\t\tx.code = \"\" //"},
 			{"proxy/recheck.go", "x.status, x.code, x.cause = 499, \"ClientDisconnected\", err", "x.code, x.cause = \"ClientDisconnected\", err"},
 			{"proxy/accesslog.go", "r.SetCounted(x.tally.Key(), x.tally.Counted())", "r.SetCounted(x.tally.Key(), x.tally.Counted()[:1])"},
-			{"proxy/settle.go", "\tx.tally.Reclass(x.op.Counted(x.caller(), x.status))\n", ""},
 		},
 	},
 	{
@@ -52,7 +51,6 @@ var accessLog = []promise{
 			{"proxy/accesslog.go", "\t\t\tr.Referer = x.keepPublic(value)\n", "\t\t\tr.Referer = x.keep(value)\n"},
 			{"proxy/accesslog.go", "bytes.ContainsAny(pair, \";#? \") || secretParam(pair)", "secretParam(pair)"},
 			{"proxy/accesslog.go", "\tpath, _, _ = bytes.Cut(path, []byte{'#'})\n\tif i := bytes.Index(path, []byte(\"//\")); i >= 0 {", "\tif i := bytes.Index(path, []byte(\"///\")); i >= 0 {"},
-			{"proxy/accesslog.go", "\"signature\": {}, \"awsaccesskeyid\": {},", "\"awsaccesskeyid\": {},"},
 		},
 	},
 	{
@@ -63,7 +61,6 @@ var accessLog = []promise{
 			{"metering/accesslog/sum.go", "AccessKeyID: r.AccessKeyID, Counted: *c}", "Counted: *c}"},
 			{"metering/accesslog/reader.go", "Summed: name.kind == ofUnproven}", "Summed: name.kind == ofSums}"},
 			{"metering/accesslog/record.go", "return r.Requester == \"\" }", "return r.Auth == \"anonymous\" }"},
-			{"proxy/settle.go", "\tx.tally.Request()\n\tx.settleLimits()\n\telapsed := x.srv.cfg.now().Sub(x.started)\n\tx.srv.metrics.observe(x, elapsed)\n\tx.logLine(elapsed)\n", "\tx.settleLimits()\n\telapsed := x.srv.cfg.now().Sub(x.started)\n\tx.srv.metrics.observe(x, elapsed)\n\tx.logLine(elapsed)\n\tx.tally.Request()\n"},
 		},
 	},
 	{
