@@ -197,54 +197,9 @@ func TestJournal_diskFullAtStart(t *testing.T) {
 	}
 }
 
-// imageName is the disk of a child of diskChild that mounts one: a file, behind a loop device.
-const imageName = "image"
-
-// mountImage makes an ext4 of its own in a file below dir, and mounts it. What
-// the file has is what the disk was told to keep: not the kernel's page cache.
-func mountImage(dir string) (mounted string, err error) {
-	image := filepath.Join(dir, imageName)
-	if err := os.WriteFile(image, nil, 0o600); err != nil {
-		return "", err
-	}
-	mounted = filepath.Join(dir, "disk")
-	if err := errors.Join(os.Truncate(image, 32<<20), os.MkdirAll(mounted, 0o700), syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")); err != nil {
-		return "", err
-	}
-	for _, command := range [][]string{{"mkfs.ext4", "-q", "-F", image}, {"mount", "-o", "loop", image, mounted}} {
-		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil { //nolint:noctx // a test's
-			return "", fmt.Errorf("%q: %w: %s", command, err, out)
-		}
-	}
-	return mounted, nil
-}
-
-// keptOnDisk is what a machine finds of a file of the image's root when it starts
-// again after it was lost: now.
-func keptOnDisk(dir, name string) ([]byte, error) {
-	image, kept := filepath.Join(dir, imageName+".lost"), filepath.Join(dir, "kept")
-	b, err := os.ReadFile(filepath.Join(dir, imageName))
-	if err == nil {
-		err = errors.Join(os.WriteFile(image, b, 0o600), os.RemoveAll(kept))
-	}
-	if err != nil {
-		return nil, err
-	}
-	// The first applies the file system's own journal; it says 1 when there was something to mend.
-	out, err := exec.Command("e2fsck", "-fy", image).CombinedOutput() //nolint:noctx // a test's
-	var status *exec.ExitError
-	if err != nil && (!errors.As(err, &status) || status.ExitCode() != 1) {
-		return nil, fmt.Errorf("e2fsck: %w: %s", err, out)
-	}
-	if out, err = exec.Command("debugfs", "-R", "dump /"+name+" "+kept, image).CombinedOutput(); err != nil { //nolint:noctx // a test's
-		return nil, fmt.Errorf("debugfs: %w: %s", err, out)
-	}
-	return os.ReadFile(kept)
-}
-
 // diskMeter is a meter with its journal on a disk of its own, and no database.
 func diskMeter(dir string) (*metering.Meter, error) {
-	mounted, err := mountImage(dir)
+	mounted, err := testenv.MountDisk(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +227,7 @@ func countAndRun(dir, _ string) error {
 			if err != nil {
 				return err
 			}
-			kept, err := keptOnDisk(dir, filepath.Base(m.Path()))
+			kept, err := testenv.KeptOnDisk(dir, filepath.Base(m.Path()))
 			if err != nil {
 				return err
 			}
@@ -324,7 +279,7 @@ func countAndSync(dir, _ string) error {
 			return err
 		}
 		name := filepath.Base(m.Path())
-		data, err := keptOnDisk(dir, name)
+		data, err := testenv.KeptOnDisk(dir, name)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, name+".copying"), data, 0o600)
 		}

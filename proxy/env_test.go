@@ -63,12 +63,14 @@ type options struct {
 	quiet  bool            // no log for people: making its lines allocates
 	beside *gateway        // another node of its fleet: the same database
 	record proxy.AccessLog // in place of the gateway's own access log
-	limit  limits.Config   // Now and Sleep of the limiter
-	kind   tenancy.BackendKind
-	trust  []netip.Prefix   // TrustedProxies
-	lines  accesslog.Config // sizes and rates
-	now    func() time.Time // default: time.Now
-	names  bool             // AnyNames
+	// unlogged: there is no access log.
+	unlogged bool
+	limit    limits.Config // Now and Sleep of the limiter
+	kind     tenancy.BackendKind
+	trust    []netip.Prefix   // TrustedProxies
+	lines    accesslog.Config // sizes and rates
+	now      func() time.Time // default: time.Now
+	names    bool             // AnyNames
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -146,6 +148,9 @@ func newGateway(t testing.TB, o options) *gateway {
 	config := proxy.Config{
 		Directory: g.dir, Meter: g.meter, MAC: g.keyring.MAC, Limiter: g.limiter, AccessLog: o.record, Node: "node-1", Logger: logger, Metrics: g.metrics, Limits: o.limits,
 		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test", TrustedProxies: o.trust, AnyNames: o.names,
+	}
+	if o.unlogged {
+		config.AccessLog = nil
 	}
 	if o.now != nil {
 		proxy.SetNow(&config, o.now)

@@ -42,8 +42,11 @@ func (s *answerStream) WriteTo(w io.Writer) (n int64, err error) {
 
 // failedAt is the end of an answer that had begun.
 func (x *exchange) failedAt(err error) {
-	if errors.Is(err, upstream.ErrClientGone) {
+	switch {
+	case errors.Is(err, upstream.ErrClientGone):
 		x.clientLeft(err)
+	case x.code == "":
+		x.code = "InternalError" // beside a 200 that the backend broke off: the line says why
 	}
 	x.cause = err
 }

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -170,7 +171,8 @@ func TestDelivery(t *testing.T) {
 	f.logging(days, &tenancy.BucketLogging{Target: "logs", Prefix: "days/", Format: tenancy.ByEventTime})
 	f.logging(hours, &tenancy.BucketLogging{Target: "logs", Prefix: "hours/", Format: tenancy.ByDeliveryTime})
 
-	l.Add(f.about(photos, 1))
+	first := f.about(photos, 1)
+	l.Add(first)
 	l.Add(f.about(other, 2))
 	refused := f.about(photos, 3) // before its bucket was looked up
 	refused.BucketID, refused.AccountID, refused.Status, refused.ErrorCode, refused.Requester, refused.Auth = tenancy.ID{}, tenancy.ID{}, 403, "AccessDenied", "", "anonymous"
@@ -224,10 +226,9 @@ func TestDelivery(t *testing.T) {
 	if kinds["simple"] != 2 /* nobody proved the one */ || kinds["event"] != 2 || kinds["delivery"] != 1 {
 		t.Errorf("objects %v", kinds)
 	}
-	ts := f.about(photos, 1).Time
 	want := []string{
-		fmt.Sprintf(`%s photos \[[^\]]*%s[^\]]*\] 192\.0\.2\.3 arn:aws:iam::acme:user/PC7Q2EXAMPLE 0000000000000001 REST\.GET\.OBJECT 2026/02/a%%20b\.jpg "GET /photos/2026/02/a%%20b\.jpg HTTP/1\.1" 200 - 1048576 1048576 12 3 "-" "aws-sdk-go-v2/1\.30\.3 os/linux lang/go#1\.26" - s9lzHYrFp76ZVxRcpX9\+5cjAnEH2ROuN SigV4 TLS_AES_128_GCM_SHA256 AuthHeader s3\.example\.test TLSv1\.3 - - eu-1`,
-			f.account.CanonicalID, ts.UTC().Format("02/Jan/2006:15")),
+		fmt.Sprintf(`%s photos \[%s\] 192\.0\.2\.3 arn:aws:iam::acme:user/PC7Q2EXAMPLE 0000000000000001 REST\.GET\.OBJECT 2026/02/a%%20b\.jpg "GET /photos/2026/02/a%%20b\.jpg HTTP/1\.1" 200 - 1048576 1048576 12 3 "-" "aws-sdk-go-v2/1\.30\.3 os/linux lang/go#1\.26" - s9lzHYrFp76ZVxRcpX9\+5cjAnEH2ROuN SigV4 TLS_AES_128_GCM_SHA256 AuthHeader s3\.example\.test TLSv1\.3 - - eu-1`,
+			f.account.CanonicalID, regexp.QuoteMeta(first.Time.UTC().Format("02/Jan/2006:15:04:05 -0700"))),
 		fmt.Sprintf(`%s photos \[[^\]]*\] 192\.0\.2\.3 - 0000000000000003 REST\.GET\.OBJECT - "GET /photos\?list-type=2 HTTP/1\.1" 403 AccessDenied - - 12 3 "https://example\.test/" "a %%22quoted%%22%%09agent %%C3%%A9" - s9lzHYrFp76ZVxRcpX9\+5cjAnEH2ROuN - ECDHE-RSA-AES128-GCM-SHA256 - s3\.example\.test TLSv1\.2 - - eu-1`,
 			f.account.CanonicalID),
 	}
@@ -379,6 +380,10 @@ func TestDelivery_withheld(t *testing.T) {
 		t.Fatal(err)
 	}
 	pass(4)
+	if err := f.client.MakeBucket(t.Context(), again.BackendName, minio.MakeBucketOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	pass(4)
 	if err := f.store.SetStatus(t.Context(), f.owner, f.account.ID, tenancy.Suspended); err != nil {
 		t.Fatal(err)
 	}
@@ -395,20 +400,32 @@ func TestDelivery_withheld(t *testing.T) {
 	}
 }
 
-// gate is a way to a backend that can be shut.
+// gate is a way to a backend that can be shut, whole or for one bucket, or lose
+// the answers to uploads.
 type gate struct {
 	*httputil.ReverseProxy
-	shut atomic.Bool
-	puts atomic.Int64
+	shut, deaf atomic.Bool
+	bucket     atomic.Pointer[string] // nil: shut for all
+	asked      atomic.Int64
+	mu         sync.Mutex
+	uploads    []string // paths
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodPut {
-		g.puts.Add(1)
-	}
-	if g.shut.Load() {
+	g.asked.Add(1)
+	if b := g.bucket.Load(); g.shut.Load() && (b == nil || strings.HasPrefix(r.URL.Path, "/"+*b+"/")) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
+	}
+	if r.Method == http.MethodPut {
+		g.mu.Lock()
+		g.uploads = append(g.uploads, r.URL.Path)
+		g.mu.Unlock()
+		if g.deaf.Load() {
+			g.ReverseProxy.ServeHTTP(httptest.NewRecorder(), r)
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
 	}
 	g.ReverseProxy.ServeHTTP(w, r)
 }
@@ -473,9 +490,9 @@ func TestDelivery_backendAway(t *testing.T) {
 	if got := metric(t, registry, "undelivered_bytes"); got != float64(4*line) {
 		t.Errorf("%v bytes are left of %d", got, 4*line)
 	}
-	puts := g.puts.Load()
+	asked := g.asked.Load()
 	pass()
-	if g.puts.Load() != puts {
+	if g.asked.Load() != asked {
 		t.Error("tried again at once")
 	}
 	g.shut.Store(false)

@@ -33,6 +33,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if dir := os.Getenv("ACCESSLOG_SYNCED_DIR"); dir != "" {
+		if err := endFiles(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if dir := os.Getenv("ACCESSLOG_CRASH_DIR"); dir != "" {
 		fmt.Fprintln(os.Stderr, logForEver(dir))
 		os.Exit(1)
@@ -193,6 +200,31 @@ func TestLog_rotation(t *testing.T) {
 	}
 	if ids, _ := read(t, dir); len(ids) != 5 {
 		t.Errorf("%d lines", len(ids))
+	}
+}
+
+// A clock that is set back makes no file that would be read before the one that
+// was written before it.
+func TestLog_clockBack(t *testing.T) {
+	t.Parallel()
+	dir, c := t.TempDir(), newClock()
+	l := open(t, accesslog.Config{Dir: dir, Node: "n", Now: c.now, RotateSize: 1}) // a file for each line
+	for n := range 4 {
+		l.Add(record(n))
+		if err := l.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		c.advance(-3 * time.Hour)
+	}
+	var order []string
+	for e, err := range accesslog.Read(dir) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		order = append(order, e.Record.RequestID.String()[15:])
+	}
+	if got := strings.Join(order, " "); got != "0 1 2 3" || len(files(t, dir)) != 4 {
+		t.Errorf("read in the order %s: %v", got, files(t, dir))
 	}
 }
 
@@ -483,8 +515,8 @@ func TestLog_flood(t *testing.T) {
 func TestLog_unprovenBuffer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	l := open(t, accesslog.Config{Dir: dir, Buffer: 160 << 10, UnprovenRate: 1 << 40, BucketRate: 1 << 40})
-	const n = 1000
+	const n, buffer = 1000, 160 << 10
+	l := open(t, accesslog.Config{Dir: dir, Buffer: buffer, UnprovenRate: 1 << 40, BucketRate: 1 << 40})
 	for i := range n {
 		l.Add(unproven(i))
 		if i < 50 {
@@ -496,7 +528,7 @@ func TestLog_unprovenBuffer(t *testing.T) {
 	}
 	ids, dropped := read(t, dir)
 	got := sumsOf(t, dir)
-	if got.requests != n || got.lines+got.leftOut != n || got.leftOut == 0 || dropped.Lines != 0 || int64(len(ids)) != got.lines+50 {
+	if got.requests != n || got.lines+got.leftOut != n || got.leftOut == 0 || dropped.Lines != 0 || int64(len(ids)) != got.lines+50 || got.bytes < buffer/8 || got.bytes > buffer/4+8<<10 { // a line more in each of eight
 		t.Errorf("%+v, %d lines in all, dropped %+v", got, len(ids), dropped)
 	}
 }
