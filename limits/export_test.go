@@ -13,3 +13,16 @@ func (l *Limiter) Holders() (n int) {
 	l.holders.Range(func(any, any) bool { n++; return true })
 	return n
 }
+
+// Awaited is how much requests wait for that their leases have not.
+func (l *Limiter) Awaited() (n int64) {
+	l.holders.Range(func(_, h any) bool {
+		for i := range h.(*holder).leases {
+			if le := h.(*holder).leases[i].Load(); le != nil {
+				n += le.pending.Load()
+			}
+		}
+		return true
+	})
+	return n
+}

@@ -36,6 +36,7 @@ type lease struct {
 type outcome struct {
 	at    int64 // on the limiter's clock
 	short bool  // all that is left was not what was needed
+	left  int64 // what neither was used nor is held by others
 	spare int64 // what others hold and have not used
 	limit int64
 	err   error
@@ -114,8 +115,9 @@ func (h *holder) take(ctx context.Context, le *lease, n int64, c *tenancy.Cap) e
 // wait asks for what is missing until it is there, or is known not to come.
 func (h *holder) wait(ctx context.Context, le *lease, n int64, c *tenancy.Cap) error {
 	if o := le.outcome.Load(); o != nil && h.l.now()-o.at < int64(retryAfter) {
-		// What was just said is still so, unless the budget is another.
-		if o.err != nil || o.short && o.limit == c.Amount {
+		// What was just said is still so, unless the budget is another. Less may fit:
+		// between two renewals nothing is held here of what nobody needed.
+		if o.err != nil || o.short && n > o.left && o.limit == c.Amount {
 			return h.refuse(le, n, o)
 		}
 	}
@@ -331,5 +333,5 @@ func (le *lease) apply(q *ask, a *answer, at int64) {
 		low = (a.granted - used) / 2
 	}
 	le.low.Store(low)
-	le.outcome.Store(&outcome{at: at, short: a.short, spare: a.spare, limit: a.limit})
+	le.outcome.Store(&outcome{at: at, short: a.short, left: a.left, spare: a.spare, limit: a.limit})
 }

@@ -3,12 +3,14 @@ package limits_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -129,6 +131,34 @@ func TestLease_refusals(t *testing.T) {
 	f.limit(hard(tenancy.Egress, 2000))
 	if err := n.download(91, 91); err != nil {
 		t.Errorf("after the budget was raised: %v", err)
+	}
+}
+
+// What did not fit is remembered for a second, and keeps nothing from being had that
+// does fit, also while a renewal goes on.
+func TestLease_refusedThenSmaller(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 0)
+	f.limit(hard(tenancy.Egress, 2))
+	var n *node
+	var armed atomic.Bool
+	smaller := make(chan error, 1)
+	n = f.start(func(c *limits.Config) {
+		c.Pool = f.db.BeforeCommit(t, pg.RoleGateway, func() {
+			if !armed.CompareAndSwap(true, false) {
+				return
+			}
+			go func() { smaller <- n.download(1, 1) }()
+			testenv.WaitFor(t, "the request to wait, or to be answered", func() bool { return len(smaller) > 0 || n.limiter.Awaited() > 0 })
+		})
+	})
+	if err := n.download(3, 3); reason(err) != int(limits.Exhausted) {
+		t.Errorf("3 of 2: %v", err)
+	}
+	armed.Store(true)
+	n.renew() // it gives back what was had for the one that was refused
+	if err := <-smaller; err != nil {
+		t.Errorf("1 of 2, within a second of it: %v", err)
 	}
 }
 

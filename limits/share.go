@@ -26,6 +26,7 @@ type answer struct {
 	target  int64 // how much to keep that is not used
 	more    bool  // more can be had
 	short   bool  // all that is left was not what was needed
+	left    int64 // what neither was used nor is held by others
 	spare   int64 // what others hold and have not used
 	limit   int64
 }
@@ -55,7 +56,7 @@ func decide(q *ask, c *tenancy.Cap, others, known, spare int64, nodes int) answe
 		a.short, a.spare = q.need > 0, math.MaxInt64/2 // the next period has more
 		return a
 	}
-	a.limit, a.spare = c.Amount, spare
+	a.limit, a.left, a.spare = c.Amount, max(0, c.Amount-others-used), spare
 	free := max(0, c.Amount-others-a.granted)
 	keep := slice(q.budget, c.Amount-others-used, nodes)
 	if q.idle && q.need == 0 {

@@ -380,7 +380,7 @@ func TestRules_C12_slowClients(t *testing.T) { //nolint:tparallel // the group w
 				}
 				return line != nil
 			})
-			if sent := line.Counted.Egress; sent == 0 || sent >= large {
+			if sent := line.Egress; sent == 0 || sent >= large {
 				t.Errorf("%d bytes of %d", sent, large)
 			}
 		})

@@ -238,11 +238,12 @@ var limits = []promise{
 	},
 	{
 		"LIMITS.md", "Budgets across nodes",
-		"a request waits for a renewal; what other nodes hold is SlowDown, and what fits no more is QuotaExceeded, remembered for a second",
-		"./limits", "TestLease_refusals|TestLease_waits",
+		"a request waits for a renewal; what other nodes hold is SlowDown, and what fits no more is QuotaExceeded, remembered for a second for what needs as much",
+		"./limits", "TestLease_refusals|TestLease_waits|TestLease_refusedThenSmaller",
 		[]change{
 			{"limits/lease.go", "case n <= max(0, le.avail.Load())+o.spare:", "case n <= max(0, le.avail.Load()):"},
-			{"limits/lease.go", "o.err != nil || o.short && o.limit == c.Amount {", "o.err != nil || o.short {"},
+			{"limits/lease.go", "o.err != nil || o.short && n > o.left && o.limit == c.Amount {", "o.err != nil || o.short && n > o.left {"},
+			{"limits/lease.go", " && n > o.left && o.limit", " && o.limit"},
 			{"limits/lease.go", "o != nil && h.l.now()-o.at < int64(retryAfter) {", "o != nil && h.l.now()-o.at < 0 {"},
 		},
 	},

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -47,5 +48,40 @@ func TestPromises(t *testing.T) {
 	b, err := os.ReadFile(root + "/docs/PROOFS.md")
 	if err != nil || !strings.Contains(string(b), begins+table()+ends) {
 		t.Errorf("docs/PROOFS.md is not what make proofs writes: %v", err)
+	}
+}
+
+// TestParts: every heading of the pages that people rely on for what they bill, and
+// every invariant, has a promise; and no promise is of a part that is not there.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	const root = "../.."
+	proved := map[[2]string]bool{}
+	for i := range promises {
+		proved[[2]string{promises[i].page, promises[i].part}] = true
+	}
+	heading, invariant := regexp.MustCompile(`(?m)^#+ (.+)$`), regexp.MustCompile(`(?m)^(\d+)\. `)
+	there := map[[2]string]bool{}
+	for page, parts := range map[string]*regexp.Regexp{
+		"docs/METERING.md": heading, "docs/LIMITS.md": heading, "docs/ACCESS-LOG.md": heading,
+		"ARCHITECTURE.md": invariant, "docs/SECURITY.md": heading, "README.md": heading,
+	} {
+		b, err := os.ReadFile(filepath.Join(root, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		complete := page != "docs/SECURITY.md" && page != "README.md"
+		for _, m := range parts.FindAllStringSubmatch(string(b), -1) {
+			part := [2]string{filepath.Base(page), m[1]}
+			there[part] = true
+			if complete && m[1] != "Shown by" && !proved[part] {
+				t.Errorf("%s, %s: no promise is tried", page, m[1])
+			}
+		}
+	}
+	for part := range proved {
+		if !there[part] {
+			t.Errorf("there is no %s in %s", part[1], part[0])
+		}
 	}
 }
