@@ -204,6 +204,12 @@ func TestBudget_outage(t *testing.T) {
 	if reason(refused) != int(limits.Unknown) || sent == 0 || sent > 399 {
 		t.Errorf("%d downloads without PostgreSQL, then %v", sent, refused)
 	}
+	for range 3 { // and so it stays
+		f.clock.advance(time.Second)
+		if err := n.download(100, 100); reason(err) != int(limits.Unknown) {
+			t.Errorf("later without PostgreSQL: %v", err)
+		}
+	}
 	f.account.Limits.Caps[tenancy.Egress] = nil
 	for range 50 {
 		if err := n.download(100, 100); err != nil {

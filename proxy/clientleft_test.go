@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
@@ -125,11 +126,13 @@ func TestClientLeft_waiting(t *testing.T) {
 			t.Parallel()
 			c := newComplaining(t, "")
 			asked := c.asked(t)
-			arrived, release := make(chan struct{}, 100), make(chan struct{})
+			arrived, released := make(chan struct{}, 100), make(chan struct{})
+			release := sync.OnceFunc(func() { close(released) })
+			defer release() // also when the test has failed: the backend ends with it
 			c.rec.answers(func(*recorded) string {
 				arrived <- struct{}{}
 				if said == "" {
-					<-release
+					<-released
 				}
 				return said
 			})
@@ -158,7 +161,7 @@ func TestClientLeft_waiting(t *testing.T) {
 				}
 				return left == len(conns)
 			})
-			close(release)
+			release()
 			c.rec.take(t) // returns when every connection of the backend's is closed
 			testenv.WaitFor(t, "their connections to be closed", func() bool { return c.g.metric(t, "primecloud_proxy_connections") <= open })
 			if text := c.g.log.String(); strings.Contains(text, "level=ERROR") {

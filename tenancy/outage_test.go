@@ -161,3 +161,24 @@ func TestDirectory_bucketLifeDuringOutage(t *testing.T) {
 		t.Errorf("a bad name: %v", err)
 	}
 }
+
+// A change that was heard of is not forgotten when PostgreSQL goes away after it: what
+// is kept of the key for an outage is from before the change.
+func TestDirectory_heardThenAway(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	d := f.directory(func(c *tenancy.DirectoryConfig) { c.MaxStale = time.Hour })
+	k, other := f.key(f.a), f.key(f.a)
+	cached(t, d, k.KeyID)
+	cached(t, d, other.KeyID)
+	gen := d.KeyGeneration(k.KeyID)
+	f.revoke(k.KeyID)
+	eventually(t, "the change is heard of", func() bool { return d.KeyGeneration(k.KeyID) > gen })
+	f.db.TakeAway(t)
+	if err := lookup(d, other.KeyID); err != nil {
+		t.Errorf("a key that did not change: %v", err)
+	}
+	if err := lookup(d, k.KeyID); !errors.Is(err, tenancy.ErrUnavailable) {
+		t.Errorf("a key that was revoked before: %v, want ErrUnavailable", err)
+	}
+}

@@ -90,9 +90,10 @@ var invariants = []promise{
 	},
 	{
 		"ARCHITECTURE.md", "6",
-		"a load begun before a change, heard of or missed, is neither kept nor joined after it",
-		"./tenancy", "TestDirectory_pausedLoadNeverResurrects|TestDirectory_pausedLoadAcrossReconnection",
+		"what was loaded before a change, heard of or missed, is neither kept, joined nor fallen back on after it",
+		"./tenancy", "TestDirectory_pausedLoadNeverResurrects|TestDirectory_pausedLoadAcrossReconnection|TestDirectory_heardThenAway",
 		[]change{
+			{"tenancy/table.go", "\t} else if old.gen != gen {\n\t\told = nil\n\t}\n", "\t}\n"},
 			{"tenancy/table.go", "strconv.FormatUint(gen, 36)", "\"\""},
 			{"tenancy/table.go", "strconv.FormatUint(hearing.epoch, 36)", "\"\""},
 			{"tenancy/table.go", "t.store(hash, e)", "e.gen = t.stripes[hash%stripes].gen.Load()\n\t\tt.store(hash, e)"},
