@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 TOOLS := $(or $(PRIMECLOUD_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/primecloud/tools)
-LINT := $(TOOLS)/golangci-lint
+# A tool's name has its version: another pin is another file, and is built.
+LINT := $(TOOLS)/golangci-lint-$(shell awk '$$1 == "github.com/golangci/golangci-lint/v2" { print $$2 }' tools.mod)
 JSCLIENT := proxy/testdata/js/node_modules/.package-lock.json
 GOFLAGS := -buildvcs=false
 export GOFLAGS
@@ -52,8 +53,9 @@ check: $(LINT) ## formatting, vet, lint, tidy, generated files
 	$(LINT) run ./...
 
 $(LINT):
-	mkdir -p $(TOOLS)
-	GOBIN=$(TOOLS) go install -modfile=tools.mod github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	mkdir -p $(TOOLS)/build
+	GOBIN=$(TOOLS)/build go install -modfile=tools.mod github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	mv $(TOOLS)/build/golangci-lint $@
 
 ATTACKS ?=
 attack: tools ## start the product and attack it; ATTACKS='part/name' chooses, docs/SECURITY-TESTING.md says what is attacked
@@ -121,9 +123,10 @@ BENCHCOUNT ?= 10
 bench-go: ## the hot path's Go benchmarks, for benchstat
 	go test -run '^$$' -bench . -benchmem -count=$(BENCHCOUNT) ./sigv4 ./tenancy ./metering ./proxy/...
 
-docs: ## write what docs/ says of operations, of counting and of the database's roles
+docs: ## write what docs/ says of operations, of counting, of settings and of the database's roles
 	go test ./proxy/s3op -run 'TestCompatibilityPage|TestCountingPage' -update
 	go test ./internal/pg -run TestRightsPage -update
+	go test ./internal/node -run TestConfigurationPage -update
 
 schema: ## write internal/pg/schema.sql from the migrations
 	go test ./internal/pg -run TestSchema -update

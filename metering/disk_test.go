@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
@@ -151,7 +152,7 @@ func startOnFullDisk(dir, url string) error {
 	expect("before anything is counted", m, r, true, false)
 	countCells(m, 100)
 	expect("on a full disk", m, r, true, false)
-	if _, _, err := open(); !errors.Is(err, metering.ErrLocked) {
+	if _, _, err := open(); !errors.Is(err, disk.ErrLocked) {
 		return fmt.Errorf("a second process on a full disk: %w", err)
 	}
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=1100k"); err != nil {

@@ -348,3 +348,25 @@ func answer(err error) string {
 	}
 	return ""
 }
+
+// listedTimeout bounds how long SampleNow waits for another process.
+const listedTimeout = time.Minute
+
+// SampleNow is Sample, but waits while another process measures the bucket: what was
+// written before the call is in the sample that it returns.
+func (v *Inventory) SampleNow(ctx context.Context, b *tenancy.Bucket) (*Sample, error) {
+	timeout := time.After(listedTimeout)
+	for {
+		sample, err := v.Sample(ctx, b)
+		if !errors.Is(err, ErrListed) {
+			return sample, err
+		}
+		select {
+		case <-timeout:
+			return nil, err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}

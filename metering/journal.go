@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -100,13 +101,10 @@ type journal struct {
 	sick     error        // why
 }
 
-// ErrLocked means that another process writes the files of a folder.
-var ErrLocked = errors.New("metering: another process uses this folder")
-
 // openJournal locks the folder and begins a journal of a new epoch. On a full
 // disk it begins when there is room.
 func openJournal(dir string) (*journal, error) {
-	lock, err := LockFolder(dir)
+	lock, err := disk.MakeAndLock(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +114,7 @@ func openJournal(dir string) (*journal, error) {
 	}
 	j := &journal{dir: dir, lock: lock, epoch: tenancy.NewID()}
 	switch err := j.create(); {
-	case full(err):
+	case disk.IsFull(err):
 		j.sick = err
 		j.degraded.Add(1)
 	case err != nil:
@@ -141,11 +139,8 @@ func (j *journal) create() error {
 		h.version, h.epoch, h.size = journalVersion, j.epoch, recordSize
 		h.sum = h.sumOf()
 		if err = unix.Msync(j.segments[0], unix.MS_SYNC); err == nil {
-			err = os.Rename(temporary, j.path())
+			err = disk.Rename(temporary, j.path())
 		}
-	}
-	if err == nil {
-		err = syncDir(j.dir)
 	}
 	if err != nil {
 		_ = file.Close()
@@ -161,15 +156,6 @@ func (j *journal) create() error {
 func (j *journal) header() *fileHeader { return (*fileHeader)(unsafe.Pointer(&j.segments[0][0])) }
 
 func (j *journal) path() string { return filepath.Join(j.dir, j.epoch.String()+journalSuffix) }
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
 
 // extend adds a segment.
 func (j *journal) extend() error {
@@ -259,9 +245,7 @@ func (j *journal) close(remove bool) error {
 	}
 	var err error
 	if remove {
-		if err = os.Remove(j.path()); err == nil {
-			err = syncDir(j.dir)
-		}
+		err = disk.Remove(j.path())
 	} else {
 		err = j.sync()
 	}
@@ -301,9 +285,9 @@ func (l *left) account(ctx context.Context, q pg.Querier, node string) error {
 // end deletes the journal, or puts a damaged one aside.
 func (l *left) end() error {
 	if l.damage != nil {
-		return errors.Join(os.Rename(l.path, l.path+damagedSuffix), syncDir(filepath.Dir(l.path)))
+		return disk.Rename(l.path, l.path+damagedSuffix)
 	}
-	return errors.Join(os.Remove(l.path), syncDir(filepath.Dir(l.path)))
+	return disk.Remove(l.path)
 }
 
 // Imported is what ImportJournal found in a file.
@@ -316,9 +300,9 @@ type Imported struct {
 // counted, and says that its epoch is over. The file is left as it is; doing
 // it twice changes nothing. Of a damaged one the intact part is written, its
 // epoch stays open, and the error says what could not be believed. A journal
-// in a folder that a process uses is refused with ErrLocked.
+// in a folder that a process uses is refused with disk.ErrLocked.
 func ImportJournal(ctx context.Context, q pg.Querier, path string) (Imported, error) {
-	lock, err := lockFolder(filepath.Dir(path))
+	lock, err := disk.Lock(filepath.Dir(path))
 	if err != nil {
 		return Imported{}, err
 	}

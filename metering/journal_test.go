@@ -18,6 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
@@ -166,7 +167,7 @@ func TestJournal_locked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := metering.New(metering.Config{Pool: pool, Dir: dir}); !errors.Is(err, metering.ErrLocked) {
+	if _, err := metering.New(metering.Config{Pool: pool, Dir: dir}); !errors.Is(err, disk.ErrLocked) {
 		t.Errorf("the second: %v", err)
 	}
 	if err := m.Close(); err != nil {

@@ -49,7 +49,7 @@ type Meter struct {
 	metrics metrics
 }
 
-// New locks the journal folder (ErrLocked when another process has it), reads
+// New locks the journal folder (disk.ErrLocked when another process has it), reads
 // what earlier processes left there and begins a journal; on a full disk it
 // counts in memory until there is room. Run writes readings.
 func New(cfg Config) (*Meter, error) {

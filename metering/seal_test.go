@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
@@ -494,7 +495,7 @@ func TestImportJournal_afterSealing(t *testing.T) {
 	}
 	count(lost, key(1), 7)
 	count(lost, key(2), 8)
-	if _, err := metering.ImportJournal(t.Context(), l.owner, lost.Path()); !errors.Is(err, metering.ErrLocked) {
+	if _, err := metering.ImportJournal(t.Context(), l.owner, lost.Path()); !errors.Is(err, disk.ErrLocked) {
 		t.Errorf("a journal that is counted in is handed in: %v", err)
 	}
 	if err := lost.Close(); err != nil {

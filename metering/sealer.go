@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/pg"
 )
 
@@ -234,16 +235,5 @@ func (n note) String() string {
 
 // writeNote replaces the file in one step.
 func writeNote(dir string, n note) error {
-	f, err := os.CreateTemp(dir, noteFile+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(n.String() + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, noteFile))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return syncDir(dir)
+	return disk.WriteFile(filepath.Join(dir, noteFile), []byte(n.String()+"\n"))
 }

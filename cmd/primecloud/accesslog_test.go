@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/primecloudpro/primecloud/internal/node"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -28,20 +29,22 @@ func TestServe_accessLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := defaultConfig()
+	cfg := node.DefaultConfig()
 	cfg.Roles = []string{"gateway"}
-	cfg.DatabaseURL, cfg.Keyring, cfg.S3Addr, cfg.AdminAddr, cfg.Node = in.db.URL(pg.RoleGateway), string(keyring), "127.0.0.1:0", "127.0.0.1:0", "node-a"
-	cfg.JournalDir, cfg.AccessLogDir, cfg.DrainTimeout = t.TempDir(), t.TempDir(), duration{10 * time.Second}
-	node := func(use func(*s3.Client)) {
+	cfg.Database.URL, cfg.Keyring, cfg.S3.Addr, cfg.Admin.Addr, cfg.Node = in.db.URL(pg.RoleGateway), string(keyring), "127.0.0.1:0", "127.0.0.1:0", "node-a"
+	cfg.Journal.Dir, cfg.AccessLog.Dir, cfg.DrainTimeout = t.TempDir(), t.TempDir(), 10*time.Second
+	run := func(use func(*s3.Client)) {
 		t.Helper()
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		if err := serve(ctx, cfg, t.Output(), func(a addresses) {
+		cfg.Output = t.Output()
+		cfg.OnReady = func(a node.Addresses) {
 			go func() {
 				defer stop()
 				use(client(a.S3, k))
 			}()
-		}); err != nil {
+		}
+		if err := node.Run(ctx, cfg); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -50,7 +53,7 @@ func TestServe_accessLog(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	node(func(c *s3.Client) {
+	run(func(c *s3.Client) {
 		for _, name := range []string{"data", "logs"} {
 			if _, err := c.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(name)}); err != nil {
 				t.Error(err)
@@ -62,20 +65,20 @@ func TestServe_accessLog(t *testing.T) {
 		}
 		put(c, "first")
 	})
-	node(func(c *s3.Client) {
+	run(func(c *s3.Client) {
 		text := logged(t, c)
 		if strings.Count(text, "REST.PUT.OBJECT first") != 1 {
 			t.Errorf("after the end of the first node:\n%s", text)
 		}
 		put(c, "second")
 	})
-	node(func(c *s3.Client) {
+	run(func(c *s3.Client) {
 		text := logged(t, c)
 		if strings.Count(text, "REST.PUT.OBJECT first") != 1 || strings.Count(text, "REST.PUT.OBJECT second") != 1 {
 			t.Errorf("after the second:\n%s", text)
 		}
 	})
-	files, err := filepath.Glob(filepath.Join(cfg.AccessLogDir, "access-*-node-a.jsonl"))
+	files, err := filepath.Glob(filepath.Join(cfg.AccessLog.Dir, "access-*-node-a.jsonl"))
 	if err != nil || len(files) != 3 {
 		t.Errorf("files %v, %v", files, err)
 	}

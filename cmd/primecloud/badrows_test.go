@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -75,11 +76,11 @@ func TestSecretRotate_wrongKeyring(t *testing.T) {
 	another := filepath.Join(t.TempDir(), "another")
 	in.must("secret", "generate", another)
 	public := filepath.Join(t.TempDir(), "public")
-	keyring, err := keyringOf(in.keyring)
+	keyring, err := (&keyringArg{in.keyring}).read()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writeKeyring(public, keyring.Public(), os.O_EXCL); err != nil {
+	if err := writeKeyring(public, keyring.Public(), disk.CreateFile); err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range []string{another, public} {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/primecloudpro/primecloud/internal/finding"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -32,16 +33,16 @@ func TestBinding_upgrade(t *testing.T) {
 	}
 	exec(`UPDATE access_keys SET binding = NULL`)
 	exec(`UPDATE backends SET binding = NULL`)
-	rows := func() finding {
+	rows := func() finding.Finding {
 		t.Helper()
 		out, _ := in.run("doctor", "--json")
-		for _, f := range decode[[]finding](t, out) {
+		for _, f := range decode[[]finding.Finding](t, out) {
 			if strings.HasPrefix(f.Check, "rows") {
 				return f
 			}
 		}
 		t.Fatal("the doctor does not look at rows")
-		return finding{}
+		return finding.Finding{}
 	}
 	if f := rows(); f.Result != "warning" || !strings.Contains(f.Detail, "secret rotate") {
 		t.Errorf("before: %+v", f)

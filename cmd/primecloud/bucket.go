@@ -1,206 +1,57 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
+	"time"
 
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/bucketsync"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// backendRow is a backend without its credential, which is never shown.
-type backendRow struct {
-	Name      string              `json:"name"`
-	Kind      tenancy.BackendKind `json:"kind"`
-	Endpoints []string            `json:"endpoints"`
-	Region    string              `json:"region"`
-	Default   bool                `json:"default"`
+type bucketCommands struct {
+	Create bucketCreate `cmd:"" help:"Make a bucket for an account."`
+	List   bucketList   `cmd:"" help:"List an account's buckets."`
+	Import bucketImport `cmd:"" help:"Take over a bucket that exists in the backend."`
+	Stat   bucketStat   `cmd:"" help:"List a bucket now, and compare with its last sample."`
+	Sync   bucketSync   `cmd:"" help:"Compare the buckets of the backends with their owners' records."`
 }
 
-func (c *cli) printBackends(asJSON bool, list ...*tenancy.Backend) error {
-	data := make([]backendRow, 0, len(list))
-	rows := make([][]string, 0, len(list))
-	for _, b := range list {
-		data = append(data, backendRow{b.Name, b.Kind, b.Endpoints, b.Region, b.Default})
-		rows = append(rows, []string{b.Name, string(b.Kind), strings.Join(b.Endpoints, ","), b.Region, fmt.Sprint(b.Default)})
-	}
-	return c.print(asJSON, data, "NAME KIND ENDPOINTS REGION DEFAULT", rows)
+// bucketArgs are the bucket that a command is about.
+type bucketArgs struct {
+	Account string `arg:"" help:"The account's name."`
+	Name    string `arg:"" help:"The bucket's name."`
 }
 
-// backendCredential takes a credential from files, so that it shows in no list
-// of processes and no shell history.
-type backendCredential struct{ idFile, secretFile *string }
-
-func credentialFlags(f *flags) backendCredential {
-	return backendCredential{
-		f.String("access-key-file", "", "the file that holds the access key id (or BACKEND_ACCESS_KEY)"),
-		f.String("secret-key-file", "", "the file that holds the secret key (or BACKEND_SECRET_KEY)"),
-	}
-}
-
-func (b backendCredential) read(c *cli) (id, secretKey string, err error) {
-	one := func(file *string, env string) string {
-		if *file == "" {
-			return c.getenv(env)
-		}
-		text, rerr := os.ReadFile(*file)
-		err = errors.Join(err, rerr)
-		return strings.TrimSpace(string(text))
-	}
-	id, secretKey = one(b.idFile, "BACKEND_ACCESS_KEY"), one(b.secretFile, "BACKEND_SECRET_KEY")
-	return id, secretKey, err
-}
-
-func (c *cli) backendAdd(ctx context.Context, args []string) error {
-	f := c.flags("backend add", "NAME")
-	endpoints := f.String("endpoints", "", "http(s)://host:port, comma-separated")
-	region := f.String("region", "us-east-1", "the region it is configured with")
-	kind := f.String("kind", string(tenancy.BackendMinIO), "minio, or s3 for any other S3 server")
-	ca := f.String("ca-file", "", "PEM of the CA that signed its certificate; the system's by default")
-	isDefault := f.Bool("default", false, "put new buckets here")
-	credential := credentialFlags(f)
-	rest, err := f.parse(args, 1)
-	if err != nil {
-		return err
-	}
-	b := tenancy.Backend{Name: rest[0], Kind: tenancy.BackendKind(*kind), Region: *region, Default: *isDefault}
-	b.Endpoints = strings.FieldsFunc(*endpoints, func(r rune) bool { return r == ',' })
-	if b.AccessKeyID, b.SecretKey, err = credential.read(c); err != nil {
-		return err
-	}
-	if b.CA, err = readIfNamed(*ca); err != nil {
-		return err
-	}
-	o, err := c.operator(ctx)
-	if err != nil {
-		return err
-	}
-	defer o.close()
-	if len(b.Endpoints) > 0 {
-		if err := b.Check(ctx); err != nil {
-			return err
-		}
-	}
-	added, err := o.store.AddBackend(ctx, o.pool, b)
-	if err != nil {
-		return err
-	}
-	return c.printBackends(f.json, added)
-}
-
-// readIfNamed is the text of a file that a flag names, or "".
-func readIfNamed(file string) (string, error) {
-	if file == "" {
-		return "", nil
-	}
-	b, err := os.ReadFile(file)
-	return string(b), err
-}
-
-func (c *cli) backendList(ctx context.Context, args []string) error {
-	f := c.flags("backend list", "")
-	if _, err := f.parse(args, 0); err != nil {
-		return err
-	}
-	o, err := c.operator(ctx)
-	if err != nil {
-		return err
-	}
-	defer o.close()
-	list, err := o.store.ListBackends(ctx, o.pool)
-	if err != nil {
-		return err
-	}
-	return c.printBackends(f.json, list...)
-}
-
-func (c *cli) backendRotate(ctx context.Context, args []string) error {
-	f := c.flags("backend rotate", "NAME")
-	endpoints := f.String("endpoints", "", "also replace its endpoints")
-	ca := f.String("ca-file", "", "also replace its CA: PEM")
-	credential := credentialFlags(f)
-	rest, err := f.parse(args, 1)
-	if err != nil {
-		return err
-	}
-	id, secretKey, err := credential.read(c)
-	if err != nil {
-		return err
-	}
-	pem, err := readIfNamed(*ca)
-	if err != nil {
-		return err
-	}
-	o, err := c.operator(ctx)
-	if err != nil {
-		return err
-	}
-	defer o.close()
-	list := strings.FieldsFunc(*endpoints, func(r rune) bool { return r == ',' })
-	if err := o.store.ChangeBackend(ctx, o.pool, rest[0], func(b *tenancy.Backend) {
-		b.AccessKeyID, b.SecretKey = id, secretKey
-		if len(list) > 0 {
-			b.Endpoints = list
-		}
-		if pem != "" {
-			b.CA = pem
-		}
-	}); err != nil {
-		return err
-	}
-	b, err := o.store.BackendByName(ctx, o.pool, rest[0])
-	if err != nil {
-		return err
-	}
-	return c.printBackends(f.json, b)
-}
-
-func (c *cli) printBuckets(asJSON bool, data any, list ...*tenancy.Bucket) error {
+func (c *cli) printBuckets(data any, list ...*tenancy.Bucket) error {
 	rows := make([][]string, 0, len(list))
 	for _, b := range list {
 		rows = append(rows, []string{b.Name, b.BackendName, b.ID.String(), b.CreatedAt.UTC().Format(stamp)})
 	}
-	return c.print(asJSON, data, "NAME BACKEND_NAME ID CREATED", rows)
+	return c.print(data, "NAME BACKEND_NAME ID CREATED", rows)
 }
 
-// withAccount runs f with the operator's tools and the account of that name.
-func (c *cli) withAccount(ctx context.Context, name string, f func(*operator, *tenancy.Account) error) error {
-	o, err := c.operator(ctx)
-	if err != nil {
-		return err
-	}
-	defer o.close()
-	a, err := o.store.AccountByName(ctx, o.pool, name)
-	if err != nil {
-		return err
-	}
-	return f(o, a)
-}
+type bucketCreate struct{ bucketArgs }
 
-func (c *cli) bucketCreate(ctx context.Context, args []string) error {
-	f := c.flags("bucket create", "ACCOUNT NAME")
-	rest, err := f.parse(args, 2)
-	if err != nil {
-		return err
-	}
-	return c.withAccount(ctx, rest[0], func(o *operator, a *tenancy.Account) error {
-		b, err := o.store.CreateBucket(ctx, o.pool, a.ID, rest[1])
+func (b *bucketCreate) Run(ctx context.Context, c *cli) error {
+	return c.withAccount(ctx, b.Account, func(o *operator, a *tenancy.Account) error {
+		created, err := o.store.CreateBucket(ctx, o.pool, a.ID, b.Name)
 		if err != nil {
 			return err
 		}
-		return c.printBuckets(f.json, b, b)
+		return c.printBuckets(created, created)
 	})
 }
 
-func (c *cli) bucketList(ctx context.Context, args []string) error {
-	f := c.flags("bucket list", "ACCOUNT")
-	rest, err := f.parse(args, 1)
-	if err != nil {
-		return err
-	}
-	return c.withAccount(ctx, rest[0], func(o *operator, a *tenancy.Account) error {
+type bucketList struct {
+	Account string `arg:"" help:"The account's name."`
+}
+
+func (b *bucketList) Run(ctx context.Context, c *cli) error {
+	return c.withAccount(ctx, b.Account, func(o *operator, a *tenancy.Account) error {
 		list := []*tenancy.Bucket{}
 		for after := ""; ; {
 			page, err := o.store.ListBuckets(ctx, o.pool, a.ID, nil, "", after, 1000)
@@ -209,29 +60,110 @@ func (c *cli) bucketList(ctx context.Context, args []string) error {
 			}
 			list = append(list, page...)
 			if len(page) < 1000 {
-				return c.printBuckets(f.json, list, list...)
+				return c.printBuckets(list, list...)
 			}
 			after = page[len(page)-1].Name
 		}
 	})
 }
 
-func (c *cli) bucketImport(ctx context.Context, args []string) error {
-	f := c.flags("bucket import", "ACCOUNT BACKEND_BUCKET")
-	name := f.String("name", "", "what the account calls it; its name in the backend by default")
-	backend := f.String("backend", "", "where it is; the default backend")
-	rest, err := f.parse(args, 2)
-	if err != nil {
-		return err
-	}
-	if *name == "" {
-		*name = rest[1]
-	}
-	return c.withAccount(ctx, rest[0], func(o *operator, a *tenancy.Account) error {
-		b, err := o.store.TakeOver(ctx, o.pool, a.ID, *name, *backend, rest[1])
+type bucketImport struct {
+	Account       string `arg:"" help:"The account's name."`
+	BackendBucket string `arg:"" help:"The bucket's name in the backend."`
+	Name          string `help:"What the account calls it; its name in the backend by default."`
+	Backend       string `help:"Where it is; the default backend."`
+}
+
+func (b *bucketImport) Run(ctx context.Context, c *cli) error {
+	return c.withAccount(ctx, b.Account, func(o *operator, a *tenancy.Account) error {
+		taken, err := o.store.TakeOver(ctx, o.pool, a.ID, cmp.Or(b.Name, b.BackendBucket), b.Backend, b.BackendBucket)
 		if err != nil {
 			return err
 		}
-		return c.printBuckets(f.json, b, b)
+		return c.printBuckets(taken, taken)
+	})
+}
+
+var storedColumns = "CURRENT_BYTES NONCURRENT_BYTES INCOMPLETE_BYTES OBJECTS NONCURRENT_VERSIONS DELETE_MARKERS UPLOADS"
+
+func storedCells(s metering.Stored) []string {
+	var cells []string
+	for _, n := range []int64{s.CurrentBytes, s.NoncurrentBytes, s.IncompleteBytes, s.Objects, s.NoncurrentVersions, s.DeleteMarkers, s.Uploads} {
+		cells = append(cells, fmt.Sprint(n))
+	}
+	return cells
+}
+
+// bucketStatus is a bucket at this moment and at its last sample.
+type bucketStatus struct {
+	Account    string           `json:"account"`
+	Bucket     string           `json:"bucket"`
+	Now        metering.Stored  `json:"now"`
+	Last       *metering.Sample `json:"last_sample"` // null: never sampled
+	Difference *metering.Stored `json:"difference"`  // Now - Last
+}
+
+type bucketStat struct{ bucketArgs }
+
+func (b *bucketStat) Run(ctx context.Context, c *cli) error {
+	return c.withAccount(ctx, b.Account, func(o *operator, a *tenancy.Account) error {
+		bucket, err := o.store.Bucket(ctx, o.pool, a.ID, b.Name)
+		if err != nil {
+			return err
+		}
+		inventory, err := c.inventory(o)
+		if err != nil {
+			return err
+		}
+		s := bucketStatus{Account: a.Name, Bucket: bucket.Name}
+		// The sample first: one that is made meanwhile is not what was before.
+		last, ok, err := metering.LastSample(ctx, o.pool, bucket.ID)
+		if err != nil {
+			return err
+		}
+		if s.Now, err = inventory.Measure(ctx, bucket); err != nil {
+			return err
+		}
+		rows := [][]string{append([]string{"now"}, storedCells(s.Now)...)}
+		if ok {
+			difference := s.Now.Minus(last.Stored)
+			s.Last, s.Difference = &last, &difference
+			rows = append(rows, append([]string{"sample of " + last.MeasuredAt.UTC().Format(time.RFC3339)}, storedCells(last.Stored)...),
+				append([]string{"difference"}, storedCells(difference)...))
+		}
+		return c.print(s, "WHEN "+storedColumns, rows)
+	})
+}
+
+type bucketSync struct {
+	Backend   string `help:"Only this one."`
+	NamesOnly bool   `help:"Do not list the buckets' contents."`
+	Hidden    bool   `help:"Look in MinIO's files for objects that no listing shows: MinIO reads and sends the buckets' metadata, small objects within it."`
+	Repair    bool   `help:"Measure anew where the size differs; remove the record of a missing bucket that was empty when it was last measured."`
+}
+
+func (b *bucketSync) Run(ctx context.Context, c *cli) error {
+	return c.operate(ctx, func(o *operator) error {
+		inventory, err := c.inventory(o)
+		if err != nil {
+			return err
+		}
+		found, err := bucketsync.Run(ctx, bucketsync.Config{Pool: o.pool, Store: o.store, Inventory: inventory,
+			Backend: b.Backend, NamesOnly: b.NamesOnly, Hidden: b.Hidden, Repair: b.Repair})
+		if found == nil && err != nil {
+			return err
+		}
+		rows := make([][]string, 0, len(found))
+		for _, f := range found {
+			difference := "-"
+			if f.Difference != nil {
+				difference = fmt.Sprintf("%+d", f.Difference.Bytes())
+			}
+			if f.Hidden != nil {
+				difference = fmt.Sprintf("%+d", f.Hidden.Bytes)
+			}
+			rows = append(rows, []string{f.Finding, f.Backend, f.BackendBucket, f.Account, f.Bucket, difference, fmt.Sprint(f.Repaired), f.ToDo})
+		}
+		return errors.Join(err, c.print(found, "FINDING BACKEND BACKEND_BUCKET ACCOUNT BUCKET DIFFERENCE_BYTES REPAIRED TO_DO", rows))
 	})
 }

@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/node"
 	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/settings"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 )
 
@@ -37,14 +39,15 @@ func (s *syncBuffer) String() string {
 // right it is both. Each role tells it by its own.
 func TestClock_node(t *testing.T) {
 	t.Parallel()
-	for _, roles := range []string{roleGateway, roleWorker, roleGateway + "," + roleWorker} {
+	for _, roles := range []string{node.RoleGateway, node.RoleWorker, node.RoleGateway + "," + node.RoleWorker} {
 		for _, off := range []time.Duration{2 * time.Hour, -72 * time.Hour} {
 			t.Run(roles+off.String(), func(t *testing.T) {
 				t.Parallel()
 				in := install(t)
-				cfg, err := loadConfig("", []string{"PRIMECLOUD_ROLES=" + roles, "PRIMECLOUD_DATABASE_URL=" + in.url(pg.RoleGateway), "PRIMECLOUD_WORKER_DATABASE_URL=" + in.url(pg.RoleWorker),
+				var cfg node.Config
+				err := settings.Load(&cfg, "", []string{"PRIMECLOUD_ROLES=" + roles, "PRIMECLOUD_DATABASE_URL=" + in.url(pg.RoleGateway), "PRIMECLOUD_WORKER_DATABASE_URL=" + in.url(pg.RoleWorker),
 					"PRIMECLOUD_KEYRING_FILE=" + in.keyring, "PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0", "PRIMECLOUD_JOURNAL_DIR=" + t.TempDir(), "PRIMECLOUD_ACCESS_LOG_DIR=" + t.TempDir(),
-					"PRIMECLOUD_FLUSH_INTERVAL=50ms"})
+					"PRIMECLOUD_JOURNAL_FLUSH_INTERVAL=50ms"})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -52,8 +55,9 @@ func TestClock_node(t *testing.T) {
 				ahead.Store(int64(off))
 				now := func() time.Time { return time.Now().Round(0).Add(time.Duration(ahead.Load())) } // a clock that is set has no monotonic reading
 				ctx, stop := context.WithCancel(t.Context())
-				ready, ended, log := make(chan addresses, 1), make(chan error, 1), &syncBuffer{}
-				go func() { ended <- serveAt(ctx, cfg, now, log, func(a addresses) { ready <- a }) }()
+				ready, ended, log := make(chan node.Addresses, 1), make(chan error, 1), &syncBuffer{}
+				cfg.Now, cfg.Output, cfg.OnReady = now, log, func(a node.Addresses) { ready <- a }
+				go func() { ended <- node.Run(ctx, cfg) }()
 				t.Cleanup(func() {
 					stop()
 					if err := <-ended; err != nil {
@@ -86,7 +90,7 @@ func TestClock_node(t *testing.T) {
 				}
 				ahead.Store(0)
 				testenv.WaitFor(t, "the node to be ready", func() bool { return status(t, &p, "/readyz") == http.StatusOK })
-				if strings.Contains(roles, roleWorker) {
+				if strings.Contains(roles, node.RoleWorker) {
 					testenv.WaitFor(t, "the worker", func() bool { return works() > 0 })
 				}
 				ahead.Store(int64(-off))

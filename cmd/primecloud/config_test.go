@@ -1,119 +1,104 @@
 package main
 
 import (
-	"encoding/json"
-	"flag"
-	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write testdata/config.golden")
-
-// TestConfig_defaults makes a changed default a visible difference.
-func TestConfig_defaults(t *testing.T) {
+// serve reads the file that --config or PRIMECLOUD_CONFIG names, however it is
+// written, and says everything that is wrong in it before anything starts.
+func TestServe_configFile(t *testing.T) {
 	t.Parallel()
-	got, err := json.MarshalIndent(defaultConfig(), "", "  ")
-	if err != nil {
+	file := filepath.Join(t.TempDir(), "primecloud.toml")
+	if err := os.WriteFile(file, []byte("s3_addr = ':1'\n[log]\nformat = 'xml'\n[journal]\nflush_interval = 'often'\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const file = "testdata/config.golden"
-	if *update {
-		if err := os.WriteFile(file, append(got, '\n'), 0o600); err != nil {
-			t.Fatal(err)
+	for name, args := range map[string][]string{
+		"flag and value": {"serve", "--config", file}, "flag=value": {"serve", "--config=" + file}, "variable": {"serve"}, "before the command": {"--config", file, "serve"},
+	} {
+		in := &installation{t: t}
+		if name == "variable" {
+			in.env = []string{"PRIMECLOUD_CONFIG=" + file}
+		}
+		_, err := in.run(args...)
+		for _, want := range []string{"there is no setting s3_addr; write addr in [s3]", "journal.flush_interval: "} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %q is not in: %v", name, want, err)
+			}
+		}
+		if exitCode(err) != exitUsage {
+			t.Errorf("%s: exit code %d", name, exitCode(err))
 		}
 	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	// What the settings say together is looked at with all of them.
+	_, err := (&installation{t: t}).run("serve", "--s3-addr=", "--log-format", "xml", "--s3-public-scheme=ftp", "--s3-max-buckets=0")
+	for _, want := range []string{"database.url", "keyring", "s3.addr", "log.format", "s3.public_scheme", "s3.max_buckets"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in: %v", want, err)
+		}
 	}
-	if string(want) != string(got)+"\n" {
-		t.Errorf("the defaults are\n%s\n%s has\n%s\nif that is meant, run with -update", got, file, want)
+	if _, err := (&installation{t: t}).run("serve", "--database-url", "postgres://me:hush@x"); err == nil || !strings.Contains(err.Error(), "PRIMECLOUD_DATABASE_URL_FILE") || strings.Contains(err.Error(), "hush") {
+		t.Errorf("a secret on the command line: %v", err)
 	}
 }
 
-// Half of the connections are one account's at most, where nobody has said.
-func TestConfig_concurrent(t *testing.T) {
+// What cannot be understood is exit code 2 and says what to do; what fails is 1.
+func TestCommandLine(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		most, said int
-		want       int64
-	}{{1000, 0, 500}, {5, 0, 3}, {1000, 7, 7}, {10, 20, 20}} {
-		cfg := Config{MaxConnections: c.most, ConcurrentPerAccount: c.said}
-		if got := cfg.concurrent(); got != c.want {
-			t.Errorf("%d connections, %d for an account: %d, want %d", c.most, c.said, got, c.want)
-		}
-	}
-}
-
-func TestConfig_sources(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	file := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	toml := file("a.toml", "region = \"eu-1\"\ns3_addr = \":1\"\nhosts = [\"a\"]\ndrain_timeout = \"1m\"\n")
-	for _, name := range []string{toml, file("a.yaml", "region: eu-1\ns3_addr: \":1\"\nhosts: [a]\ndrain_timeout: 1m\n")} {
-		cfg, err := loadConfig(name, []string{"PRIMECLOUD_S3_ADDR=:2", "PRIMECLOUD_DATABASE_URL_FILE=" + file("url", "postgres://x\n"), "PATH=x", "PRIMECLOUD_TOOLS=x"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if cfg.Region != "eu-1" || cfg.S3Addr != ":2" || cfg.DatabaseURL != "postgres://x" || len(cfg.Hosts) != 1 || cfg.DrainTimeout.Minutes() != 1 || cfg.AdminAddr != defaultConfig().AdminAddr {
-			t.Errorf("%s: %+v", name, cfg)
-		}
-	}
-	for name, load := range map[string]func() error{
-		"unknown variable":    func() error { _, err := loadConfig("", []string{"PRIMECLOUD_S3_ADR=:2"}); return err },
-		"file of no secret":   func() error { _, err := loadConfig("", []string{"PRIMECLOUD_REGION_FILE=" + toml}); return err },
-		"unknown key in TOML": func() error { _, err := loadConfig(file("b.toml", "regoin = \"x\"\n"), nil); return err },
-		"unknown key in YAML": func() error { _, err := loadConfig(file("b.yaml", "regoin: x\n"), nil); return err },
-		"bad duration":        func() error { _, err := loadConfig("", []string{"PRIMECLOUD_DRAIN_TIMEOUT=soon"}); return err },
-		"bad boolean":         func() error { _, err := loadConfig("", []string{"PRIMECLOUD_ANY_NAMES=perhaps"}); return err },
-		"another ending":      func() error { _, err := loadConfig(file("c.ini", ""), nil); return err },
+		args []string
+		code int
+		want string // in what is printed or the error
+	}{
+		{nil, exitUsage, "multi-tenant S3 gateway"},
+		{[]string{"help"}, 0, "multi-tenant S3 gateway"},
+		{[]string{"--help"}, 0, "Running"},
+		{[]string{"help", "key", "create"}, 0, "--import-secret-file"},
+		{[]string{"key", "create", "--help"}, 0, "--import-secret-file"},
+		{[]string{"help", "serve"}, 0, "--access-log-dir"},
+		{[]string{"acount", "list"}, exitUsage, `did you mean "account"`},
+		{[]string{"account", "lst"}, exitUsage, `did you mean "list"`},
+		{[]string{"account", "create"}, exitUsage, "<name>"},
+		{[]string{"account", "create", "a", "b"}, exitUsage, "unexpected argument b"},
+		{[]string{"account", "create", "a", "--dispay-name=x"}, exitUsage, `did you mean "--display-name"`},
+		{[]string{"account", "limit", "a", "--egress-budget", "10G"}, exitUsage, "10GB (10^9)"},
+		{[]string{"account", "limit", "a", "--egress-budget", "1GB/firm"}, exitUsage, "/hard or /soft"},
+		{[]string{"account", "limit", "a", "--concurrent", "0"}, exitUsage, "suspend the account"},
+		{[]string{"usage", "verify", "--known", "x=y"}, exitUsage, "cannot parse"},
+		{[]string{"usage", "reconcile", "--tolerance", "much"}, exitUsage, "0.1%"},
+		{[]string{"node", "retire", "x"}, exitUsage, "epoch"},
+		{[]string{"account", "list"}, exitFailed, "PRIMECLOUD_OWNER_DATABASE_URL"},
+		{[]string{"version", "--json"}, 0, `"version": `},
+		{[]string{"--json", "version"}, 0, `"version": `},
 	} {
-		if load() == nil {
-			t.Errorf("%s was accepted", name)
+		out, err := (&installation{t: t}).run(c.args...)
+		text := out
+		if err != nil {
+			text += err.Error()
+		}
+		if exitCode(err) != c.code || !strings.Contains(text, c.want) {
+			t.Errorf("%q: exit code %d, want %d, and %q in: %s", c.args, exitCode(err), c.code, c.want, text)
 		}
 	}
 }
 
-// TestConfig_flags: every setting but the secrets has a flag.
-func TestConfig_flags(t *testing.T) {
+// A shell that asks for completions, by the variable COMP_LINE, is told them.
+func TestCompletion(t *testing.T) {
 	t.Parallel()
-	cfg, f := defaultConfig(), (&cli{err: io.Discard}).flags("serve", "")
-	cfg.flags(f)
-	all, secrets := configNames()
-	for _, name := range all {
-		flag := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-		if (f.Lookup(flag) != nil) == slices.Contains(secrets, name) {
-			t.Errorf("--%s: %v", flag, f.Lookup(flag))
+	for line, want := range map[string]string{
+		"primecloud acc": "account\n", "primecloud account su": "suspend\n", "primecloud account suspend --re": "--read-only\n",
+	} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = append(os.Environ(), "PRIMECLOUD_CHILD_COMMAND=1", "COMP_LINE="+line, "COMP_POINT="+strconv.Itoa(len(line)))
+		if out, err := cmd.Output(); err != nil || string(out) != want {
+			t.Errorf("%q: %q, %v; want %q", line, out, err, want)
 		}
 	}
-	if err := f.Parse([]string{"--any-names", "--max-buckets", "7", "--drain-timeout", "1m", "--hosts", "a,b", "--region", "eu"}); err != nil || !cfg.AnyNames || cfg.MaxBuckets != 7 {
-		t.Errorf("%v: %+v", err, cfg)
-	}
-}
-
-// TestConfig_validate reports every problem at once.
-func TestConfig_validate(t *testing.T) {
-	t.Parallel()
-	cfg := defaultConfig()
-	cfg.Roles, cfg.S3Addr, cfg.LogFormat, cfg.LogLevel, cfg.TrustedProxies, cfg.MaxStale = []string{"gateway", "portal"}, "", "xml", "loud", []string{"x"}, duration{}
-	cfg.Hosts, cfg.TenantDomain, cfg.PublicScheme = []string{"s3.example.com"}, "s3.example.com", "ftp"
-	err := cfg.validate()
-	if err == nil {
-		t.Fatal("accepted")
-	}
-	for _, part := range []string{"portal", "database_url", "keyring", "s3_addr", "log_format", "log_level", "trusted_proxies", "public_scheme", "max_stale", "tenant_domain"} {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("%q is not in: %v", part, err)
-		}
+	if out, err := (&installation{t: t}).run("completion", "bash"); err != nil || !strings.Contains(out, "source <(primecloud completion -c bash)") {
+		t.Errorf("%q, %v", out, err)
 	}
 }

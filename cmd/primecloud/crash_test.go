@@ -189,7 +189,7 @@ func (c *crash) key() tenancy.Key {
 // every round, so that flushes are cut too.
 func (c *crash) start(n int) {
 	c.t.Helper()
-	c.nodes[n] = c.serveOn(c.journals[n], "PRIMECLOUD_FLUSH_INTERVAL="+[...]string{"2s", "50ms"}[n])
+	c.nodes[n] = c.serveOn(c.journals[n], "PRIMECLOUD_JOURNAL_FLUSH_INTERVAL="+[...]string{"2s", "50ms"}[n])
 }
 
 // play loads both nodes, kills one, and does with it what the round says.

@@ -20,6 +20,9 @@ var families = map[string]string{
 	"ristretto":       "github.com/dgraph-io/ristretto/",
 	"minio-go":        "github.com/minio/minio-go/",
 	"fasthttp":        "github.com/valyala/fasthttp",
+	"kong":            "github.com/alecthomas/kong",
+	"go-toml":         "github.com/pelletier/go-toml/",
+	"httprouter":      "github.com/julienschmidt/httprouter",
 	"river":           "github.com/riverqueue/",
 	"sio-go":          "github.com/secure-io/sio-go",
 }

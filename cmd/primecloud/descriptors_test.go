@@ -20,20 +20,6 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-func TestConnectionsWithin(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		descriptors        uint64
-		reserve, per, most int
-	}{
-		{1024, 640, 2, 192}, {1024, 640, 3, 128}, {1024, 1024, 2, 0}, {256, 640, 2, 0}, {65536, 640, 2, 32448}, {1 << 63, 640, 2, 1<<29 - 320}, {642, 640, 3, 0}, {643, 640, 3, 1},
-	} {
-		if got := connectionsWithin(c.descriptors, c.reserve, c.per); got != c.most {
-			t.Errorf("%d with a reserve of %d: %d, wanted %d", c.descriptors, c.reserve, got, c.most)
-		}
-	}
-}
-
 // openSilent opens connections that say nothing, and returns what closes them.
 func openSilent(t *testing.T, addr string, n int) func() {
 	t.Helper()
@@ -101,7 +87,7 @@ func TestDescriptors(t *testing.T) {
 	in.must("bucket", "create", "acme", "backups")
 	k := decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))
 	const files = "760"
-	p := in.serveWithin(files, t.TempDir(), "PRIMECLOUD_CONNECTIONS_PER_ADDRESS=0", "PRIMECLOUD_CONCURRENT_PER_ACCOUNT=1000")
+	p := in.serveWithin(files, t.TempDir(), "PRIMECLOUD_S3_CONNECTIONS_PER_ADDRESS=0", "PRIMECLOUD_S3_CONCURRENT_PER_ACCOUNT=1000")
 	if !strings.Contains(p.log.String(), "max_connections is lowered") {
 		t.Errorf("the log does not say so: %s", p.log)
 	}
@@ -152,16 +138,5 @@ func TestDescriptors(t *testing.T) {
 	}
 	if err := p.cmd.Wait(); err != nil {
 		t.Errorf("the node ended with %v: %s", err, p.log)
-	}
-}
-
-// So few that nobody could be served are refused, with what is needed.
-func TestDescriptors_tooFew(t *testing.T) {
-	t.Parallel()
-	n := &node{cfg: defaultConfig()}
-	n.cfg.MaxConnections = 1 << 30
-	n.cfg.DatabaseURL, n.cfg.WorkerDatabaseURL = "postgres:///?pool_max_conns=1000000000", "postgres:///"
-	if err := n.fitConnections(); err == nil || !strings.Contains(err.Error(), "LimitNOFILE") {
-		t.Errorf("%v", err)
 	}
 }

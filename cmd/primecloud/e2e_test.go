@@ -22,7 +22,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
+	"github.com/primecloudpro/primecloud/internal/disk"
+	"github.com/primecloudpro/primecloud/internal/finding"
+	"github.com/primecloudpro/primecloud/internal/node"
 	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/settings"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -86,7 +90,7 @@ func decode[T any](t *testing.T, text string) T {
 // process is `primecloud serve` as a process of its own.
 type process struct {
 	cmd   *exec.Cmd
-	addrs addresses
+	addrs node.Addresses
 	log   *bytes.Buffer
 }
 
@@ -143,19 +147,22 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	cfg, err := loadConfig("", append(strings.Fields(os.Getenv("PRIMECLOUD_CHILD_SETTINGS")), "PRIMECLOUD_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
+	var cfg node.Config
+	err := settings.Load(&cfg, "", append(strings.Fields(os.Getenv("PRIMECLOUD_CHILD_SETTINGS")), "PRIMECLOUD_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
 		"PRIMECLOUD_WORKER_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_WORKER_DATABASE_URL"), "PRIMECLOUD_KEYRING_FILE="+os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"),
 		"PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0", "PRIMECLOUD_JOURNAL_DIR="+os.Getenv("PRIMECLOUD_CHILD_JOURNAL"),
 		"PRIMECLOUD_ACCESS_LOG_DIR="+accessLogOf(os.Getenv("PRIMECLOUD_CHILD_JOURNAL")), "PRIMECLOUD_DRAIN_TIMEOUT=20s"))
 	if err == nil {
 		ctx, stop := signalContext()
 		defer stop()
-		err = serve(ctx, cfg, os.Stderr, func(a addresses) {
+		cfg.Output = os.Stderr
+		cfg.OnReady = func(a node.Addresses) {
 			b, merr := json.Marshal(a)
 			if merr == nil {
-				_ = writeFile(ready, b)
+				_ = disk.WriteFile(ready, b)
 			}
-		})
+		}
+		err = node.Run(ctx, cfg)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -249,7 +256,7 @@ func TestCommands(t *testing.T) {
 	if _, err := in.run("account", "resume", "acme"); err == nil {
 		t.Error("a closed account was opened again")
 	}
-	for _, f := range decode[[]finding](t, in.must("doctor", "--json")) {
+	for _, f := range decode[[]finding.Finding](t, in.must("doctor", "--json")) {
 		if f.Result == "failure" {
 			t.Errorf("doctor: %+v", f)
 		}
@@ -324,7 +331,7 @@ func TestRevocation(t *testing.T) {
 // it is back.
 func TestReadyz_database(t *testing.T) {
 	t.Parallel()
-	for _, roles := range []string{roleGateway, roleWorker, roleGateway + "," + roleWorker} {
+	for _, roles := range []string{node.RoleGateway, node.RoleWorker, node.RoleGateway + "," + node.RoleWorker} {
 		t.Run(roles, func(t *testing.T) {
 			t.Parallel()
 			in := install(t)
@@ -407,5 +414,39 @@ func TestAdmin(t *testing.T) {
 		if got := status(t, p, path); got != want {
 			t.Errorf("%s: %d, wanted %d", path, got, want)
 		}
+	}
+}
+
+// A second signal ends a node that drains at once.
+func TestServe_secondSignal(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	in.must("account", "create", "acme")
+	in.must("bucket", "create", "acme", "backups")
+	k := decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))
+	p := in.serveProcess()
+	openUploads(t, p.addrs.S3, 1, k) // which ends by itself long after the test
+	testenv.WaitFor(t, "the upload to begin", func() bool { return scraped(t, p, "primecloud_proxy_connections") == "1" })
+	interrupt := func() {
+		if err := p.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Fatal(err)
+		}
+	}
+	interrupt()
+	testenv.WaitFor(t, "the node to drain", func() bool { return status(t, p, "/readyz") == http.StatusServiceUnavailable })
+	ended := make(chan error, 1)
+	go func() { ended <- p.cmd.Wait() }()
+	var err error
+	testenv.WaitFor(t, "the end of the process", func() bool {
+		interrupt() // one that comes with the first is not a second one
+		select {
+		case err = <-ended:
+			return true
+		default:
+			return false
+		}
+	})
+	if w, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || w.Signal() != os.Interrupt {
+		t.Errorf("it ended with %v: %s", err, p.log)
 	}
 }

@@ -9,26 +9,21 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"math"
-	mathrand "math/rand/v2"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/google/go-cmp/cmp"
-	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/signer"
 	"github.com/secure-io/sio-go"
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
 	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/metering/bucketsync"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -86,17 +81,17 @@ func TestSyncHidden(t *testing.T) {
 	c := client(strings.TrimPrefix(m.Endpoint, "http://"), tenancy.Key{KeyID: m.AccessKey, Secret: m.SecretKey})
 	cases := map[string]struct {
 		make   func(*direct)
-		hidden []hiddenKey
+		hidden []bucketsync.HiddenKey
 		bytes  int64
 		heads  int64 // those with a size
 	}{
-		"first-above": {func(d *direct) { d.put(10, "top", "top/d0") }, []hiddenKey{{"top/d0", "top"}}, 10, 1},
-		"first-below": {func(d *direct) { d.put(10, "top/d0", "top") }, []hiddenKey{{"top/d0", "top"}}, 10, 1},
-		"deep":        {func(d *direct) { d.put(7, "a", "a/b/c/d") }, []hiddenKey{{"a/b/c/d", "a"}}, 7, 1},
-		"of-hidden":   {func(d *direct) { d.put(7, "x/a", "x/a/b", "x/a/b/c") }, []hiddenKey{{"x/a/b", "x/a"}, {"x/a/b/c", "x/a"}}, 14, 2},
-		"large":       {func(d *direct) { d.put(300<<10, "big", "big/more", "other") }, []hiddenKey{{"big/more", "big"}}, 300 << 10, 1},
+		"first-above": {func(d *direct) { d.put(10, "top", "top/d0") }, []bucketsync.HiddenKey{{Key: "top/d0", By: "top"}}, 10, 1},
+		"first-below": {func(d *direct) { d.put(10, "top/d0", "top") }, []bucketsync.HiddenKey{{Key: "top/d0", By: "top"}}, 10, 1},
+		"deep":        {func(d *direct) { d.put(7, "a", "a/b/c/d") }, []bucketsync.HiddenKey{{Key: "a/b/c/d", By: "a"}}, 7, 1},
+		"of-hidden":   {func(d *direct) { d.put(7, "x/a", "x/a/b", "x/a/b/c") }, []bucketsync.HiddenKey{{Key: "x/a/b", By: "x/a"}, {Key: "x/a/b/c", By: "x/a"}}, 14, 2},
+		"large":       {func(d *direct) { d.put(300<<10, "big", "big/more", "other") }, []bucketsync.HiddenKey{{Key: "big/more", By: "big"}}, 300 << 10, 1},
 		"slash":       {func(d *direct) { d.put(3, "s/", "s/x", "deep/s/", "deep/s/y/") }, nil, 0, 0},
-		"slash-below": {func(d *direct) { d.put(3, "s", "s/x/") }, []hiddenKey{{"s/x/", "s"}}, 3, 1},
+		"slash-below": {func(d *direct) { d.put(3, "s", "s/x/") }, []bucketsync.HiddenKey{{Key: "s/x/", By: "s"}}, 3, 1},
 		"normal":      {func(d *direct) { d.put(3, "a", "ab", "a.b/c", "b/c/d", "b/c/e", "b/cc/d", "ü/x") }, nil, 0, 0},
 		"gone": {func(d *direct) {
 			d.version()
@@ -105,15 +100,15 @@ func TestSyncHidden(t *testing.T) {
 			d.put(9, "gone/x", "gone/y")
 			d.put(4, "gone/x")
 			d.delete("gone/y")
-		}, []hiddenKey{{"gone/x", "gone"}, {"gone/y", "gone"}}, 4, 1},
+		}, []bucketsync.HiddenKey{{Key: "gone/x", By: "gone"}, {Key: "gone/y", By: "gone"}}, 4, 1},
 		"odd": {func(d *direct) {
 			for _, key := range []string{"a[b]", "st*r", "q?", "new\nline", "ünï cödé", "a+b%20&c=d"} {
 				d.put(1, key, key+"/x", key+"/*/[", key+"2/not")
 			}
-		}, []hiddenKey{
-			{"a+b%20&c=d/*/[", "a+b%20&c=d"}, {"a+b%20&c=d/x", "a+b%20&c=d"}, {"a[b]/*/[", "a[b]"}, {"a[b]/x", "a[b]"}, {"new\nline/*/[", "new\nline"},
-			{"new\nline/x", "new\nline"}, {"q?/*/[", "q?"}, {"q?/x", "q?"}, {"st*r/*/[", "st*r"}, {"st*r/x", "st*r"},
-			{"ünï cödé/*/[", "ünï cödé"}, {"ünï cödé/x", "ünï cödé"},
+		}, []bucketsync.HiddenKey{
+			{Key: "a+b%20&c=d/*/[", By: "a+b%20&c=d"}, {Key: "a+b%20&c=d/x", By: "a+b%20&c=d"}, {Key: "a[b]/*/[", By: "a[b]"}, {Key: "a[b]/x", By: "a[b]"}, {Key: "new\nline/*/[", By: "new\nline"},
+			{Key: "new\nline/x", By: "new\nline"}, {Key: "q?/*/[", By: "q?"}, {Key: "q?/x", By: "q?"}, {Key: "st*r/*/[", By: "st*r"}, {Key: "st*r/x", By: "st*r"},
+			{Key: "ünï cödé/*/[", By: "ünï cödé"}, {Key: "ünï cödé/x", By: "ünï cödé"},
 		}, 12, 12},
 	}
 	buckets := map[string]*direct{}
@@ -122,9 +117,9 @@ func TestSyncHidden(t *testing.T) {
 		buckets[name] = &direct{t, c, b.BackendName}
 		k.make(buckets[name])
 	}
-	sync := func() map[string]syncRow {
-		rows := map[string]syncRow{}
-		for _, r := range decode[[]syncRow](t, in.must("bucket", "sync", "--names-only", "--hidden", "--json")) {
+	sync := func() map[string]bucketsync.Row {
+		rows := map[string]bucketsync.Row{}
+		for _, r := range decode[[]bucketsync.Row](t, in.must("bucket", "sync", "--names-only", "--hidden", "--json")) {
 			if r.Account == "acme" {
 				rows[r.Bucket] = r
 			}
@@ -140,8 +135,8 @@ func TestSyncHidden(t *testing.T) {
 			}
 			continue
 		}
-		want := &hiddenObjects{int64(len(k.hidden)), k.bytes, k.heads, k.hidden[:min(len(k.hidden), hiddenExamples)]}
-		if diff := cmp.Diff(want, row.Hidden); diff != "" || row.Finding != syncHidden || !strings.Contains(row.ToDo, fmt.Sprintf("%q, hidden by %q", k.hidden[0].Key, k.hidden[0].By)) {
+		want := &bucketsync.HiddenObjects{Keys: int64(len(k.hidden)), Bytes: k.bytes, Measured: k.heads, Examples: k.hidden[:min(len(k.hidden), bucketsync.MaxExamples)]}
+		if diff := cmp.Diff(want, row.Hidden); diff != "" || row.Finding != bucketsync.Hidden || !strings.Contains(row.ToDo, fmt.Sprintf("%q, hidden by %q", k.hidden[0].Key, k.hidden[0].By)) {
 			t.Errorf("%s: %+v %s", name, row, diff)
 		}
 	}
@@ -185,9 +180,9 @@ func TestSyncHidden_unknown(t *testing.T) {
 		in.must("bucket", "create", name, name)
 	}
 	for name, want := range map[string]string{"narrow": "it lacks the right admin:InspectData", "other": "only MinIO tells"} {
-		rows := decode[[]syncRow](t, in.must("bucket", "sync", "--names-only", "--hidden", "--backend", name, "--json"))
-		i := slices.IndexFunc(rows, func(r syncRow) bool { return r.Bucket == name })
-		if i < 0 || rows[i].Finding != syncUnknown || !strings.Contains(rows[i].ToDo, want) || rows[i].Hidden != nil {
+		rows := decode[[]bucketsync.Row](t, in.must("bucket", "sync", "--names-only", "--hidden", "--backend", name, "--json"))
+		i := slices.IndexFunc(rows, func(r bucketsync.Row) bool { return r.Bucket == name })
+		if i < 0 || rows[i].Finding != bucketsync.Unknown || !strings.Contains(rows[i].ToDo, want) || rows[i].Hidden != nil {
 			t.Errorf("%s: %+v", name, rows)
 		}
 	}
@@ -239,146 +234,4 @@ func serviceAccount(t *testing.T, m *devstack.MinIO, action string) (id, secret 
 		t.Fatalf("add-service-account: %s %q", resp.Status, said)
 	}
 	return id, secret
-}
-
-// TestHiddenSearch_groups looks at a bucket in answers of few keys each: it
-// finds the same. An answer without what is listed is no answer.
-func TestHiddenSearch_groups(t *testing.T) {
-	t.Parallel()
-	m := testenv.MinIO(t)
-	c := client(strings.TrimPrefix(m.Endpoint, "http://"), tenancy.Key{KeyID: m.AccessKey, Secret: m.SecretKey})
-	d := &direct{t, c, "groups-" + strings.ToLower(rand.Text())}
-	if _, err := c.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &d.bucket}); err != nil {
-		t.Fatal(err)
-	}
-	d.version()
-	var want []hiddenKey
-	for i := range 20 {
-		key := fmt.Sprintf("%b/é%d", i, i%3)
-		d.put(i, key, key, key+"/x", key+"x/y")
-		want = append(want, hiddenKey{key + "/x", key})
-	}
-	d.put(1, "was/x")
-	d.put(1, "1", "1") // above all others whose first folder it is
-	for i, h := range want {
-		if strings.HasPrefix(h.Key, "1/") {
-			want[i].By = "1"
-			want = append(want, hiddenKey{h.By, "1"}, hiddenKey{h.By + "x/y", "1"})
-		}
-	}
-	order := func(a, b hiddenKey) int { return strings.Compare(a.Key, b.Key) }
-	slices.SortFunc(want, order)
-	b := &tenancy.Backend{Kind: tenancy.BackendMinIO, Endpoints: []string{m.Endpoint}, Region: "us-east-1", AccessKeyID: m.AccessKey, SecretKey: m.SecretKey}
-	mc, err := b.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := newHiddenSearch(t.Context(), b, mc)
-	for _, together := range []int{1, 2, 3, 7, 20, 1000} {
-		var got []hiddenKey
-		for g, err := range hiderGroups(mc.ListObjectsIter(t.Context(), d.bucket, minio.ListObjectsOptions{Recursive: true, WithVersions: true}), together) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			some, err := s.below(t.Context(), d.bucket, g)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, some...)
-		}
-		slices.SortFunc(got, order)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%d together: %s", together, diff)
-		}
-	}
-	if _, err := s.below(t.Context(), d.bucket, hiderGroup{"other*", []string{"1"}}); err == nil || !strings.Contains(err.Error(), `not whole, "1"`) {
-		t.Errorf("a key that does not come: %v", err)
-	}
-	if got, err := s.below(t.Context(), d.bucket, hiderGroup{"was*", []string{"was"}}); err != nil || len(got) > 0 {
-		t.Errorf("a key that was deleted since the listing: %v, %v", got, err)
-	}
-}
-
-// TestHiderGroups parts random listings: each key that can hide is in one group,
-// no group has more versions than are looked at together, unless it is one key,
-// and its glob matches its own keys and no listed key besides.
-func TestHiderGroups(t *testing.T) {
-	t.Parallel()
-	random := mathrand.New(mathrand.NewPCG(3, 4))
-	letters := []string{"a", "b", "ü", "é", "/", "x", "*", "["}
-	for range 300 {
-		keys := map[string]int{}
-		for range random.IntN(60) {
-			var key strings.Builder
-			for range 1 + random.IntN(6) {
-				key.WriteString(letters[random.IntN(len(letters))])
-			}
-			if k := path.Clean("/" + key.String())[1:]; k != "" {
-				keys[k] = 1 + random.IntN(4)
-			}
-		}
-		all := slices.Sorted(maps.Keys(keys))
-		// No listing has a key below another.
-		sorted := slices.DeleteFunc(slices.Clone(all), func(k string) bool {
-			return slices.ContainsFunc(all, func(above string) bool { return strings.HasPrefix(k, above+"/") })
-		})
-		var listing []minio.ObjectInfo
-		for i, k := range sorted {
-			for range keys[k] {
-				listing = append(listing, minio.ObjectInfo{Key: k})
-			}
-			if i%3 == 0 { // what hides nothing
-				listing = append(listing, minio.ObjectInfo{Key: k + "/"})
-			}
-		}
-		together := []int{1, 2, 5, 17, math.MaxInt}[random.IntN(5)]
-		var got []string
-		for g, err := range hiderGroups(slices.Values(listing), together) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, g.keys...)
-			if !utf8.ValidString(g.glob) {
-				t.Errorf("half a character: %q", g.glob)
-			}
-			versions := 0
-			for _, k := range g.keys {
-				versions += keys[k]
-			}
-			if versions > together && len(g.keys) > 1 {
-				t.Errorf("%d versions of %d keys, not %d", versions, len(g.keys), together)
-			}
-			for _, k := range sorted {
-				if match := matches(t, g.glob, k); match != slices.Contains(g.keys, k) {
-					t.Errorf("%q, group %q: matches %q: %v", g.glob, g.keys, k, match)
-				}
-			}
-		}
-		if !slices.Equal(got, sorted) {
-			t.Errorf("%d together: %q of %q", together, got, sorted)
-		}
-	}
-	failing := slices.Values([]minio.ObjectInfo{{Key: "a"}, {Err: io.ErrUnexpectedEOF}})
-	for _, err := range hiderGroups(failing, 10) {
-		if err == nil {
-			t.Error("a listing's failure is lost")
-		}
-	}
-}
-
-// matches says whether a glob has the key, or a folder in which it is.
-func matches(t *testing.T, glob, key string) bool {
-	t.Helper()
-	for {
-		if ok, err := path.Match(glob, key); err != nil {
-			t.Fatal(err)
-		} else if ok {
-			return true
-		}
-		i := strings.LastIndexByte(key, '/')
-		if i < 0 {
-			return false
-		}
-		key = key[:i]
-	}
 }

@@ -8,6 +8,11 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
+type nodeCommands struct {
+	List   nodeList   `cmd:"" help:"List the gateway nodes whose usage is not final yet."`
+	Retire nodeRetire `cmd:"" help:"Give up what a lost node has not written."`
+}
+
 type nodeRow struct {
 	Epoch     tenancy.ID `json:"epoch"`
 	Node      string     `json:"node"`
@@ -16,18 +21,17 @@ type nodeRow struct {
 	Contested *time.Time `json:"contested_at,omitempty"`
 }
 
-func (c *cli) nodeList(ctx context.Context, args []string) error {
-	f := c.flags("node list", "")
-	all := f.Bool("all", false, "also those that are over")
-	if _, err := f.parse(args, 0); err != nil {
-		return err
-	}
+type nodeList struct {
+	All bool `help:"Also those that are over."`
+}
+
+func (l *nodeList) Run(ctx context.Context, c *cli) error {
 	pool, err := c.ownerPool(ctx)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	nodes, err := metering.Nodes(ctx, pool, *all)
+	nodes, err := metering.Nodes(ctx, pool, l.All)
 	if err != nil {
 		return err
 	}
@@ -43,26 +47,21 @@ func (c *cli) nodeList(ctx context.Context, args []string) error {
 		data = append(data, row)
 		rows = append(rows, []string{n.Epoch.String(), n.Name, n.FlushedAt.UTC().Format(time.RFC3339), closed, contested})
 	}
-	return c.print(f.json, data, "EPOCH NODE FINAL_UNTIL CLOSED CONTESTED", rows)
+	return c.print(data, "EPOCH NODE FINAL_UNTIL CLOSED CONTESTED", rows)
 }
 
-func (c *cli) nodeRetire(ctx context.Context, args []string) error {
-	f := c.flags("node retire", "EPOCH")
-	rest, err := f.parse(args, 1)
-	if err != nil {
-		return err
-	}
-	epoch, err := tenancy.ParseID(rest[0])
-	if err != nil {
-		return err
-	}
+type nodeRetire struct {
+	Epoch tenancy.ID `arg:"" help:"As node list prints it."`
+}
+
+func (r *nodeRetire) Run(ctx context.Context, c *cli) error {
 	pool, err := c.ownerPool(ctx)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	if err := metering.RetireNode(ctx, pool, epoch); err != nil {
+	if err := metering.RetireNode(ctx, pool, r.Epoch); err != nil {
 		return err
 	}
-	return c.print(f.json, map[string]string{"retired": epoch.String()}, "RETIRED", [][]string{{epoch.String()}})
+	return c.print(map[string]string{"retired": r.Epoch.String()}, "RETIRED", [][]string{{r.Epoch.String()}})
 }

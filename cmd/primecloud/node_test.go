@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
@@ -38,7 +39,7 @@ func TestNode(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
 	}
-	if _, err := in.run("usage", "import-journal", files[0]); !errors.Is(err, metering.ErrLocked) {
+	if _, err := in.run("usage", "import-journal", files[0]); !errors.Is(err, disk.ErrLocked) {
 		t.Errorf("a journal in use: %v", err)
 	}
 	_ = p.cmd.Process.Kill()

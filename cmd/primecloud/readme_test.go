@@ -130,7 +130,7 @@ func TestREADME_installation(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const serving = "primecloud serve --hosts"
+	const serving = "primecloud serve --s3-hosts"
 	lines := between(t, documented(t, "README.md"), "export PRIMECLOUD_OWNER_DATABASE_URL", serving)
 	for i := range lines {
 		lines[i] = strings.NewReplacer("postgres://primecloud_gateway@…", db.URL(pg.RoleGateway), "postgres://primecloud_worker@…", db.URL(pg.RoleWorker),
@@ -163,7 +163,7 @@ func TestREADME_installation(t *testing.T) {
 	dialer := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return d.DialContext(ctx, network, s3Addr)
 	}}
-	for _, host := range []string{value("--hosts"), "acme." + value("--tenant-domain")} {
+	for _, host := range []string{value("--s3-hosts"), "acme." + value("--s3-tenant-domain")} {
 		c := s3.New(s3.Options{BaseEndpoint: aws.String("http://" + host), Region: "us-east-1", Retryer: aws.NopRetryer{}, HTTPClient: &http.Client{Transport: dialer},
 			Credentials: credentials.NewStaticCredentialsProvider(column("ACCESS_KEY_ID"), column("SECRET_ACCESS_KEY"), "")})
 		bucket := aws.String("of-" + strings.ReplaceAll(host, ".", "-"))

@@ -18,11 +18,11 @@ type tolerance struct {
 	percent float64
 }
 
-func (t *tolerance) set(s string) (err error) {
-	if number, ok := strings.CutSuffix(s, "%"); ok {
+func (t *tolerance) UnmarshalText(text []byte) (err error) {
+	if number, ok := strings.CutSuffix(string(text), "%"); ok {
 		t.percent, err = strconv.ParseFloat(number, 64)
 	} else {
-		t.bytes, err = strconv.ParseInt(s, 10, 64)
+		t.bytes, err = strconv.ParseInt(string(text), 10, 64)
 	}
 	if err != nil || t.bytes < 0 || t.percent < 0 {
 		return errors.New("expected bytes, as 1000000, or percent, as 0.1%")
@@ -30,52 +30,63 @@ func (t *tolerance) set(s string) (err error) {
 	return nil
 }
 
-func (c *cli) usageReconcile(ctx context.Context, args []string) error {
-	f := c.flags("usage reconcile", "")
-	present := time.Now().UTC().Truncate(time.Hour)
-	q := metering.Query{From: present.Add(-24 * time.Hour), To: present}
-	var tolerated tolerance
-	var logs []string
-	account := f.String("account", "", "only this one")
-	f.hours(&q.From, &q.To) // of the last day, unless they are given
-	noListing := f.Bool("no-listing", false, "do not ask the backends")
-	f.Func("tolerance", "bytes, or percent of the ledger's as 0.1%, that may stay unexplained (none)", tolerated.set)
-	f.Func("access-log", "a folder of access log files; again for each node", func(s string) error {
-		logs = append(logs, s)
-		return nil
-	})
-	if _, err := f.parse(args, 0); err != nil {
-		return err
-	}
-	o, err := c.operator(ctx)
-	if err != nil {
-		return err
-	}
-	defer o.close()
-	cfg := reconcile.Config{Pool: o.pool, Store: o.store, From: q.From, To: q.To, Logs: logs}
-	if cfg.Account, err = o.accountID(ctx, *account); err != nil {
-		return err
-	}
-	if !*noListing {
-		if cfg.Inventory, err = c.inventory(o); err != nil {
+type usageReconcile struct {
+	Account string `help:"Only this one."`
+	hours
+	NoListing bool      `help:"Do not ask the backends."`
+	Tolerance tolerance `default:"0" help:"Bytes, or percent of the ledger's as 0.1%, that may stay unexplained."`
+	AccessLog []string  `sep:"none" placeholder:"FOLDER" help:"A folder of access log files; again for each node."`
+}
+
+// Help implements kong.HelpProvider.
+func (*usageReconcile) Help() string {
+	return "Without --from and --to it is of the last 24 whole hours."
+}
+
+func (u *usageReconcile) Run(ctx context.Context, c *cli) error {
+	return c.operate(ctx, func(o *operator) error {
+		report, err := u.report(ctx, c, o)
+		if err != nil {
 			return err
+		}
+		if c.json {
+			err = c.print(report, "", nil)
+		} else {
+			err = c.printReport(report)
+		}
+		return errors.Join(err, report.Over(u.Tolerance.bytes, u.Tolerance.percent))
+	})
+}
+
+func (u *usageReconcile) report(ctx context.Context, c *cli, o *operator) (*reconcile.Report, error) {
+	from, to := u.From, u.To
+	present := time.Now().UTC().Truncate(time.Hour)
+	if from.IsZero() {
+		from = present.Add(-24 * time.Hour)
+	}
+	if to.IsZero() {
+		to = present
+	}
+	cfg := reconcile.Config{Pool: o.pool, Store: o.store, From: from, To: to, Logs: u.AccessLog}
+	var err error
+	if cfg.Account, err = o.accountID(ctx, u.Account); err != nil {
+		return nil, err
+	}
+	if !u.NoListing {
+		if cfg.Inventory, err = c.inventory(o); err != nil {
+			return nil, err
 		}
 	}
 	report, err := reconcile.Run(ctx, cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	named, err := o.names(ctx, metering.ByBucket, metering.ByKey)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	report.Rename(named)
-	if f.json {
-		err = c.print(true, report, "", nil)
-	} else {
-		err = c.printReport(report)
-	}
-	return errors.Join(err, report.Over(tolerated.bytes, tolerated.percent))
+	return report, nil
 }
 
 func (c *cli) printReport(r *reconcile.Report) error {
@@ -86,11 +97,11 @@ func (c *cli) printReport(r *reconcile.Report) error {
 	if r.Log != nil {
 		sums = append(sums, line("access log", r.Log.Sum), line("lines dropped", r.Log.Dropped))
 	}
-	errs := []error{c.print(false, nil, "WHAT REQUESTS INGRESS_BYTES EGRESS_BYTES", append(sums, line("unexplained", r.Unexplained)))}
+	errs := []error{c.table("WHAT REQUESTS INGRESS_BYTES EGRESS_BYTES", append(sums, line("unexplained", r.Unexplained)))}
 	table := func(header string, rows [][]string) {
 		if len(rows) > 0 {
 			fmt.Fprintln(c.out)
-			errs = append(errs, c.print(false, nil, header, rows))
+			errs = append(errs, c.table(header, rows))
 		}
 	}
 	var rows [][]string

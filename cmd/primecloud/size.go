@@ -29,6 +29,9 @@ func parseSize(s string) (int64, error) {
 	return 0, fmt.Errorf("%q is not a size; write 5000, 10GB (10^9) or 5TiB (2^40)", s)
 }
 
+// wholeNumber reads a number without a fraction.
+func wholeNumber(s string) (int64, error) { return scaled(s, 1) }
+
 // parseAmount reads money into billionths of its unit: 12.50.
 func parseAmount(s string) (int64, error) { return scaled(s, 1e9) }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/bucketsync"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -61,19 +62,19 @@ func TestStorage(t *testing.T) {
 	if s := decode[bucketStatus](t, in.must("bucket", "stat", "acme", "backups", "--json")); s.Now != want || s.Last == nil || *s.Difference != want {
 		t.Errorf("bucket stat: %+v", s)
 	}
-	find := func(rows []syncRow, bucket string) *syncRow {
-		if i := slices.IndexFunc(rows, func(r syncRow) bool { return r.BackendBucket == bucket }); i >= 0 {
+	find := func(rows []bucketsync.Row, bucket string) *bucketsync.Row {
+		if i := slices.IndexFunc(rows, func(r bucketsync.Row) bool { return r.BackendBucket == bucket }); i >= 0 {
 			return &rows[i]
 		}
 		return nil
 	}
-	if r := find(decode[[]syncRow](t, in.must("bucket", "sync", "--json")), b.BackendName); r == nil || r.Finding != syncSize || *r.Difference != want || r.Repaired {
+	if r := find(decode[[]bucketsync.Row](t, in.must("bucket", "sync", "--json")), b.BackendName); r == nil || r.Finding != bucketsync.SizeDiffers || *r.Difference != want || r.Repaired {
 		t.Errorf("bucket sync: %+v", r)
 	}
 	if rows := decode[[]sampleRow](t, in.must("usage", "sample", "--account", "acme", "--bucket", "backups", "--json")); len(rows) != 1 || rows[0].Stored != want || rows[0].Bucket != "backups" {
 		t.Errorf("usage sample: %+v", rows)
 	}
-	if r := find(decode[[]syncRow](t, in.must("bucket", "sync", "--json")), b.BackendName); r != nil {
+	if r := find(decode[[]bucketsync.Row](t, in.must("bucket", "sync", "--json")), b.BackendName); r != nil {
 		t.Errorf("bucket sync after the sample: %+v", r)
 	}
 	rows := decode[[]storageRow](t, in.must("usage", "show", "--storage", "--account", "acme", "--json"))
@@ -109,15 +110,15 @@ func TestStorage(t *testing.T) {
 	}
 	for _, args := range [][]string{{"bucket", "sync", "--json", "--names-only"}, {"bucket", "sync", "--json", "--names-only", "--repair"}} {
 		repair := args[len(args)-1] == "--repair"
-		found := decode[[]syncRow](t, in.must(args...))
-		if r := find(found, orphan); r == nil || r.Finding != syncOrphan || !strings.Contains(r.ToDo, "bucket import ACCOUNT "+orphan+" --backend minio") || r.Repaired {
+		found := decode[[]bucketsync.Row](t, in.must(args...))
+		if r := find(found, orphan); r == nil || r.Finding != bucketsync.Orphan || !strings.Contains(r.ToDo, "bucket import ACCOUNT "+orphan+" --backend minio") || r.Repaired {
 			t.Errorf("the orphan: %+v", r)
 		}
 		// What held data stays on record, whatever is asked.
-		if r := find(found, b.BackendName); r == nil || r.Finding != syncMissing || r.Account != "acme" || r.Bucket != "backups" || r.Repaired {
+		if r := find(found, b.BackendName); r == nil || r.Finding != bucketsync.Missing || r.Account != "acme" || r.Bucket != "backups" || r.Repaired {
 			t.Errorf("the lost bucket with data: %+v", r)
 		}
-		if r := find(found, empty.BackendName); r == nil || r.Finding != syncMissing || r.Repaired != repair {
+		if r := find(found, empty.BackendName); r == nil || r.Finding != bucketsync.Missing || r.Repaired != repair {
 			t.Errorf("the lost empty bucket: %+v", r)
 		}
 	}

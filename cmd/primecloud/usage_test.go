@@ -62,7 +62,7 @@ func TestUsageShow_whileCounting(t *testing.T) {
 	between()
 	var out bytes.Buffer
 	o := &operator{pool: db.Interleaved(t, pg.RoleOwner, between), store: &tenancy.Store{}}
-	if err := (&cli{out: &out}).usageSums(t.Context(), o, metering.Query{By: metering.ByHour}, true, false); err != nil {
+	if err := (&usageShow{By: "hour"}).show(t.Context(), &cli{out: &out, json: true}, o, metering.Query{By: metering.ByHour}); err != nil {
 		t.Fatal(err)
 	}
 	final := 0
@@ -110,11 +110,11 @@ func TestUsageShow_beside(t *testing.T) {
 		for _, storageShow := range []bool{false, true} {
 			var asJSON, asCSV bytes.Buffer
 			o, q, want := &operator{pool: owner, store: store}, metering.Query{By: metering.ByBucket, To: hour.Add(time.Hour)}, usage
-			f := (*cli).usageSums
+			f := (*usageShow).show
 			if storageShow {
-				f, want = (*cli).storageShow, storage
+				f, want = (*usageShow).showStorage, storage
 			}
-			if err := errors.Join(f(&cli{out: &asJSON}, t.Context(), o, q, true, false), f(&cli{out: &asCSV}, t.Context(), o, q, false, true)); err != nil {
+			if err := errors.Join(f(&usageShow{By: "bucket"}, t.Context(), &cli{out: &asJSON, json: true}, o, q), f(&usageShow{By: "bucket", CSV: true}, t.Context(), &cli{out: &asCSV}, o, q)); err != nil {
 				t.Fatal(err)
 			}
 			rows, err := csv.NewReader(&asCSV).ReadAll()
@@ -202,7 +202,7 @@ func TestStorageShow_whileSampling(t *testing.T) {
 	for _, by := range []metering.Group{metering.ByHour, metering.ByBucket} {
 		var out bytes.Buffer
 		o := &operator{pool: db.Interleaved(t, pg.RoleOwner, between), store: store}
-		if err := (&cli{out: &out}).storageShow(t.Context(), o, metering.Query{By: by}, true, false); err != nil {
+		if err := (&usageShow{By: string(by)}).showStorage(t.Context(), &cli{out: &out, json: true}, o, metering.Query{By: by}); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range decode[[]storageRow](t, out.String()) {

@@ -84,7 +84,7 @@ func bigForms(ctx context.Context, p *site) error {
 
 func waitingForms(ctx context.Context, p *site) error {
 	// A node of its own, of which as many forms are more than all that there is.
-	q, err := p.node(ctx, ":", "PRIMECLOUD_UNVERIFIED_MIB=1")
+	q, err := p.node(ctx, ":", "PRIMECLOUD_S3_UNVERIFIED_MIB=1")
 	if err != nil {
 		return err
 	}

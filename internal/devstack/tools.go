@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -40,8 +41,8 @@ func minioBin(ctx context.Context, log io.Writer) (string, error) {
 }
 
 // EnsureTool returns the path of a Go program, built from its module version
-// when the tools folder does not have it. Processes that need the same tool
-// wait for one another.
+// when the tools folder does not have that version. Processes that need the same
+// tool wait for one another.
 func EnsureTool(ctx context.Context, name, module string, log io.Writer) (string, error) {
 	dir, err := ToolsDir()
 	if err != nil {
@@ -50,7 +51,8 @@ func EnsureTool(ctx context.Context, name, module string, log io.Writer) (string
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	bin := filepath.Join(dir, name)
+	_, version, _ := strings.Cut(module, "@")
+	bin := filepath.Join(dir, name+"-"+version)
 	if _, err := os.Stat(bin); err == nil {
 		return bin, nil
 	}
@@ -64,7 +66,7 @@ func EnsureTool(ctx context.Context, name, module string, log io.Writer) (string
 	}
 	goTool, err := exec.LookPath("go")
 	if err != nil {
-		return "", fmt.Errorf("%s is not in %s, and to build it Go is needed: install Go 1.26 or newer", name, dir)
+		return "", fmt.Errorf("%s is not there, and to build it Go is needed: install Go 1.26 or newer", bin)
 	}
 	progress(log, "building %s from %s, once; this takes some minutes", name, module)
 	// Installed aside and moved: a build that is cut leaves nothing half-made.

@@ -17,9 +17,9 @@ var accessLog = []promise{
 		"a node writes into the folder that it is given, delivers when it ends in order, and the next one on the folder goes on",
 		"./cmd/primecloud", "TestServe_accessLog",
 		[]change{
-			{"cmd/primecloud/serve.go", "\tn.deliverLast(ctx)\n", ""},
-			{"cmd/primecloud/serve.go", "Dir: cfg.AccessLogDir, Node: cfg.Node,", "Dir: cfg.AccessLogDir,"},
-			{"cmd/primecloud/serve.go", "\t\tgateway.AccessLog = n.accessLog\n", ""},
+			{"internal/node/gateway.go", "if err := delivery.Deliver(ctx); err != nil {", "if err := ctx.Err(); err != nil {"},
+			{"internal/node/gateway.go", "Dir: cfg.AccessLog.Dir, Node: cfg.Node,", "Dir: cfg.AccessLog.Dir,"},
+			{"internal/node/gateway.go", "if gateway.AccessLog, err = n.startAccessLog", "if _, err = n.startAccessLog"},
 		},
 	},
 	{
@@ -163,7 +163,7 @@ var accessLog = []promise{
 		[]change{
 			{"metering/accesslog/stream.go", "hour.After(s.name.hour) || s.size > 0", "s.size > 0"},
 			{"metering/accesslog/stream.go", "\tif hour.After(next.hour) {\n\t\tnext.hour = hour\n\t}\n", "\tnext.hour = hour\n"},
-			{"metering/accesslog/log.go", "lock, err := metering.LockFolder(cfg.Dir)\n\tif err != nil {", "lock, err := metering.LockFolder(cfg.Dir)\n\tif err != nil && !errors.Is(err, metering.ErrLocked) {"},
+			{"metering/accesslog/log.go", "lock, err := disk.MakeAndLock(cfg.Dir)\n\tif err != nil {", "lock, err := disk.MakeAndLock(cfg.Dir)\n\tif err != nil && !errors.Is(err, disk.ErrLocked) {"},
 		},
 	},
 	{

@@ -367,9 +367,9 @@ var invariants = []promise{
 		"a row, a backend or a bucket that cannot be worked with is named by a command, which does the rest",
 		"./cmd/primecloud", "TestBadRows",
 		[]change{
-			{"cmd/primecloud/sync.go", "\t\t\terrs = append(errs, fmt.Errorf(\"backend %s: %w\", b.Name, err))\n", "\t\t\treturn fmt.Errorf(\"backend %s: %w\", b.Name, err)\n"},
-			{"cmd/primecloud/doctor.go", "\t\t\tfound = append(found, finding{check, \"failure\", err.Error()})\n\t\t\tcontinue\n", "\t\t\treturn append(found, finding{check, \"failure\", err.Error()})\n"},
-			{"cmd/primecloud/operator.go", "case err != nil && !errors.As(err, &skipped):", "case err != nil:"},
+			{"metering/bucketsync/bucketsync.go", "\t\t\terrs = append(errs, fmt.Errorf(\"backend %s: %w\", b.Name, err))\n", "\t\t\treturn found, fmt.Errorf(\"backend %s: %w\", b.Name, err)\n"},
+			{"tenancy/probe/probe.go", "\t\tif err != nil {\n\t\t\tcontinue\n", "\t\tif err != nil {\n\t\t\treturn found\n"},
+			{"cmd/primecloud/secret.go", "case err != nil && !errors.As(err, &skipped):", "case err != nil:"},
 		},
 	},
 	{

@@ -45,11 +45,11 @@ var limits = []promise{
 	{
 		"LIMITS.md", "Limits and budgets",
 		"an account has half of a node's connections where nobody has said otherwise, and 1,000 buckets",
-		"./cmd/primecloud", "TestConfig_concurrent|TestConfig_defaults",
+		"./internal/node", "TestConfig_concurrent|TestConfigurationPage",
 		[]change{
-			{"cmd/primecloud/config.go", "(cfg.MaxConnections+1)/2", "cfg.MaxConnections"},
-			{"cmd/primecloud/config.go", "cmp.Or(cfg.ConcurrentPerAccount, ", "min(cmp.Or(cfg.ConcurrentPerAccount, cfg.MaxConnections), "},
-			{"cmd/primecloud/config.go", "MaxBuckets:            1000,", "MaxBuckets:            100,"},
+			{"internal/node/config.go", "(cfg.S3.MaxConnections+1)/2", "cfg.S3.MaxConnections"},
+			{"internal/node/config.go", "cmp.Or(cfg.S3.ConcurrentPerAccount, ", "min(cmp.Or(cfg.S3.ConcurrentPerAccount, cfg.S3.MaxConnections), "},
+			{"internal/node/config.go", "default:\"1000\"", "default:\"100\""},
 		},
 	},
 	{

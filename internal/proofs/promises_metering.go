@@ -81,7 +81,7 @@ var metering = []promise{
 		"./metering", "TestJournal_damage",
 		[]change{
 			{"metering/journal.go", "over: l.damage == nil", "over: true"},
-			{"metering/journal.go", "\tif l.damage != nil {\n\t\treturn errors.Join(os.Rename", "\tif l.damage == nil {\n\t\treturn errors.Join(os.Rename"},
+			{"metering/journal.go", "\tif l.damage != nil {\n\t\treturn disk.Rename", "\tif l.damage == nil {\n\t\treturn disk.Rename"},
 			{"metering/journal.go", "Format(\"2006-01-02T15\")))\n\t\t\tcontinue", "Format(\"2006-01-02T15\")))\n\t\t\tbreak"},
 		},
 	},
@@ -90,7 +90,7 @@ var metering = []promise{
 		"a full disk, at start or later, costs nothing while the process lives: cells are in memory, an alarm says so, no period becomes final, and with room again the alarm ends with the hour",
 		"./metering", "TestJournal_diskFull|TestJournal_diskFullAtStart",
 		[]change{
-			{"metering/journal.go", "case full(err):", "case full(err) && len(dir) == 0:"},
+			{"metering/journal.go", "case disk.IsFull(err):", "case disk.IsFull(err) && len(dir) == 0:"},
 			{"metering/flush.go", "\t\twatermark = time.Time{}\n", ""},
 			{"metering/room.go", "\t\tj.more(-1)\n", ""},
 		},
@@ -120,8 +120,8 @@ var metering = []promise{
 		"one process has a journal folder at a time, and what it counts in is not handed in",
 		"./metering", "TestJournal_locked|TestImportJournal_afterSealing",
 		[]change{
-			{"metering/room.go", "unix.LOCK_EX|unix.LOCK_NB", "unix.LOCK_SH|unix.LOCK_NB"},
-			{"metering/journal.go", "lock, err := lockFolder(filepath.Dir(path))", "lock, err := os.Open(filepath.Dir(path))"},
+			{"internal/disk/disk.go", "unix.LOCK_EX|unix.LOCK_NB", "unix.LOCK_SH|unix.LOCK_NB"},
+			{"metering/journal.go", "lock, err := disk.Lock(filepath.Dir(path))", "lock, err := os.Open(filepath.Dir(path))"},
 			{"metering/journal.go", "return errors.Join(err, j.file.Close(), j.lock.Close())", "return errors.Join(err, j.file.Close())"},
 		},
 	},
@@ -470,9 +470,9 @@ var metering = []promise{
 		"usage show calls final what a seal covers, of one moment with the figures, and shows beside it what waits for its seal, of usage and of storage",
 		"./cmd/primecloud", "TestUsageShow_beside|TestUsageShow_whileCounting|TestStorageShow_whileSampling",
 		[]change{
-			{"cmd/primecloud/usage.go", "if err := pg.InSnapshot(ctx, o.pool, func(tx pg.Querier) (err error) {", "if err := func(f func(pg.Querier) error) error { return f(o.pool) }(func(tx pg.Querier) (err error) {"},
-			{"cmd/primecloud/usage.go", "\t\t\ts = s.Sealed()\n", ""},
-			{"cmd/primecloud/storage.go", "if sealed, err = metering.SealedUntil(ctx, tx); sealed.Before(final) {", "if sealed, err = metering.SealedUntil(ctx, tx); sealed.After(final) {"},
+			{"metering/report.go", "if err := pg.InSnapshot(ctx, pool, func(tx pg.Querier) (err error) {\n\t\tif sums", "if err := func(f func(pg.Querier) error) error { return f(pool) }(func(tx pg.Querier) (err error) {\n\t\tif sums"},
+			{"metering/report.go", "return !until.IsZero() && !until.After(final), nil", "return !until.IsZero(), nil"},
+			{"metering/report.go", "if sealed, err = SealedUntil(ctx, tx); sealed.Before(final) {", "if sealed, err = SealedUntil(ctx, tx); sealed.After(final) {"},
 		},
 	},
 	{
@@ -480,9 +480,9 @@ var metering = []promise{
 		"the worker measures by itself and bills nobody; bucket sync names what has no owner, is not there or differs, and removes only the record of a bucket that was empty",
 		"./cmd/primecloud", "TestStorage",
 		[]change{
-			{"cmd/primecloud/storage.go", "_, err := inventory.SampleDue(run)", "err := run.Err()"},
-			{"cmd/primecloud/sync.go", "if sampled && last.Stored == (metering.Stored{}) && !o.ObjectLock {", "if sampled && !o.ObjectLock {"},
-			{"cmd/primecloud/sync.go", "\t\tif _, deleted := before[b.Name]; !deleted {\n", "\t\tif _, deleted := before[b.Name]; deleted {\n"},
+			{"internal/node/worker.go", "_, err := inventory.SampleDue(run)", "err := run.Err()"},
+			{"metering/bucketsync/bucketsync.go", "if sampled && last.Stored == (metering.Stored{}) && !o.ObjectLock {", "if sampled && !o.ObjectLock {"},
+			{"metering/bucketsync/bucketsync.go", "\t\tif _, deleted := before[b.Name]; !deleted {\n", "\t\tif _, deleted := before[b.Name]; deleted {\n"},
 		},
 	},
 	{
@@ -490,9 +490,9 @@ var metering = []promise{
 		"bucket sync --hidden finds the objects that no listing shows, whatever their names, and says when it cannot look",
 		"./cmd/primecloud", "TestSyncHidden|TestSyncHidden_unknown",
 		[]change{
-			{"cmd/primecloud/hidden.go", "if b.Kind != tenancy.BackendMinIO {", "if b.Kind == \"\" {"},
-			{"cmd/primecloud/hidden.go", "if _, listed := seen[key[:i]]; listed {", "if _, listed := seen[key[:i]]; listed && i > 1 {"},
-			{"cmd/primecloud/hidden.go", "\t\t\tfound.Bytes += o.Size\n", "\t\t\tfound.Bytes = o.Size\n"},
+			{"metering/bucketsync/hidden.go", "if b.Kind != tenancy.BackendMinIO {", "if b.Kind == \"\" {"},
+			{"metering/bucketsync/hidden.go", "if _, listed := seen[key[:i]]; listed {", "if _, listed := seen[key[:i]]; listed && i > 1 {"},
+			{"metering/bucketsync/hidden.go", "\t\t\tfound.Bytes += o.Size\n", "\t\t\tfound.Bytes = o.Size\n"},
 		},
 	},
 	{
@@ -501,7 +501,7 @@ var metering = []promise{
 		"./cmd/primecloud", "TestReconcile",
 		[]change{
 			{"metering/reconcile/reconcile.go", "case r.Unexplained.Bytes() > allowed:", "case r.Unexplained.Bytes() > allowed+r.Ledger.Bytes():"},
-			{"cmd/primecloud/reconcile.go", "\t\tlogs = append(logs, s)\n", "\t\tlogs = []string{s}\n"},
+			{"cmd/primecloud/reconcile.go", "Logs: u.AccessLog}", "Logs: u.AccessLog[:min(1, len(u.AccessLog))]}"},
 			{"cmd/primecloud/reconcile.go", "\t\tt.percent, err = strconv.ParseFloat(number, 64)\n", "\t\tt.percent, err = strconv.ParseFloat(number, 64)\n\t\tt.percent *= 100\n"},
 		},
 	},

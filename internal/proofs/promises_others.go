@@ -50,9 +50,9 @@ var others = []promise{
 		"/readyz says what is missing, of a gateway and of a worker",
 		"./cmd/primecloud", "TestReadyz_database",
 		[]change{
-			{"cmd/primecloud/admin.go", "if n.workerLost.Load() {", "if n.workerLost.Load() && n.directory != nil {"},
-			{"cmd/primecloud/admin.go", "if n.directory != nil && !n.directory.Connected() {", "if n.directory != nil && n.jobs != nil && !n.directory.Connected() {"},
-			{"cmd/primecloud/admin.go", "writeJSON(w, http.StatusServiceUnavailable, \"not ready\", missing)", "writeJSON(w, http.StatusOK, \"not ready\", missing)"},
+			{"internal/node/worker.go", "lost.Store(n.clock.Compare(asking, pool) != nil)", "lost.Store(n.clock.Compare(asking, pool) != nil && len(n.addrs.S3) > 0)"},
+			{"internal/node/gateway.go", "if directory.Connected() {", "if directory != nil {"},
+			{"internal/node/admin.go", "writeJSON(w, http.StatusServiceUnavailable, \"not ready\", missing)", "writeJSON(w, http.StatusOK, \"not ready\", missing)"},
 		},
 	},
 	{

@@ -13,7 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -65,7 +65,7 @@ type Log struct {
 	undelivered func(file string) bool // nil: nothing is delivered
 }
 
-// Open locks the folder: metering.ErrLocked when another process has it. Run
+// Open locks the folder: disk.ErrLocked when another process has it. Run
 // writes.
 func Open(cfg Config) (*Log, error) {
 	if cfg.Dir == "" {
@@ -91,7 +91,7 @@ func Open(cfg Config) (*Log, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	lock, err := metering.LockFolder(cfg.Dir)
+	lock, err := disk.MakeAndLock(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
@@ -232,7 +233,7 @@ func TestLog_locked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l := open(t, accesslog.Config{Dir: dir})
-	if _, err := accesslog.Open(accesslog.Config{Dir: dir}); !errors.Is(err, metering.ErrLocked) {
+	if _, err := accesslog.Open(accesslog.Config{Dir: dir}); !errors.Is(err, disk.ErrLocked) {
 		t.Errorf("the second: %v", err)
 	}
 	if err := l.Close(); err != nil {

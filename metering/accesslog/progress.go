@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -64,10 +64,7 @@ func (p *progress) save(file string) error {
 	if _, err := os.Stat(file); err != nil {
 		return errors.Join(err, os.Remove(next)) // swept meanwhile
 	}
-	if err := os.Rename(next, file+progressSuffix); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(file))
+	return disk.Rename(next, file+progressSuffix)
 }
 
 // over reports whether a file of that size is delivered whole.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/primecloudpro/primecloud/internal/disk"
 )
 
 // The kinds of files: each has buffers and a budget of its own, so that none
@@ -110,7 +112,7 @@ func (s *stream) begin(hour time.Time) error {
 		return fmt.Errorf("accesslog: %w", err)
 	}
 	s.file, s.name, s.size = file, next, 0
-	return syncDir(s.log.cfg.Dir)
+	return disk.SyncDir(s.log.cfg.Dir)
 }
 
 // end closes the file when it is on the disk.
@@ -121,13 +123,4 @@ func (s *stream) end() {
 	}
 	s.file, s.torn = nil, false
 	ring(s.log.ended)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -1,8 +1,9 @@
-package main
+package node
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -15,50 +16,42 @@ import (
 	"github.com/primecloudpro/primecloud/proxy/socket"
 )
 
-// listenAdmin opens the operator's listener. It is kept apart from the S3 ones: nothing of it is for tenants.
-func (n *node) listenAdmin() error {
-	if n.cfg.AdminAddr == "" {
+// startAdmin opens the operator's listener. It is kept apart from the S3 ones: nothing
+// of it is for tenants. It is the first to start and the last to stop, so that
+// somebody can see both.
+func (n *node) startAdmin() error {
+	if n.cfg.Admin.Addr == "" {
 		return nil
 	}
-	l, err := net.Listen("tcp", n.cfg.AdminAddr)
+	l, err := net.Listen("tcp", n.cfg.Admin.Addr)
 	if err != nil {
 		return err
 	}
 	n.addrs.Admin = l.Addr().String()
-	failed := prometheus.NewCounter(prometheus.CounterOpts{
+	acceptErrors := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "primecloud_admin_accept_errors_total", Help: "Times that no connection could be accepted here.",
 	})
-	n.registry.MustRegister(failed)
-	l = socket.NewListener(l, n.log, failed.Inc)
+	n.registry.MustRegister(acceptErrors)
+	l = socket.NewListener(l, n.log, acceptErrors.Inc)
 	r := httprouter.New()
 	r.Handler(http.MethodGet, "/metrics", promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}))
 	r.HandlerFunc(http.MethodGet, "/healthz", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, "ok", nil) })
 	r.HandlerFunc(http.MethodGet, "/readyz", n.readyz)
 	r.HandlerFunc(http.MethodGet, "/debug/pprof/*name", profile)
-	n.admin = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
-	n.serveAdmin = func() error { return n.admin.Serve(l) }
-	return nil
+	srv := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
+	return n.services.Push(Background("admin", func(ctx context.Context) error {
+		defer context.AfterFunc(ctx, func() { _ = srv.Close() })()
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}))
 }
 
 // readyz says what is missing. A node that drains is not ready, so that a
 // load balancer takes it out before its listeners close.
 func (n *node) readyz(w http.ResponseWriter, _ *http.Request) {
-	missing := []string{}
-	select {
-	case <-n.draining:
-		missing = append(missing, "this node is draining")
-	default:
-	}
-	if n.directory != nil && !n.directory.Connected() {
-		missing = append(missing, "the database: changes are not being heard")
-	}
-	if n.workerLost.Load() {
-		missing = append(missing, "the database: it does not answer the worker")
-	}
-	if !n.clock.Right() {
-		missing = append(missing, fmt.Sprintf("the time: this machine's clock is %s ahead of the database's", n.clock.Offset()))
-	}
-	if len(missing) > 0 {
+	if missing := n.services.Missing(); len(missing) > 0 {
 		writeJSON(w, http.StatusServiceUnavailable, "not ready", missing)
 		return
 	}

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"fmt"
@@ -27,7 +27,7 @@ func (n *node) fitConnections() error {
 		return fmt.Errorf("RLIMIT_NOFILE: %w", err)
 	}
 	reserve := ownDescriptors + socket.MostDescriptors
-	for role, url := range map[string]string{roleGateway: n.cfg.DatabaseURL, roleWorker: n.cfg.WorkerDatabaseURL} {
+	for role, url := range map[string]string{RoleGateway: n.cfg.Database.URL, RoleWorker: n.cfg.Database.WorkerURL} {
 		if !n.cfg.has(role) {
 			continue
 		}
@@ -38,20 +38,20 @@ func (n *node) fitConnections() error {
 		reserve += int(pool.MaxConns) + 1 // one listens
 	}
 	perConnection := 3
-	if n.cfg.AnyNames {
+	if n.cfg.S3.AnyNames {
 		perConnection = 2
 	}
 	most := connectionsWithin(limit.Cur, reserve, perConnection)
-	need := n.cfg.MaxConnections*perConnection + reserve
+	need := n.cfg.S3.MaxConnections*perConnection + reserve
 	switch {
-	case most >= n.cfg.MaxConnections:
+	case most >= n.cfg.S3.MaxConnections:
 		return nil
 	case most < fewestUseful:
 		return fmt.Errorf("RLIMIT_NOFILE is %d, which leaves descriptors for %d client connections; for max_connections %d it must be %d (LimitNOFILE= of a systemd unit, ulimit -n)",
-			limit.Cur, most, n.cfg.MaxConnections, need)
+			limit.Cur, most, n.cfg.S3.MaxConnections, need)
 	}
-	n.log.Warn("max_connections is lowered to what RLIMIT_NOFILE leaves", "max_connections", n.cfg.MaxConnections, "lowered", most, "rlimit_nofile", limit.Cur, "needed", need)
-	n.cfg.MaxConnections = most
+	n.log.Warn("max_connections is lowered to what RLIMIT_NOFILE leaves", "max_connections", n.cfg.S3.MaxConnections, "lowered", most, "rlimit_nofile", limit.Cur, "needed", need)
+	n.cfg.S3.MaxConnections = most
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package main
+package bucketsync
 
 import (
 	"context"
@@ -21,22 +21,25 @@ import (
 // the folder of another one: when `a` is an object, `a/b` can be written, read
 // and deleted by its name, and is in no listing.
 
-// hiddenObjects are those of a bucket.
-type hiddenObjects struct {
+// HiddenObjects are those of a bucket that another object hides.
+type HiddenObjects struct {
 	Keys     int64       `json:"keys"`
 	Bytes    int64       `json:"bytes"`    // of the current versions of those that were measured
-	Measured int64       `json:"measured"` // keys: hiddenHeads at most, and those that are no delete markers
-	Examples []hiddenKey `json:"examples"`
+	Measured int64       `json:"measured"` // keys: maxHeads at most, and those that are no delete markers
+	Examples []HiddenKey `json:"examples"`
 }
 
-type hiddenKey struct {
+// HiddenKey is a key that no listing has.
+type HiddenKey struct {
 	Key string `json:"key"`
 	By  string `json:"by"` // the object that hides it
 }
 
+// MaxExamples is how many hidden keys of a bucket are named.
+const MaxExamples = 10
+
 const (
-	hiddenHeads    = 1000 // how many of a bucket are asked for their size
-	hiddenExamples = 10
+	maxHeads = 1000 // how many of a bucket are asked for their size
 	// hiddenTogether is how many listed versions MinIO looks below for one answer.
 	// It holds all file names below in its memory meanwhile; and for each answer it
 	// reads the names in one folder anew, which would be slow for fewer.
@@ -74,19 +77,19 @@ func newHiddenSearch(ctx context.Context, b *tenancy.Backend, client *minio.Clie
 	return s
 }
 
-func (s *syncing) lookForHidden(ctx context.Context, search *hiddenSearch, o tenancy.Owner) error {
-	row := syncRow{BackendBucket: o.BackendName, Account: o.Account, Bucket: o.Name}
+func (s *comparison) lookForHidden(ctx context.Context, search *hiddenSearch, o tenancy.Owner) error {
+	row := Row{BackendBucket: o.BackendName, Account: o.Account, Bucket: o.Name}
 	found, err := search.bucket(ctx, o.BackendName)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		row.Finding, row.ToDo = syncUnknown, "hidden objects: "+err.Error()
+		row.Finding, row.ToDo = Unknown, "hidden objects: "+err.Error()
 	case found.Keys == 0:
 		return nil
 	default:
 		first := found.Examples[0]
-		row.Finding, row.Hidden = syncHidden, &found
+		row.Finding, row.Hidden = Hidden, &found
 		row.ToDo = fmt.Sprintf("%d keys, the first is %q, hidden by %q: get each by its name, put it under a name that is below no object, and delete the hidden one by its name", found.Keys, first.Key, first.By)
 	}
 	s.add(row)
@@ -95,11 +98,11 @@ func (s *syncing) lookForHidden(ctx context.Context, search *hiddenSearch, o ten
 
 // bucket lists what can be seen, and looks below it: the topmost of the objects
 // that hide one is hidden by none.
-func (s *hiddenSearch) bucket(ctx context.Context, bucket string) (found hiddenObjects, err error) {
+func (s *hiddenSearch) bucket(ctx context.Context, bucket string) (found HiddenObjects, err error) {
 	if s.err != nil {
 		return found, s.err
 	}
-	found.Examples = []hiddenKey{}
+	found.Examples = []HiddenKey{}
 	listed := s.client.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Recursive: true, WithVersions: true})
 	for g, err := range hiderGroups(listed, s.together) {
 		if err != nil {
@@ -117,7 +120,7 @@ func (s *hiddenSearch) bucket(ctx context.Context, bucket string) (found hiddenO
 }
 
 // below returns what the keys of a group hide.
-func (s *hiddenSearch) below(ctx context.Context, bucket string, g hiderGroup) ([]hiddenKey, error) {
+func (s *hiddenSearch) below(ctx context.Context, bucket string, g hiderGroup) ([]HiddenKey, error) {
 	var absent string
 	for range hiddenTries {
 		seen, hidden := make(map[string]bool, len(g.keys)), map[string]string{}
@@ -147,13 +150,13 @@ func (s *hiddenSearch) below(ctx context.Context, bucket string, g hiderGroup) (
 			return nil, err
 		}
 		if absent == "" {
-			list := make([]hiddenKey, 0, len(hidden))
+			list := make([]HiddenKey, 0, len(hidden))
 			for key, by := range hidden {
 				if seen[by] { // it was not deleted since the listing
-					list = append(list, hiddenKey{key, by})
+					list = append(list, HiddenKey{key, by})
 				}
 			}
-			slices.SortFunc(list, func(a, b hiddenKey) int { return strings.Compare(a.Key, b.Key) })
+			slices.SortFunc(list, func(a, b HiddenKey) int { return strings.Compare(a.Key, b.Key) })
 			return list, nil
 		}
 	}
@@ -179,13 +182,13 @@ func (s *hiddenSearch) absent(ctx context.Context, bucket string, keys []string,
 	return "", nil
 }
 
-func (s *hiddenSearch) measure(ctx context.Context, bucket string, hidden []hiddenKey, found *hiddenObjects) error {
+func (s *hiddenSearch) measure(ctx context.Context, bucket string, hidden []HiddenKey, found *HiddenObjects) error {
 	for _, h := range hidden {
 		found.Keys++
-		if len(found.Examples) < hiddenExamples {
+		if len(found.Examples) < MaxExamples {
 			found.Examples = append(found.Examples, h)
 		}
-		if found.Keys > hiddenHeads {
+		if found.Keys > maxHeads {
 			continue
 		}
 		// A delete marker, one with a customer's key: it has no size to tell.

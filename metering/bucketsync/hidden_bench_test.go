@@ -1,4 +1,4 @@
-package main
+package bucketsync
 
 import (
 	"bytes"
@@ -10,8 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/minio/minio-go/v7"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -48,22 +47,21 @@ func BenchmarkHiddenSearch(b *testing.B) {
 	for _, c := range []struct{ objects, size int }{{10_000, 1 << 10}, {2_000, 100 << 10}, {1_000, 1 << 20}} {
 		b.Run(fmt.Sprintf("objects=%d/KiB=%d", c.objects, c.size>>10), func(b *testing.B) {
 			m := testenv.OwnMinIO(b, b.TempDir())
-			sdk := client(strings.TrimPrefix(m.Endpoint, "http://"), tenancy.Key{KeyID: m.AccessKey, Secret: m.SecretKey})
+			at := &tenancy.Backend{Kind: tenancy.BackendMinIO, Endpoints: []string{m.Endpoint}, Region: "us-east-1", AccessKeyID: m.AccessKey, SecretKey: m.SecretKey}
+			mc, err := at.Client()
+			if err != nil {
+				b.Fatal(err)
+			}
 			bucket := "cost-" + strings.ToLower(rand.Text())
-			if _, err := sdk.CreateBucket(b.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+			if err := mc.MakeBucket(b.Context(), bucket, minio.MakeBucketOptions{}); err != nil {
 				b.Fatal(err)
 			}
 			body := make([]byte, c.size) // random: MinIO's answer is compressed
 			for i := range c.objects {
 				_, _ = rand.Read(body)
-				if _, err := sdk.PutObject(b.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(fmt.Sprintf("%d/%d", i/100, i)), Body: bytes.NewReader(body)}); err != nil {
+				if _, err := mc.PutObject(b.Context(), bucket, fmt.Sprintf("%d/%d", i/100, i), bytes.NewReader(body), int64(c.size), minio.PutObjectOptions{}); err != nil {
 					b.Fatal(err)
 				}
-			}
-			at := &tenancy.Backend{Kind: tenancy.BackendMinIO, Endpoints: []string{m.Endpoint}, Region: "us-east-1", AccessKeyID: m.AccessKey, SecretKey: m.SecretKey}
-			mc, err := at.Client()
-			if err != nil {
-				b.Fatal(err)
 			}
 			s := newHiddenSearch(b.Context(), at, mc)
 			counted := &countedTransport{RoundTripper: s.raw.HTTP.Transport}

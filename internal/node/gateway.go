@@ -1,0 +1,200 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"time"
+
+	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/proxy"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// startGateway starts what serves S3.
+func (n *node) startGateway(ctx context.Context) error {
+	cfg := &n.cfg
+	pool, err := n.openPool(ctx, "database", cfg.Database.URL)
+	if err != nil {
+		return err
+	}
+	if err := n.fitConnections(); err != nil {
+		return err
+	}
+	directory, err := tenancy.NewDirectory(tenancy.DirectoryConfig{
+		Pool: pool, Keyring: n.keyring, Logger: n.log, Metrics: n.registry, MaxStale: cfg.Database.MaxStale, MaxBuckets: cfg.S3.MaxBuckets,
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.services.Push(Closer("directory's caches", func() error { directory.Close(); return nil })); err != nil {
+		return err
+	}
+	listening := Background("directory", directory.Run)
+	listening.Ready = directory.Ready()
+	listening.Missing = func() []string {
+		if directory.Connected() {
+			return nil
+		}
+		return []string{"the database: changes are not being heard"}
+	}
+	if err := n.services.Push(listening); err != nil {
+		return err
+	}
+	meter, err := metering.New(metering.Config{
+		Pool: pool, Dir: cfg.Journal.Dir, Node: cfg.Node,
+		FlushInterval: cfg.Journal.FlushInterval, SyncInterval: cfg.Journal.SyncInterval, Logger: n.log, Metrics: n.registry, Clock: n.clock,
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.services.Push(Background("metering", meter.Run)); err != nil {
+		return err
+	}
+	gateway := proxy.Config{
+		Directory: directory, Meter: meter, MAC: n.keyring.MAC, Logger: n.log, Metrics: n.registry, Region: cfg.S3.Region, Node: cfg.Node,
+		Hosts: cfg.S3.Hosts, TenantDomain: cfg.S3.TenantDomain, PublicScheme: cfg.S3.PublicScheme, AnyNames: cfg.S3.AnyNames,
+		Limits: proxy.Limits{Connections: cfg.S3.MaxConnections, PerAddress: cfg.S3.ConnectionsPerAddress,
+			Unverified: int64(cfg.S3.UnverifiedMiB) << 20, Documents: int64(cfg.S3.DocumentsMiB) << 20},
+	}
+	if cfg.S3.ConnectionsPerAddress == 0 {
+		gateway.Limits.PerAddress = -1 // 0 is the default there
+	}
+	if gateway.TrustedProxies, err = cfg.proxies(); err != nil {
+		return err
+	}
+	if cfg.AccessLog.Dir != "" {
+		if gateway.AccessLog, err = n.startAccessLog(directory, meter.Epoch()); err != nil {
+			return err
+		}
+	}
+	// Other nodes may use what it gives back, before this one's figures are final.
+	limiter, err := limits.New(limits.Config{
+		Pool: pool, Epoch: meter.Epoch(), Stored: metering.StoredBytes, Logger: n.log, Metrics: n.registry,
+		Concurrent: cfg.concurrent(),
+	})
+	if err != nil {
+		return err
+	}
+	gateway.Limiter = limiter
+	if err := n.services.Push(Background("limits", func(ctx context.Context) error { limiter.Run(ctx); return nil })); err != nil {
+		return err
+	}
+	return n.startListeners(gateway)
+}
+
+// startAccessLog starts the access log and its delivery.
+func (n *node) startAccessLog(directory *tenancy.Directory, epoch tenancy.ID) (*accesslog.Log, error) {
+	cfg := &n.cfg
+	accessLog, err := accesslog.Open(accesslog.Config{
+		Dir: cfg.AccessLog.Dir, Node: cfg.Node, Epoch: epoch, RotateSize: int64(cfg.AccessLog.RotateMiB) << 20,
+		KeepAge: cfg.AccessLog.Keep, KeepSize: int64(cfg.AccessLog.KeepMiB) << 20, MaxSize: int64(cfg.AccessLog.MaxMiB) << 20,
+		UnprovenSize: int64(cfg.AccessLog.UnprovenMiB) << 20, UnprovenRate: int64(cfg.AccessLog.UnprovenKiB) << 10, BucketRate: int64(cfg.AccessLog.UnprovenBucketKiB) << 10,
+		Logger: n.log, Metrics: n.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	delivery := accesslog.NewDelivery(accesslog.DeliveryConfig{Log: accessLog, Directory: directory, MAC: n.keyring.MAC, Region: cfg.S3.Region, Interval: cfg.AccessLog.Delivery})
+	for _, service := range []Service{
+		// Stopped when the log is complete. What does not get through is delivered when the node starts again.
+		{Name: "last delivery of access logs", Stop: func(ctx context.Context) error {
+			ctx, done := context.WithTimeout(ctx, 10*time.Second)
+			defer done()
+			if err := delivery.Deliver(ctx); err != nil {
+				n.log.Warn("access logs not delivered; they are when this node starts again", "error", err)
+			}
+			return nil
+		}},
+		Background("access log", accessLog.Run),
+		Background("delivery of access logs", delivery.Run),
+	} {
+		if err := n.services.Push(service); err != nil {
+			return nil, err
+		}
+	}
+	return accessLog, nil
+}
+
+// startListeners starts the data path itself. It stops before all that it uses.
+func (n *node) startListeners(cfg proxy.Config) error {
+	gateway, err := proxy.New(cfg)
+	if err != nil {
+		return err
+	}
+	listeners, err := n.listen()
+	if err != nil {
+		return err
+	}
+	var ended []<-chan struct{}
+	return n.services.Push(Service{
+		Name: "gateway",
+		Start: func(_ context.Context, failed func(error)) error {
+			for _, l := range listeners {
+				done := make(chan struct{})
+				ended = append(ended, done)
+				go func() {
+					defer close(done)
+					if err := gateway.Serve(l.Listener, l.tls); err != nil {
+						failed(err)
+					}
+				}()
+			}
+			return nil
+		},
+		Stop: func(ctx context.Context) error {
+			ctx, done := context.WithTimeout(ctx, n.cfg.DrainTimeout)
+			defer done()
+			if err := gateway.Shutdown(ctx); err != nil {
+				n.log.Warn("requests were cut", "error", err)
+			}
+			for _, e := range ended {
+				<-e
+			}
+			return nil
+		},
+	})
+}
+
+// listener is one of the gateway's; tls is nil for HTTP.
+type listener struct {
+	net.Listener
+	tls *tls.Config
+}
+
+// listen opens the gateway's listeners: all, or none with an error.
+func (n *node) listen() (all []listener, err error) {
+	defer func() {
+		if err != nil {
+			for _, l := range all {
+				_ = l.Close()
+			}
+		}
+	}()
+	open := func(addr string, config *tls.Config, bound *string) error {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return err
+		}
+		*bound = l.Addr().String()
+		all = append(all, listener{l, config})
+		return nil
+	}
+	if n.cfg.S3.Addr != "" {
+		if err := open(n.cfg.S3.Addr, nil, &n.addrs.S3); err != nil {
+			return all, err
+		}
+	}
+	if n.cfg.TLS.Addr == "" {
+		return all, nil
+	}
+	cert, err := tls.LoadX509KeyPair(n.cfg.TLS.Cert, n.cfg.TLS.Key)
+	if err != nil {
+		return all, err
+	}
+	// S3 is HTTP/1.1 here: fasthttp speaks nothing else.
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+	return all, open(n.cfg.TLS.Addr, config, &n.addrs.TLS)
+}

@@ -1,0 +1,99 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/primecloudpro/primecloud/internal/jobs"
+	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+// startWorker starts the background work of the fleet.
+func (n *node) startWorker(ctx context.Context) error {
+	pool, err := n.openPool(ctx, "worker's database", n.cfg.Database.WorkerURL)
+	if err != nil {
+		return err
+	}
+	inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: pool, Store: &tenancy.Store{Keyring: n.keyring}, Now: n.clock.Now, Logger: n.log, Metrics: n.registry})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(n.cfg.Journal.Dir, 0o700); err != nil {
+		return fmt.Errorf("journal.dir: a worker notes there which seals it knows: %w", err)
+	}
+	sealer := metering.NewSealer(metering.SealerConfig{Pool: pool, Keys: n.keyring, Dir: n.cfg.Journal.Dir, Logger: n.log, Metrics: n.registry})
+	// Every process of the fleet with this role knows all of it.
+	periodic := []jobs.Periodic{
+		sampleStorage(inventory),
+		{Kind: "usage_seal", Every: time.Minute, Timeout: 10 * time.Minute, Work: sealer.Seal},
+	}
+	runner, err := jobs.New(jobs.Config{Pool: pool, Periodic: periodic, Logger: n.log, Metrics: n.registry, Now: n.clock.Now, Right: n.clock.Right})
+	if err != nil {
+		return err
+	}
+	for _, service := range []Service{
+		n.watchClock(pool),
+		Foreground("seals", func(ctx context.Context) error { sealer.Watch(ctx); return nil }),
+		Foreground("jobs", runner.Run),
+	} {
+		if err := n.services.Push(service); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watchClock compares a worker's clock as a gateway's flushes do, and notices
+// that the worker has no database.
+func (n *node) watchClock(pool *pgxpool.Pool) Service {
+	var lost atomic.Bool // the last question to the database had no answer
+	s := Foreground("worker's clock", func(ctx context.Context) error {
+		t := time.NewTicker(n.cfg.Journal.FlushInterval)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-t.C:
+				asking, done := context.WithTimeout(ctx, 10*time.Second)
+				lost.Store(n.clock.Compare(asking, pool) != nil) // why, the jobs say
+				done()
+			}
+		}
+	})
+	s.Missing = func() []string {
+		if lost.Load() {
+			return []string{"the database: it does not answer the worker"}
+		}
+		return nil
+	}
+	return s
+}
+
+// How long a run of sampling may take, and how much longer its job: a job whose
+// process died is taken up after that, within the same hour.
+const (
+	sampleEvery = 10 * time.Minute
+	sampleRun   = 24 * time.Minute
+	sampleJob   = 25 * time.Minute
+)
+
+// sampleStorage measures once an hour. It is due more often, so that buckets
+// that are new or failed get their sample within the hour.
+func sampleStorage(inventory *metering.Inventory) jobs.Periodic {
+	return jobs.Periodic{Kind: "sample_storage", Every: sampleEvery, Timeout: sampleJob, Work: func(ctx context.Context) error {
+		run, cancel := context.WithTimeout(ctx, sampleRun)
+		defer cancel()
+		_, err := inventory.SampleDue(run)
+		if ctx.Err() == nil && run.Err() != nil {
+			return nil // the next run goes on
+		}
+		return err
+	}}
+}

@@ -1,0 +1,274 @@
+// Package settings fills a struct from a TOML file, from environment variables and
+// from flags, later ones winning. The struct is the only declaration of each setting:
+// its kong tags say default, help and group, and from its name follow the key in the
+// file, the variable and the flag.
+//
+// A field `Dir` of an embedded struct with `prefix:"journal-"` is the key `dir` in
+// [journal], the variable PRIMECLOUD_JOURNAL_DIR and the flag --journal-dir. The tag
+// `variable:"NAME"` gives PRIMECLOUD_NAME instead. The tag `secret:""` marks what may
+// not be on a command line, where every process of the machine can read it; it can come
+// from the file that PRIMECLOUD_<NAME>_FILE names.
+package settings
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Prefix begins the name of every variable that is a setting.
+const Prefix = "PRIMECLOUD_"
+
+// Setting is one field of a struct of settings.
+type Setting struct {
+	Section  string // of the file; "": none
+	Key      string // in its section
+	Variable string
+	Flag     string
+	Default  string
+	Help     string
+	Secret   bool
+	field    *kong.Flag
+}
+
+// Path is the setting's place in a file, as a person writes it.
+func (s *Setting) Path() string {
+	if s.Section == "" {
+		return s.Key
+	}
+	return s.Section + "." + s.Key
+}
+
+// List returns the settings of a struct, in the order of their declaration. target is
+// a pointer to it.
+func List(target any) ([]Setting, error) {
+	app, err := kong.New(target, kong.NoDefaultHelp())
+	if err != nil {
+		return nil, err
+	}
+	sections := map[string]string{} // by the prefix of their flags
+	for f := range reflect.TypeOf(target).Elem().Fields() {
+		if prefix := f.Tag.Get("prefix"); prefix != "" {
+			sections[prefix] = underscored(strings.TrimSuffix(prefix, "-"))
+		}
+	}
+	list := make([]Setting, 0, len(app.Model.Flags))
+	for _, f := range app.Model.Flags {
+		s := Setting{Key: underscored(f.Name), Flag: f.Name, Default: f.Default, Help: f.Help, Secret: f.Tag.Has("secret"), field: f}
+		for prefix, section := range sections {
+			if key, ok := strings.CutPrefix(f.Name, prefix); ok {
+				s.Section, s.Key = section, underscored(key)
+			}
+		}
+		s.Variable = Prefix + strings.ToUpper(underscored(f.Name))
+		if name := f.Tag.Get("variable"); name != "" {
+			s.Variable = Prefix + name
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func underscored(s string) string { return strings.ReplaceAll(s, "-", "_") }
+
+// Source is what a file and the environment say. It is a kong.Resolver.
+type Source struct {
+	values map[string]given // by flag
+	list   []Setting
+}
+
+type given struct {
+	value any
+	where string
+}
+
+// Read reads a TOML file ("": none) and environ for the settings of target, a pointer
+// to a struct; target itself it leaves alone. variables are others of our prefix that
+// are no settings. The error names every setting that is unknown or cannot be read.
+func Read(target any, file string, environ []string, variables ...string) (*Source, error) {
+	list, err := List(reflect.New(reflect.TypeOf(target).Elem()).Interface())
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{values: map[string]given{}, list: list}
+	err = errors.Join(s.readFile(file), s.readEnvironment(environ, variables))
+	for i := range list {
+		if v, ok := s.values[list[i].Flag]; ok {
+			into := reflect.New(list[i].field.Target.Type()).Elem()
+			if perr := list[i].field.Parse(kong.Scan().PushTyped(v.value, kong.FlagValueToken), into); perr != nil {
+				err = errors.Join(err, fmt.Errorf("%s: %w", v.where, perr))
+			}
+		}
+	}
+	return s, err
+}
+
+// Load fills target, a pointer to a struct, with its defaults and what Read reads.
+func Load(target any, file string, environ []string, variables ...string) error {
+	s, err := Read(target, file, environ, variables...)
+	if err != nil {
+		return err
+	}
+	app, err := kong.New(target, kong.NoDefaultHelp(), kong.Resolvers(s))
+	if err != nil {
+		return err
+	}
+	_, err = app.Parse(nil)
+	return err
+}
+
+func (s *Source) readFile(file string) error {
+	if file == "" {
+		return nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	tree := map[string]any{}
+	if err := toml.NewDecoder(bytes.NewReader(b)).Decode(&tree); err != nil {
+		if d := (*toml.DecodeError)(nil); errors.As(err, &d) {
+			return fmt.Errorf("%s is no TOML: %s", file, d.String())
+		}
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	var errs []error
+	take := func(section, key string, value any) {
+		for i := range s.list {
+			if s.list[i].Section == section && s.list[i].Key == key {
+				s.values[s.list[i].Flag] = given{value, file + ": " + s.list[i].Path()}
+				return
+			}
+		}
+		name := Setting{Section: section, Key: key}
+		errs = append(errs, fmt.Errorf("%s: there is no setting %s%s", file, name.Path(), s.instead(section, key)))
+	}
+	for _, name := range slices.Sorted(maps.Keys(tree)) {
+		table, ok := tree[name].(map[string]any)
+		if !ok {
+			take("", name, tree[name])
+			continue
+		}
+		for _, key := range slices.Sorted(maps.Keys(table)) {
+			take(name, key, table[key])
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// instead names the setting that somebody may have meant who wrote another name: one
+// of a file from before there were sections, or one letter off.
+func (s *Source) instead(section, key string) string {
+	name := strings.Trim(section+"_"+key, "_")
+	for _, same := range []func(*Setting) bool{
+		func(c *Setting) bool { return underscored(c.Flag) == name },
+		func(c *Setting) bool { return Prefix+strings.ToUpper(name) == c.Variable },
+		func(c *Setting) bool { return c.Key == key },
+		func(c *Setting) bool { return near(c.Key, key) },
+	} {
+		for i := range s.list {
+			if c := &s.list[i]; same(c) {
+				if c.Section == "" {
+					return fmt.Sprintf("; write %s before the first section", c.Key)
+				}
+				return fmt.Sprintf("; write %s in [%s]", c.Key, c.Section)
+			}
+		}
+	}
+	return ""
+}
+
+// near reports whether two names differ by one letter, or by the order of two.
+func near(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	if len(b)-len(a) > 1 {
+		return false
+	}
+	for i := range b {
+		switch {
+		case i < len(a) && a[i] == b[i]:
+		case len(a) == len(b):
+			return a[i+1:] == b[i+1:] || i+1 < len(b) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+		default:
+			return a[i:] == b[i+1:]
+		}
+	}
+	return true
+}
+
+func (s *Source) readEnvironment(environ, variables []string) error {
+	var errs []error
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, Prefix) || slices.Contains(variables, name) {
+			continue
+		}
+		base, isFile := strings.CutSuffix(name, "_FILE")
+		i := slices.IndexFunc(s.list, func(c Setting) bool { return c.Variable == name || isFile && c.Secret && c.Variable == base })
+		if i < 0 {
+			errs = append(errs, fmt.Errorf("%s is not a setting%s; docs/CONFIGURATION.md lists them", name, s.variableInstead(name)))
+			continue
+		}
+		if name != s.list[i].Variable {
+			b, err := os.ReadFile(value)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+				continue
+			}
+			value = strings.TrimSpace(string(b))
+		}
+		s.values[s.list[i].Flag] = given{value, name}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Source) variableInstead(name string) string {
+	key := strings.ToLower(strings.TrimPrefix(name, Prefix))
+	for _, same := range []func(*Setting) bool{
+		func(c *Setting) bool { return c.Key == key },
+		func(c *Setting) bool { return near(c.Variable, name) },
+	} {
+		for i := range s.list {
+			if same(&s.list[i]) {
+				return "; it is " + s.list[i].Variable
+			}
+		}
+	}
+	return ""
+}
+
+// Validate implements kong.Resolver.
+func (s *Source) Validate(*kong.Application) error { return nil }
+
+// Resolve implements kong.Resolver: the value of a flag that is not on the command line.
+func (s *Source) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if v, ok := s.values[flag.Name]; ok {
+		return v.value, nil
+	}
+	return nil, nil //nolint:nilnil // kong's "not here"
+}
+
+// CheckCommandLine refuses secrets among the flags that a command was called with.
+func (s *Source) CheckCommandLine(parsed *kong.Context) error {
+	for _, p := range parsed.Path {
+		if p.Flag == nil || p.Resolved || !p.Flag.Tag.Has("secret") {
+			continue
+		}
+		for i := range s.list {
+			if s.list[i].Flag == p.Flag.Name {
+				return fmt.Errorf("--%s: every user of the machine could read it on a command line; set %s_FILE to a file that holds it", p.Flag.Name, s.list[i].Variable)
+			}
+		}
+	}
+	return nil
+}
