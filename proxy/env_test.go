@@ -74,22 +74,7 @@ type options struct {
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
-type logBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type logBuffer struct{ testenv.Buffer }
 
 // of returns the lines about an account.
 func (l *logBuffer) of(account string) string {

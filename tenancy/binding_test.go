@@ -1,7 +1,6 @@
 package tenancy_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,12 +8,12 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -63,26 +62,6 @@ var freeColumns = map[string]map[string]struct{ to, because string }{
 	},
 }
 
-// heard is a log that tests look into.
-type heard struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (h *heard) Write(b []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.b.Write(b)
-}
-
-// take returns what was said since the last time.
-func (h *heard) take() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	defer h.b.Reset()
-	return h.b.String()
-}
-
 // unchecked is a connection of somebody who owns the tables: no trigger but the
 // notifications, no check, no foreign key.
 func (f *fixture) unchecked() *pgx.Conn {
@@ -109,7 +88,7 @@ func columnsOf(t *testing.T, conn *pgx.Conn, table string) []string {
 func TestBinding_everyColumn(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	log := &heard{}
+	log := &testenv.Buffer{}
 	d := f.directory(func(c *tenancy.DirectoryConfig) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 	conn, ctx := f.unchecked(), t.Context()
 	other := must(f.store.CreateKey(ctx, f.owner, tenancy.Key{AccountID: f.b.ID, Description: "other"}))(t)
@@ -149,7 +128,7 @@ func TestBinding_everyColumn(t *testing.T) {
 				if err := ask(); err != nil {
 					t.Fatalf("%s before: %v", name, err)
 				}
-				log.take()
+				log.Take()
 				what := fmt.Sprintf("%s.%s = %s", table, column, to)
 				tag := must(conn.Exec(ctx, `UPDATE `+table+` SET `+column+` = `+to+` WHERE id = $1 AND `+column+` IS DISTINCT FROM `+to, id))(t)
 				if tag.RowsAffected() != 1 {
@@ -161,7 +140,7 @@ func TestBinding_everyColumn(t *testing.T) {
 				}
 				eventually(t, what+" is refused", func() bool { return refused(ask()) })
 				// Where the row is under another name, or revoked, there is nothing to say.
-				if said := log.take(); column != "id" && column != "key_id" && column != "revoked_at" && !strings.Contains(said, name) {
+				if said := log.Take(); column != "id" && column != "key_id" && column != "revoked_at" && !strings.Contains(said, name) {
 					t.Errorf("%s: the log says %q", what, said)
 				} else if table == "backends" && column == "id" && said != "" {
 					t.Errorf("%s: the log says %q", what, said)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -68,7 +69,7 @@ func TestEnded_insertedAgain(t *testing.T) {
 func TestEnded_nodesRemember(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	log := &heard{}
+	log := &testenv.Buffer{}
 	early, k := f.key(f.a), f.key(f.a)
 	f.exec(`CREATE TABLE copies AS SELECT id, key_id, account_id, kind, sealed_secret, permissions, binding FROM access_keys`)
 	f.revoke(early.KeyID)
@@ -90,7 +91,7 @@ func TestEnded_nodesRemember(t *testing.T) {
 			if err := lookup(d, k.KeyID); !errors.Is(err, tenancy.ErrKeyUnknown) {
 				t.Fatalf("%s is back: %v", k.KeyID, err)
 			}
-			return strings.Contains(log.take(), k.KeyID)
+			return strings.Contains(log.Take(), k.KeyID)
 		})
 	}
 	known(t, d, f.key(f.a).KeyID)

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,24 +14,6 @@ import (
 	"github.com/primecloudpro/primecloud/internal/settings"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 )
-
-// syncBuffer is a log that is read while it is written.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
 
 // A node whose clock is off is not ready and no worker, at start and later; put
 // right it is both. Each role tells it by its own.
@@ -55,7 +35,7 @@ func TestClock_node(t *testing.T) {
 				ahead.Store(int64(off))
 				now := func() time.Time { return time.Now().Round(0).Add(time.Duration(ahead.Load())) } // a clock that is set has no monotonic reading
 				ctx, stop := context.WithCancel(t.Context())
-				ready, ended, log := make(chan node.Addresses, 1), make(chan error, 1), &syncBuffer{}
+				ready, ended, log := make(chan node.Addresses, 1), make(chan error, 1), &testenv.Buffer{}
 				cfg.Now, cfg.Output, cfg.OnReady = now, log, func(a node.Addresses) { ready <- a }
 				go func() { ended <- node.Run(ctx, cfg) }()
 				t.Cleanup(func() {

@@ -91,7 +91,7 @@ func decode[T any](t *testing.T, text string) T {
 type process struct {
 	cmd   *exec.Cmd
 	addrs node.Addresses
-	log   *bytes.Buffer
+	log   *testenv.Buffer
 }
 
 // serveProcess starts this test binary as `primecloud serve`.
@@ -107,7 +107,7 @@ func (in *installation) serveOn(journal string, settings ...string) *process {
 func (in *installation) serveWithin(files, journal string, settings ...string) *process {
 	in.t.Helper()
 	ready := filepath.Join(in.t.TempDir(), "ready")
-	p := &process{cmd: exec.CommandContext(in.t.Context(), os.Args[0], "-test.run=^$"), log: &bytes.Buffer{}}
+	p := &process{cmd: exec.CommandContext(in.t.Context(), os.Args[0], "-test.run=^$"), log: &testenv.Buffer{}}
 	p.cmd.Env = append(os.Environ(), "PRIMECLOUD_CHILD_READY="+ready, "PRIMECLOUD_CHILD_DATABASE_URL="+in.url(pg.RoleGateway), "PRIMECLOUD_CHILD_WORKER_DATABASE_URL="+in.url(pg.RoleWorker),
 		"PRIMECLOUD_CHILD_KEYRING_FILE="+in.keyring, "PRIMECLOUD_CHILD_JOURNAL="+journal, "PRIMECLOUD_CHILD_SETTINGS="+strings.Join(settings, " "), "PRIMECLOUD_CHILD_NOFILE="+files)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/primecloudpro/primecloud/internal/devstack"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 )
@@ -110,12 +112,11 @@ func begin(t *testing.T, cmd *exec.Cmd) (stop func()) {
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := devstack.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // README's commands for a real installation, as they are written but for what

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os/exec"
 
@@ -128,7 +127,7 @@ func (p *site) node(ctx context.Context, preparation string, settings ...string)
 	password, _ := gateway.User.Password()
 	gateway.User = url.UserPassword("primecloud_gateway", password)
 	name := p.name("node")
-	addr, admin, err := freeAddrs()
+	addr, admin, err := product.FreeAddrs()
 	if err != nil {
 		return nil, err
 	}
@@ -148,16 +147,4 @@ func (p *site) node(ctx context.Context, preparation string, settings ...string)
 		return nil, fmt.Errorf("%w: %s", err, n.log)
 	}
 	return n, nil
-}
-
-func freeAddrs() (a, b string, err error) {
-	for _, addr := range []*string{&a, &b} {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
-		if err != nil {
-			return "", "", err
-		}
-		defer l.Close()
-		*addr = l.Addr().String()
-	}
-	return a, b, nil
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -66,7 +67,11 @@ func start(name string, cmd *exec.Cmd, deathSignal syscall.Signal, log io.Writer
 	return c, nil
 }
 
-// wait asks ready until it answers nil; it fails when the child ends first.
+// errHopeless is for a child that runs and will never be ready.
+var errHopeless = errors.New("it cannot serve")
+
+// wait asks ready until it answers nil; it fails when the child ends first, and when
+// ready says errHopeless.
 func (c *child) wait(ctx context.Context, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -76,6 +81,10 @@ func (c *child) wait(ctx context.Context, ready func(context.Context) error) err
 		err := ready(ctx)
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, errHopeless) {
+			c.kill()
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		select {
 		case <-c.done:
@@ -143,13 +152,24 @@ func (t *tail) String() string {
 	return strings.TrimSpace(string(bytes.ToValidUTF8(t.buf, nil)))
 }
 
-// freePort asks the kernel for a port of loopback. Another process may take it
-// before the server does: callers try again.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// FreePort is a port of loopback that nobody listens on. It is below those that the
+// kernel gives to outgoing connections, one of which could else have it before the
+// server does. Another server may still be faster: callers try again.
+func FreePort() (int, error) {
+	const first = 10_000
+	end := first
+	if b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
+		_, _ = fmt.Sscan(string(b), &end)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	for range 100 {
+		port := 0 // the kernel's choice, where it leaves us no others
+		if end > first {
+			port = first + rand.IntN(end-first)
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			return l.Addr().(*net.TCPAddr).Port, l.Close()
+		}
+	}
+	return 0, errors.New("no port of loopback is free")
 }

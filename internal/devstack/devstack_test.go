@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -245,4 +246,18 @@ func crash(t *testing.T, dir string) {
 	fmt.Println("\npostgres " + p.URL("", "postgres"))
 	fmt.Println("minio " + m.Endpoint)
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+}
+
+// A port that somebody else has is noticed at once, though MinIO runs on without it.
+func TestStartMinIO_portTaken(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, err = devstack.StartMinIO(t.Context(), devstack.MinIOConfig{Dir: t.TempDir(), Port: taken.Addr().(*net.TCPAddr).Port})
+	if err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("%v", err)
+	}
 }

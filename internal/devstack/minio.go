@@ -95,13 +95,13 @@ func StartMinIO(ctx context.Context, cfg MinIOConfig) (*MinIO, error) {
 	for try := 0; ; try++ {
 		m.Port = cfg.Port
 		if m.Port == 0 {
-			if m.Port, err = freePort(); err != nil {
+			if m.Port, err = FreePort(); err != nil {
 				return nil, err
 			}
 		}
 		m.Endpoint = fmt.Sprintf("%s://127.0.0.1:%d", scheme, m.Port)
 		err = m.run(ctx, bin, &cfg, secrets)
-		if err == nil || try == 4 || !strings.Contains(err.Error(), "in use") {
+		if err == nil || cfg.Port != 0 || try == 4 || !strings.Contains(err.Error(), "in use") {
 			return m, err
 		}
 	}
@@ -132,6 +132,10 @@ func (m *MinIO) run(ctx context.Context, bin string, cfg *MinIOConfig, s *minioS
 			return err
 		}
 		resp, err := m.http.Do(req)
+		if err != nil && strings.Contains(c.tail.String(), "http.(*Server).Init") {
+			// It does not end then, and --anonymous keeps its reason out of its log.
+			return fmt.Errorf("%w: port %d is in use", errHopeless, m.Port)
+		}
 		if err != nil {
 			return err
 		}

@@ -131,7 +131,7 @@ func requirePassword(ctx context.Context, bin, dir string) (string, error) {
 }
 
 func runPostgres(ctx context.Context, bin, dir, password string, cfg *PostgresConfig) (*Postgres, error) {
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,3 @@ func (p *Process) Err() error { return p.child.err }
 
 // Stop asks it to end, and kills it after the grace.
 func (p *Process) Stop(grace time.Duration) error { return p.child.stop(syscall.SIGTERM, grace) }
-
-// FreePort asks the kernel for a port of loopback. Another process may take it
-// before the server does.
-func FreePort() (int, error) { return freePort() }

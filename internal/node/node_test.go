@@ -1,12 +1,10 @@
 package node_test
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,24 +15,6 @@ import (
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 )
-
-// log is read while it is written.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // settings are those of a node with the roles, on a database of its own.
 func settings(t *testing.T, db *testenv.DB, roles ...string) node.Config {
@@ -151,7 +131,7 @@ func TestRun_lastFlush(t *testing.T) { //nolint:paralleltest // leftBehind
 	defer stop()
 	cfg := settings(t, db, node.RoleGateway)
 	cfg.Journal.FlushInterval = time.Hour // no other one
-	var logs log
+	var logs testenv.Buffer
 	cfg.Output = &logs
 	back := func() {}
 	cfg.OnReady = func(node.Addresses) {

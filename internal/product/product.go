@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/primecloudpro/primecloud/internal/devstack"
 )
 
 // Config says how to start the product.
@@ -121,6 +123,18 @@ func (p *Product) Key(ctx context.Context, account string, flags ...string) (id,
 		return "", "", fmt.Errorf("key create printed no key: %s", out)
 	}
 	return made.KeyID, made.Secret, nil
+}
+
+// FreeAddrs are two addresses of loopback that nobody listens on.
+func FreeAddrs() (a, b string, err error) {
+	for _, addr := range []*string{&a, &b} {
+		port, err := devstack.FreePort()
+		if err != nil {
+			return "", "", err
+		}
+		*addr = fmt.Sprintf("127.0.0.1:%d", port)
+	}
+	return a, b, nil
 }
 
 // Await asks done until it says yes.
