@@ -55,7 +55,7 @@ func (x *exchange) copyHeaders() error {
 		h.Set("x-amz-transition-default-minimum-object-size", transitionDefault)
 	}
 	if x.op.Answer == s3op.Bytes {
-		// Objects are the account's, not ours: no guessing of types (F5).
+		// Objects are the account's, not ours: no guessing of types (S3-RULES.md F5).
 		h.Set("X-Content-Type-Options", "nosniff")
 	}
 	return nil

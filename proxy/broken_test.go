@@ -180,8 +180,8 @@ func TestUpstream_oneEndpointDead(t *testing.T) {
 	}
 }
 
-// DESIGN.md decision 6: without PostgreSQL what is cached keeps working, and
-// what is not known is 503, never 403.
+// Without PostgreSQL what is cached keeps working, and what is not known is 503,
+// never 403 (ARCHITECTURE.md, invariant 5).
 func TestDirectoryAway(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, options{})

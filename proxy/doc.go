@@ -15,6 +15,9 @@
 // then settle runs exactly once, when the answer has reached the socket or has
 // failed: ledger, metrics, one log line.
 //
+// Comments here and below cite rules by number (S3-RULES.md A17): what each
+// demands, and why, is in docs/S3-RULES.md.
+//
 // Four rules hold everywhere. Nothing of the client's request is forwarded
 // because it was there, only because the operation's row allows it. The
 // (bucket, key, version) that was authorised is the one that is encoded

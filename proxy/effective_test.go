@@ -17,7 +17,7 @@ import (
 
 // TestHoisted_everyReader: for each header that may be hoisted, what is done
 // with it in the query, in the spelling of SDKs and in others, is what is done
-// with it as a line (B25).
+// with it as a line (S3-RULES.md B25).
 func TestHoisted_everyReader(t *testing.T) {
 	t.Parallel()
 	b := newBoundary(t)

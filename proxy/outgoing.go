@@ -81,7 +81,7 @@ func (o *outgoing) writeHead(h *upstream.Head, e *upstream.Endpoint) {
 		remote = a.AppendTo(addr[:0])
 	}
 	h.Field(hdrForwardedFor, remote)
-	// Go clients would ask for gzip by themselves; object bytes are opaque (C15).
+	// Go clients would ask for gzip by themselves; object bytes are opaque (S3-RULES.md C15).
 	h.Field(hdrAcceptEncoding, valueIdentity)
 	if o.payload != nil {
 		o.sign(h, e)

@@ -129,10 +129,10 @@ func once(name []byte) bool {
 	return !bytes.HasPrefix(name, metaPrefix)
 }
 
-// hoist appends the headers that a presigner moved into the query (S3-RULES.md
-// B25) to those that are lines. This is the one list of what the client asks
-// for: whoever wants to know a header reads it, and sees it in whatever way and
-// case it came. What was signed as a header are the lines alone.
+// hoist appends the headers that a presigner moved into the query to those that
+// are lines (S3-RULES.md B25). This is the one list of what the client asks for:
+// whoever wants to know a header reads it, and sees it in whatever way and case it
+// came. What was signed as a header are the lines alone.
 func (x *exchange) hoist() error {
 	lines := len(x.headers)
 	for i := range x.target.Query {
@@ -358,7 +358,7 @@ func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 			return refuse("NotImplemented", "Expires is kept only when it is an HTTP-date, as in \"Wed, 21 Oct 2037 07:28:00 GMT\"; use Cache-Control for anything else.")
 		}
 	case "if-match":
-		// Open-source MinIO deletes in spite of a wrong If-Match (E5).
+		// Open-source MinIO deletes in spite of a wrong If-Match (S3-RULES.md E5).
 		if x.op.Method == fasthttp.MethodDelete {
 			return refuse("NotImplemented", "Conditional deletes are not supported; delete without If-Match.")
 		}

@@ -204,7 +204,7 @@ func rawSocket(t *testing.T, addr string, pieces ...string) string {
 }
 
 // TestRules_framing is the table of requests that two servers could read in
-// two ways (C2–C8), byte by byte over a socket.
+// two ways (S3-RULES.md C2–C8), byte by byte over a socket.
 func TestRules_framing(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, options{})
@@ -395,7 +395,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &n) && n.Timeout()
 }
 
-// TestRules_commit: uploads that do not verify leave no object (rule 4).
+// TestRules_commit: uploads that do not verify leave no object (S3-RULES.md rule 4).
 func TestRules_commit(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, options{})
@@ -678,7 +678,7 @@ func TestRules_A17_F1_nothingLeaks(t *testing.T) {
 	}
 }
 
-// TestPostForm is the browser's upload (B27, A7).
+// TestPostForm is the browser's upload (S3-RULES.md B27, A7).
 func TestPostForm(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, options{})

@@ -85,9 +85,9 @@ var (
 )
 
 // Parse reads the credential of r, or finds that there is none. It checks
-// everything that needs no secret: one mechanism (B1, B2), scope (B11), date
-// (B10), expiry (B23), payload marker (B14), and that host and every x-amz-
-// header is signed (A4, B9).
+// everything that needs no secret: one mechanism, date, scope, payload marker,
+// expiry, and that host and every x-amz- header is signed (S3-RULES.md B1, B2,
+// B10, B11, B14, B23, A4, B9).
 func (a *Auth) Parse(r *Request, o Options) error {
 	a.Clear()
 	if len(r.Headers) > MaxHeaders {
@@ -119,7 +119,7 @@ func (a *Auth) Parse(r *Request, o Options) error {
 func (a *Auth) Clear() { *a = Auth{signed: a.signed[:0], order: a.order[:0]} }
 
 // refuseTokens refuses session tokens anywhere: there is no STS, and a token
-// that is ignored would be a token that is not checked (B26).
+// that is ignored would be a token that is not checked (S3-RULES.md B26).
 func refuseTokens(r *Request) error {
 	if _, n := r.Get("x-amz-security-token"); n > 0 {
 		return ErrInvalidToken
@@ -133,7 +133,7 @@ func refuseTokens(r *Request) error {
 }
 
 // hasQueryAuth reports whether any parameter of a presigned request is there.
-// One in an odd spelling is refused: MinIO would see it (A1).
+// One in an odd spelling is refused: MinIO would see it (S3-RULES.md A1).
 func hasQueryAuth(t *Target) (bool, error) {
 	found := false
 	for i := range t.Query {
@@ -164,7 +164,7 @@ func (a *Auth) parseAnonymous(r *Request) error {
 }
 
 // parseHeader reads "AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…":
-// the three parts in any order, each once (B12).
+// the three parts in any order, each once (S3-RULES.md B12).
 func (a *Auth) parseHeader(r *Request, header []byte, o Options) error {
 	name, rest, _ := bytes.Cut(header, []byte{' '})
 	switch {
@@ -272,7 +272,7 @@ func (a *Auth) parseQuery(r *Request, o Options) error {
 	}
 	marker, n := r.Get("x-amz-content-sha256")
 	if n == 0 {
-		// aws-sdk-js moves it into the query (B24).
+		// aws-sdk-js moves it into the query (S3-RULES.md B24).
 		for i := range r.Target.Query {
 			if equalFold(r.Target.Query[i].Name, "x-amz-content-sha256") {
 				marker, n = r.Target.Query[i].Value, 1
@@ -320,7 +320,7 @@ func (a *Auth) checkRegion(region string, base *Error) error {
 	return &Error{Code: base.Code, Region: region, Message: "The credential is for another region than this endpoint's; expecting '" + region + "'."}
 }
 
-// headerTime takes x-amz-date, or Date when it is absent (B10).
+// headerTime takes x-amz-date, or Date when it is absent (S3-RULES.md B10).
 func (a *Auth) headerTime(r *Request, now time.Time) error {
 	if v, n := r.Get("x-amz-date"); n > 0 {
 		if n > 1 {
@@ -411,7 +411,7 @@ func isSignature(v []byte) bool {
 }
 
 // parseSigned splits the list of signed headers: lower case, sorted, each
-// once (B8).
+// once (S3-RULES.md B8).
 func (a *Auth) parseSigned(v []byte, base *Error) error {
 	for len(v) > 0 {
 		name, rest, more := bytes.Cut(v, []byte{';'})
@@ -465,7 +465,7 @@ func (a *Auth) parsePayload(v []byte) error {
 
 // checkSigned holds the list of signed headers against the headers that are
 // there: an x-amz- header that nobody signed would be an instruction of
-// somebody else's (A4), and a signed header must be a header (B8).
+// somebody else's, and a signed header must be a header (S3-RULES.md A4, B8).
 //
 // Both lists are sorted, and walked once.
 func (a *Auth) checkSigned(r *Request) error {

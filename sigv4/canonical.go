@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// unreserved are the bytes that S3 leaves as they are (rule B3).
+// unreserved are the bytes that S3 leaves as they are (S3-RULES.md B3).
 var unreserved = func() (t [256]bool) {
 	for c := 'a'; c <= 'z'; c++ {
 		t[c], t[c-'a'+'A'] = true, true
@@ -75,7 +75,7 @@ func (c *canonical) request(r *Request, order []int, signed [][]byte, skip strin
 }
 
 // query appends the canonical query: names and values encoded, sorted by name
-// and then value, "?acl" the same as "?acl=" (rule B5).
+// and then value, "?acl" the same as "?acl=" (S3-RULES.md B5).
 func (c *canonical) query(b []byte, query []Param, skip string) []byte {
 	size := 0
 	for i := range query {
@@ -116,7 +116,7 @@ func compareParams(a, b encodedParam) int {
 
 // appendHeaderValues appends the canonical value of a header: each line
 // trimmed, inner runs of white space folded to one space, lines joined with a
-// comma in the order of their arrival (rule B6). It returns what of order is
+// comma in the order of their arrival (S3-RULES.md B6). It returns what of order is
 // behind the header: the next name is a later one.
 func appendHeaderValues(b []byte, headers []Header, order []int, name []byte, fold folding) ([]byte, []int) {
 	first := true

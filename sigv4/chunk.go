@@ -12,7 +12,7 @@ import (
 
 const (
 	chunkBuffer = 16 << 10
-	maxLine     = 4 << 10 // a chunk header or trailer line (B19)
+	maxLine     = 4 << 10 // a chunk header or trailer line (S3-RULES.md B19)
 	maxTrailer  = 16 << 10
 	emptyHash   = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
@@ -224,7 +224,7 @@ func (c *ChunkReader) closeChunk() error {
 	return c.verifyChunk()
 }
 
-// verifyChunk checks the present chunk against the chain (B19).
+// verifyChunk checks the present chunk against the chain (S3-RULES.md B19).
 func (c *ChunkReader) verifyChunk() error {
 	if !c.signed {
 		return nil
@@ -340,8 +340,8 @@ func (c *ChunkReader) rest() ([]byte, error) {
 }
 
 // readTrailer reads "name:value" for the announced checksum and, for signed
-// chunks, "x-amz-trailer-signature:…" (B21). AWS's own example ends the value
-// in LF with an empty line behind it, SDKs in CR LF; both are taken.
+// chunks, "x-amz-trailer-signature:…" (S3-RULES.md B21). AWS's own example ends
+// the value in LF with an empty line behind it, SDKs in CR LF; both are taken.
 func (c *ChunkReader) readTrailer(rest []byte) error {
 	var name, value, signature []byte
 	if !bytes.HasSuffix(rest, []byte("\r\n")) {

@@ -8,8 +8,8 @@
 // Auth.AccessKeyID, and verifies (Auth.Verify). With a cached SigningKey the
 // whole way allocates nothing.
 //
-// Rules numbered A1…E12 in comments are the project's list of what S3 gateways
-// got wrong; the AWS pages are
+// Rules that comments cite by number are in docs/S3-RULES.md: what S3 gateways got
+// wrong, and how it is done here. The AWS pages are
 // docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html,
 // sigv4-streaming.html, sigv4-streaming-trailers.html, sigv4-query-string-auth.html
 // and sigv4-HTTPPOSTConstructPolicy.html.

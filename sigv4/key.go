@@ -38,7 +38,7 @@ func NewSigningKey(secret, day, region string) *SigningKey {
 }
 
 // DummyKey is verified against when the access key id is unknown, so that the
-// answer takes as long as for a known one (rule B13).
+// answer takes as long as for a known one (S3-RULES.md B13).
 var DummyKey = NewSigningKey("there is no such secret", "20000101", "us-east-1")
 
 // Matches reports whether the key is for that day and region.

@@ -124,8 +124,8 @@ func wholeNumber(v any) (int64, bool) {
 var unconditioned = []string{"policy", "file", "x-amz-signature", "bucket"}
 
 // Check holds the form against the policy: not expired, every condition met,
-// every field covered by a condition (B27, A7). bucket is the bucket of the
-// URL: only that one counts, whatever a field says (A6).
+// every field covered by a condition. bucket is the bucket of the URL: only that
+// one counts, whatever a field says (S3-RULES.md B27, A6, A7).
 func (p *Policy) Check(fields []Field, bucket string, now time.Time) error {
 	if !now.Before(p.Expiration) {
 		return failed(ErrAccessDenied, "Invalid according to Policy: Policy expired.")

@@ -11,7 +11,7 @@ type Header struct{ Name, Value []byte }
 
 // Request is what a signature covers. Headers are all headers in the order of
 // their arrival, including host, content-length, transfer-encoding and expect,
-// which some server libraries take away (rule B7). Nothing is kept after the
+// which some server libraries take away (S3-RULES.md B7). Nothing is kept after the
 // call that it is passed to, except by Auth, whose fields alias it.
 type Request struct {
 	Method  []byte
@@ -64,9 +64,10 @@ const (
 )
 
 // Parse reads a raw request target in origin form (RFC 9112 section 3.2.1).
-// It refuses malformed escapes (B4), semicolons, more than MaxParams parameters
-// and repeated ones (B5: AWS sorts the values of a repeated name, MinIO keeps
-// their order). A plus in the query is a space. Reused, it allocates nothing.
+// It refuses malformed escapes, semicolons, more than MaxParams parameters and
+// repeated ones (S3-RULES.md B4, B5: AWS sorts the values of a repeated name,
+// MinIO keeps their order). A plus in the query is a space. Reused, it allocates
+// nothing.
 func (t *Target) Parse(raw []byte) error {
 	t.Clear()
 	if len(raw) == 0 || raw[0] != '/' {

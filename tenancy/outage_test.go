@@ -23,9 +23,10 @@ func cached(t *testing.T, d *tenancy.Directory, keyID string) {
 	})
 }
 
-// DESIGN.md decision 6: the LISTEN connection is cut without a FIN. With the
-// production's intervals, a key revoked unheard is refused once the missing
-// heartbeat was noticed, 2 s, and the new connection has everything validated.
+// Each node sends itself a notification every 500 ms; when none has come for 2 s
+// it counts as disconnected, connects anew and validates everything. Here the
+// LISTEN connection is cut without a FIN: with the production's intervals, a key
+// revoked unheard is refused once that was noticed.
 func TestDirectory_cutWithoutFIN(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

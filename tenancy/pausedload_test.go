@@ -8,8 +8,8 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// DESIGN.md decision 6: a load begun before an invalidation is not stored
-// after it. The load has read the key while it was good, and is held there;
+// A load begun before an invalidation is not stored after it (ARCHITECTURE.md,
+// invariant 6). The load has read the key while it was good, and is held there;
 // the key is revoked, and the node has heard of it; then the load goes on.
 func TestDirectory_pausedLoadNeverResurrects(t *testing.T) {
 	t.Parallel()

@@ -116,7 +116,9 @@ type Account struct {
 type Kind string
 
 // Customers' keys, and the internal ones that portal, SFTP and jobs sign with:
-// short-lived, never listed (DESIGN: a portal byte is an S3 byte).
+// short-lived, never listed. What portal, SFTP and jobs move goes through the
+// gateway like a customer's request, so that one place authorises, limits and
+// meters.
 const (
 	KindS3     Kind = "s3"
 	KindPortal Kind = "portal"

@@ -136,9 +136,9 @@ func Hoisted(name []byte) bool { return hasFoldPrefix(name, prefixAmz) && !AuthP
 // Classify finds the operation that a request asks for. copySource says
 // whether the request has an x-amz-copy-source header. It allocates nothing.
 //
-// Exactly one sub-resource may be named (D13: MinIO takes the first route that
-// matches). Another parameter is one that the operation takes, or it asks for
-// nothing: see ignores.
+// Exactly one sub-resource may be named (S3-RULES.md D13: MinIO takes the first
+// route that matches). Another parameter is one that the operation takes, or it
+// asks for nothing: see ignores.
 func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) (*Operation, *RefusalError) {
 	m := rows[level][string(method)]
 	if m == nil {

@@ -164,7 +164,7 @@ func TestClassify_methods(t *testing.T) {
 }
 
 // TestLookupHeader: what asks for something unknown is declined, what comes
-// from MinIO's own name space has no effect (D7, A2).
+// from MinIO's own name space has no effect (S3-RULES.md D7, A2).
 func TestLookupHeader(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]s3op.Treatment{

@@ -230,7 +230,7 @@ var (
 // LookupHeader says how to treat the request header of the given lower-case
 // name. Headers without a row are dropped (Consume), unless they begin with
 // x-amz-, which are declined: they may ask for something that would not be done.
-// x-minio- headers are dropped: none of them may have an effect (D7).
+// x-minio- headers are dropped: none of them may have an effect (S3-RULES.md D7).
 func LookupHeader(lower []byte) Header {
 	if h, ok := headers[string(lower)]; ok {
 		return h

@@ -12,7 +12,8 @@ type Delete struct {
 }
 
 // DeleteObject is one entry. Conditional entries are not supported by the
-// backend, which would delete in spite of a condition that does not hold (E5).
+// backend, which would delete in spite of a condition that does not hold
+// (S3-RULES.md E5).
 type DeleteObject struct {
 	Key, VersionID string
 	Versioned      bool // there is a <VersionId>, which may be empty

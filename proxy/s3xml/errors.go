@@ -148,7 +148,7 @@ func plainText(s string) bool {
 	return true
 }
 
-// backendCodes are the codes that MinIO made up, in S3's terms (F4).
+// backendCodes are the codes that MinIO made up, in S3's terms (S3-RULES.md F4).
 var backendCodes = map[string]struct{ code, message string }{
 	"XMinioInvalidObjectName":        {"InvalidArgument", "The object key has characters or segments that are not allowed."},
 	"XMinioInvalidResourceName":      {"InvalidArgument", "The object key has characters or segments that are not allowed."},

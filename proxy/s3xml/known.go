@@ -88,7 +88,7 @@ func in(name string, inside ...any) *element {
 
 func as(t text, name string) *element { return &element{name: name, text: t} }
 
-// person is the account itself: the backend knows one user for all (F3).
+// person is the account itself: the backend knows one user for all (S3-RULES.md F3).
 func person(name string) *element {
 	return in(name, as(ownerID, "ID"), as(ownerName, "DisplayName"))
 }
@@ -110,8 +110,9 @@ var (
 
 // The answers, their elements in MinIO's order
 // (docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html).
-// Keys and prefixes are copied in all of them (F1, D14). Of what S3 has, these lack
-// what this gateway does not let anybody make: KMS keys, MFA delete, archives.
+// Keys and prefixes are copied in all of them (S3-RULES.md F1, D14). Of what S3
+// has, these lack what this gateway does not let anybody make: KMS keys, MFA
+// delete, archives.
 var (
 	ListObjects = answer(in("ListBucketResult", as(bucketName, "Name"), "Prefix", "Marker", as(sealed, "NextMarker"), "MaxKeys", "Delimiter", "IsTruncated",
 		contents, commonPrefixes, "EncodingType"))

@@ -97,7 +97,7 @@ func (p principal) MarshalJSON() ([]byte, error) { return []byte(`{"AWS":["*"]}`
 
 // PolicyIn reads a client's bucket policy and builds the backend's. MinIO
 // consults a policy only for anonymous requests, so one that would restrict
-// key holders is refused instead of being accepted and ignored (D11).
+// key holders is refused instead of being accepted and ignored (S3-RULES.md D11).
 func PolicyIn(doc []byte, bucket, backendBucket string) ([]byte, error) {
 	if len(doc) > maxPolicy {
 		return nil, &DocError{"MalformedPolicy", "The policy is larger than 20 KB."}

@@ -10,7 +10,7 @@ import (
 // Names are what the names in a backend's answer become.
 type Names struct {
 	Bucket           string
-	Owner, OwnerName string // ID and DisplayName of Owner and Initiator (F3)
+	Owner, OwnerName string // ID and DisplayName of Owner and Initiator (S3-RULES.md F3)
 	Location         string // of CompleteMultipartUploadResult
 	UploadID, Token  string // the client's own, which the answer repeats; "": the answer's are new
 	// Seal is what becomes of an id or a marker that the backend gives out, by
@@ -25,7 +25,7 @@ type Names struct {
 // Result is what passed.
 type Result struct {
 	Root  string // the document's root element
-	Error *Error // an error document as the backend wrote it, whatever the status was (E8, F7)
+	Error *Error // an error document as the backend wrote it, whatever the status was (S3-RULES.md E8, F7)
 	Bytes int64  // written to dst
 }
 
@@ -52,8 +52,9 @@ const (
 //
 // Memory is a window, whatever the answer's size. What one Read of src gave is
 // one Write to dst before the next Read, so that white space which the backend
-// sends while it works keeps flowing (E8). dst must not keep the slice. When the
-// answer breaks off or is malformed, what came before has been written.
+// sends while it works keeps flowing (S3-RULES.md E8). dst must not keep the
+// slice. When the answer breaks off or is malformed, what came before has been
+// written.
 func Rewrite(dst io.Writer, src io.Reader, a *Answer, n *Names) (Result, error) {
 	w := rewriters.Get().(*rewriter)
 	defer w.release()

@@ -65,7 +65,7 @@ var wanted = map[string]string{
 	"ListBucketResult/ContinuationToken":     names.Token,
 }
 
-// wrapped are the elements that hold ids and markers (D14, E9).
+// wrapped are the elements that hold ids and markers (S3-RULES.md D14, E9).
 var wrapped = map[string]string{
 	"ListBucketResult/NextContinuationToken": "NextContinuationToken", "ListBucketResult/NextMarker": "NextMarker",
 	"ListVersionsResult/NextKeyMarker": "NextKeyMarker",
@@ -361,7 +361,7 @@ func TestRewrite_malformed(t *testing.T) {
 }
 
 // An error in a 200 answer is the gateway's document in the end, whatever the
-// backend said (E8, F4, F7); white space in front has long been sent.
+// backend said (S3-RULES.md E8, F4, F7); white space in front has long been sent.
 func TestRewrite_E8_lateError(t *testing.T) {
 	t.Parallel()
 	pr, pw := io.Pipe()
@@ -519,7 +519,7 @@ func BenchmarkRewrite(b *testing.B) {
 }
 
 // What cannot be sealed is not passed on, nor is an id in a place where none is
-// known (D14): that is left out, or the answer ends before a byte of it.
+// known (S3-RULES.md D14): that is left out, or the answer ends before a byte of it.
 func TestRewrite_D14_failsClosed(t *testing.T) {
 	t.Parallel()
 	const raw = "RAWID"

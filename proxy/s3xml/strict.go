@@ -17,8 +17,8 @@ const (
 
 // decode reads a request document into v and returns how often each element
 // occurs that has something inside: an empty one asks for nothing. DOCTYPEs, a
-// second root, deep nesting and a wrong root are refused (A18), and what v's type
-// has no place for: see shape.
+// second root, deep nesting and a wrong root are refused (S3-RULES.md A18), and
+// what v's type has no place for: see shape.
 func decode(doc []byte, root string, v any) (map[string]int, error) {
 	// .NET's writers put it there; it is no part of the document (XML 1.0 section 4.3.3).
 	doc = bytes.TrimPrefix(doc, []byte("\ufeff"))

@@ -48,7 +48,7 @@ func (u *Uploads) EachName(f func(string) string) {
 }
 
 // Append appends the answer for the client, whose account begins and owns all
-// of its uploads: the backend knows one user for all (F3).
+// of its uploads: the backend knows one user for all (S3-RULES.md F3).
 func (u *Uploads) Append(dst []byte, accountID, accountName string) []byte {
 	dst = append(append(dst, xml.Header...), `<ListMultipartUploadsResult xmlns="`+namespace+`">`...)
 	dst = appendElement(dst, "Bucket", u.Bucket)
