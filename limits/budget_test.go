@@ -356,10 +356,11 @@ func TestBudget_key(t *testing.T) {
 		return &tenancy.Identity{ID: k.ID, KeyID: k.KeyID, AccountID: f.account.ID, Limits: &l}
 	}
 	small, large := key(300), key(5000)
-	if err := f.nodes[0].request(large, 100, 100); err != nil { // another key's use is none of its own
+	if err := f.nodes[0].request(large, 250, 250); err != nil { // another key's use is none of its own
 		t.Fatal(err)
 	}
 	f.settle()
+	f.egress() // it is in the ledger now, which is read for the first time below
 	for i := range 3 {
 		if err := f.nodes[i%2].request(small, 100, 100); err != nil {
 			t.Fatal(i, err)
@@ -369,11 +370,11 @@ func TestBudget_key(t *testing.T) {
 	if err := f.nodes[0].request(small, 1, 1); reason(err) != int(limits.Exhausted) {
 		t.Errorf("the key's budget: %v", err)
 	}
-	if err := f.nodes[1].request(large, 601, 601); reason(err) != int(limits.Exhausted) {
+	if err := f.nodes[1].request(large, 451, 451); reason(err) != int(limits.Exhausted) {
 		t.Errorf("the account's budget: %v", err)
 	}
 	f.settle()
-	if err := f.nodes[1].request(large, 600, 600); err != nil {
+	if err := f.nodes[1].request(large, 450, 450); err != nil {
 		t.Errorf("what is left of the account's budget: %v", err)
 	}
 }

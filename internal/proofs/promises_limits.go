@@ -149,6 +149,7 @@ var limits = []promise{
 		"a key's budgets hold beside its account's",
 		"./limits", "TestBudget_key",
 		[]change{
+			{"metering/epochs.go", "OR key_id = $2)", "OR key_id IS NOT NULL)"},
 			{"limits/grant.go", "if r.Key != nil && r.Key.Limits != nil {", "if r.Key != nil && r.Key.Limits != nil && account == nil {"},
 			{"limits/store.go", "metering.SumEpochs(ctx, s.q, s.account, s.key,", "metering.SumEpochs(ctx, s.q, s.account, tenancy.ID{},"},
 			{"limits/grant.go", "l.enter(r.Account.ID, r.Key.ID)", "l.enter(r.Account.ID, tenancy.ID{})"},
