@@ -402,3 +402,26 @@ func TestShutdown_settles(t *testing.T) {
 type countRecords struct{ n *atomic.Int64 }
 
 func (c countRecords) Add(*accesslog.Record) { c.n.Add(1) }
+
+// A server that was told to stop before it begins to serve does not serve.
+func TestServe_afterShutdown(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, options{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.server.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- g.server.Serve(l, nil) }()
+	testenv.WaitFor(t, "Serve to return", func() bool { return len(ended) > 0 })
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if c, err := net.Dial("tcp", l.Addr().String()); err == nil {
+		_ = c.Close()
+		t.Error("its listener is open")
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,9 @@ type Server struct {
 
 	conns    connections
 	stopping atomic.Bool
+
+	listening sync.Mutex // guards listeners, and stopping against a new one
+	listeners []net.Listener
 }
 
 // New checks the configuration and makes a server that is not serving yet.
@@ -115,10 +119,27 @@ func New(cfg Config) (*Server, error) {
 }
 
 // Serve accepts TCP connections of l until Shutdown: HTTP, or HTTPS with a
-// configuration. It returns nil after Shutdown.
+// configuration. It returns nil after Shutdown, also when that came first.
 func (s *Server) Serve(l net.Listener, secure *tls.Config) error {
+	if !s.listens(l) {
+		return ignoreClosed(l.Close())
+	}
 	l = socket.NewListener(l, s.log, s.metrics.acceptErrors.Inc)
-	err := s.http.Serve(&listener{Listener: l, srv: s, tls: secure})
+	return ignoreClosed(s.http.Serve(&listener{Listener: l, srv: s, tls: secure}))
+}
+
+// listens notes a listener for Shutdown; false: the server stops already.
+func (s *Server) listens(l net.Listener) bool {
+	s.listening.Lock()
+	defer s.listening.Unlock()
+	if s.stopping.Load() {
+		return false
+	}
+	s.listeners = append(s.listeners, l)
+	return true
+}
+
+func ignoreClosed(err error) error {
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}
@@ -133,8 +154,13 @@ const settleTime = 5 * time.Second
 // drops them, and downloads end without a clean close. Either way each request
 // that had begun is settled, counted and logged, when it returns.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.listening.Lock()
 	s.stopping.Store(true)
+	s.listening.Unlock()
 	err := s.http.ShutdownWithContext(ctx)
+	for _, l := range s.listeners { // fasthttp does not know yet one whose Serve has just begun
+		err = errors.Join(err, ignoreClosed(l.Close()))
+	}
 	// fasthttp takes a connection for gone before it has closed it.
 	if s.conns.wait(ctx) > 0 && err == nil {
 		err = ctx.Err()

@@ -43,10 +43,19 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// signalContext ends with the first signal; a second one ends the process at once.
+// signalContext ends with the first signal; a second one ends the process at once,
+// also where its parent has it ignore them.
 func signalContext() (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop()
+		if s, ok := (<-signals).(syscall.Signal); ok {
+			os.Exit(128 + int(s)) // as a shell says of a process that a signal ended
+		}
+	}()
 	return ctx, stop
 }
 
