@@ -157,6 +157,7 @@ func (c *conn) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if err := c.hold(limits.Download); err != nil {
+		c.notTaken(err)
 		return 0, err
 	}
 	if err := c.recheck(limits.Download); err != nil {
@@ -168,7 +169,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// notTaken remembers that a client has left before it had all of its answer.
+// notTaken remembers why a client has not had all of its answer.
 func (c *conn) notTaken(err error) {
 	if err != nil && c.pending != nil {
 		c.pending.clientLeft(err)
@@ -190,6 +191,7 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 		return c.copy(r)
 	}
 	if err := c.hold(limits.Download); err != nil {
+		c.notTaken(err)
 		return 0, err
 	}
 	if err := c.recheck(limits.Download); err != nil {

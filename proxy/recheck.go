@@ -115,11 +115,16 @@ func byClient(err error) bool {
 	return err != nil && !errors.Is(err, socket.ErrSlow) && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled)
 }
 
-// clientLeft makes a success that the client has not waited for what it is: it is
-// billed for what it took. A refusal stays one.
+// clientLeft says of a success why its client has not had all of it, which is billed
+// for what it took: that it left, or that it was too slow or this node stopped, which
+// the line says beside the status. A refusal stays one.
 func (x *exchange) clientLeft(err error) {
-	if byClient(err) && x.status < 400 && x.code == "" {
+	switch {
+	case x.status >= 400 || x.code != "":
+	case byClient(err):
 		x.status, x.code, x.cause = 499, "ClientDisconnected", err
+	default:
+		x.code, x.cause = asS3(err).code, err
 	}
 }
 

@@ -380,8 +380,8 @@ func TestRules_C12_slowClients(t *testing.T) { //nolint:tparallel // the group w
 				}
 				return line != nil
 			})
-			if sent := line.Egress; sent == 0 || sent >= large {
-				t.Errorf("%d bytes of %d", sent, large)
+			if sent := line.Egress; sent == 0 || sent >= large || line.Status != 200 || line.ErrorCode != "RequestTimeout" {
+				t.Errorf("%d bytes of %d, %d %s", sent, large, line.Status, line.ErrorCode)
 			}
 		})
 	})

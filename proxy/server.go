@@ -146,6 +146,9 @@ func ignoreClosed(err error) error {
 	return err
 }
 
+// ErrUnsettled is Shutdown's error when usage may be missing.
+var ErrUnsettled = errors.New("proxy: connections did not end, and what they did last is not counted")
+
 // settleTime bounds what requests need to end once their connections are cut.
 const settleTime = 5 * time.Second
 
@@ -171,7 +174,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	settling, done := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer done()
 	if n := s.conns.wait(settling); n > 0 {
-		err = errors.Join(err, fmt.Errorf("proxy: %d connections did not end, and what they did last is not counted", n))
+		err = errors.Join(err, fmt.Errorf("%w: %d connections", ErrUnsettled, n))
 	}
 	return err
 }

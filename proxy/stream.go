@@ -40,13 +40,14 @@ func (s *answerStream) WriteTo(w io.Writer) (n int64, err error) {
 	return n, err
 }
 
-// failedAt is the end of an answer that had begun.
+// failedAt is the end of an answer that had begun. What the client did is known
+// already: see conn.notTaken.
 func (x *exchange) failedAt(err error) {
 	switch {
 	case errors.Is(err, upstream.ErrClientGone):
 		x.clientLeft(err)
 	case x.code == "":
-		x.code = "InternalError" // beside a 200 that the backend broke off: the line says why
+		x.code = "InternalError" // the backend broke it off; the line says so beside its status
 	}
 	x.cause = err
 }

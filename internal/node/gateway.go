@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"time"
 
@@ -70,7 +71,8 @@ func (n *node) startGateway(ctx context.Context) error {
 			return err
 		}
 	}
-	// Other nodes may use what it gives back, before this one's figures are final.
+	// It stops before metering does: other nodes may use what it gives back before
+	// this one's figures are final.
 	limiter, err := limits.New(limits.Config{
 		Pool: pool, Epoch: meter.Epoch(), Stored: metering.StoredBytes, Logger: n.log, Metrics: n.registry,
 		Concurrent: cfg.concurrent(),
@@ -147,13 +149,15 @@ func (n *node) startListeners(cfg proxy.Config) error {
 		Stop: func(ctx context.Context) error {
 			ctx, done := context.WithTimeout(ctx, n.cfg.DrainTimeout)
 			defer done()
-			if err := gateway.Shutdown(ctx); err != nil {
-				n.log.Warn("requests were cut", "error", err)
-			}
+			err := gateway.Shutdown(ctx)
 			for _, e := range ended {
 				<-e
 			}
-			return nil
+			if err != nil && !errors.Is(err, proxy.ErrUnsettled) {
+				n.log.Warn("requests were cut", "error", err) // as the operator's DrainTimeout has it
+				err = nil
+			}
+			return err
 		},
 	})
 }
@@ -196,5 +200,6 @@ func (n *node) listen() (all []listener, err error) {
 	}
 	// S3 is HTTP/1.1 here: fasthttp speaks nothing else.
 	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
-	return all, open(n.cfg.TLS.Addr, config, &n.addrs.TLS)
+	err = open(n.cfg.TLS.Addr, config, &n.addrs.TLS)
+	return all, err
 }
