@@ -21,14 +21,12 @@ type serveCommand struct {
 
 // BeforeResolve reads the file and the environment, which flags win over.
 func (s *serveCommand) BeforeResolve(parsed *kong.Context, c *cli) error {
-	file := c.getenv(settings.Prefix + "CONFIG")
 	for _, f := range parsed.Model.Flags {
 		if f.Name == "config" {
-			given, _ := parsed.FlagValue(f).(string)
-			file = cmp.Or(given, file)
+			c.configFile, _ = parsed.FlagValue(f).(string)
 		}
 	}
-	source, err := settings.Read(&node.Config{}, file, c.environ, otherVariables...)
+	source, err := settings.Read(&node.Config{}, c.file(), c.environ, otherVariables...)
 	if err != nil {
 		return err
 	}
@@ -47,10 +45,19 @@ func (s *serveCommand) Run(ctx context.Context, c *cli) error {
 	return node.Run(ctx, s.Config)
 }
 
-// settings are those that the operator's commands need too.
-func (c *cli) settings() (node.Config, error) {
-	var cfg node.Config
-	return cfg, settings.Load(&cfg, cmp.Or(c.configFile, c.getenv(settings.Prefix+"CONFIG")), c.environ, otherVariables...)
+// file is that of the settings; "": none.
+func (c *cli) file() string { return cmp.Or(c.configFile, c.getenv(settings.Prefix+"CONFIG")) }
+
+// settings are those that the operator's commands need too. They are read once.
+func (c *cli) settings() (*node.Config, error) {
+	if c.loaded == nil {
+		var cfg node.Config
+		if err := settings.Load(&cfg, c.file(), c.environ, otherVariables...); err != nil {
+			return nil, err
+		}
+		c.loaded = &cfg
+	}
+	return c.loaded, nil
 }
 
 // Help implements kong.HelpProvider.

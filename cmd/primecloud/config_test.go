@@ -36,6 +36,9 @@ func TestServe_configFile(t *testing.T) {
 	}
 	// What the settings say together is looked at with all of them.
 	_, err := (&installation{t: t}).run("serve", "--s3-addr=", "--log-format", "xml", "--s3-public-scheme=ftp", "--s3-max-buckets=0")
+	if exitCode(err) != exitUsage {
+		t.Errorf("exit code %d", exitCode(err))
+	}
 	for _, want := range []string{"database.url", "keyring", "s3.addr", "log.format", "s3.public_scheme", "s3.max_buckets"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
@@ -71,7 +74,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"usage", "verify", "--known", "x=y"}, exitUsage, "cannot parse"},
 		{[]string{"usage", "reconcile", "--tolerance", "much"}, exitUsage, "0.1%"},
 		{[]string{"node", "retire", "x"}, exitUsage, "epoch"},
-		{[]string{"account", "list"}, exitFailed, "PRIMECLOUD_OWNER_DATABASE_URL"},
+		{[]string{"account", "list"}, exitUsage, "PRIMECLOUD_OWNER_DATABASE_URL"},
 		{[]string{"version", "--json"}, 0, `"version": `},
 		{[]string{"--json", "version"}, 0, `"version": `},
 	} {
@@ -83,6 +86,15 @@ func TestCommandLine(t *testing.T) {
 		if exitCode(err) != c.code || !strings.Contains(text, c.want) {
 			t.Errorf("%q: exit code %d, want %d, and %q in: %s", c.args, exitCode(err), c.code, c.want, text)
 		}
+	}
+}
+
+// A command that was understood and fails is 1.
+func TestExitCode_failed(t *testing.T) {
+	t.Parallel()
+	in := &installation{t: t, env: []string{"PRIMECLOUD_OWNER_DATABASE_URL=postgres://127.0.0.1:1/nowhere", "PRIMECLOUD_KEYRING=none"}}
+	if _, err := in.run("node", "list"); exitCode(err) != exitFailed {
+		t.Errorf("exit code %d: %v", exitCode(err), err)
 	}
 }
 

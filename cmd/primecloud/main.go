@@ -13,12 +13,15 @@ import (
 
 	"github.com/alecthomas/kong"
 	kongcompletion "github.com/jotaen/kong-completion"
+
+	"github.com/primecloudpro/primecloud/internal/node"
+	"github.com/primecloudpro/primecloud/internal/settings"
 )
 
 // Exit codes.
 const (
 	exitFailed = 1 // the command failed, or found something wrong
-	exitUsage  = 2 // the command line or the configuration cannot be understood
+	exitUsage  = 2 // the command line or the settings cannot be used
 )
 
 func main() {
@@ -34,10 +37,11 @@ func main() {
 
 func exitCode(err error) int {
 	var usage *kong.ParseError
+	var invalid *settings.Error
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &usage), errors.Is(err, errNoCommand):
+	case errors.As(err, &usage), errors.As(err, &invalid), errors.Is(err, errNoCommand):
 		return exitUsage
 	}
 	return exitFailed
@@ -66,6 +70,7 @@ type cli struct {
 
 	json       bool
 	configFile string
+	loaded     *node.Config // settings
 }
 
 // getenv reads the run's environment, not the process's.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -26,28 +28,25 @@ type nodeList struct {
 }
 
 func (l *nodeList) Run(ctx context.Context, c *cli) error {
-	pool, err := c.ownerPool(ctx)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	nodes, err := metering.Nodes(ctx, pool, l.All)
-	if err != nil {
-		return err
-	}
-	data, rows := make([]nodeRow, 0, len(nodes)), make([][]string, 0, len(nodes))
-	for _, n := range nodes {
-		row, closed, contested := nodeRow{Epoch: n.Epoch, Node: n.Name, FlushedAt: n.FlushedAt}, "-", "-"
-		if n.ClosedAt.Year() > 1 {
-			row.ClosedAt, closed = &n.ClosedAt, n.ClosedAt.UTC().Format(time.RFC3339)
+	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
+		nodes, err := metering.Nodes(ctx, pool, l.All)
+		if err != nil {
+			return err
 		}
-		if n.ContestedAt.Year() > 1 {
-			row.Contested, contested = &n.ContestedAt, n.ContestedAt.UTC().Format(time.RFC3339)
+		data, rows := make([]nodeRow, 0, len(nodes)), make([][]string, 0, len(nodes))
+		for _, n := range nodes {
+			row, closed, contested := nodeRow{Epoch: n.Epoch, Node: n.Name, FlushedAt: n.FlushedAt}, "-", "-"
+			if n.ClosedAt.Year() > 1 {
+				row.ClosedAt, closed = &n.ClosedAt, n.ClosedAt.UTC().Format(time.RFC3339)
+			}
+			if n.ContestedAt.Year() > 1 {
+				row.Contested, contested = &n.ContestedAt, n.ContestedAt.UTC().Format(time.RFC3339)
+			}
+			data = append(data, row)
+			rows = append(rows, []string{n.Epoch.String(), n.Name, n.FlushedAt.UTC().Format(time.RFC3339), closed, contested})
 		}
-		data = append(data, row)
-		rows = append(rows, []string{n.Epoch.String(), n.Name, n.FlushedAt.UTC().Format(time.RFC3339), closed, contested})
-	}
-	return c.print(data, "EPOCH NODE FINAL_UNTIL CLOSED CONTESTED", rows)
+		return c.print(data, "EPOCH NODE FINAL_UNTIL CLOSED CONTESTED", rows)
+	})
 }
 
 type nodeRetire struct {
@@ -55,13 +54,10 @@ type nodeRetire struct {
 }
 
 func (r *nodeRetire) Run(ctx context.Context, c *cli) error {
-	pool, err := c.ownerPool(ctx)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	if err := metering.RetireNode(ctx, pool, r.Epoch); err != nil {
-		return err
-	}
-	return c.print(map[string]string{"retired": r.Epoch.String()}, "RETIRED", [][]string{{r.Epoch.String()}})
+	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
+		if err := metering.RetireNode(ctx, pool, r.Epoch); err != nil {
+			return err
+		}
+		return c.print(map[string]string{"retired": r.Epoch.String()}, "RETIRED", [][]string{{r.Epoch.String()}})
+	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/internal/settings"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -63,6 +64,17 @@ func (c *cli) operator(ctx context.Context) (*operator, error) {
 	return &operator{pool, &tenancy.Store{Keyring: keyring}}, nil
 }
 
+// withPool runs f with the database as its owner, for commands that need no keyring
+// or another one.
+func (c *cli) withPool(ctx context.Context, f func(*pgxpool.Pool) error) error {
+	pool, err := c.ownerPool(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	return f(pool)
+}
+
 func (c *cli) ownerPool(ctx context.Context) (*pgxpool.Pool, error) {
 	url, err := c.ownerURL()
 	if err != nil {
@@ -74,15 +86,18 @@ func (c *cli) ownerPool(ctx context.Context) (*pgxpool.Pool, error) {
 // ownerURL is the setting database.owner_url, or the development database below this folder.
 func (c *cli) ownerURL() (string, error) {
 	cfg, err := c.settings()
-	if url := cfg.Database.OwnerURL; url != "" || err != nil {
-		return url, err
+	if err != nil {
+		return "", err
+	}
+	if url := cfg.Database.OwnerURL; url != "" {
+		return url, nil
 	}
 	if b, err := os.ReadFile(filepath.Join(devDir, "dev.env")); err == nil {
 		if url := dotenv(b)["DATABASE_URL"]; url != "" {
 			return url, nil
 		}
 	}
-	return "", errors.New("set PRIMECLOUD_OWNER_DATABASE_URL (the role primecloud_owner), or run `primecloud dev` in this folder")
+	return "", settings.Invalid(errors.New("set PRIMECLOUD_OWNER_DATABASE_URL (the role primecloud_owner), or run `primecloud dev` in this folder"))
 }
 
 func (c *cli) keyring() (*secret.Keyring, error) {
@@ -95,7 +110,7 @@ func (c *cli) keyring() (*secret.Keyring, error) {
 	}
 	b, err := os.ReadFile(filepath.Join(devDir, "keyring"))
 	if err != nil {
-		return nil, errors.New("set PRIMECLOUD_KEYRING_FILE, or run `primecloud dev` in this folder")
+		return nil, settings.Invalid(errors.New("set PRIMECLOUD_KEYRING_FILE, or run `primecloud dev` in this folder"))
 	}
 	return secret.Parse(b)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -68,50 +70,47 @@ func (s *secretRotate) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	pool, err := c.ownerPool(ctx)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	if err := s.write(next); err != nil {
-		return err
-	}
-	tx, err := pool.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback(ctx) }()
-	store := &tenancy.Store{Keyring: next}
-	moved, err := store.RewrapSecrets(ctx, tx)
-	var skipped *tenancy.SkippedError
-	switch {
-	case err != nil && !errors.As(err, &skipped):
-		return err
-	case err != nil && moved == 0: // one that cannot be opened is bad luck, all are another keyring
-		return errors.Join(fmt.Errorf("%s opens nothing in this database; is it another installation's? %w", s.File, err), s.write(old))
-	}
-	if err := store.RenewChannel(ctx, tx); err != nil {
-		return err
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return err
-	}
-	// Every row is bound now. Not before: rows of a rotation that did not come to
-	// its end would open no more.
-	if !next.Binding() {
-		if err := s.write(next.WithBinding()); err != nil {
+	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
+		if err := s.write(next); err != nil {
 			return err
 		}
-	}
-	fmt.Fprintln(c.err, "Give the new keyring to every node and restart them; nodes with the old one cannot open what was moved.")
-	row := struct {
-		Moved   int      `json:"moved"`
-		Skipped []string `json:"skipped,omitempty"`
-	}{Moved: moved}
-	if skipped != nil {
-		row.Skipped = skipped.Rows
-	}
-	return errors.Join(c.print(row, "MOVED SKIPPED", [][]string{{fmt.Sprint(moved), fmt.Sprint(len(row.Skipped))}}), err)
+		tx, err := pool.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback(ctx) }()
+		store := &tenancy.Store{Keyring: next}
+		moved, err := store.RewrapSecrets(ctx, tx)
+		var skipped *tenancy.SkippedError
+		switch {
+		case err != nil && !errors.As(err, &skipped):
+			return err
+		case err != nil && moved == 0: // one that cannot be opened is bad luck, all are another keyring
+			return errors.Join(fmt.Errorf("%s opens nothing in this database; is it another installation's? %w", s.File, err), s.write(old))
+		}
+		if err := store.RenewChannel(ctx, tx); err != nil {
+			return err
+		}
+		if err := tx.Commit(ctx); err != nil {
+			return err
+		}
+		// Every row is bound now. Not before: rows of a rotation that did not come to
+		// its end would open no more.
+		if !next.Binding() {
+			if err := s.write(next.WithBinding()); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintln(c.err, "Give the new keyring to every node and restart them; nodes with the old one cannot open what was moved.")
+		row := struct {
+			Moved   int      `json:"moved"`
+			Skipped []string `json:"skipped,omitempty"`
+		}{Moved: moved}
+		if skipped != nil {
+			row.Skipped = skipped.Rows
+		}
+		return errors.Join(c.print(row, "MOVED SKIPPED", [][]string{{fmt.Sprint(moved), fmt.Sprint(len(row.Skipped))}}), err)
+	})
 }
 
 type secretRetire struct{ keyringArg }
@@ -123,19 +122,16 @@ func (s *secretRetire) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	pool, err := c.ownerPool(ctx)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	// Whoever had the older keyring may have sealed for it since.
-	moved, err := (&tenancy.Store{Keyring: keyring}).RewrapSecrets(ctx, pool)
-	if err != nil {
-		return err
-	}
-	if err := s.write(keyring.Retire()); err != nil {
-		return err
-	}
-	fmt.Fprintln(c.err, "Give the new keyring to every node and restart them. Backups of the database from before the last rotation need the old one: keep it with them, apart.")
-	return c.print(map[string]int{"moved": moved}, "MOVED", [][]string{{fmt.Sprint(moved)}})
+	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
+		// Whoever had the older keyring may have sealed for it since.
+		moved, err := (&tenancy.Store{Keyring: keyring}).RewrapSecrets(ctx, pool)
+		if err != nil {
+			return err
+		}
+		if err := s.write(keyring.Retire()); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.err, "Give the new keyring to every node and restart them. Backups of the database from before the last rotation need the old one: keep it with them, apart.")
+		return c.print(map[string]int{"moved": moved}, "MOVED", [][]string{{fmt.Sprint(moved)}})
+	})
 }

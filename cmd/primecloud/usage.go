@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -298,16 +300,13 @@ type usageImportJournal struct {
 }
 
 func (u *usageImportJournal) Run(ctx context.Context, c *cli) error {
-	pool, err := c.ownerPool(ctx)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	done, err := metering.ImportJournal(ctx, pool, u.File)
-	if err != nil {
-		return err
-	}
-	return c.print(map[string]any{"epoch": done.Epoch, "cells": done.Cells}, "EPOCH CELLS", [][]string{{done.Epoch.String(), fmt.Sprint(done.Cells)}})
+	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
+		done, err := metering.ImportJournal(ctx, pool, u.File)
+		if err != nil {
+			return err
+		}
+		return c.print(map[string]any{"epoch": done.Epoch, "cells": done.Cells}, "EPOCH CELLS", [][]string{{done.Epoch.String(), fmt.Sprint(done.Cells)}})
+	})
 }
 
 type adjustmentRow struct {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/primecloudpro/primecloud/metering"
 )
 
@@ -75,38 +77,35 @@ func (u *usageVerify) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	pool, err := c.ownerPool(ctx)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	v, err := metering.Verify(ctx, pool, keyring, q)
-	if err != nil {
-		return err
-	}
-	row := verifyRow{OK: v.Difference == nil, Hours: v.Hours, Readings: v.Rows, Adjustments: v.Adjustments, Samples: v.Samples, Unsealed: v.Unsealed}
-	var open [][]string
-	for _, n := range v.Open {
-		row.Open = append(row.Open, openRow(n))
-		open = append(open, []string{n.Hour.Format(time.RFC3339), n.What, fmt.Sprint(n.Rows)})
-	}
-	head := "-"
-	if h := v.Head; !h.Hour.IsZero() {
-		row.Head = &sealRow{h.Hour, hex.EncodeToString(h.Hash[:]), h.KeyID, h.SealedAt.UTC()}
-		head = h.Hour.Format(time.RFC3339) + "=" + row.Head.Hash
-	}
-	if d := v.Difference; d != nil {
-		row.Difference = &differenceRow{d.Hour, d.What, d.Detail}
-	}
-	err = c.print(row, "OK HOURS READINGS ADJUSTMENTS UNSEALED HEAD", [][]string{{
-		fmt.Sprint(row.OK), fmt.Sprint(row.Hours), fmt.Sprint(row.Readings), fmt.Sprint(row.Adjustments), fmt.Sprint(row.Unsealed), head,
-	}})
-	if err == nil && !c.json && len(open) > 0 {
-		_, _ = fmt.Fprintln(c.out)
-		err = c.table("WAITS_FOR_SEAL WHAT ROWS", open)
-	}
-	if err != nil || row.OK {
-		return err
-	}
-	return fmt.Errorf("usage of %s is not what was sealed: %s: %s", row.Difference.Hour.Format(time.RFC3339), row.Difference.What, row.Difference.Detail)
+	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
+		v, err := metering.Verify(ctx, pool, keyring, q)
+		if err != nil {
+			return err
+		}
+		row := verifyRow{OK: v.Difference == nil, Hours: v.Hours, Readings: v.Rows, Adjustments: v.Adjustments, Samples: v.Samples, Unsealed: v.Unsealed}
+		var open [][]string
+		for _, n := range v.Open {
+			row.Open = append(row.Open, openRow(n))
+			open = append(open, []string{n.Hour.Format(time.RFC3339), n.What, fmt.Sprint(n.Rows)})
+		}
+		head := "-"
+		if h := v.Head; !h.Hour.IsZero() {
+			row.Head = &sealRow{h.Hour, hex.EncodeToString(h.Hash[:]), h.KeyID, h.SealedAt.UTC()}
+			head = h.Hour.Format(time.RFC3339) + "=" + row.Head.Hash
+		}
+		if d := v.Difference; d != nil {
+			row.Difference = &differenceRow{d.Hour, d.What, d.Detail}
+		}
+		err = c.print(row, "OK HOURS READINGS ADJUSTMENTS UNSEALED HEAD", [][]string{{
+			fmt.Sprint(row.OK), fmt.Sprint(row.Hours), fmt.Sprint(row.Readings), fmt.Sprint(row.Adjustments), fmt.Sprint(row.Unsealed), head,
+		}})
+		if err == nil && !c.json && len(open) > 0 {
+			_, _ = fmt.Fprintln(c.out)
+			err = c.table("WAITS_FOR_SEAL WHAT ROWS", open)
+		}
+		if err != nil || row.OK {
+			return err
+		}
+		return fmt.Errorf("usage of %s is not what was sealed: %s: %s", row.Difference.Hour.Format(time.RFC3339), row.Difference.What, row.Difference.Detail)
+	})
 }

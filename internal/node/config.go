@@ -198,7 +198,7 @@ func (cfg *Config) validate() error {
 	if cfg.AccessLog.KeepMiB < cfg.AccessLog.RotateMiB || cfg.AccessLog.MaxMiB < cfg.AccessLog.KeepMiB {
 		fail("access_log.rotate_mib may not be above access_log.keep_mib, nor that above access_log.max_mib")
 	}
-	return errors.Join(errs...)
+	return settings.Invalid(errors.Join(errs...))
 }
 
 func (cfg *Config) proxies() ([]netip.Prefix, error) {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/primecloudpro/primecloud/internal/node"
 )
@@ -141,39 +143,48 @@ func TestStack_order(t *testing.T) {
 	<-background
 }
 
-// While a service is not ready nothing starts after it, and /readyz names it.
+// While a service is not ready nothing starts after it, and /readyz names it; one that
+// never is ends the start, and does not keep the process from stopping.
 func TestStack_ready(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	s := node.NewStack(ctx, slog.New(slog.DiscardHandler))
-	ready, pushed := make(chan struct{}), make(chan error, 1)
-	slow := node.Service{Name: "slow", Ready: ready, Missing: func() []string { return []string{"it warms up"} }}
-	go func() { pushed <- s.Push(slow) }()
-	for !slices.Contains(s.Missing(), "it warms up") {
-	}
-	select {
-	case err := <-pushed:
-		t.Errorf("Push returned %v before the service was ready", err)
-	default:
-	}
-	close(ready)
-	if err := <-pushed; err != nil {
-		t.Error(err)
-	}
-	if got, want := s.Missing(), []string{"this node is starting", "it warms up"}; !slices.Equal(got, want) {
-		t.Errorf("missing %q, want %q", got, want)
-	}
-	s.Serving()
-	if got, want := s.Missing(), []string{"it warms up"}; !slices.Equal(got, want) {
-		t.Errorf("missing %q, want %q", got, want)
-	}
-	// One that never is does not keep the process from stopping.
-	go func() { pushed <- s.Push(node.Service{Name: "never", Ready: make(chan struct{})}) }()
-	cancel()
-	if err := <-pushed; err != nil {
-		t.Error(err)
-	}
-	if err := s.Stop(context.WithoutCancel(ctx)); err != nil {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := node.NewStack(ctx, slog.New(slog.DiscardHandler))
+		ready, pushed := make(chan struct{}), make(chan error, 1)
+		push := func(service node.Service) {
+			go func() { pushed <- s.Push(service) }()
+			synctest.Wait() // it has returned, or waits
+		}
+		missing := func(want ...string) {
+			t.Helper()
+			if got := s.Missing(); !slices.Equal(got, want) {
+				t.Errorf("missing %q, want %q", got, want)
+			}
+		}
+		push(node.Service{Name: "slow", Ready: ready, Missing: func() []string { return []string{"it warms up"} }})
+		if len(pushed) > 0 {
+			t.Error("Push returned before the service was ready")
+		}
+		missing("this node is starting", "it warms up")
+		close(ready)
+		if err := <-pushed; err != nil {
+			t.Error(err)
+		}
+		s.Serving()
+		missing("it warms up")
+
+		began := time.Now()
+		push(node.Service{Name: "late", Ready: make(chan struct{})})
+		if err := <-pushed; err == nil || err.Error() != "late: it is not ready after 30s" || time.Since(began) != 30*time.Second {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		push(node.Service{Name: "never", Ready: make(chan struct{})})
+		cancel()
+		if err := <-pushed; err != nil {
+			t.Error(err)
+		}
+		if err := s.Stop(context.WithoutCancel(ctx)); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -104,11 +104,27 @@ func Read(target any, file string, environ []string, variables ...string) (*Sour
 		if v, ok := s.values[list[i].Flag]; ok {
 			into := reflect.New(list[i].field.Target.Type()).Elem()
 			if perr := list[i].field.Parse(kong.Scan().PushTyped(v.value, kong.FlagValueToken), into); perr != nil {
+				if list[i].Secret {
+					perr = errors.New("a text is expected") // perr quotes what is there
+				}
 				err = errors.Join(err, fmt.Errorf("%s: %w", v.where, perr))
 			}
 		}
 	}
-	return s, err
+	return s, Invalid(err)
+}
+
+// Error is what makes settings unusable.
+type Error struct{ error }
+
+func (e *Error) Unwrap() error { return e.error }
+
+// Invalid makes an *Error of an error, and nil of nil.
+func Invalid(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{err}
 }
 
 // Load fills target, a pointer to a struct, with its defaults and what Read reads.
@@ -135,10 +151,12 @@ func (s *Source) readFile(file string) error {
 	}
 	tree := map[string]any{}
 	if err := toml.NewDecoder(bytes.NewReader(b)).Decode(&tree); err != nil {
+		// Its position alone: the error's text can quote a line, which may hold a secret.
 		if d := (*toml.DecodeError)(nil); errors.As(err, &d) {
-			return fmt.Errorf("%s is no TOML: %s", file, d.String())
+			line, column := d.Position()
+			return fmt.Errorf("%s is no TOML: line %d, column %d", file, line, column)
 		}
-		return fmt.Errorf("%s: %w", file, err)
+		return fmt.Errorf("%s is no TOML", file)
 	}
 	var errs []error
 	take := func(section, key string, value any) {

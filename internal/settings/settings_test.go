@@ -117,7 +117,7 @@ func TestRead_refuses(t *testing.T) {
 		"a variable that has moved":         {"", []string{"PRIMECLOUD_HOSTS=1"}, []string{"PRIMECLOUD_HOSTS is not a setting; it is PRIMECLOUD_PART_HOSTS"}},
 		"a file for what is no secret":      {"", []string{"PRIMECLOUD_PART_ADDR_FILE=/etc/hosts"}, []string{"PRIMECLOUD_PART_ADDR_FILE is not a setting"}},
 		"a secret's file that is not there": {"", []string{"PRIMECLOUD_TOKEN_FILE=/nowhere"}, []string{"PRIMECLOUD_TOKEN_FILE: open /nowhere"}},
-		"no TOML":                           {"name: x\n", nil, []string{"is no TOML", "1|"}},
+		"no TOML":                           {"name: x\n", nil, []string{"is no TOML: line 1, column 5"}},
 		"everything at once": {"[part]\nwait = 'soon'\nmost = 'many'\nadr = 1\n", []string{"PRIMECLOUD_PART_LOUD=perhaps", "PRIMECLOUD_X=1"},
 			[]string{"part.wait: ", "part.most: ", "part.adr; write addr", "PRIMECLOUD_PART_LOUD: ", "PRIMECLOUD_X is not"}},
 	} {
@@ -137,5 +137,23 @@ func TestRead_refuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// No error shows what a secret is, or may be.
+func TestRead_hidesSecrets(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"not TOML, in its line":    "token = 'hush' 'hush'\n",
+		"not TOML, in the next":    "token = 'hush'\nname = \n",
+		"a list":                   "token = ['hush']\n",
+		"a table":                  "token = { of = 'hush' }\n",
+		"a setting twice":          "token = 'hush'\ntoken = 'hush'\n",
+		"under an unknown name":    "tokn = 'hush'\n",
+		"under an unknown section": "[hidden]\ntoken = 'hush'\n",
+	} {
+		if _, err := settings.Read(&config{}, write(t, text), nil); err == nil || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
