@@ -7,6 +7,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/primecloudpro/primecloud/internal/node"
+	"github.com/primecloudpro/primecloud/internal/settings"
 )
 
 // Every test and attack that docs/SECURITY.md names is there.
@@ -65,5 +70,67 @@ func TestSecurityPage(t *testing.T) {
 	}
 	if named == 0 {
 		t.Error("the page names no test")
+	}
+}
+
+// Every flag that a page names in code, and every variable, is one of ours.
+func TestDocuments_flags(t *testing.T) {
+	t.Parallel()
+	parser, err := kong.New(&commandLine{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{
+		"--hosts":             true, // as it was called
+		"--flag":              true, // any
+		"--expect100-timeout": true, // rclone's
+		"--force":             true, // mc's
+	}
+	var walk func(*kong.Node)
+	walk = func(n *kong.Node) {
+		for _, f := range n.Flags {
+			known["--"+f.Name] = true
+		}
+		for _, c := range n.Children {
+			walk(c)
+		}
+	}
+	walk(parser.Model.Node)
+	list, err := settings.List(&node.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range list {
+		known[s.Variable] = true
+		known[s.Variable+"_FILE"] = s.Secret
+	}
+	for _, name := range otherVariables {
+		known[name] = true
+	}
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	decisions, err := filepath.Glob(filepath.Join(root, "docs", "decisions", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	code, name := regexp.MustCompile("`[^`\n]*`"), regexp.MustCompile(`(?:--[a-z][a-z0-9-]+|PRIMECLOUD_[A-Z0-9_]*[A-Z0-9])\b`)
+	for _, page := range append(append(pages, decisions...), filepath.Join(root, "README.md"), filepath.Join(root, "README.pt-BR.md"), filepath.Join(root, "CHANGELOG.md")) {
+		b, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, span := range code.FindAllString(string(b), -1) {
+			for _, m := range name.FindAllString(span, -1) {
+				if named++; !known[m] {
+					t.Errorf("%s: there is no %s", filepath.Base(page), m)
+				}
+			}
+		}
+	}
+	if named < 100 {
+		t.Errorf("%d names were found", named)
 	}
 }
