@@ -1,6 +1,7 @@
 package limits_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -79,26 +80,39 @@ func TestBudget_atOnce(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 1)
 	f.limit(hard(tenancy.Egress, 1000))
-	var once sync.Once
+	ctx := context.WithoutCancel(t.Context())
+	var armed atomic.Bool
+	var grants [2]limits.Grant
 	second := make(chan error, 1)
 	first := f.start(func(c *limits.Config) {
 		c.Pool = f.db.BeforeCommit(t, pg.RoleGateway, func() {
-			once.Do(func() { // before anybody sees what the first was given
-				go func() { second <- f.nodes[0].download(600, 600) }()
-				testenv.WaitFor(t, "the second node to wait, or to be answered", func() bool {
-					return len(second) > 0 || f.db.LockAwaited(t)
-				})
+			if !armed.CompareAndSwap(true, false) {
+				return
+			}
+			// Before anybody sees what the first was given.
+			go func() { second <- grants[1].Answer(ctx, 600) }()
+			testenv.WaitFor(t, "the second node to wait, or to be answered", func() bool {
+				return len(second) > 0 || f.db.LockAwaited(t)
 			})
 		})
 	})
-	if err := first.download(600, 600); err != nil {
+	for i, n := range []*node{first, f.nodes[0]} {
+		if err := n.begin(&grants[i], nil, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	armed.Store(true)
+	if err := grants[0].Answer(ctx, 600); err != nil {
 		t.Error(err)
+	}
+	if armed.Load() {
+		t.Fatal("nothing was asked for: the node had more than half of the budget before")
 	}
 	if err := <-second; reason(err) != int(limits.Reserved) && reason(err) != int(limits.Exhausted) {
 		t.Errorf("the same was given to two nodes: %v", err)
 	}
-	if got := f.egress(); got != 600 {
-		t.Errorf("%d of 1000 in the ledger", got)
+	for i := range grants {
+		grants[i].End()
 	}
 }
 
