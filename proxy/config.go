@@ -94,8 +94,7 @@ type Config struct {
 	Hosts []string
 	// TenantDomain serves <account>.<domain> and <bucket>.<account>.<domain>.
 	TenantDomain string
-	// TrustedProxies may name the client in X-Forwarded-For, and may have any
-	// number of connections. Default: nobody.
+	// TrustedProxies may name the client in X-Forwarded-For. Default: nobody.
 	TrustedProxies []netip.Prefix
 	// PublicScheme and the request's own Host make the Location that
 	// CompleteMultipartUpload and a form return. Default: what a trusted proxy says
@@ -118,8 +117,6 @@ type Limits struct {
 	Idle         time.Duration // a connection may wait between requests; 60 s
 	MinRate      int64         // bytes per second that a body must move in any Window; 1 KiB/s (S3-RULES.md C12)
 	Window       time.Duration // of waiting for the client; 30 s
-	Connections  int           // connections at once; 65536
-	PerAddress   int           // connections at once of one client's address, of IPv6 of a /64; 512; below 0: no bound
 	Recheck      time.Duration // between two looks at whether a transfer may go on; 5 s
 	ObjectSize   int64         // bytes of one PUT or part; 5 GiB
 	Unverified   int64         // bytes that forms may hold on this node before they are verified; 32 MiB
@@ -135,9 +132,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.Idle, time.Minute)
 	setDefault(&l.MinRate, 1<<10)
 	setDefault(&l.Window, 30*time.Second)
-	setDefault(&l.Connections, 1<<16)
 	setDefault(&l.Recheck, 5*time.Second)
-	setDefault(&l.PerAddress, 512)
 	setDefault(&l.ObjectSize, 5<<30)
 	setDefault(&l.Unverified, 32<<20)
 	setDefault(&l.Documents, 256<<20)

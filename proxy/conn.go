@@ -36,7 +36,6 @@ type conn struct {
 	socket *socket.Conn // what is below TLS, and all there is without
 	srv    *Server
 	tls    bool
-	peer   netip.Addr // whose it is counted as; not valid: nobody's
 
 	tlsVersion, tlsCipher string // names, once they are asked for
 

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/listen"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy"
@@ -66,7 +67,7 @@ func served(t testing.TB, c net.Conn) bool {
 func TestConnections_perAddress(t *testing.T) { //nolint:tparallel // one after the other: addresses are counted over all listeners
 	t.Parallel()
 	const most = 4
-	g := newGateway(t, options{tls: true, limits: proxy.Limits{PerAddress: most}, trust: prefixes("127.0.0.9/32")})
+	g := newGateway(t, options{tls: true, listen: listen.Config{PerAddress: most}, trust: prefixes("127.0.0.9/32")})
 	for name, secure := range map[string]bool{"http": false, "https": true} {
 		t.Run(name, func(t *testing.T) { //nolint:paralleltest // as said above
 			addr := g.addr
@@ -115,7 +116,7 @@ func TestConnections_most(t *testing.T) {
 	for name, secure := range map[string]bool{"http": false, "https": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := newGateway(t, options{tls: true, limits: proxy.Limits{Connections: most}})
+			g := newGateway(t, options{tls: true, listen: listen.Config{MaxConnections: most}})
 			addr := g.addr
 			if secure {
 				addr = g.tlsAddr
@@ -163,7 +164,7 @@ func TestServe_acceptErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- g.server.Serve(&failing{Listener: l}, nil) }()
+	go func() { ended <- g.listener.Serve(&failing{Listener: l}, g.s3Conns) }()
 	for range 12 {
 		if !served(t, dialFrom(t, "127.0.0.1", l.Addr().String(), false)) {
 			t.Fatal("not served")
@@ -172,7 +173,7 @@ func TestServe_acceptErrors(t *testing.T) {
 	if n := g.metric(t, "primecloud_proxy_accept_errors_total"); n < 12 {
 		t.Errorf("%v errors are counted", n)
 	}
-	if err := g.server.Shutdown(t.Context()); err != nil {
+	if err := g.listener.Shutdown(); err != nil {
 		t.Error(err)
 	}
 	if err := <-ended; err != nil {
@@ -200,7 +201,7 @@ func TestTrickle(t *testing.T) {
 	t.Parallel()
 	// Longer than this machine's own pauses, which would cut a handshake.
 	const patience = 2 * time.Second
-	g := newGateway(t, options{tls: true, limits: proxy.Limits{HeadTimeout: patience, Window: patience, MinRate: 16 << 10}})
+	g := newGateway(t, options{tls: true, limits: proxy.Limits{HeadTimeout: patience, Window: patience, MinRate: 16 << 10}, listen: listen.Config{HandshakeTimeout: patience}})
 	tn := g.tenant()
 	e := tn.raw()
 	e.do(t, &request{method: "PUT", path: "/trickle"})
@@ -415,7 +416,7 @@ func TestServe_afterShutdown(t *testing.T) {
 		t.Error(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- g.server.Serve(l, nil) }()
+	go func() { ended <- g.server.Serve(l) }()
 	testenv.WaitFor(t, "Serve to return", func() bool { return len(ended) > 0 })
 	if err := <-ended; err != nil {
 		t.Error(err)

@@ -2,7 +2,6 @@ package proxy_test
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -21,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
+	"github.com/primecloudpro/primecloud/internal/listen"
 	"github.com/primecloudpro/primecloud/internal/oplog"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
@@ -35,30 +35,33 @@ import (
 // gateway is a gateway of a test's own: its database, its directory and meter,
 // in front of the process's MinIO.
 type gateway struct {
-	t       testing.TB
-	addr    string
-	tlsAddr string
-	caFile  string
-	db      *testenv.DB
-	owner   *pgxpool.Pool
-	store   *tenancy.Store
-	dir     *tenancy.Directory
-	meter   *metering.Meter
-	lines   *accesslog.Log
-	logDir  string
-	deliver *accesslog.Delivery
-	limiter *limits.Limiter
-	keyring *secret.Keyring
-	server  *proxy.Server
-	minio   *devstack.MinIO
-	backend *tenancy.Backend
-	log     *logBuffer
-	metrics *prometheus.Registry
+	t        testing.TB
+	addr     string
+	tlsAddr  string
+	caFile   string
+	db       *testenv.DB
+	owner    *pgxpool.Pool
+	store    *tenancy.Store
+	dir      *tenancy.Directory
+	meter    *metering.Meter
+	lines    *accesslog.Log
+	logDir   string
+	deliver  *accesslog.Delivery
+	limiter  *limits.Limiter
+	keyring  *secret.Keyring
+	listener *listen.Server
+	s3Conns  *listen.Receiver
+	server   *proxy.Server
+	minio    *devstack.MinIO
+	backend  *tenancy.Backend
+	log      *logBuffer
+	metrics  *prometheus.Registry
 }
 
 type options struct {
 	minio  *devstack.MinIO // default: the shared plain one
 	limits proxy.Limits
+	listen listen.Config // bounds on connections
 	tls    bool
 	quiet  bool            // no log for people: making its lines allocates
 	beside *gateway        // another node of its fleet: the same database
@@ -143,26 +146,34 @@ func newGateway(t testing.TB, o options) *gateway {
 	if g.server, err = proxy.New(config); err != nil {
 		t.Fatal(err)
 	}
+	o.listen.TrustedProxies, o.listen.Logger, o.listen.Metrics = o.trust, logger, g.metrics
+	g.listener, g.s3Conns = listen.New(o.listen), listen.NewReceiver("http/1.1")
 	var running sync.WaitGroup
 	running.Go(func() { _ = g.dir.Run(ctx) })
 	running.Go(func() { _ = g.meter.Run(ctx) })
 	running.Go(func() { _ = g.lines.Run(ctx) })
 	running.Go(func() { g.limiter.Run(ctx) })
-	g.addr = g.listen(&running, nil)
+	running.Go(func() { _ = g.server.Serve(g.s3Conns) })
+	l, addr := listenTCP(t)
+	running.Go(func() { _ = g.listener.Serve(l, g.s3Conns) })
+	g.addr = addr
 	if o.tls {
 		dir := t.TempDir()
 		if g.caFile, err = devstack.EnsureCertificate(dir, "tls.crt", "tls.key", "localhost", "127.0.0.1"); err != nil {
 			t.Fatal(err)
 		}
-		cert, err := tls.LoadX509KeyPair(dir+"/tls.crt", dir+"/tls.key")
+		config, err := listen.LoadTLS(dir+"/tls.crt", dir+"/tls.key")
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.tlsAddr = g.listen(&running, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+		l, addr := listenTCP(t)
+		running.Go(func() { _ = g.listener.ServeTLS(l, config, listen.Routes{Default: g.s3Conns}) })
+		g.tlsAddr = addr
 	}
 	t.Cleanup(func() {
 		stop, done := context.WithTimeout(context.Background(), 2*time.Second)
 		defer done()
+		_ = g.listener.Shutdown()
 		_ = g.server.Shutdown(stop)
 		// Whatever the test has sent, and however it has ended.
 		testenv.WaitFor(t, "what requests held of the budgets to be given back", func() bool {
@@ -175,14 +186,13 @@ func newGateway(t testing.TB, o options) *gateway {
 	return g
 }
 
-func (g *gateway) listen(running *sync.WaitGroup, config *tls.Config) string {
-	g.t.Helper()
+func listenTCP(t testing.TB) (l net.Listener, addr string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		g.t.Fatal(err)
+		t.Fatal(err)
 	}
-	running.Go(func() { _ = g.server.Serve(l, config) })
-	return l.Addr().String()
+	return l, l.Addr().String()
 }
 
 // metric is the sum of a counter or gauge over its labels, or over those that have

@@ -14,13 +14,10 @@ type metrics struct {
 	operations map[*s3op.Operation]*series // nil: what was no operation
 	sent       prometheus.Counter
 	spliced    prometheus.Counter
-	open       prometheus.Gauge
 	unsendable prometheus.Counter
 	blamed     prometheus.Counter
 
-	refused      map[refusal]prometheus.Counter
-	looks        map[lookResult]prometheus.Counter
-	acceptErrors prometheus.Counter
+	looks map[lookResult]prometheus.Counter
 }
 
 type series struct {
@@ -36,9 +33,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Name: "primecloud_proxy_request_duration_seconds", Help: "From the head of the request to the last byte of the answer.",
 		Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10, 60, 300},
 	}, []string{"operation"})
-	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "primecloud_proxy_refused_connections_total", Help: "Connections closed as they came: too many in all, or of one address, or while the node stops.",
-	}, []string{"reason"})
 	m := &metrics{
 		operations: map[*s3op.Operation]*series{},
 		sent: prometheus.NewCounter(prometheus.CounterOpts{
@@ -46,9 +40,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}),
 		spliced: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "primecloud_proxy_spliced_bytes_total", Help: "Those of them that went from socket to socket in the kernel.",
-		}),
-		open: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "primecloud_proxy_connections", Help: "Client connections open.",
 		}),
 		unsendable: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "primecloud_proxy_unsendable_requests_total",
@@ -59,9 +50,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Answers in which a backend refused the gateway itself (credential, signature, clock, form of the request); clients were told 503. Alert on any.",
 		}),
 	}
-	m.acceptErrors = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "primecloud_proxy_accept_errors_total", Help: "Times that no connection could be accepted, as when descriptors are used up. Alert when it grows.",
-	})
 	looks := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "primecloud_proxy_name_looks_total",
 		Help: "Looks at the names around a key that was to be written: known without asking the backend, questions asked, writes refused, looks that failed.",
@@ -70,12 +58,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	for _, result := range []lookResult{lookKnown, lookAsked, lookRefused, lookFailed} {
 		m.looks[result] = looks.WithLabelValues(string(result))
 	}
-	m.refused = map[refusal]prometheus.Counter{}
-	for _, why := range []refusal{tooMany, tooManyOfOne, stopping} {
-		m.refused[why] = refused.WithLabelValues(string(why))
-	}
 	if r != nil {
-		r.MustRegister(requests, latency, m.sent, m.spliced, m.open, m.unsendable, m.blamed, refused, looks, m.acceptErrors)
+		r.MustRegister(requests, latency, m.sent, m.spliced, m.unsendable, m.blamed, looks)
 	}
 	classes := [6]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 	for _, o := range append([]*s3op.Operation{nil}, s3op.Operations...) {

@@ -3,14 +3,12 @@ package proxy
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -19,10 +17,9 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/primecloudpro/primecloud/proxy/flatnames"
-	"github.com/primecloudpro/primecloud/proxy/socket"
 )
 
-// Server is a gateway: any number of listeners, plain or TLS, one data path.
+// Server is a gateway: the data path behind any number of listeners.
 // Two servers in one process do not know of each other.
 type Server struct {
 	cfg      Config
@@ -72,10 +69,7 @@ func New(cfg Config) (*Server, error) {
 		hostID:  base64.StdEncoding.EncodeToString(id[:]),
 		ids:     newRequestIDs(),
 		metrics: newMetrics(cfg.Metrics),
-		conns: connections{
-			most: cfg.Limits.Connections, perAddress: cfg.Limits.PerAddress, proxies: cfg.TrustedProxies,
-			all: map[*conn]struct{}{}, of: map[netip.Addr]int{},
-		},
+		conns:   connections{all: map[*conn]struct{}{}},
 
 		strangers: newBudget("unverified", cfg.Limits.Unverified, strangersPart, cfg.Metrics),
 		documents: newBudget("documents", cfg.Limits.Documents, documentsPart, cfg.Metrics),
@@ -91,8 +85,8 @@ func New(cfg Config) (*Server, error) {
 		ExpectHandler: s.expect,
 		ErrorHandler:  s.malformed,
 		ConnState:     s.connState,
-		// Bounded before, by listener: beyond this fasthttp would write its refusal
-		// where connections are accepted.
+		// Bounded before, where connections are accepted: beyond this fasthttp would
+		// write its refusal there.
 		Concurrency: math.MaxInt32,
 		ReadTimeout: cfg.Limits.HeadTimeout,
 		IdleTimeout: cfg.Limits.Idle,
@@ -118,14 +112,14 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts TCP connections of l until Shutdown: HTTP, or HTTPS with a
-// configuration. It returns nil after Shutdown, also when that came first.
-func (s *Server) Serve(l net.Listener, secure *tls.Config) error {
+// Serve serves the connections that l accepts until Shutdown: a *socket.Conn with
+// HTTP, a *tls.Conn over one with HTTPS, its handshake done. It takes l over. It
+// returns nil after Shutdown, also when that came first.
+func (s *Server) Serve(l net.Listener) error {
 	if !s.listens(l) {
 		return ignoreClosed(l.Close())
 	}
-	l = socket.NewListener(l, s.log, s.metrics.acceptErrors.Inc)
-	return ignoreClosed(s.http.Serve(&listener{Listener: l, srv: s, tls: secure}))
+	return ignoreClosed(s.http.Serve(&listener{Listener: l, srv: s}))
 }
 
 // listens notes a listener for Shutdown; false: the server stops already.
@@ -198,7 +192,6 @@ func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 		c.idle.Store(true)
 	case fasthttp.StateClosed, fasthttp.StateHijacked:
 		c.settle()
-		s.metrics.open.Dec()
 		s.conns.remove(c)
 	}
 }

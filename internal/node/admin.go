@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/primecloudpro/primecloud/proxy/socket"
+	"github.com/primecloudpro/primecloud/internal/listen"
 )
 
 // startAdmin opens the operator's listener. It is kept apart from the S3 ones: nothing
@@ -32,7 +32,7 @@ func (n *node) startAdmin() error {
 		Name: "primecloud_admin_accept_errors_total", Help: "Times that no connection could be accepted here.",
 	})
 	n.registry.MustRegister(acceptErrors)
-	l = socket.NewListener(l, n.log, acceptErrors.Inc)
+	l = listen.Retry(l, n.log, acceptErrors.Inc)
 	r := httprouter.New()
 	r.Handler(http.MethodGet, "/metrics", promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}))
 	r.HandlerFunc(http.MethodGet, "/healthz", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, "ok", nil) })

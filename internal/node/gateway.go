@@ -2,11 +2,12 @@ package node
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
+	"sync"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/listen"
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
@@ -57,11 +58,7 @@ func (n *node) startGateway(ctx context.Context) error {
 	gateway := proxy.Config{
 		Directory: directory, Meter: meter, MAC: n.keyring.MAC, Logger: n.log, Metrics: n.registry, Region: cfg.S3.Region, Node: cfg.Node,
 		Hosts: cfg.S3.Hosts, TenantDomain: cfg.S3.TenantDomain, PublicScheme: cfg.S3.PublicScheme, AnyNames: cfg.S3.AnyNames,
-		Limits: proxy.Limits{Connections: cfg.S3.MaxConnections, PerAddress: cfg.S3.ConnectionsPerAddress,
-			Unverified: int64(cfg.S3.UnverifiedMiB) << 20, Documents: int64(cfg.S3.DocumentsMiB) << 20},
-	}
-	if cfg.S3.ConnectionsPerAddress == 0 {
-		gateway.Limits.PerAddress = -1 // 0 is the default there
+		Limits: proxy.Limits{Unverified: int64(cfg.S3.UnverifiedMiB) << 20, Documents: int64(cfg.S3.DocumentsMiB) << 20},
 	}
 	if gateway.TrustedProxies, err = cfg.proxies(); err != nil {
 		return err
@@ -84,7 +81,14 @@ func (n *node) startGateway(ctx context.Context) error {
 	if err := n.services.Push(Background("limits", func(ctx context.Context) error { limiter.Run(ctx); return nil })); err != nil {
 		return err
 	}
-	return n.startListeners(gateway)
+	bounds := listen.Config{
+		MaxConnections: cfg.S3.MaxConnections, PerAddress: cfg.S3.ConnectionsPerAddress, TrustedProxies: gateway.TrustedProxies,
+		Logger: n.log, Metrics: n.registry,
+	}
+	if bounds.PerAddress == 0 {
+		bounds.PerAddress = -1 // 0 is the default there
+	}
+	return n.startListeners(gateway, bounds)
 }
 
 // startAccessLog starts the access log and its delivery.
@@ -121,85 +125,83 @@ func (n *node) startAccessLog(directory *tenancy.Directory, epoch tenancy.ID) (*
 }
 
 // startListeners starts the data path itself. It stops before all that it uses.
-func (n *node) startListeners(cfg proxy.Config) error {
+func (n *node) startListeners(cfg proxy.Config, bounds listen.Config) error {
 	gateway, err := proxy.New(cfg)
 	if err != nil {
 		return err
 	}
-	listeners, err := n.listen()
+	s3 := listen.NewReceiver("http/1.1") // fasthttp speaks nothing else
+	server := listen.New(bounds)
+	serve, err := n.listen(server, s3)
 	if err != nil {
 		return err
 	}
-	var ended []<-chan struct{}
+	serve = append(serve, func() error { return gateway.Serve(s3) })
+	var running sync.WaitGroup
 	return n.services.Push(Service{
 		Name: "gateway",
 		Start: func(_ context.Context, failed func(error)) error {
-			for _, l := range listeners {
-				done := make(chan struct{})
-				ended = append(ended, done)
-				go func() {
-					defer close(done)
-					if err := gateway.Serve(l.Listener, l.tls); err != nil {
+			for _, f := range serve {
+				running.Go(func() {
+					if err := f(); err != nil {
 						failed(err)
 					}
-				}()
+				})
 			}
 			return nil
 		},
 		Stop: func(ctx context.Context) error {
 			ctx, done := context.WithTimeout(ctx, n.cfg.DrainTimeout)
 			defer done()
+			closed := server.Shutdown()
 			err := gateway.Shutdown(ctx)
-			for _, e := range ended {
-				<-e
-			}
+			running.Wait()
 			if err != nil && !errors.Is(err, proxy.ErrUnsettled) {
 				n.log.Warn("requests were cut", "error", err) // as the operator's DrainTimeout has it
 				err = nil
 			}
-			return err
+			return errors.Join(closed, err)
 		},
 	})
 }
 
-// listener is one of the gateway's; tls is nil for HTTP.
-type listener struct {
-	net.Listener
-	tls *tls.Config
-}
-
-// listen opens the gateway's listeners: all, or none with an error.
-func (n *node) listen() (all []listener, err error) {
+// listen opens the gateway's listeners, all or none with an error, and returns a
+// function for each that accepts its connections until server is shut down.
+func (n *node) listen(server *listen.Server, s3 *listen.Receiver) (serve []func() error, err error) {
+	var opened []net.Listener
 	defer func() {
 		if err != nil {
-			for _, l := range all {
+			for _, l := range opened {
 				_ = l.Close()
 			}
 		}
 	}()
-	open := func(addr string, config *tls.Config, bound *string) error {
+	open := func(addr string, bound *string) (net.Listener, error) {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		*bound = l.Addr().String()
-		all = append(all, listener{l, config})
-		return nil
+		opened = append(opened, l)
+		return l, nil
 	}
 	if n.cfg.S3.Addr != "" {
-		if err := open(n.cfg.S3.Addr, nil, &n.addrs.S3); err != nil {
-			return all, err
+		l, err := open(n.cfg.S3.Addr, &n.addrs.S3)
+		if err != nil {
+			return nil, err
 		}
+		serve = append(serve, func() error { return server.Serve(l, s3) })
 	}
 	if n.cfg.TLS.Addr == "" {
-		return all, nil
+		return serve, nil
 	}
-	cert, err := tls.LoadX509KeyPair(n.cfg.TLS.Cert, n.cfg.TLS.Key)
+	config, err := listen.LoadTLS(n.cfg.TLS.Cert, n.cfg.TLS.Key)
 	if err != nil {
-		return all, err
+		return nil, err
 	}
-	// S3 is HTTP/1.1 here: fasthttp speaks nothing else.
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
-	err = open(n.cfg.TLS.Addr, config, &n.addrs.TLS)
-	return all, err
+	l, err := open(n.cfg.TLS.Addr, &n.addrs.TLS)
+	if err != nil {
+		return nil, err
+	}
+	return append(serve, func() error { return server.ServeTLS(l, config, listen.Routes{Default: s3}) }), nil
 }

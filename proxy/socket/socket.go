@@ -31,6 +31,8 @@ const most = 256 << 10
 type Conn struct {
 	tcp     *net.TCPConn
 	in, out direction
+	onClose func() // nil: nothing
+	closed  atomic.Bool
 }
 
 // direction is one call at a time, with what it moves.
@@ -212,9 +214,21 @@ func (c *Conn) Gone() bool {
 	return gone || err != nil
 }
 
+// OnClose makes the first Close call f, once the connection is closed. It is
+// called before the connection is shared.
+func (c *Conn) OnClose(f func()) { c.onClose = f }
+
+// Close is net.Conn's.
+func (c *Conn) Close() error {
+	err := c.tcp.Close()
+	if !c.closed.Swap(true) && c.onClose != nil {
+		c.onClose()
+	}
+	return err
+}
+
 // The rest of net.Conn.
 
-func (c *Conn) Close() error         { return c.tcp.Close() }
 func (c *Conn) CloseWrite() error    { return c.tcp.CloseWrite() }
 func (c *Conn) LocalAddr() net.Addr  { return c.tcp.LocalAddr() }
 func (c *Conn) RemoteAddr() net.Addr { return c.tcp.RemoteAddr() }

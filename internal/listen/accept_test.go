@@ -1,4 +1,4 @@
-package socket_test
+package listen_test
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/primecloudpro/primecloud/internal/listen"
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/proxy/socket"
 )
 
 // poor is a listener that fails with one error after the other, and then hands
@@ -35,7 +35,7 @@ func (p *poor) Accept() (net.Conn, error) {
 func (p *poor) Close() error { return nil }
 
 // accept(2), ERRORS: all but those of a socket that is no listener.
-func TestListener(t *testing.T) {
+func TestRetry(t *testing.T) {
 	t.Parallel()
 	passing := []syscall.Errno{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ENOSPC, syscall.EAGAIN, syscall.EINTR, syscall.ECONNABORTED,
@@ -46,14 +46,14 @@ func TestListener(t *testing.T) {
 		t.Run(errno.Error(), func(t *testing.T) {
 			t.Parallel()
 			failed := 0
-			l := socket.NewListener(&poor{errs: []syscall.Errno{errno, errno}}, slog.New(slog.DiscardHandler), func() { failed++ })
+			l := listen.Retry(&poor{errs: []syscall.Errno{errno, errno}}, slog.New(slog.DiscardHandler), func() { failed++ })
 			if c, err := l.Accept(); c == nil || err != nil || failed != 2 {
 				t.Errorf("%v, %v after %d failures", c, err, failed)
 			}
 		})
 	}
 	for _, errno := range []syscall.Errno{syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EFAULT} {
-		l := socket.NewListener(&poor{errs: []syscall.Errno{errno}}, slog.New(slog.DiscardHandler), func() { t.Errorf("%v was waited for", errno) })
+		l := listen.Retry(&poor{errs: []syscall.Errno{errno}}, slog.New(slog.DiscardHandler), func() { t.Errorf("%v was waited for", errno) })
 		if _, err := l.Accept(); !errors.Is(err, errno) {
 			t.Errorf("%v: %v", errno, err)
 		}
@@ -61,10 +61,10 @@ func TestListener(t *testing.T) {
 }
 
 // Close ends it while it waits.
-func TestListener_Close(t *testing.T) {
+func TestRetry_Close(t *testing.T) {
 	t.Parallel()
 	var failed atomic.Int64
-	l := socket.NewListener(&poor{errs: []syscall.Errno{syscall.EMFILE}, always: true}, slog.New(slog.DiscardHandler), func() { failed.Add(1) })
+	l := listen.Retry(&poor{errs: []syscall.Errno{syscall.EMFILE}, always: true}, slog.New(slog.DiscardHandler), func() { failed.Add(1) })
 	ended := make(chan error)
 	go func() {
 		_, err := l.Accept()

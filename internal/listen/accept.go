@@ -1,4 +1,4 @@
-package socket
+package listen
 
 import (
 	"errors"
@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// Listener accepts through what passes: without descriptors or memory
-// for another connection it waits for them, where http.Server and fasthttp would
-// end the node for some of these errors or spin for others.
-type Listener struct {
+// retrying is a listener whose Accept waits out errors that pass: without
+// descriptors or memory for another connection it waits for them, where
+// http.Server and fasthttp would end the node for some of these errors or spin
+// for others.
+type retrying struct {
 	net.Listener
 	log    *slog.Logger
 	failed func()
@@ -20,9 +21,11 @@ type Listener struct {
 	once   sync.Once
 }
 
-// NewListener takes l over. failed is called for each error that was waited out.
-func NewListener(l net.Listener, log *slog.Logger, failed func()) *Listener {
-	return &Listener{Listener: l, log: log, failed: failed, closed: make(chan struct{})}
+// Retry returns a listener that accepts from l and tries again, after a pause,
+// when Accept fails for a reason that passes. It takes l over. failed is called
+// for each error that was waited out.
+func Retry(l net.Listener, log *slog.Logger, failed func()) net.Listener {
+	return &retrying{Listener: l, log: log, failed: failed, closed: make(chan struct{})}
 }
 
 // Between two attempts.
@@ -32,7 +35,7 @@ const (
 )
 
 // Accept is net.Listener's. What is accepted is what the listener below gives.
-func (l *Listener) Accept() (net.Conn, error) {
+func (l *retrying) Accept() (net.Conn, error) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		nc, err := l.Listener.Accept()
 		if err == nil || !passing(err) {
@@ -51,7 +54,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 }
 
 // Close ends Accept at once, also while it waits.
-func (l *Listener) Close() error {
+func (l *retrying) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return l.Listener.Close()
 }
