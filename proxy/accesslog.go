@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"crypto/tls"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -31,7 +30,7 @@ func (x *exchange) noteHead() {
 			r.UserAgent = x.keep(value)
 		}
 	}
-	r.TLS, r.Cipher = x.conn.tlsNames()
+	r.TLS, r.Cipher = x.conn.TLSNames()
 }
 
 // secretParams are the query parameters that may not be written anywhere, in
@@ -199,13 +198,4 @@ func (x *exchange) sizeOfObject() int64 {
 // prove takes the account for the requester's: the signature was good.
 func (x *exchange) prove(account *tenancy.Account) {
 	x.account, x.proven = account, true
-}
-
-// tlsNames are the names of the connection's TLS version and cipher suite.
-func (c *conn) tlsNames() (version, cipher string) {
-	if t, ok := c.Conn.(*tls.Conn); ok && c.tlsVersion == "" {
-		state := t.ConnectionState()
-		c.tlsVersion, c.tlsCipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
-	}
-	return c.tlsVersion, c.tlsCipher
 }

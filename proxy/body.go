@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/proxy/clientconn"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
@@ -96,8 +97,8 @@ func (b *requestBody) openChunks() error {
 	b.src, b.length = &countingReader{r: &x.chunks, x: x}, x.length
 	if x.length == 0 && !b.framed {
 		// An empty object is complete with its head: verify before that is sent.
-		x.conn.readBody(true)
-		defer x.conn.readBody(false)
+		x.conn.ReadBody(true)
+		defer x.conn.ReadBody(false)
 		return b.atEnd()
 	}
 	return nil
@@ -122,11 +123,11 @@ func (b *requestBody) WriteBody(w io.Writer) error {
 		_, err := w.Write(b.doc)
 		return err
 	}
-	b.x.conn.readBody(true)
-	defer b.x.conn.readBody(false)
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
-	step := (*buf)[:b.x.grant.Step(limits.Upload, copyStep)]
+	b.x.conn.ReadBody(true)
+	defer b.x.conn.ReadBody(false)
+	buf := clientconn.Buffers.Get().(*[]byte)
+	defer clientconn.Buffers.Put(buf)
+	step := (*buf)[:b.x.grant.Step(limits.Upload, clientconn.CopyStep)]
 	if b.length == 0 && !b.framed {
 		return b.mayEnd()
 	}
@@ -257,7 +258,7 @@ func (b *requestBody) fail(err error) error {
 type plainBody struct {
 	src   io.Reader
 	left  int64
-	conn  *conn
+	conn  *clientconn.Conn
 	tally interface{ Ingress(n int64) } // nil: counted after decoding
 }
 

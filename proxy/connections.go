@@ -3,18 +3,20 @@ package proxy
 import (
 	"context"
 	"sync"
+
+	"github.com/primecloudpro/primecloud/proxy/clientconn"
 )
 
 // connections are the clients' connections that a server serves.
 type connections struct {
 	mu    sync.Mutex
-	all   map[*conn]struct{}
+	all   map[*clientconn.Conn]struct{}
 	cut   bool          // no more are served
 	empty chan struct{} // non-nil while wait is called; closed when the last one has ended
 }
 
 // add notes a connection; false: end was called.
-func (cs *connections) add(c *conn) bool {
+func (cs *connections) add(c *clientconn.Conn) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.cut {
@@ -25,7 +27,7 @@ func (cs *connections) add(c *conn) bool {
 }
 
 // remove forgets a connection that has ended.
-func (cs *connections) remove(c *conn) {
+func (cs *connections) remove(c *clientconn.Conn) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	delete(cs.all, c)
@@ -58,13 +60,12 @@ func (cs *connections) wait(ctx context.Context) int {
 	}
 }
 
-// end cuts all connections, below TLS: its farewell could wait for a client
-// that does not read.
+// end cuts all connections.
 func (cs *connections) end() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	cs.cut = true
 	for c := range cs.all {
-		_ = c.socket.Close()
+		c.Cut()
 	}
 }

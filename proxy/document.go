@@ -17,8 +17,8 @@ import (
 // readDocument reads a request document whole and holds it against every
 // digest the client sent, before anything acts on it (S3-RULES.md B15, D22).
 func (x *exchange) readDocument() ([]byte, error) {
-	x.conn.readBody(true)
-	defer x.conn.readBody(false)
+	x.conn.ReadBody(true)
+	defer x.conn.ReadBody(false)
 	src := x.ctx.RequestBodyStream()
 	if src == nil {
 		src = emptyReader{}

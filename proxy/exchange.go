@@ -11,6 +11,7 @@ import (
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/proxy/clientconn"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/sigv4"
@@ -33,7 +34,7 @@ type exchange struct {
 type request struct {
 	srv     *Server
 	ctx     *fasthttp.RequestCtx
-	conn    *conn
+	conn    *clientconn.Conn
 	started time.Time
 	id      [requestIDLen]byte
 	remote  netip.Addr
@@ -150,12 +151,12 @@ var exchanges = sync.Pool{New: func() any {
 	return x
 }}
 
-func (s *Server) newExchange(ctx *fasthttp.RequestCtx, c *conn) *exchange {
+func (s *Server) newExchange(ctx *fasthttp.RequestCtx, c *clientconn.Conn) *exchange {
 	x := exchanges.Get().(*exchange)
 	x.srv, x.ctx, x.conn = s, ctx, c
 	x.started = s.cfg.now()
 	x.id = s.ids.next()
-	c.answer(x)
+	c.Start(x)
 	return x
 }
 

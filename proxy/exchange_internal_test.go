@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/primecloudpro/primecloud/internal/testenv/pooled"
+	"github.com/primecloudpro/primecloud/proxy/clientconn"
 )
 
 // A released exchange is a fresh one but for its buffers, which are empty: what
@@ -12,7 +13,7 @@ import (
 func TestExchange_releasedIsFresh(t *testing.T) {
 	t.Parallel()
 	used, fresh := exchanges.New().(*exchange), exchanges.New().(*exchange)
-	n := pooled.Fill(t, used, &conn{}, sha256.New(), emptyReader{}, errDenied, &countingReader{}, &requestBody{}, &exchange{})
+	n := pooled.Fill(t, used, &clientconn.Conn{}, sha256.New(), emptyReader{}, errDenied, &countingReader{}, &requestBody{}, &exchange{})
 	if n < 150 {
 		t.Fatalf("only %d fields were filled", n)
 	}

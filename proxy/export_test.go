@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/primecloudpro/primecloud/proxy/clientconn"
 )
 
 // Admission runs the stages up to admit again and again on one request, as a
@@ -15,13 +17,13 @@ import (
 type Admission struct {
 	srv *Server
 	ctx fasthttp.RequestCtx
-	c   *conn
+	c   *clientconn.Conn
 }
 
 // NewAdmission prepares a run over nc, whose addresses are all that is used.
 // fill reads the request.
 func (s *Server) NewAdmission(nc net.Conn, fill func(*fasthttp.Request) error) (*Admission, error) {
-	a := &Admission{srv: s, c: &conn{Conn: nc, srv: s}}
+	a := &Admission{srv: s, c: &clientconn.Conn{Conn: nc}}
 	a.ctx.Init2(a.c, nil, false)
 	return a, fill(&a.ctx.Request)
 }
@@ -30,7 +32,7 @@ func (s *Server) NewAdmission(nc net.Conn, fill func(*fasthttp.Request) error) (
 func (a *Admission) Run() error {
 	x := a.srv.begin(&a.ctx)
 	err := x.failed
-	a.c.pending = nil
+	a.c.Start(nil)
 	x.release()
 	return err
 }
@@ -40,7 +42,7 @@ func (a *Admission) Settle() error {
 	x := a.srv.begin(&a.ctx)
 	err := x.failed
 	x.setStatus(200)
-	a.c.settle()
+	a.c.Settle()
 	return err
 }
 
@@ -57,7 +59,7 @@ func (a *Admission) Answer(r *bufio.Reader) (status int, err error) {
 		x.respondError(x.failed)
 	}
 	status = x.status
-	a.c.settle()
+	a.c.Settle()
 	return status, nil
 }
 
@@ -81,7 +83,7 @@ func (a *Admission) Verify(r *bufio.Reader) error {
 			break
 		}
 	}
-	a.c.pending = nil
+	a.c.Start(nil)
 	x.release()
 	return err
 }

@@ -24,7 +24,7 @@ var (
 func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	x := s.begin(ctx)
 	if x.failed == nil {
-		x.conn.going.withhold = x.op.Body == s3op.Form
+		x.conn.WithholdContinue(x.op.Body == s3op.Form)
 		return fasthttp.StatusContinue
 	}
 	x.respondError(x.failed)
@@ -32,11 +32,11 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 }
 
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
-	x := ctx.Conn().(*conn).pending
+	_, x := connOf(ctx)
 	if x == nil || !x.begun {
 		x = s.begin(ctx)
 	} else {
-		x.conn.answer(x) // 100 Continue was no answer
+		x.conn.Start(x) // 100 Continue was no answer
 	}
 	if x.failed != nil {
 		x.respondError(x.failed)
@@ -51,7 +51,8 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 }
 
 func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
-	x := s.newExchange(ctx, ctx.Conn().(*conn))
+	c, _ := connOf(ctx)
+	x := s.newExchange(ctx, c)
 	x.begun = true
 	for _, run := range before {
 		if err := run(x); err != nil {
@@ -66,11 +67,11 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
 // malformed answers what fasthttp could not read as a request, or a body that
 // did not come after 100 Continue: that request has begun, and ends here.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
-	x := ctx.Conn().(*conn).pending
+	c, x := connOf(ctx)
 	if x == nil || !x.begun {
-		x = s.newExchange(ctx, ctx.Conn().(*conn))
+		x = s.newExchange(ctx, c)
 	} else {
-		x.conn.answer(x)
+		x.conn.Start(x)
 	}
 	x.respondError(framingError(err))
 }

@@ -186,7 +186,7 @@ func isAddress(name []byte) bool {
 // proxy says. The last address that is not a trusted proxy's own counts
 // (S3-RULES.md A19). It has no zone: in a header that is any text at all.
 func (x *exchange) clientAddr() netip.Addr {
-	addr := x.conn.addr().WithZone("")
+	addr := x.conn.Addr().WithZone("")
 	if len(x.srv.cfg.TrustedProxies) == 0 || !x.srv.trusted(addr) {
 		return addr
 	}
@@ -231,7 +231,7 @@ func (x *exchange) publicScheme() string {
 	if s := x.srv.cfg.PublicScheme; s != "" {
 		return s
 	}
-	if x.srv.trusted(x.conn.addr().WithZone("")) {
+	if x.srv.trusted(x.conn.Addr().WithZone("")) {
 		for i := len(x.headers) - 1; i >= 0; i-- {
 			if string(x.headers[i].Name) != "x-forwarded-proto" {
 				continue
@@ -244,7 +244,7 @@ func (x *exchange) publicScheme() string {
 			break
 		}
 	}
-	if x.conn.tls {
+	if x.conn.TLS() {
 		return "https"
 	}
 	return "http"

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/primecloudpro/primecloud/proxy/clientconn"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
 
@@ -51,7 +53,7 @@ func TestClientAddr(t *testing.T) {
 		{"fe80:0:0:1::1", "eth0", "", "fe80:0:0:1::1"},
 	} {
 		peer := &from{addr: net.TCPAddr{IP: net.ParseIP(c.peer), Zone: c.zone, Port: 1}}
-		x := s.newExchange(&fasthttp.RequestCtx{}, &conn{Conn: peer})
+		x := s.newExchange(&fasthttp.RequestCtx{}, &clientconn.Conn{Conn: peer})
 		if c.forwarded != "" {
 			x.headers = append(x.headers, sigv4.Header{Name: hdrForwardedFor, Value: []byte(c.forwarded)})
 		}
@@ -91,7 +93,11 @@ func TestPublicScheme(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := s.newExchange(&fasthttp.RequestCtx{}, &conn{Conn: &from{addr: net.TCPAddr{IP: net.ParseIP(c.peer)}}, tls: c.tls})
+		var nc net.Conn = &from{addr: net.TCPAddr{IP: net.ParseIP(c.peer)}}
+		if c.tls {
+			nc = tls.Server(nc, nil)
+		}
+		x := s.newExchange(&fasthttp.RequestCtx{}, &clientconn.Conn{Conn: nc})
 		for _, v := range c.proto {
 			x.headers = append(x.headers, sigv4.Header{Name: []byte("x-forwarded-proto"), Value: []byte(v)})
 		}

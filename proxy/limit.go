@@ -60,7 +60,7 @@ func reserve(x *exchange) error {
 // settleLimits gives back what the request did not use.
 func (x *exchange) settleLimits() {
 	x.grant.Settle(limits.Outcome{
-		Billed: x.billed(), Sent: x.conn.sent, Received: x.received,
+		Billed: x.billed(), Sent: x.conn.Sent(), Received: x.received,
 		// After a lost answer the object may be there, unless it, or its end, was kept back here.
 		Stored: x.status < 400 || (x.status == 499 || x.status >= 500) && x.sent && x.received == x.length && x.body.err == nil,
 	})

@@ -77,5 +77,5 @@ func (m *metrics) observe(x *exchange, elapsed time.Duration) {
 	s := m.operations[x.op]
 	s.requests[min(x.status/100, 5)].Inc()
 	s.latency.Observe(elapsed.Seconds())
-	m.sent.Add(float64(x.conn.sent))
+	m.sent.Add(float64(x.conn.Sent()))
 }

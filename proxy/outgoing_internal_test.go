@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
+	"github.com/primecloudpro/primecloud/proxy/clientconn"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -39,7 +40,7 @@ func TestSend_unsendable(t *testing.T) {
 		"method": func(x *exchange) { x.out.method = "GET / HTTP/1.1\r\n" },
 	} {
 		before := unsendable(t, registry)
-		x := s.newExchange(&fasthttp.RequestCtx{}, &conn{})
+		x := s.newExchange(&fasthttp.RequestCtx{}, &clientconn.Conn{})
 		x.op, x.backend = s3op.ByName("GetObject"), &backend{of: &tenancy.Backend{}, pool: pool}
 		x.out.set("GET", "bucket", []byte("k"))
 		spoil(x)

@@ -59,7 +59,7 @@ func parse(x *exchange) error {
 // LF for one, and who stands in front may not.
 func (x *exchange) parseHeaders(raw []byte) error {
 	x.framing = framing{length: -1}
-	if bare, known := x.conn.first.bare(x.ctx); bare {
+	if bare, known := x.conn.BareLF(x.ctx.Method(), x.ctx.Request.Header.RequestURI()); bare {
 		return errBareLF
 	} else if !known {
 		return &s3Error{code: "SlowDown", message: "Send the request again, when the answer to the one before has come.", retry: 1}
@@ -367,7 +367,7 @@ func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 			return refuse("InvalidRequest", "Cannot specify both Range header and partNumber query parameter.")
 		}
 	case "x-amz-server-side-encryption-customer-key", "x-amz-copy-source-server-side-encryption-customer-key":
-		if !x.conn.tls {
+		if !x.conn.TLS() {
 			return refuse("InvalidRequest", "Requests with customer-provided encryption keys must be made over TLS.")
 		}
 	}

@@ -15,8 +15,8 @@ import (
 // is never passed on: MinIO has form extensions of its own (S3-RULES.md B27).
 func postObject(x *exchange) error {
 	form := x.openForm()
-	x.conn.readBody(true)
-	defer x.conn.readBody(false)
+	x.conn.ReadBody(true)
+	defer x.conn.ReadBody(false)
 	if err := form.readFields(); err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func postObject(x *exchange) error {
 		return err
 	}
 	if form.taken < form.total {
-		if err := x.conn.goOn(); err != nil {
+		if err := x.conn.Continue(); err != nil {
 			return err
 		}
 	}

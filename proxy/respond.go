@@ -86,7 +86,7 @@ func (x *exchange) respondError(err error) {
 	}
 	if x.unread(e.code) {
 		x.ctx.SetConnectionClose()
-		x.conn.linger.Store(true)
+		x.conn.Linger()
 	}
 	for i, v := range x.errorHeaders {
 		if len(v) > 0 {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/primecloudpro/primecloud/proxy/clientconn"
 	"github.com/primecloudpro/primecloud/proxy/flatnames"
 )
 
@@ -40,6 +41,7 @@ type Server struct {
 	ctx    context.Context // ends when Shutdown gives up waiting
 	cancel context.CancelFunc
 
+	clients  clientconn.Config // of conns
 	conns    connections
 	stopping atomic.Bool
 
@@ -69,7 +71,7 @@ func New(cfg Config) (*Server, error) {
 		hostID:  base64.StdEncoding.EncodeToString(id[:]),
 		ids:     newRequestIDs(),
 		metrics: newMetrics(cfg.Metrics),
-		conns:   connections{all: map[*conn]struct{}{}},
+		conns:   connections{all: map[*clientconn.Conn]struct{}{}},
 
 		strangers: newBudget("unverified", cfg.Limits.Unverified, strangersPart, cfg.Metrics),
 		documents: newBudget("documents", cfg.Limits.Documents, documentsPart, cfg.Metrics),
@@ -77,6 +79,10 @@ func New(cfg Config) (*Server, error) {
 	}
 	if !cfg.AnyNames {
 		s.names, s.began = flatnames.New(), cfg.now()
+	}
+	s.clients = clientconn.Config{
+		MinRate: cfg.Limits.MinRate, Window: cfg.Limits.Window, ContinueWait: cfg.Limits.ContinueWait,
+		Stopping: s.stopping.Load, Spliced: s.metrics.spliced,
 	}
 	s.backends.srv = s
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -171,40 +177,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("%w: %d connections", ErrUnsettled, n))
 	}
 	return err
-}
-
-// connState is where an exchange ends: fasthttp reports a connection idle
-// after the flush of an answer, and closed after everything.
-func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
-	c, ok := nc.(*conn)
-	if !ok {
-		return
-	}
-	switch state {
-	case fasthttp.StateNew:
-		c.idle.Store(true)
-	case fasthttp.StateActive:
-		c.idle.Store(false)
-		c.first.begun()
-	case fasthttp.StateIdle:
-		c.settle()
-		c.first.expect()
-		c.idle.Store(true)
-	case fasthttp.StateClosed, fasthttp.StateHijacked:
-		c.settle()
-		s.conns.remove(c)
-	}
-}
-
-func (c *conn) settle() {
-	x := c.pending
-	if x == nil {
-		return
-	}
-	x.settle()
-	c.pending = nil
-	c.going = continuing{}
-	x.release()
 }
 
 // quiet passes the kind of fasthttp's own complaints on at debug level, without

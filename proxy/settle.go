@@ -41,7 +41,7 @@ func (x *exchange) settle() {
 		slog.String("operation", operationName(x.op)),
 		slog.Int("status", x.status),
 		slog.Duration("elapsed", elapsed),
-		slog.Int64("sent", x.conn.sent),
+		slog.Int64("sent", x.conn.Sent()),
 		slog.Int64("declared", x.declared),
 		slog.String("client", x.remote.String()),
 	)

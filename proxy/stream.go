@@ -9,6 +9,10 @@ import (
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 )
 
+// spliceStep is how many bytes of a download move at once: between two steps they
+// are counted and deadlines are extended.
+const spliceStep = 1 << 20
+
 // answerStream is the answer's body while fasthttp writes it, after the
 // handler has returned. With names it is a document that is mapped while it
 // passes; without, an object's bytes on their way from socket to socket.
@@ -41,7 +45,7 @@ func (s *answerStream) WriteTo(w io.Writer) (n int64, err error) {
 }
 
 // failedAt is the end of an answer that had begun. What the client did is known
-// already: see conn.notTaken.
+// already: see clientconn.Conn.
 func (x *exchange) failedAt(err error) {
 	switch {
 	case errors.Is(err, upstream.ErrClientGone):

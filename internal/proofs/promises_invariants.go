@@ -117,8 +117,8 @@ var invariants = []promise{
 		"bytes are those that the socket took or gave, without heads and framing, each once",
 		"./proxy", "TestCounting|TestC14_clientGone|TestC14_uploaderGone",
 		[]change{
-			{"proxy/conn.go", "p = p[c.head.find(p):]", "c.head.find(p)"},
-			{"proxy/conn.go", "c.pending.tally.Egress(n)", "c.pending.tally.Egress(c.sent)"},
+			{"proxy/clientconn/conn.go", "p = p[c.head.find(p):]", "c.head.find(p)"},
+			{"proxy/conn.go", "x.tally.Egress(n)", "x.tally.Egress(x.conn.Sent())"},
 			{"proxy/body.go", "b.src, b.length = &countingReader{r: &x.chunks, x: x}, x.length", "b.plain.tally = x\n\tb.src, b.length = &x.chunks, x.length"},
 			{"proxy/body.go", "p.tally.Ingress(int64(n))", "p.tally.Ingress(int64(len(buf)))"},
 		},

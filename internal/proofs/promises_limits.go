@@ -87,8 +87,8 @@ var limits = []promise{
 		"downloads, uploads and forms are paced at the socket",
 		"./proxy", "TestLimits_pacing",
 		[]change{
-			{"proxy/conn.go", "\t\tc.pending.grant.Moved(limits.Upload, int64(n))\n", "\t\t_ = limits.Upload\n"},
-			{"proxy/conn.go", "\t\tc.pending.grant.Moved(limits.Download, n)\n", ""},
+			{"proxy/clientconn/conn.go", "\t\tc.pending.Moved(limits.Upload, int64(n))\n", "\t\t_ = limits.Upload\n"},
+			{"proxy/conn.go", "\t\tx.tally.Egress(n)\n\t}\n", "\t\tx.tally.Egress(n)\n\t\treturn\n\t}\n"},
 			{"proxy/postform.go", "\tif err := x.limit(0); err != nil {\n\t\treturn err\n\t}\n", ""},
 		},
 	},

@@ -160,8 +160,8 @@ var metering = []promise{
 		"a download is counted as it moves: whenever it is cut, at most a step of what its client has is missing, and nothing is counted that did not move",
 		"./proxy", "TestDownload_steps",
 		[]change{
-			{"proxy/conn.go", "spliceStep = 1 << 20", "spliceStep = 16 << 20"},
-			{"proxy/conn.go", "\tn, err := c.socket.Splice(from, part.N)\n\tc.body(n)\n", "\tn, err := c.socket.Splice(from, part.N)\n\tc.body(part.N + n)\n"},
+			{"proxy/stream.go", "spliceStep = 1 << 20", "spliceStep = 16 << 20"},
+			{"proxy/clientconn/conn.go", "\tn, err := c.socket.Splice(from, part.N)\n\tc.body(n)\n", "\tn, err := c.socket.Splice(from, part.N)\n\tc.body(part.N + n)\n"},
 			{"proxy/upstream/response.go", "N: min(step, r.left)}", "N: max(step, r.left)}"},
 		},
 	},

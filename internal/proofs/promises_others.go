@@ -18,8 +18,8 @@ var others = []promise{
 		"who sends or reads nothing, or next to nothing, is ended by the bound that is for it",
 		"./proxy", "TestRules_C12_slowClients",
 		[]change{
-			{"proxy/conn.go", "\tc.socket.KeepReading(&c.in)\n", ""},
-			{"proxy/listener.go", "\tsock.KeepWriting(&c.out)\n", ""},
+			{"proxy/clientconn/conn.go", "\tc.socket.KeepReading(&c.in)\n", ""},
+			{"proxy/clientconn/conn.go", "\tsock.KeepWriting(&c.out)\n", ""},
 			{"proxy/socket/pace.go", "float64(arrived-*mark) < float64(p.Rate)*p.Window.Seconds()", "arrived == *mark"},
 			{"proxy/server.go", "\t\tReadTimeout: cfg.Limits.HeadTimeout,\n", ""},
 			{"proxy/server.go", "\t\tIdleTimeout: cfg.Limits.Idle,\n", ""},
@@ -102,7 +102,7 @@ var others = []promise{
 		[]change{
 			{"proxy/host.go", "if len(x.srv.cfg.TrustedProxies) == 0 || !x.srv.trusted(addr) {", "if len(x.srv.cfg.TrustedProxies) == 0 {"},
 			{"proxy/host.go", "\t\t\tif !x.srv.trusted(addr) {\n\t\t\t\treturn addr\n\t\t\t}\n", ""},
-			{"proxy/parse.go", "\tx.remote = x.clientAddr()\n", "\tx.remote = x.conn.addr()\n"},
+			{"proxy/parse.go", "\tx.remote = x.clientAddr()\n", "\tx.remote = x.conn.Addr()\n"},
 		},
 	},
 	{

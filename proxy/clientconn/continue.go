@@ -1,4 +1,4 @@
-package proxy
+package clientconn
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ type continuing struct {
 }
 
 // withheld takes the answer that is to be kept back.
-func (c *conn) withheld(p []byte) bool {
+func (c *Conn) withheld(p []byte) bool {
 	if !c.going.withhold || !bytes.Equal(p, continueLine) {
 		return false
 	}
@@ -32,8 +32,11 @@ func (c *conn) withheld(p []byte) bool {
 	return true
 }
 
-// goOn says what was kept back.
-func (c *conn) goOn() error {
+// WithholdContinue keeps the next 100 Continue back, or does not.
+func (c *Conn) WithholdContinue(on bool) { c.going.withhold = on }
+
+// Continue sends the 100 Continue that was kept back, if one was.
+func (c *Conn) Continue() error {
 	if !c.going.owed {
 		return nil
 	}
@@ -43,18 +46,17 @@ func (c *conn) goOn() error {
 }
 
 // readFirst is the first read of a body whose client may be waiting.
-func (c *conn) readFirst(p []byte) (int, error) {
-	limits := &c.srv.cfg.Limits
-	if err := c.SetReadDeadline(time.Now().Add(limits.ContinueWait)); err != nil {
+func (c *Conn) readFirst(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(c.cfg.ContinueWait)); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Read(p)
 	c.first.piece = p[:n]
 	if errors.Is(err, os.ErrDeadlineExceeded) && n == 0 {
-		if err := c.goOn(); err != nil {
+		if err := c.Continue(); err != nil {
 			return 0, err
 		}
-		if err := c.SetReadDeadline(time.Now().Add(limits.Window)); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(c.cfg.Window)); err != nil {
 			return 0, err
 		}
 		n, err = c.Conn.Read(p)
@@ -62,7 +64,7 @@ func (c *conn) readFirst(p []byte) (int, error) {
 		return n, err
 	}
 	c.going.silent = false
-	if derr := c.SetReadDeadline(time.Now().Add(limits.Window)); err == nil {
+	if derr := c.SetReadDeadline(time.Now().Add(c.cfg.Window)); err == nil {
 		err = derr
 	}
 	return n, err

@@ -1,4 +1,4 @@
-package proxy
+package clientconn
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/proxy/socket"
 )
@@ -87,7 +89,7 @@ func TestConn_ReadFrom_withoutPipes(t *testing.T) { //nolint:paralleltest // tak
 		b, _ := io.ReadAll(sink)
 		got <- b
 	}()
-	c := &conn{Conn: to, socket: to}
+	c := &Conn{Conn: to, socket: to, cfg: &Config{Spliced: prometheus.NewCounter(prometheus.CounterOpts{})}}
 	c.head.seen = true
 	n, err := c.ReadFrom(&io.LimitedReader{R: from, N: int64(len(content))})
 	if err != nil || n != int64(len(content)) || c.sent != n {

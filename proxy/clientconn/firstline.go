@@ -1,10 +1,6 @@
-package proxy
+package clientconn
 
-import (
-	"bytes"
-
-	"github.com/valyala/fasthttp"
-)
+import "bytes"
 
 // firstLine watches how the request line ends. fasthttp takes a bare LF for its
 // end and keeps no trace of it; the bytes pass here on their way to its buffer.
@@ -71,27 +67,27 @@ func (f *firstLine) see(p []byte) {
 	}
 }
 
-// bare reports whether the request's first line, or an empty one before it, did
-// not end in CR LF. That of a pipelined request is looked for where it must
+// BareLF reports whether the request's first line, or an empty one before it, did
+// not end in CR LF; method and uri are the request's as parsed. That of a pipelined request is looked for where it must
 // stand, in what was last read. It is not known of one that came in two pieces,
 // nor of one behind a bare LF that may have been the end of a body.
-func (f *firstLine) bare(ctx *fasthttp.RequestCtx) (bare, known bool) {
+func (c *Conn) BareLF(method, uri []byte) (bare, known bool) {
+	f := &c.first
 	if f.state != linePipelined {
 		return f.broken, true
 	}
 	if f.torn {
 		return false, false
 	}
-	h := &ctx.Request.Header
 	rest, found := f.piece, false
 	for {
-		i := bytes.Index(rest, h.RequestURI())
+		i := bytes.Index(rest, uri)
 		if i < 0 {
 			return false, found
 		}
 		before, ok := bytes.CutSuffix(rest[:i], []byte{' '})
-		rest = rest[i+len(h.RequestURI()):]
-		before, named := bytes.CutSuffix(before, h.Method())
+		rest = rest[i+len(uri):]
+		before, named := bytes.CutSuffix(before, method)
 		if !ok || !named || !bytes.HasPrefix(rest, []byte(" HTTP/1.")) {
 			continue
 		}

@@ -1,6 +1,7 @@
-package proxy
+package clientconn
 
 import (
+	"crypto/tls"
 	"net"
 	"testing"
 )
@@ -17,15 +18,11 @@ func (w *waiting) Close() error {
 	return nil
 }
 
-func (*waiting) CloseWrite() error { panic("an idle connection lingers") }
-
 // fasthttp closes idle connections one after the other, under a lock.
 func TestConn_Close_idle(t *testing.T) {
 	t.Parallel()
-	s := &Server{}
-	s.stopping.Store(true)
 	w := &waiting{closing: make(chan struct{}), end: make(chan struct{})}
-	c := &conn{Conn: w, srv: s, tls: true}
+	c := &Conn{Conn: tls.Server(w, nil), cfg: &Config{Stopping: func() bool { return true }}}
 	c.linger.Store(true)
 	c.idle.Store(true)
 	if err := c.Close(); err != nil { // it returns, though its end waits
