@@ -471,6 +471,27 @@ ALTER TABLE ONLY public.bucket_logging FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.bucket_logging OWNER TO primecloud_owner;
 
+CREATE TABLE public.bucket_upload_rules (
+    bucket_id uuid NOT NULL,
+    version uuid NOT NULL,
+    "position" integer NOT NULL,
+    rule_id text NOT NULL,
+    enabled boolean NOT NULL,
+    filter text NOT NULL,
+    prefix text NOT NULL,
+    days integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT bucket_upload_rules_days_check CHECK ((days > 0)),
+    CONSTRAINT bucket_upload_rules_filter_check CHECK ((filter = ANY (ARRAY[''::text, 'Prefix'::text, 'Filter'::text, 'Filter/Prefix'::text]))),
+    CONSTRAINT bucket_upload_rules_position_check CHECK ((("position" >= 0) AND ("position" <= 999))),
+    CONSTRAINT bucket_upload_rules_prefix_check CHECK ((octet_length(prefix) <= 1024)),
+    CONSTRAINT bucket_upload_rules_rule_id_check CHECK (((length(rule_id) >= 1) AND (length(rule_id) <= 255)))
+);
+
+ALTER TABLE ONLY public.bucket_upload_rules FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.bucket_upload_rules OWNER TO primecloud_owner;
+
 CREATE TABLE public.buckets (
     id uuid NOT NULL,
     account_id uuid NOT NULL,
@@ -795,7 +816,8 @@ ALTER TABLE public.storage_samples OWNER TO primecloud_owner;
 CREATE TABLE public.storage_uploads (
     bucket_id uuid NOT NULL,
     upload_id text NOT NULL COLLATE pg_catalog."C",
-    key bytea NOT NULL
+    key bytea NOT NULL,
+    initiated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 ALTER TABLE public.storage_uploads OWNER TO primecloud_owner;
@@ -999,6 +1021,9 @@ ALTER TABLE ONLY public.backends
 ALTER TABLE ONLY public.bucket_logging
     ADD CONSTRAINT bucket_logging_pkey PRIMARY KEY (bucket_id);
 
+ALTER TABLE ONLY public.bucket_upload_rules
+    ADD CONSTRAINT bucket_upload_rules_pkey PRIMARY KEY (bucket_id, version, "position");
+
 ALTER TABLE ONLY public.buckets
     ADD CONSTRAINT buckets_account_id_name_key UNIQUE (account_id, name);
 
@@ -1197,6 +1222,9 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.bucket_logging
     ADD CONSTRAINT bucket_logging_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.bucket_upload_rules
+    ADD CONSTRAINT bucket_upload_rules_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.buckets
     ADD CONSTRAINT buckets_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -1229,6 +1257,8 @@ ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.bucket_logging ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.bucket_upload_rules ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.buckets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.budget_leases ENABLE ROW LEVEL SECURITY;
@@ -1240,6 +1270,8 @@ ALTER TABLE public.domains ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.ended_keys ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY gateway_all ON public.bucket_logging TO primecloud_gateway USING (true) WITH CHECK (true);
+
+CREATE POLICY gateway_all ON public.bucket_upload_rules TO primecloud_gateway USING (true) WITH CHECK (true);
 
 CREATE POLICY gateway_all ON public.buckets TO primecloud_gateway USING (true) WITH CHECK (true);
 
@@ -1280,6 +1312,8 @@ CREATE POLICY owner_all ON public.account_limits TO primecloud_owner USING (true
 CREATE POLICY owner_all ON public.accounts TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.bucket_logging TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.bucket_upload_rules TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.buckets TO primecloud_owner USING (true) WITH CHECK (true);
 
@@ -1352,6 +1386,8 @@ ALTER TABLE public.storage_samples ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_adjustments ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_readings ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY worker_all ON public.bucket_upload_rules TO primecloud_worker USING (true);
 
 CREATE POLICY worker_all ON public.storage_delivered TO primecloud_worker USING (true) WITH CHECK (true);
 
@@ -1527,6 +1563,9 @@ GRANT UPDATE(target_name) ON TABLE public.bucket_logging TO primecloud_gateway;
 GRANT UPDATE(target_prefix) ON TABLE public.bucket_logging TO primecloud_gateway;
 
 GRANT UPDATE(key_format) ON TABLE public.bucket_logging TO primecloud_gateway;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.bucket_upload_rules TO primecloud_gateway;
+GRANT SELECT,DELETE ON TABLE public.bucket_upload_rules TO primecloud_worker;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.buckets TO primecloud_gateway;
 GRANT SELECT ON TABLE public.buckets TO primecloud_worker;
