@@ -389,7 +389,7 @@ func TestUploadRules_aborted(t *testing.T) {
 	if left := other.unfinished(t); left != all {
 		t.Errorf("of another account %q are left", left)
 	}
-	if n := g.metric(t, "primecloud_lifecycle_uploads_total", "outcome", "aborted"); n != 2 {
+	if n := g.metric(t, "primecloud_lifecycle_uploads_total", "outcome=aborted"); n != 2 {
 		t.Errorf("%v are counted", n)
 	}
 }

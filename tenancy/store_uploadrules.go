@@ -82,7 +82,7 @@ func (s *Store) UploadRules(ctx context.Context, q pg.Querier, bucket, version I
 // names. Those of the last hour stay: a request may be about to put the document that
 // names one of them. An older one is named by the present document or by none.
 func (s *Store) ForgetUploadRules(ctx context.Context, q pg.Querier, bucket, named ID) error {
-	_, err := q.Exec(ctx, `DELETE FROM bucket_upload_rules WHERE bucket_id = $1 AND version <> $2 AND created_at < now() - interval '1 hour'`, bucket, named)
+	_, err := q.Exec(ctx, `SELECT forget_upload_rules($1, $2)`, bucket, named)
 	return err
 }
 

@@ -79,6 +79,17 @@ $$;
 
 ALTER FUNCTION public.end_access_key() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+	DELETE FROM public.bucket_upload_rules WHERE bucket_id = of_bucket AND version <> named AND created_at < now() - interval '1 hour';
+END
+$$;
+
+ALTER FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.hear_changes() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1387,8 +1398,6 @@ ALTER TABLE public.usage_adjustments ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_readings ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY worker_all ON public.bucket_upload_rules TO primecloud_worker USING (true);
-
 CREATE POLICY worker_all ON public.storage_delivered TO primecloud_worker USING (true) WITH CHECK (true);
 
 CREATE POLICY worker_all ON public.storage_gaps TO primecloud_worker USING (true) WITH CHECK (true);
@@ -1396,6 +1405,8 @@ CREATE POLICY worker_all ON public.storage_gaps TO primecloud_worker USING (true
 CREATE POLICY worker_all ON public.storage_samples TO primecloud_worker USING (true) WITH CHECK (true);
 
 CREATE POLICY worker_reads ON public.bucket_logging FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.bucket_upload_rules FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.buckets FOR SELECT TO primecloud_worker USING (true);
 
@@ -1453,6 +1464,10 @@ GRANT ALL ON FUNCTION public.current_account() TO primecloud_portal;
 REVOKE ALL ON FUNCTION public.drop_empty_limits() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_access_key() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) TO primecloud_gateway;
+GRANT ALL ON FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) TO primecloud_worker;
 
 REVOKE ALL ON FUNCTION public.hear_changes() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.hear_changes() TO primecloud_gateway;
@@ -1564,8 +1579,8 @@ GRANT UPDATE(target_prefix) ON TABLE public.bucket_logging TO primecloud_gateway
 
 GRANT UPDATE(key_format) ON TABLE public.bucket_logging TO primecloud_gateway;
 
-GRANT SELECT,INSERT,DELETE ON TABLE public.bucket_upload_rules TO primecloud_gateway;
-GRANT SELECT,DELETE ON TABLE public.bucket_upload_rules TO primecloud_worker;
+GRANT SELECT,INSERT ON TABLE public.bucket_upload_rules TO primecloud_gateway;
+GRANT SELECT ON TABLE public.bucket_upload_rules TO primecloud_worker;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.buckets TO primecloud_gateway;
 GRANT SELECT ON TABLE public.buckets TO primecloud_worker;

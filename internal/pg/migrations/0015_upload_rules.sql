@@ -20,9 +20,21 @@ ALTER TABLE bucket_upload_rules ENABLE ROW LEVEL SECURITY;
 ALTER TABLE bucket_upload_rules FORCE ROW LEVEL SECURITY;
 CREATE POLICY owner_all ON bucket_upload_rules TO primecloud_owner USING (true) WITH CHECK (true);
 CREATE POLICY gateway_all ON bucket_upload_rules TO primecloud_gateway USING (true) WITH CHECK (true);
-CREATE POLICY worker_all ON bucket_upload_rules TO primecloud_worker USING (true);
-GRANT SELECT, INSERT, DELETE ON bucket_upload_rules TO primecloud_gateway;
-GRANT SELECT, DELETE ON bucket_upload_rules TO primecloud_worker;
+CREATE POLICY worker_reads ON bucket_upload_rules FOR SELECT TO primecloud_worker USING (true);
+GRANT SELECT, INSERT ON bucket_upload_rules TO primecloud_gateway;
+GRANT SELECT ON bucket_upload_rules TO primecloud_worker;
+
+-- Who may DELETE of a table may lock all of it; and gateways read this one.
+-- +goose StatementBegin
+CREATE FUNCTION forget_upload_rules(of_bucket uuid, named uuid) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	DELETE FROM public.bucket_upload_rules WHERE bucket_id = of_bucket AND version <> named AND created_at < now() - interval '1 hour';
+END
+$$;
+-- +goose StatementEnd
+ALTER FUNCTION forget_upload_rules(uuid, uuid) OWNER TO primecloud_owner;
+REVOKE ALL ON FUNCTION forget_upload_rules(uuid, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION forget_upload_rules(uuid, uuid) TO primecloud_gateway, primecloud_worker;
 
 -- When an upload began. Of those that an older version saw, it is when they were
 -- seen: no rule ends them too soon.
