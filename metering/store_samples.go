@@ -153,12 +153,12 @@ func LastSample(ctx context.Context, q pg.Querier, bucket tenancy.ID) (s Sample,
 // rememberUploads keeps unfinished uploads, so that they are found again when
 // the backend has forgotten to list them.
 func rememberUploads(ctx context.Context, q pg.Querier, bucket tenancy.ID, list []minio.ObjectMultipartInfo) error {
-	ids, keys := make([]string, len(list)), make([][]byte, len(list))
+	ids, keys, began := make([]string, len(list)), make([][]byte, len(list)), make([]time.Time, len(list))
 	for i := range list {
-		ids[i], keys[i] = list[i].UploadID, []byte(list[i].Key)
+		ids[i], keys[i], began[i] = list[i].UploadID, []byte(list[i].Key), list[i].Initiated
 	}
-	_, err := q.Exec(ctx, `INSERT INTO storage_uploads (bucket_id, upload_id, key)
-		SELECT $1, * FROM unnest($2::text[], $3::bytea[]) ON CONFLICT (bucket_id, upload_id) DO NOTHING`, bucket, ids, keys)
+	_, err := q.Exec(ctx, `INSERT INTO storage_uploads (bucket_id, upload_id, key, initiated_at)
+		SELECT $1, * FROM unnest($2::text[], $3::bytea[], $4::timestamptz[]) ON CONFLICT (bucket_id, upload_id) DO NOTHING`, bucket, ids, keys, began)
 	return storeError(err)
 }
 

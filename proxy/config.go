@@ -49,6 +49,12 @@ type Directory interface {
 	SetLogging(ctx context.Context, b *tenancy.Bucket, l *tenancy.BucketLogging) error
 	// LogTarget reports whether lines about some bucket go into b.
 	LogTarget(ctx context.Context, b *tenancy.Bucket) (bool, error)
+
+	// Rules for unfinished uploads, in versions of which the backend's document
+	// names one (docs/decisions/0032).
+	AddUploadRules(ctx context.Context, b *tenancy.Bucket, version tenancy.ID, rules []tenancy.UploadRule) error
+	UploadRules(ctx context.Context, b *tenancy.Bucket, version tenancy.ID) ([]tenancy.UploadRule, error)
+	ForgetUploadRules(ctx context.Context, b *tenancy.Bucket, named tenancy.ID) error
 }
 
 // Meter is the ledger as the data path sees it: Begin binds the tally of one

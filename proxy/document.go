@@ -108,7 +108,11 @@ func (x *exchange) translate(doc []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return documents[x.op.Name](doc)
+	out, err := documents[x.op.Name](doc)
+	if err == nil && x.op.Name == "PutBucketLifecycleConfiguration" {
+		return x.keepUploadRules(out)
+	}
+	return out, err
 }
 
 var documents = map[string]s3xml.Config{

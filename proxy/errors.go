@@ -188,6 +188,7 @@ var sentinels = []struct {
 	{tenancy.ErrAccountUnknown, "AccountProblem"},
 	{tenancy.ErrAccountExists, "OperationAborted"},
 	{tenancy.ErrBucketUnknown, "NoSuchBucket"},
+	{tenancy.ErrTooManyUploadRules, "SlowDown"},
 	{tenancy.ErrBucketExists, "BucketAlreadyOwnedByYou"},
 	{tenancy.ErrBucketBusy, "OperationAborted"},
 	{tenancy.ErrBucketTaken, "BucketAlreadyExists"},

@@ -132,7 +132,9 @@ func (x *exchange) failedLate(e *s3xml.Error) *s3xml.Error {
 }
 
 func rewriteLifecycle(x *exchange) error {
-	return x.rewriteWhole("application/xml", s3xml.LifecycleOut)
+	return x.rewriteWhole("application/xml", func(doc []byte) ([]byte, *s3xml.Error, error) {
+		return s3xml.LifecycleOut(doc, x.uploadRules)
+	})
 }
 
 func rewritePolicy(x *exchange) error {

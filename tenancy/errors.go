@@ -20,8 +20,11 @@ var (
 	ErrUnavailable    = error(sentinelError("tenancy: the database is away and nothing fresh enough is in memory"))
 	ErrCrowded        = error(sentinelError("tenancy: too many look-ups at once of what is not known yet"))
 	ErrTooManyBuckets = error(sentinelError("tenancy: the account has as many buckets as it may"))
-	ErrInvalidLimit   = error(sentinelError("tenancy: invalid limit"))
-	ErrInvalidName    = error(sentinelError("tenancy: invalid name"))
+	// So many changes of a bucket's rules in an hour that none more is kept.
+	ErrTooManyUploadRules = error(sentinelError("tenancy: the bucket's rules for unfinished uploads were changed too often within the hour"))
+	ErrUploadRulesUnknown = error(sentinelError("tenancy: the bucket's document names rules for unfinished uploads that there are not"))
+	ErrInvalidLimit       = error(sentinelError("tenancy: invalid limit"))
+	ErrInvalidName        = error(sentinelError("tenancy: invalid name"))
 )
 
 // sentinelError is an error of this package: whatever else comes out of a

@@ -1,6 +1,13 @@
-// Package jobs runs background work on River, in PostgreSQL: one process of
-// the fleet, the leader, says when work is due, any process does it, and what
-// a process that died has left is taken up by another.
+// Package jobs runs background work on River, in PostgreSQL: work with
+// arguments, enqueued within the transaction that makes it necessary (Kind), and
+// work that is due again and again (Periodic), which one process of the fleet,
+// the leader, enqueues. Any process does it, and what a process that died has
+// left is taken up by another.
+//
+// Only primecloud_worker has rights to River's tables, so only it enqueues. A
+// role that is to enqueue one kind of job gets a function of the database that
+// inserts that kind and nothing else (SECURITY DEFINER), never rights to a table:
+// who may insert into river_job may have any work done with any arguments.
 package jobs
 
 import (
@@ -16,27 +23,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivertype"
 )
 
-// Periodic is work that is due at each multiple of Every since 1970, UTC, and
-// once when a leader is elected. It must bring things to where they should be
-// by now, whatever was missed: nothing else depends on a process being up at a
-// certain moment. Work that is still running, or waits to be tried again, is
-// not begun a second time. A process that was cut off may still be working
-// when another begins: what Work writes must bear that.
-type Periodic struct {
-	Kind    string        // its name in the database: lower case, words joined by _
-	Every   time.Duration // at least 1 s
-	Timeout time.Duration // ends ctx; 0: Every
-	Work    func(ctx context.Context) error
-}
-
 // Config configures a Runner. Every process of a fleet that runs jobs must
-// have the same Periodic: a leader gives up the kinds that it does not know.
+// have the same Jobs and Periodic, but while its processes are upgraded: work
+// that a process does not know waits for one that does.
 type Config struct {
-	Pool     *pgxpool.Pool // as primecloud_worker
-	Periodic []Periodic
+	Pool     *pgxpool.Pool         // as primecloud_worker
+	Jobs     []Job                 // made by Register
+	Periodic []Periodic            // all in one queue, which has room for each
 	Logger   *slog.Logger          // nil: discard
 	Metrics  prometheus.Registerer // nil: none
 	// Now is the database's time, which says what is due; nil: time.Now.
@@ -46,24 +41,16 @@ type Config struct {
 	Right func() bool
 }
 
-// attempts of one job, about ten minutes apart in all; the next period brings
-// a new one.
-const attempts = 6
-
 // stopTimeout is how long work may go on when the process stops.
 const stopTimeout = 10 * time.Second
 
 // Runner does work until its context ends.
 type Runner struct {
-	cfg     Config
-	client  *river.Client[pgx.Tx]
-	metrics metrics
+	cfg      Config
+	client   *river.Client[pgx.Tx]
+	metrics  metrics
+	timeouts map[string]time.Duration // of each kind that is known
 }
-
-// args are those of every periodic job: it has none but its kind.
-type args struct{ kind string }
-
-func (a args) Kind() string { return a.kind }
 
 // New makes a runner that is not running yet.
 func New(cfg Config) (*Runner, error) {
@@ -79,38 +66,51 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Right == nil {
 		cfg.Right = func() bool { return true }
 	}
-	r := &Runner{cfg: cfg, metrics: newMetrics(cfg.Metrics)}
+	r := &Runner{cfg: cfg, metrics: newMetrics(cfg.Metrics), timeouts: map[string]time.Duration{}}
+	// A kind of periodic work is there once, so that its queue has a worker for each;
+	// and as many again for work that goes on after the end of its time.
+	queues := map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2 * max(1, len(cfg.Periodic))}}
 	workers := river.NewWorkers()
-	longest := time.Minute
+	for _, j := range cfg.Jobs {
+		if j.queue.Name == river.QueueDefault || j.queue.Workers < 1 {
+			return nil, fmt.Errorf("jobs: %s: a queue of its own name with at least one worker is required", j.kind)
+		}
+		if q, ok := queues[j.queue.Name]; ok && q.MaxWorkers != j.queue.Workers {
+			return nil, fmt.Errorf("jobs: queue %s has %d workers for one kind and %d for another", j.queue.Name, q.MaxWorkers, j.queue.Workers)
+		}
+		queues[j.queue.Name] = river.QueueConfig{MaxWorkers: j.queue.Workers}
+		if err := r.add(workers, j); err != nil {
+			return nil, err
+		}
+	}
 	var periodic []*river.PeriodicJob
 	for _, p := range cfg.Periodic {
 		if p.Every < time.Second || p.Work == nil {
 			return nil, fmt.Errorf("jobs: %s: Every of at least a second and Work are required", p.Kind)
 		}
-		if p.Timeout == 0 {
-			p.Timeout = p.Every
+		if err := r.add(workers, p.job()); err != nil {
+			return nil, err
 		}
-		longest = max(longest, p.Timeout)
-		r.metrics.add(p.Kind)
-		river.AddWorkerArgs(workers, args{p.Kind}, &worker{of: p, metrics: &r.metrics})
-		periodic = append(periodic, river.NewPeriodicJob(aligned(p.Every), func() (river.JobArgs, *river.InsertOpts) {
-			return args{p.Kind}, &river.InsertOpts{MaxAttempts: attempts, UniqueOpts: river.UniqueOpts{ByState: unfinished, ByQueue: true}}
-		}, &river.PeriodicJobOpts{ID: p.Kind, RunOnStart: true}))
+		periodic = append(periodic, p.schedule())
 	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
-		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
+		Queues:       queues,
 		Workers:      workers,
 		PeriodicJobs: periodic,
+		// What a newer version enqueued is left for it. River's own rescue of jobs whose
+		// process died would discard it; recover does that work instead, for kinds that
+		// are known here.
+		FetchOnlyKnownKinds:  true,
+		RescueStuckJobsAfter: never,
 		// Who may connect to the database may NOTIFY on River's channels: a pause of
 		// all queues, say. Nobody listens to them.
 		PollOnly: true,
 		// River tells its own id on them; that of its making has the machine's name.
-		ID:                   rand.Text(),
-		Logger:               slog.New(quiet{cfg.Logger.Handler()}),
-		ErrorHandler:         &failures{cfg.Logger},
-		RescueStuckJobsAfter: longest + time.Minute,
-		SoftStopTimeout:      stopTimeout,
-		Test:                 river.TestConfig{Time: databaseTime(cfg.Now)}, // River has no other place for a clock
+		ID:              rand.Text(),
+		Logger:          slog.New(quiet{cfg.Logger.Handler()}),
+		ErrorHandler:    &failures{cfg.Logger},
+		SoftStopTimeout: stopTimeout,
+		Test:            river.TestConfig{Time: databaseTime(cfg.Now)}, // River has no other place for a clock
 	})
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
@@ -119,11 +119,22 @@ func New(cfg Config) (*Runner, error) {
 	return r, nil
 }
 
-// look is how often a runner looks whether its clock is right, and recallEvery
-// how often for jobs of a time that has not come.
+// add makes the kind known.
+func (r *Runner) add(workers *river.Workers, j Job) error {
+	if _, ok := r.timeouts[j.kind]; ok || j.timeout <= 0 {
+		return fmt.Errorf("jobs: %s: each kind is given once, with a time limit", j.kind)
+	}
+	r.timeouts[j.kind] = j.timeout
+	r.metrics.add(j.kind)
+	river.AddWorkerArgs(workers, arguments{kind: j.kind}, &worker{of: j, metrics: &r.metrics, log: r.cfg.Logger})
+	return nil
+}
+
+// look is how often a runner looks whether its clock is right, and recoverEvery
+// how often for jobs that nobody would do.
 const (
-	look        = time.Second
-	recallEvery = time.Minute
+	look         = time.Second
+	recoverEvery = time.Minute
 )
 
 // Run works until ctx ends, then lets running work finish within ten seconds.
@@ -151,22 +162,22 @@ func (r *Runner) Run(ctx context.Context) error {
 func (r *Runner) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if err := r.recall(ctx); err != nil {
+	if err := r.recover(ctx); err != nil {
 		return err
 	}
 	if err := r.client.Start(ctx); err != nil {
 		return err
 	}
-	looks, recalls := time.NewTicker(look), time.NewTicker(recallEvery)
+	looks, recovers := time.NewTicker(look), time.NewTicker(recoverEvery)
 	defer looks.Stop()
-	defer recalls.Stop()
+	defer recovers.Stop()
 	for {
 		select {
 		case <-r.client.Stopped():
 			return nil
-		case <-recalls.C:
-			if err := r.recall(ctx); err != nil && ctx.Err() == nil {
-				r.cfg.Logger.Warn("jobs of a time that has not come", "error", err)
+		case <-recovers.C:
+			if err := r.recover(ctx); err != nil && ctx.Err() == nil {
+				r.cfg.Logger.Warn("jobs that nobody would do were not looked for", "error", err)
 			}
 		case <-looks.C:
 			if !r.cfg.Right() {
@@ -176,81 +187,8 @@ func (r *Runner) run(ctx context.Context) error {
 	}
 }
 
-// recall makes jobs due that a process with another time has put off: a job is
-// there once, and nothing would be done until then.
-func (r *Runner) recall(ctx context.Context) error {
-	kinds := make([]string, len(r.cfg.Periodic))
-	for i, p := range r.cfg.Periodic {
-		kinds[i] = p.Kind
-	}
-	ctx, done := context.WithTimeout(ctx, 10*time.Second)
-	defer done()
-	tag, err := r.cfg.Pool.Exec(ctx, `UPDATE river_job SET scheduled_at = now()
-		WHERE kind = ANY($1) AND state IN ('available', 'scheduled', 'retryable', 'pending') AND scheduled_at > now() + $2::interval`, kinds, longestWait)
-	if err == nil && tag.RowsAffected() > 0 {
-		r.cfg.Logger.Warn("jobs were put off by a process whose clock is ahead; they are due now", "jobs", tag.RowsAffected())
-	}
-	return err
-}
-
-// longestWait is more than a job waits to be tried again: River waits n^4
-// seconds after the n'th attempt, and a tenth.
-const longestWait = 20 * time.Minute
-
 // databaseTime is River's clock. What River leaves to the database stays there.
 type databaseTime func() time.Time
 
 func (d databaseTime) Now() time.Time     { return d().UTC() }
 func (databaseTime) NowOrNil() *time.Time { return nil }
-
-// unfinished are the states of a job that is not over: there is one at most.
-var unfinished = []rivertype.JobState{
-	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled,
-}
-
-// aligned is due at multiples of itself, so that a change of leader does not
-// move the moments.
-type aligned time.Duration
-
-func (a aligned) Next(now time.Time) time.Time {
-	return now.UTC().Truncate(time.Duration(a)).Add(time.Duration(a))
-}
-
-type worker struct {
-	river.WorkerDefaults[args]
-	of      Periodic
-	metrics *metrics
-}
-
-func (w *worker) Timeout(*river.Job[args]) time.Duration { return w.of.Timeout }
-
-func (w *worker) Work(ctx context.Context, _ *river.Job[args]) error {
-	started, ok := time.Now(), false
-	defer func() { w.metrics.ran(w.of.Kind, started, ok) }()
-	err := w.of.Work(ctx)
-	ok = err == nil
-	return err
-}
-
-// failures are said where the operator looks.
-type failures struct{ log *slog.Logger }
-
-func (f *failures) HandleError(_ context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
-	f.log.Error("job failed; it is tried again", "job", job.Kind, "attempt", job.Attempt, "error", err)
-	return nil
-}
-
-func (f *failures) HandlePanic(_ context.Context, job *rivertype.JobRow, panicked any, trace string) *river.ErrorHandlerResult {
-	f.log.Error("job panicked; it is tried again", "job", job.Kind, "attempt", job.Attempt, "panic", panicked, "trace", trace)
-	return nil
-}
-
-// quiet keeps River's own messages below the level of warnings out of the log.
-type quiet struct{ slog.Handler }
-
-func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
-}
-
-func (q quiet) WithAttrs(a []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(a)} }
-func (q quiet) WithGroup(n string) slog.Handler      { return quiet{q.Handler.WithGroup(n)} }

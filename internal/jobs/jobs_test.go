@@ -209,6 +209,12 @@ func value(t *testing.T, g prometheus.Gatherer, name string, labels ...string) f
 	return 0
 }
 
+func kindIn(queue string, workers int) jobs.Kind[letter] {
+	return jobs.Kind[letter]{Name: "k", Queue: jobs.Queue{Name: queue, Workers: workers}, Timeout: time.Minute}
+}
+
+func nothing(context.Context, letter) error { return nil }
+
 func TestNew_refuses(t *testing.T) {
 	t.Parallel()
 	pool := testenv.Postgres(t).Pool(t, pg.RoleWorker)
@@ -217,6 +223,11 @@ func TestNew_refuses(t *testing.T) {
 		"no pool":           {},
 		"too often":         {Pool: pool, Periodic: []jobs.Periodic{{Kind: "k", Every: time.Millisecond, Work: work}}},
 		"nothing to do":     {Pool: pool, Periodic: []jobs.Periodic{{Kind: "k", Every: time.Minute}}},
+		"the default queue": {Pool: pool, Jobs: []jobs.Job{jobs.Register(kindIn("default", 1), nothing)}},
+		"no workers":        {Pool: pool, Jobs: []jobs.Job{jobs.Register(kindIn("q", 0), nothing)}},
+		"two sizes":         {Pool: pool, Jobs: []jobs.Job{jobs.Register(kindIn("q", 1), nothing), jobs.Register(kindIn("q", 2), nothing)}},
+		"a kind twice":      {Pool: pool, Jobs: []jobs.Job{jobs.Register(kindIn("q", 1), nothing), jobs.Register(kindIn("q", 1), nothing)}},
+		"no time limit":     {Pool: pool, Jobs: []jobs.Job{jobs.Register(jobs.Kind[letter]{Name: "k", Queue: jobs.Queue{Name: "q", Workers: 1}}, nothing)}},
 		"a kind of no form": {Pool: pool, Periodic: []jobs.Periodic{{Kind: "a kind", Every: time.Minute, Work: work}}},
 	} {
 		if _, err := jobs.New(cfg); err == nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/internal/jobs"
+	"github.com/primecloudpro/primecloud/lifecycle"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -28,12 +29,15 @@ func (n *node) startWorker(ctx context.Context) error {
 		return fmt.Errorf("journal.dir: a worker notes there which seals it knows: %w", err)
 	}
 	sealer := metering.NewSealer(metering.SealerConfig{Pool: pool, Keys: n.keyring, Dir: n.cfg.Journal.Dir, Logger: n.log, Metrics: n.registry})
+	aborter := lifecycle.NewAborter(lifecycle.Config{Pool: pool, Store: &tenancy.Store{Keyring: n.keyring}, Now: n.clock.Now, Logger: n.log, Metrics: n.registry})
 	// Every process of the fleet with this role knows all of it.
 	periodic := []jobs.Periodic{
 		sampleStorage(inventory),
 		{Kind: "usage_seal", Every: time.Minute, Timeout: 10 * time.Minute, Work: sealer.Seal},
+		aborter.Daily(),
 	}
-	runner, err := jobs.New(jobs.Config{Pool: pool, Periodic: periodic, Logger: n.log, Metrics: n.registry, Now: n.clock.Now, Right: n.clock.Right})
+	withArguments := []jobs.Job{jobs.Register(lifecycle.AbortUploads, aborter.Abort)}
+	runner, err := jobs.New(jobs.Config{Pool: pool, Jobs: withArguments, Periodic: periodic, Logger: n.log, Metrics: n.registry, Now: n.clock.Now, Right: n.clock.Right})
 	if err != nil {
 		return err
 	}

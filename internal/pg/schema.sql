@@ -79,6 +79,17 @@ $$;
 
 ALTER FUNCTION public.end_access_key() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+	DELETE FROM public.bucket_upload_rules WHERE bucket_id = of_bucket AND version <> named AND created_at < now() - interval '1 hour';
+END
+$$;
+
+ALTER FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.hear_changes() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -471,6 +482,27 @@ ALTER TABLE ONLY public.bucket_logging FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.bucket_logging OWNER TO primecloud_owner;
 
+CREATE TABLE public.bucket_upload_rules (
+    bucket_id uuid NOT NULL,
+    version uuid NOT NULL,
+    "position" integer NOT NULL,
+    rule_id text NOT NULL,
+    enabled boolean NOT NULL,
+    filter text NOT NULL,
+    prefix text NOT NULL,
+    days integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT bucket_upload_rules_days_check CHECK ((days > 0)),
+    CONSTRAINT bucket_upload_rules_filter_check CHECK ((filter = ANY (ARRAY[''::text, 'Prefix'::text, 'Filter'::text, 'Filter/Prefix'::text]))),
+    CONSTRAINT bucket_upload_rules_position_check CHECK ((("position" >= 0) AND ("position" <= 999))),
+    CONSTRAINT bucket_upload_rules_prefix_check CHECK ((octet_length(prefix) <= 1024)),
+    CONSTRAINT bucket_upload_rules_rule_id_check CHECK (((length(rule_id) >= 1) AND (length(rule_id) <= 255)))
+);
+
+ALTER TABLE ONLY public.bucket_upload_rules FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.bucket_upload_rules OWNER TO primecloud_owner;
+
 CREATE TABLE public.buckets (
     id uuid NOT NULL,
     account_id uuid NOT NULL,
@@ -795,7 +827,8 @@ ALTER TABLE public.storage_samples OWNER TO primecloud_owner;
 CREATE TABLE public.storage_uploads (
     bucket_id uuid NOT NULL,
     upload_id text NOT NULL COLLATE pg_catalog."C",
-    key bytea NOT NULL
+    key bytea NOT NULL,
+    initiated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 ALTER TABLE public.storage_uploads OWNER TO primecloud_owner;
@@ -999,6 +1032,9 @@ ALTER TABLE ONLY public.backends
 ALTER TABLE ONLY public.bucket_logging
     ADD CONSTRAINT bucket_logging_pkey PRIMARY KEY (bucket_id);
 
+ALTER TABLE ONLY public.bucket_upload_rules
+    ADD CONSTRAINT bucket_upload_rules_pkey PRIMARY KEY (bucket_id, version, "position");
+
 ALTER TABLE ONLY public.buckets
     ADD CONSTRAINT buckets_account_id_name_key UNIQUE (account_id, name);
 
@@ -1197,6 +1233,9 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.bucket_logging
     ADD CONSTRAINT bucket_logging_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.bucket_upload_rules
+    ADD CONSTRAINT bucket_upload_rules_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES public.buckets(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.buckets
     ADD CONSTRAINT buckets_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -1229,6 +1268,8 @@ ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.bucket_logging ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.bucket_upload_rules ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.buckets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.budget_leases ENABLE ROW LEVEL SECURITY;
@@ -1240,6 +1281,8 @@ ALTER TABLE public.domains ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.ended_keys ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY gateway_all ON public.bucket_logging TO primecloud_gateway USING (true) WITH CHECK (true);
+
+CREATE POLICY gateway_all ON public.bucket_upload_rules TO primecloud_gateway USING (true) WITH CHECK (true);
 
 CREATE POLICY gateway_all ON public.buckets TO primecloud_gateway USING (true) WITH CHECK (true);
 
@@ -1280,6 +1323,8 @@ CREATE POLICY owner_all ON public.account_limits TO primecloud_owner USING (true
 CREATE POLICY owner_all ON public.accounts TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.bucket_logging TO primecloud_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_all ON public.bucket_upload_rules TO primecloud_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_all ON public.buckets TO primecloud_owner USING (true) WITH CHECK (true);
 
@@ -1361,6 +1406,8 @@ CREATE POLICY worker_all ON public.storage_samples TO primecloud_worker USING (t
 
 CREATE POLICY worker_reads ON public.bucket_logging FOR SELECT TO primecloud_worker USING (true);
 
+CREATE POLICY worker_reads ON public.bucket_upload_rules FOR SELECT TO primecloud_worker USING (true);
+
 CREATE POLICY worker_reads ON public.buckets FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.deleted_buckets FOR SELECT TO primecloud_worker USING (true);
@@ -1417,6 +1464,10 @@ GRANT ALL ON FUNCTION public.current_account() TO primecloud_portal;
 REVOKE ALL ON FUNCTION public.drop_empty_limits() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_access_key() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) TO primecloud_gateway;
+GRANT ALL ON FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) TO primecloud_worker;
 
 REVOKE ALL ON FUNCTION public.hear_changes() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.hear_changes() TO primecloud_gateway;
@@ -1527,6 +1578,9 @@ GRANT UPDATE(target_name) ON TABLE public.bucket_logging TO primecloud_gateway;
 GRANT UPDATE(target_prefix) ON TABLE public.bucket_logging TO primecloud_gateway;
 
 GRANT UPDATE(key_format) ON TABLE public.bucket_logging TO primecloud_gateway;
+
+GRANT SELECT,INSERT ON TABLE public.bucket_upload_rules TO primecloud_gateway;
+GRANT SELECT ON TABLE public.bucket_upload_rules TO primecloud_worker;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.buckets TO primecloud_gateway;
 GRANT SELECT ON TABLE public.buckets TO primecloud_worker;

@@ -397,9 +397,9 @@ var invariants = []promise{
 		"work that fails, panics or does not come to its end is told and done again, and keeps no other from being done",
 		"./internal/jobs", "TestPeriodic_failuresAreRepeated|TestPeriodic_stuck",
 		[]change{
-			{"internal/jobs/jobs.go", "{MaxWorkers: 4}", "{MaxWorkers: 1}"},
-			{"internal/jobs/jobs.go", "\tok = err == nil\n", "\tok = true\n"},
-			{"internal/jobs/jobs.go", "started, ok := time.Now(), false", "started, ok := time.Now(), true"},
+			{"internal/jobs/jobs.go", "{MaxWorkers: 2 * max(1, len(cfg.Periodic))}", "{MaxWorkers: 1}"},
+			{"internal/jobs/kind.go", "started, err == nil)", "started, true)"},
+			{"internal/jobs/kind.go", "err = panicked(p)", "err = nil"},
 		},
 	},
 }

@@ -48,7 +48,7 @@ var Operations = []*Operation{
 	{Name: "PutBucketVersioning", Method: "PUT", Level: Bucket, Selector: "versioning", Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums},
 	{Name: "GetBucketLifecycleConfiguration", Method: "GET", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true},
 	{Name: "PutBucketLifecycleConfiguration", Method: "PUT", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums | LifecycleDefault,
-		Note: "expiration rules; transitions, AbortIncompleteMultipartUpload and ObjectSizeGreaterThan 0 are refused"},
+		Note: "expiration rules, and AbortIncompleteMultipartUpload, which the gateway keeps and a worker does; transitions and ObjectSizeGreaterThan 0 are refused"},
 	{Name: "DeleteBucketLifecycle", Method: "DELETE", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Manage, Class: classFree, Verdict: Forward},
 	{Name: "GetBucketTagging", Method: "GET", Level: Bucket, Selector: "tagging", Permission: tenancy.Read, Class: classB, Verdict: Forward, Answer: XML, Idempotent: true},
 	{Name: "PutBucketTagging", Method: "PUT", Level: Bucket, Selector: "tagging", Permission: tenancy.Manage, Class: classA, Verdict: Forward, Body: Document, Headers: MD5 | Checksums},

@@ -30,7 +30,12 @@ var configs = []struct {
 	{"expiration", s3xml.Lifecycle, "<LifecycleConfiguration><Rule><ID>a</ID><Status>Enabled</Status><Filter><Prefix>p/</Prefix></Filter><Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>", ""},
 	{"old prefix", s3xml.Lifecycle, "<LifecycleConfiguration><Rule><Status>Enabled</Status><Prefix></Prefix><Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>", ""},
 	{"noncurrent, and", s3xml.Lifecycle, "<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter><And><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></And></Filter><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule><Rule><Status>Disabled</Status><Filter></Filter><Expiration><Days>7</Days></Expiration></Rule></LifecycleConfiguration>", ""},
-	{"unfinished uploads", s3xml.Lifecycle, lifecycleOf("<Filter></Filter><Expiration><Days>7</Days></Expiration><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload>"), "NotImplemented"},
+	{"unfinished uploads", s3xml.Lifecycle, lifecycleOf("<Filter></Filter><Expiration><Days>7</Days></Expiration><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload>"), ""},
+	{"unfinished uploads with a tag", s3xml.Lifecycle, lifecycleOf("<Filter><Tag><Key>k</Key><Value>v</Value></Tag></Filter>" + abort), "InvalidRequest"},
+	{"unfinished uploads with tags", s3xml.Lifecycle, lifecycleOf("<Filter><And><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></And></Filter>" + abort), "InvalidRequest"},
+	{"unfinished uploads of a size", s3xml.Lifecycle, lifecycleOf("<Filter><ObjectSizeLessThan>9</ObjectSizeLessThan></Filter>" + abort), "InvalidRequest"},
+	{"unfinished uploads without days", s3xml.Lifecycle, lifecycleOf("<Filter></Filter><AbortIncompleteMultipartUpload></AbortIncompleteMultipartUpload>"), "MalformedXML"},
+	{"unfinished uploads at once", s3xml.Lifecycle, lifecycleOf("<Filter></Filter><AbortIncompleteMultipartUpload><DaysAfterInitiation>0</DaysAfterInitiation></AbortIncompleteMultipartUpload>"), "InvalidArgument"},
 	{"a filter and a prefix", s3xml.Lifecycle, lifecycleOf("<Prefix>p</Prefix><Filter></Filter>"), "MalformedXML"},
 	{"two conditions", s3xml.Lifecycle, lifecycleOf("<Filter><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></Filter>"), "MalformedXML"},
 	{"an and of none", s3xml.Lifecycle, lifecycleOf("<Filter><And></And></Filter>"), "MalformedXML"},
@@ -66,6 +71,8 @@ var configs = []struct {
 	{"empty", s3xml.LegalHold, "", "MalformedXML"},
 	{"deep", s3xml.LegalHold, strings.Repeat("<LegalHold>", 40) + strings.Repeat("</LegalHold>", 40), "MalformedXML"},
 }
+
+const abort = "<AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload>"
 
 func lifecycleOf(inside string) string {
 	return "<LifecycleConfiguration><Rule><Status>Enabled</Status>" + inside + "</Rule></LifecycleConfiguration>"

@@ -13,19 +13,26 @@ type lifecycle struct {
 }
 
 type lifecycleRule struct {
-	ID         string `xml:",omitempty"`
-	Status     string
-	Prefix     *string          `xml:",omitempty"`
-	Filter     *lifecycleFilter `xml:",omitempty"`
-	Expiration *struct {
-		Days                      string `xml:",omitempty"`
-		Date                      string `xml:",omitempty"`
-		ExpiredObjectDeleteMarker string `xml:",omitempty"`
-	} `xml:",omitempty"`
+	ID                          string `xml:",omitempty"`
+	Status                      string
+	Prefix                      *string          `xml:",omitempty"`
+	Filter                      *lifecycleFilter `xml:",omitempty"`
+	Expiration                  *expiration      `xml:",omitempty"`
 	NoncurrentVersionExpiration *struct {
 		NoncurrentDays          string `xml:",omitempty"`
 		NewerNoncurrentVersions string `xml:",omitempty"`
 	} `xml:",omitempty"`
+	AbortIncompleteMultipartUpload *abortUpload `xml:",omitempty"`
+}
+
+type expiration struct {
+	Days                      string `xml:",omitempty"`
+	Date                      string `xml:",omitempty"`
+	ExpiredObjectDeleteMarker string `xml:",omitempty"`
+}
+
+type abortUpload struct {
+	DaysAfterInitiation string
 }
 
 type lifecycleFilter struct {
@@ -44,17 +51,17 @@ type lifecycleAnd struct {
 }
 
 // Lifecycle takes a bucket's LifecycleConfiguration: expirations of current
-// and noncurrent versions. There are no other storage classes, so transitions are
-// refused, and so is what MinIO answers 200 to and does not keep: the end of
-// unfinished uploads, and a filter that it reads as none, by which a rule for some
-// objects would be one for the whole bucket.
+// and noncurrent versions, and the end of unfinished uploads, which SplitLifecycle
+// takes out. There are no other storage classes, so transitions are refused, and so
+// is what MinIO answers 200 to and does not keep: a filter that it reads as none, by
+// which a rule for some objects would be one for the whole bucket.
 func Lifecycle(doc []byte) ([]byte, error) {
 	var l lifecycle
 	seen, err := decode(doc, lifecycleRoot, &l)
 	if err != nil {
 		return nil, err
 	}
-	if len(l.Rules) == 0 || len(l.Rules) > 1000 {
+	if len(l.Rules) == 0 || len(l.Rules) > maxRules {
 		return nil, malformed("A lifecycle has 1 to 1000 rules.")
 	}
 	for i := range l.Rules {
@@ -82,6 +89,9 @@ func (r *lifecycleRule) check() error {
 		if err := checks(count("Days", &e.Days), moment("Date", &e.Date, true), truth("ExpiredObjectDeleteMarker", &e.ExpiredObjectDeleteMarker)); err != nil {
 			return err
 		}
+	}
+	if err := r.checkUploads(); err != nil {
+		return err
 	}
 	if e := r.NoncurrentVersionExpiration; e != nil {
 		return checks(count("NoncurrentDays", &e.NoncurrentDays), count("NewerNoncurrentVersions", &e.NewerNoncurrentVersions))
@@ -137,9 +147,10 @@ func sizes(greater, less *string) error {
 }
 
 // LifecycleOut builds the client's document from the backend's: MinIO leaves out a
-// tag's value that is empty, where S3 has an empty element. An error document in
-// its place is failed.
-func LifecycleOut(doc []byte) (out []byte, failed *Error, err error) {
+// tag's value that is empty, where S3 has an empty element. uploads is asked for
+// each rule's id whether it is SplitLifecycle's mark, and then has the rules that
+// were taken out. An error document in doc's place is failed.
+func LifecycleOut(doc []byte, uploads func(id string) (rules []UploadRule, mark bool, err error)) (out []byte, failed *Error, err error) {
 	var l lifecycle
 	if err := xml.Unmarshal(doc, &l); err != nil {
 		return nil, nil, fmt.Errorf("s3xml: lifecycle: %w", err)
@@ -151,6 +162,9 @@ func LifecycleOut(doc []byte) (out []byte, failed *Error, err error) {
 		return nil, failed, err
 	default:
 		return nil, nil, ErrDocument
+	}
+	if err := l.merge(uploads); err != nil {
+		return nil, nil, err
 	}
 	for i := range l.Rules {
 		f := l.Rules[i].Filter

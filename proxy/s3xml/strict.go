@@ -106,8 +106,6 @@ func (o *opened) enter(name, rootName string, root *shape) (*shape, error) {
 var sentences = map[string]string{
 	"Transition":                  sentenceTransition,
 	"NoncurrentVersionTransition": sentenceTransition,
-	"AbortIncompleteMultipartUpload": "AbortIncompleteMultipartUpload is not supported. Leave it out, and end unfinished uploads, " +
-		"which ListMultipartUploads lists, with AbortMultipartUpload.",
 	"Grant": "TargetGrants are not supported: log objects belong to the account, and access keys decide who reads them. " +
 		"Leave TargetGrants out.",
 }
