@@ -264,7 +264,7 @@ func TestRoles(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 1)
 	f.limit(soft(tenancy.Egress, 1))
-	other, err := f.store.CreateAccount(t.Context(), f.owner, "other", "", tenancy.Active)
+	other, err := tenancy.CreateAccount(t.Context(), f.owner, "other", "", tenancy.Active)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +304,7 @@ func TestRoles(t *testing.T) {
 		"limit a key as another account": func(ctx context.Context) error {
 			return tenancy.AsAccount(ctx, portal, other.ID, func(tx pgx.Tx) error {
 				l := tenancy.Limits{Concurrent: 1}
-				return f.store.SetKeyLimits(ctx, tx, k, &l)
+				return tenancy.SetKeyLimits(ctx, tx, k, &l)
 			})
 		},
 		"forget leases as the worker": func(ctx context.Context) error {
@@ -329,7 +329,7 @@ func TestRoles(t *testing.T) {
 	}
 	if err := tenancy.AsAccount(t.Context(), portal, f.account.ID, func(tx pgx.Tx) error {
 		l := tenancy.Limits{Concurrent: 1}
-		return f.store.SetKeyLimits(t.Context(), tx, k, &l)
+		return tenancy.SetKeyLimits(t.Context(), tx, k, &l)
 	}); err != nil {
 		t.Errorf("the portal limits its own key: %v", err)
 	}

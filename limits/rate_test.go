@@ -154,7 +154,7 @@ func TestRate_concurrentDefault(t *testing.T) {
 	}
 	first := f.account
 	var err error
-	if f.account, err = f.store.CreateAccount(t.Context(), f.owner, "other", "", tenancy.Active); err != nil {
+	if f.account, err = tenancy.CreateAccount(t.Context(), f.owner, "other", "", tenancy.Active); err != nil {
 		t.Fatal(err)
 	}
 	admits(4)

@@ -72,7 +72,7 @@ func (l *Limiter) lockScope(ctx context.Context, tx pgx.Tx, account, key tenancy
 
 func loadScope(ctx context.Context, q pg.Querier, stored Stored, account, key tenancy.ID, at time.Time) (s *scope, err error) {
 	s = &scope{q: q, account: account, key: key, at: at, nodes: 1}
-	if s.limits, err = (&tenancy.Store{}).Limits(ctx, q, account, key); err != nil {
+	if s.limits, err = tenancy.LimitsOf(ctx, q, account, key); err != nil {
 		return nil, err
 	}
 	if s.limits == nil {

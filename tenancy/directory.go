@@ -127,22 +127,22 @@ func (d *Directory) makeTables() (err error) {
 		return err
 	}
 	if d.accounts, err = newTable(d, n, ErrAccountUnknown, isID, told, func(ctx context.Context, key string) (*Account, error) {
-		return s.Account(ctx, q, ID([]byte(key)))
+		return AccountByID(ctx, q, ID([]byte(key)))
 	}); err != nil {
 		return err
 	}
 	if d.names, err = newTable(d, n, ErrAccountUnknown, accountName.Match, d.strangersIn(shareNames), func(ctx context.Context, key string) (ID, error) {
-		return s.accountID(ctx, q, key)
+		return accountID(ctx, q, key)
 	}); err != nil {
 		return err
 	}
 	if d.domains, err = newTable(d, n, ErrAccountUnknown, plausibleDomain, d.strangersIn(shareDomains), func(ctx context.Context, key string) (ID, error) {
-		return s.domainAccount(ctx, q, key)
+		return domainAccount(ctx, q, key)
 	}); err != nil {
 		return err
 	}
 	if d.buckets, err = newTable(d, n, ErrBucketUnknown, plausibleBucket, d.turnOfBucket, func(ctx context.Context, key string) (*Bucket, error) {
-		return s.Bucket(ctx, q, ID([]byte(key[:len(ID{})])), key[len(ID{}):])
+		return BucketByName(ctx, q, ID([]byte(key[:len(ID{})])), key[len(ID{}):])
 	}); err != nil {
 		return err
 	}
@@ -272,14 +272,14 @@ func (d *Directory) Backend(ctx context.Context, id ID) (*Backend, error) {
 	return d.backends.get(ctx, id[:], anyone)
 }
 
-// ReserveBucket begins the life of a bucket: see Store.ReserveBucket.
+// ReserveBucket begins the life of a bucket: see the function ReserveBucket.
 func (d *Directory) ReserveBucket(ctx context.Context, account ID, name string, objectLock bool) (*Bucket, error) {
 	leave, err := d.ofAccount(account).enter(ctx)
 	if err != nil {
 		return nil, d.outage(err)
 	}
 	defer leave()
-	b, err := d.store.ReserveBucket(ctx, d.cfg.Pool, account, name, objectLock, d.cfg.MaxBuckets)
+	b, err := ReserveBucket(ctx, d.cfg.Pool, account, name, objectLock, d.cfg.MaxBuckets)
 	return b, d.outage(err)
 }
 
@@ -291,29 +291,29 @@ func (d *Directory) BeginDeleteBucket(ctx context.Context, b *Bucket) error {
 		return d.outage(err)
 	}
 	defer leave()
-	return d.changed(b, d.store.moveBucket(ctx, d.cfg.Pool, b.ID, "active", "deleting"))
+	return d.changed(b, moveBucket(ctx, d.cfg.Pool, b.ID, "active", "deleting"))
 }
 
 // What ends a step that was begun waits for nobody's turn.
 
 // ActivateBucket makes a reserved bucket visible.
 func (d *Directory) ActivateBucket(ctx context.Context, b *Bucket) error {
-	return d.changed(b, d.store.moveBucket(ctx, d.cfg.Pool, b.ID, "creating", "active"))
+	return d.changed(b, moveBucket(ctx, d.cfg.Pool, b.ID, "creating", "active"))
 }
 
 // ReleaseBucket forgets a reserved bucket whose creation failed.
 func (d *Directory) ReleaseBucket(ctx context.Context, b *Bucket) error {
-	return d.changed(b, d.store.dropBucket(ctx, d.cfg.Pool, b.ID, "creating"))
+	return d.changed(b, dropBucket(ctx, d.cfg.Pool, b.ID, "creating"))
 }
 
 // RestoreBucket ends a deletion that failed.
 func (d *Directory) RestoreBucket(ctx context.Context, b *Bucket) error {
-	return d.changed(b, d.store.moveBucket(ctx, d.cfg.Pool, b.ID, "deleting", "active"))
+	return d.changed(b, moveBucket(ctx, d.cfg.Pool, b.ID, "deleting", "active"))
 }
 
 // RemoveBucket ends a bucket's life.
 func (d *Directory) RemoveBucket(ctx context.Context, b *Bucket) error {
-	return d.changed(b, d.store.dropBucket(ctx, d.cfg.Pool, b.ID, "deleting"))
+	return d.changed(b, dropBucket(ctx, d.cfg.Pool, b.ID, "deleting"))
 }
 
 // changed invalidates at once here; other nodes hear of it.
@@ -322,14 +322,14 @@ func (d *Directory) changed(b *Bucket, err error) error {
 	return d.outage(err)
 }
 
-// ListBuckets is Store.ListBuckets, straight from PostgreSQL.
+// ListBuckets is the function ListBuckets, straight from PostgreSQL.
 func (d *Directory) ListBuckets(ctx context.Context, account ID, only []string, prefix, after string, limit int) ([]*Bucket, error) {
 	leave, err := d.ofAccount(account).enter(ctx)
 	if err != nil {
 		return nil, d.outage(err)
 	}
 	defer leave()
-	list, err := d.store.ListBuckets(ctx, d.cfg.Pool, account, only, prefix, after, limit)
+	list, err := ListBuckets(ctx, d.cfg.Pool, account, only, prefix, after, limit)
 	return list, d.outage(err)
 }
 

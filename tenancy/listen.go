@@ -176,7 +176,7 @@ func (d *Directory) tend(ctx context.Context) {
 		case <-tick.C:
 		}
 		trying, cancel := context.WithTimeout(ctx, d.cfg.LoadTimeout)
-		n, err := d.store.RestoreAbandoned(trying, d.cfg.Pool)
+		n, err := RestoreAbandoned(trying, d.cfg.Pool)
 		cancel()
 		if err != nil && d.Connected() && ctx.Err() == nil {
 			d.cfg.Logger.Warn("abandoned buckets not looked after", "error", err)

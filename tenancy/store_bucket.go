@@ -32,7 +32,7 @@ const abandoned = `interval '5 minutes'`
 // An account that has most buckets, or as many as its own limits say, is
 // ErrTooManyBuckets: whoever creates its buckets, on whatever node, one at a
 // time counts them. With most 0 nobody counts: that is for the operator.
-func (s *Store) ReserveBucket(ctx context.Context, q pg.Querier, account ID, name string, objectLock bool, most int) (b *Bucket, err error) {
+func ReserveBucket(ctx context.Context, q pg.Querier, account ID, name string, objectLock bool, most int) (b *Bucket, err error) {
 	if err := CheckBucketName(name); err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (s *Store) ReserveBucket(ctx context.Context, q pg.Querier, account ID, nam
 		if _, err := tx.Exec(ctx, `SELECT lock_account($1)`, account); err != nil {
 			return err
 		}
-		if err := s.forgetAbandoned(ctx, tx, account); err != nil {
+		if err := forgetAbandoned(ctx, tx, account); err != nil {
 			return err
 		}
 		id := NewID()
@@ -52,7 +52,7 @@ func (s *Store) ReserveBucket(ctx context.Context, q pg.Querier, account ID, nam
 				AND ($3 = 0 OR `+countBuckets+` < `+bucketBound+`)
 			ON CONFLICT (account_id, name) DO NOTHING RETURNING `+bucketColumns, account, name, most, id, backendName(id), objectLock))
 		if errors.Is(err, ErrBucketUnknown) {
-			return s.whyNotReserved(ctx, tx, account, name, most)
+			return whyNotReserved(ctx, tx, account, name, most)
 		}
 		return err
 	})
@@ -71,13 +71,13 @@ const (
 // forgetAbandoned removes the records of buckets whose creation was begun by a
 // process that died. The next one of such a name gets another id and so another
 // name in the backend: nothing left over is attached to it (S3-RULES.md D10).
-func (s *Store) forgetAbandoned(ctx context.Context, q pg.Querier, account ID) error {
+func forgetAbandoned(ctx context.Context, q pg.Querier, account ID) error {
 	_, err := q.Exec(ctx, `DELETE FROM buckets WHERE account_id = $1 AND state = 'creating' AND updated_at < now() - `+abandoned, account)
 	return err
 }
 
 // whyNotReserved tells what stood in the way of a new bucket.
-func (s *Store) whyNotReserved(ctx context.Context, q pg.Querier, account ID, name string, most int) error {
+func whyNotReserved(ctx context.Context, q pg.Querier, account ID, name string, most int) error {
 	var state *string
 	var backend, full bool
 	err := q.QueryRow(ctx, `SELECT (SELECT state FROM buckets WHERE account_id = $1 AND name = $2),
@@ -102,23 +102,23 @@ func (s *Store) whyNotReserved(ctx context.Context, q pg.Querier, account ID, na
 // data is there or not, and the owner may delete the bucket again. It returns
 // how many there were. One that somebody holds waits for the next time, and the
 // others do not wait for it.
-func (s *Store) RestoreAbandoned(ctx context.Context, q pg.Querier) (int64, error) {
+func RestoreAbandoned(ctx context.Context, q pg.Querier) (int64, error) {
 	tag, err := q.Exec(ctx, `UPDATE buckets SET state = 'active', updated_at = now() WHERE id IN (
 		SELECT id FROM buckets WHERE state = 'deleting' AND updated_at < now() - `+abandoned+` FOR UPDATE SKIP LOCKED)`)
 	return tag.RowsAffected(), wrapf(err, "restore abandoned buckets")
 }
 
-func (s *Store) moveBucket(ctx context.Context, q pg.Querier, id ID, from, to string) error {
+func moveBucket(ctx context.Context, q pg.Querier, id ID, from, to string) error {
 	return one(q.Exec(ctx, `UPDATE buckets SET state = $3, updated_at = now() WHERE id = $1 AND state = $2`, id, from, to))(ErrBucketBusy)
 }
 
-func (s *Store) dropBucket(ctx context.Context, q pg.Querier, id ID, state string) error {
+func dropBucket(ctx context.Context, q pg.Querier, id ID, state string) error {
 	return one(q.Exec(ctx, `DELETE FROM buckets WHERE id = $1 AND state = $2`, id, state))(ErrBucketBusy)
 }
 
 // ImportBucket takes over a bucket that exists in the backend. Whether it does
 // is the caller's to check; that nobody owns it yet is checked here.
-func (s *Store) ImportBucket(ctx context.Context, q pg.Querier, account ID, name string, backend ID, backendName string, objectLock bool) (*Bucket, error) {
+func ImportBucket(ctx context.Context, q pg.Querier, account ID, name string, backend ID, backendName string, objectLock bool) (*Bucket, error) {
 	if err := CheckBucketName(name); err != nil {
 		return nil, err
 	}
@@ -140,15 +140,16 @@ func (s *Store) ImportBucket(ctx context.Context, q pg.Querier, account ID, name
 // must not look like a success meanwhile.
 const there = `state IN ('active', 'deleting')`
 
-// Bucket returns an account's bucket that is there.
-func (s *Store) Bucket(ctx context.Context, q pg.Querier, account ID, name string) (*Bucket, error) {
+// BucketByName returns an account's bucket, one that is being deleted too, or
+// ErrBucketUnknown.
+func BucketByName(ctx context.Context, q pg.Querier, account ID, name string) (*Bucket, error) {
 	return scanBucket(q.QueryRow(ctx, `SELECT `+bucketColumns+` FROM buckets WHERE account_id = $1 AND name = $2 AND `+there, account, name))
 }
 
 // ListBuckets returns up to limit buckets that are there in the order of their
 // names, beginning with prefix, behind after; of those named in only, unless
 // that is nil.
-func (s *Store) ListBuckets(ctx context.Context, q pg.Querier, account ID, only []string, prefix, after string, limit int) ([]*Bucket, error) {
+func ListBuckets(ctx context.Context, q pg.Querier, account ID, only []string, prefix, after string, limit int) ([]*Bucket, error) {
 	rows, err := q.Query(ctx, `SELECT `+bucketColumns+` FROM buckets
 		WHERE account_id = $1 AND `+there+` AND ($2::text[] IS NULL OR name = ANY ($2)) AND starts_with(name, $3) AND name > $4
 		ORDER BY name LIMIT $5`, account, only, prefix, after, limit)
@@ -160,17 +161,17 @@ func (s *Store) ListBuckets(ctx context.Context, q pg.Querier, account ID, only 
 
 // BucketNames returns the names of all buckets by id, for reports; of those
 // that are gone too.
-func (s *Store) BucketNames(ctx context.Context, q pg.Querier) (map[ID]string, error) {
+func BucketNames(ctx context.Context, q pg.Querier) (map[ID]string, error) {
 	return names(ctx, q, `SELECT id, name FROM buckets UNION ALL SELECT id, name FROM deleted_buckets`)
 }
 
 // AccountNames returns the names of all accounts by id, for reports.
-func (s *Store) AccountNames(ctx context.Context, q pg.Querier) (map[ID]string, error) {
+func AccountNames(ctx context.Context, q pg.Querier) (map[ID]string, error) {
 	return names(ctx, q, `SELECT id, name FROM accounts`)
 }
 
 // KeyIDs returns all access key ids by row id, for reports.
-func (s *Store) KeyIDs(ctx context.Context, q pg.Querier) (map[ID]string, error) {
+func KeyIDs(ctx context.Context, q pg.Querier) (map[ID]string, error) {
 	return names(ctx, q, `SELECT id, key_id FROM access_keys`)
 }
 

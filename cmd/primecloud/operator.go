@@ -43,7 +43,7 @@ func (c *cli) operate(ctx context.Context, f func(*operator) error) error {
 // withAccount runs f with the operator's tools and the account of that name.
 func (c *cli) withAccount(ctx context.Context, name string, f func(*operator, *tenancy.Account) error) error {
 	return c.operate(ctx, func(o *operator) error {
-		a, err := o.store.AccountByName(ctx, o.pool, name)
+		a, err := tenancy.AccountByName(ctx, o.pool, name)
 		if err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (o *operator) accountID(ctx context.Context, name string) (tenancy.ID, erro
 	if name == "" {
 		return tenancy.ID{}, nil
 	}
-	a, err := o.store.AccountByName(ctx, o.pool, name)
+	a, err := tenancy.AccountByName(ctx, o.pool, name)
 	if err != nil {
 		return tenancy.ID{}, err
 	}
@@ -148,16 +148,16 @@ func (o *operator) names(ctx context.Context, groups ...metering.Group) (func(st
 		}
 		return err
 	}
-	if err := add(o.store.AccountNames(ctx, o.pool)); err != nil {
+	if err := add(tenancy.AccountNames(ctx, o.pool)); err != nil {
 		return nil, err
 	}
 	if slices.Contains(groups, metering.ByBucket) {
-		if err := add(o.store.BucketNames(ctx, o.pool)); err != nil {
+		if err := add(tenancy.BucketNames(ctx, o.pool)); err != nil {
 			return nil, err
 		}
 	}
 	if slices.Contains(groups, metering.ByKey) {
-		if err := add(o.store.KeyIDs(ctx, o.pool)); err != nil {
+		if err := add(tenancy.KeyIDs(ctx, o.pool)); err != nil {
 			return nil, err
 		}
 	}

@@ -67,7 +67,7 @@ func (u *usageReconcile) report(ctx context.Context, c *cli, o *operator) (*reco
 	if to.IsZero() {
 		to = present
 	}
-	cfg := reconcile.Config{Pool: o.pool, Store: o.store, From: from, To: to, Logs: u.AccessLog}
+	cfg := reconcile.Config{Pool: o.pool, From: from, To: to, Logs: u.AccessLog}
 	var err error
 	if cfg.Account, err = o.accountID(ctx, u.Account); err != nil {
 		return nil, err

@@ -88,7 +88,7 @@ func (s *secretRotate) Run(ctx context.Context, c *cli) error {
 		case err != nil && moved == 0: // one that cannot be opened is bad luck, all are another keyring
 			return errors.Join(fmt.Errorf("%s opens nothing in this database; is it another installation's? %w", s.File, err), s.write(old))
 		}
-		if err := store.RenewChannel(ctx, tx); err != nil {
+		if err := tenancy.RenewChannel(ctx, tx); err != nil {
 			return err
 		}
 		if err := tx.Commit(ctx); err != nil {

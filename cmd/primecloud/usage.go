@@ -275,14 +275,14 @@ func (u *usageSample) eachBucket(ctx context.Context, o *operator, f func(*tenan
 		return err
 	}
 	if u.Bucket != "" {
-		b, err := o.store.Bucket(ctx, o.pool, account, u.Bucket)
+		b, err := tenancy.BucketByName(ctx, o.pool, account, u.Bucket)
 		if err != nil {
 			return err
 		}
 		return f(b)
 	}
 	for after := (tenancy.ID{}); ; {
-		page, err := o.store.AllBuckets(ctx, o.pool, account, after, 1000)
+		page, err := tenancy.AllBuckets(ctx, o.pool, account, after, 1000)
 		if err != nil || len(page) == 0 {
 			return err
 		}

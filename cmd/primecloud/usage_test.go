@@ -61,7 +61,7 @@ func TestUsageShow_whileCounting(t *testing.T) {
 	between()
 	between()
 	var out bytes.Buffer
-	o := &operator{pool: db.Interleaved(t, pg.RoleOwner, between), store: &tenancy.Store{}}
+	o := &operator{pool: db.Interleaved(t, pg.RoleOwner, between)}
 	if err := (&usageShow{By: "hour"}).show(t.Context(), &cli{out: &out, json: true}, o, metering.Query{By: metering.ByHour}); err != nil {
 		t.Fatal(err)
 	}
@@ -159,11 +159,11 @@ func TestStorageShow_whileSampling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := store.CreateAccount(t.Context(), owner, "acme", "", tenancy.Active)
+	a, err := tenancy.CreateAccount(t.Context(), owner, "acme", "", tenancy.Active)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := store.ImportBucket(t.Context(), owner, a.ID, "backups", backend.ID, "theirs", false)
+	b, err := tenancy.ImportBucket(t.Context(), owner, a.ID, "backups", backend.ID, "theirs", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -240,13 +240,13 @@ func (d *stack) loadDemo(ctx context.Context, store *tenancy.Store, pool *pgxpoo
 	}
 	for tenant, name := range map[string]string{"A": "alpha", "B": "beta"} {
 		if one, ok := d.demo[tenant]; ok {
-			if k, err := store.Key(ctx, pool, one.KeyID); err == nil && k.RevokedAt == nil {
+			if k, err := tenancy.KeyByID(ctx, pool, one.KeyID); err == nil && k.RevokedAt == nil {
 				continue
 			}
 		}
-		a, err := store.CreateAccount(ctx, pool, name, "Demo "+name, tenancy.Active)
+		a, err := tenancy.CreateAccount(ctx, pool, name, "Demo "+name, tenancy.Active)
 		if errors.Is(err, tenancy.ErrAccountExists) {
-			a, err = store.AccountByName(ctx, pool, name)
+			a, err = tenancy.AccountByName(ctx, pool, name)
 		}
 		if err != nil {
 			return err

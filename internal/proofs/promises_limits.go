@@ -160,7 +160,7 @@ var limits = []promise{
 		"a rotated key's successor has its limits, and begins to count anew",
 		"./limits", "TestBudget_successor",
 		[]change{
-			{"tenancy/store_key.go", "\t\tif err := s.copyLimits(ctx, tx, old.Key, created); err != nil {\n\t\t\treturn err\n\t\t}\n", ""},
+			{"tenancy/store_key.go", "\t\tif err := copyLimits(ctx, tx, old.Key, created); err != nil {\n\t\t\treturn err\n\t\t}\n", ""},
 			{"tenancy/store_limits.go", "r.EgressBudget, r.RequestsBudget, r.SpendBudget, r.EgressSoft, r.RequestsSoft, r.SpendSoft)", "r.EgressBudget, r.RequestsBudget, r.SpendBudget, false, false, false)"},
 			{"limits/limits.go", "\tif key != (tenancy.ID{}) {\n\t\tid = key\n\t}\n\tfor", "\tfor"},
 		},

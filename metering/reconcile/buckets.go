@@ -98,7 +98,7 @@ func (u *uploads) add(r *accesslog.Record) {
 
 func (r *Report) compareBuckets(ctx context.Context, cfg *Config, l *ledger, log *requestLog) error {
 	for after := (tenancy.ID{}); ; {
-		page, err := cfg.Store.AllBuckets(ctx, cfg.Pool, cfg.Account, after, 1000)
+		page, err := tenancy.AllBuckets(ctx, cfg.Pool, cfg.Account, after, 1000)
 		if err != nil || len(page) == 0 {
 			return err
 		}
