@@ -64,8 +64,10 @@ func setDefault[T comparable](field *T, value T) {
 
 // Directory is the in-memory view of tenancy that the data path reads. It is
 // filled from PostgreSQL on demand and invalidated by its notifications; after
-// a broken connection everything is validated again. All values it returns are
-// shared and immutable.
+// a broken connection everything is validated again. Its methods may be called
+// by several goroutines at once; the values they return are shared and must not
+// be changed. proxy.Directory is the contract of the methods that the gateway
+// calls: what each returns, and what a look-up costs.
 //
 // A change made anywhere is seen here within a second while connected, and
 // within MaxStale otherwise: cached values keep working that long, unknown
@@ -220,17 +222,18 @@ func (d *Directory) Close() {
 	}
 }
 
-// Identity returns the holder of an access key id. A revoked key is ErrKeyUnknown.
+// Identity returns the holder of an access key id, or ErrKeyUnknown, also for a
+// revoked key. An expired one is returned.
 func (d *Directory) Identity(ctx context.Context, keyID []byte) (*Identity, error) {
 	return d.keys.get(ctx, keyID, anyone)
 }
 
-// Account returns an account by id.
+// Account returns an account by id, whatever its status, or ErrAccountUnknown.
 func (d *Directory) Account(ctx context.Context, id ID) (*Account, error) {
 	return d.accounts.get(ctx, id[:], anyone)
 }
 
-// AccountByName returns the account of a tenant host's label.
+// AccountByName returns the account of a tenant host's label, or ErrAccountUnknown.
 func (d *Directory) AccountByName(ctx context.Context, name []byte) (*Account, error) {
 	id, err := d.names.get(ctx, name, anyone)
 	if err != nil {
@@ -239,8 +242,8 @@ func (d *Directory) AccountByName(ctx context.Context, name []byte) (*Account, e
 	return d.Account(ctx, id)
 }
 
-// AccountByDomain returns the account of a verified custom domain; host is in
-// lower case, without a port.
+// AccountByDomain returns the account of a verified custom domain, or
+// ErrAccountUnknown; host is in lower case, without a port.
 func (d *Directory) AccountByDomain(ctx context.Context, host []byte) (*Account, error) {
 	id, err := d.domains.get(ctx, host, anyone)
 	if err != nil {
@@ -250,13 +253,14 @@ func (d *Directory) AccountByDomain(ctx context.Context, host []byte) (*Account,
 }
 
 // Bucket returns an account's bucket, for a caller who has proven to hold one
-// of its keys. One that is being deleted is there, and says so.
+// of its keys, or ErrBucketUnknown. One that is being deleted is returned with
+// Deleting set.
 func (d *Directory) Bucket(ctx context.Context, account ID, name []byte) (*Bucket, error) {
 	return d.bucket(ctx, account, name, holder)
 }
 
-// BucketForAnyone is Bucket for a caller who has proven nothing: what is not
-// in memory he waits for with everybody else who has not.
+// BucketForAnyone is Bucket for a caller who has proven nothing: its loads are
+// in the lane of strangers.
 func (d *Directory) BucketForAnyone(ctx context.Context, account ID, name []byte) (*Bucket, error) {
 	return d.bucket(ctx, account, name, anyone)
 }
@@ -267,7 +271,8 @@ func (d *Directory) bucket(ctx context.Context, account ID, name []byte, by aske
 	return d.buckets.get(ctx, key, by)
 }
 
-// Backend returns a backend with its credential.
+// Backend returns a backend with its credential, ErrBackendUnknown, or
+// ErrBackendChanged beside ErrUnavailable.
 func (d *Directory) Backend(ctx context.Context, id ID) (*Backend, error) {
 	return d.backends.get(ctx, id[:], anyone)
 }
@@ -284,7 +289,8 @@ func (d *Directory) ReserveBucket(ctx context.Context, account ID, name string, 
 }
 
 // BeginDeleteBucket keeps others from writing to the bucket, from deleting it and
-// from making one of its name meanwhile.
+// from making one of its name meanwhile. Like the steps that follow it returns
+// ErrBucketBusy for a bucket that is in another state, or gone.
 func (d *Directory) BeginDeleteBucket(ctx context.Context, b *Bucket) error {
 	leave, err := d.ofAccount(b.AccountID).enter(ctx)
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -140,10 +139,6 @@ type Identity struct {
 	CIDRs      []netip.Prefix
 	ExpiresAt  time.Time // zero: never
 	Limits     *Limits   // of this key, beside its account's; nil: none
-
-	// Attached is a slot for what the gateway derives from Secret; it dies
-	// with the Identity, so it cannot outlive a rotation.
-	Attached atomic.Value
 }
 
 // Bucket is an account's bucket and where it lives.
