@@ -1,27 +1,20 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/primecloudpro/primecloud/internal/dev"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/settings"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
-
-// devDir is where `primecloud dev` keeps its data; operator commands find the
-// database and the keyring there when nothing else is set.
-const devDir = ".primecloud"
 
 // operator is what commands that change tenancy need: the database as its
 // owner, and the keyring.
@@ -92,10 +85,8 @@ func (c *cli) ownerURL() (string, error) {
 	if url := cfg.Database.OwnerURL; url != "" {
 		return url, nil
 	}
-	if b, err := os.ReadFile(filepath.Join(devDir, "dev.env")); err == nil {
-		if url := dotenv(b)["DATABASE_URL"]; url != "" {
-			return url, nil
-		}
+	if url := dev.OwnerURL(dev.DefaultDir); url != "" {
+		return url, nil
 	}
 	return "", settings.Invalid(errors.New("set PRIMECLOUD_OWNER_DATABASE_URL (the role primecloud_owner), or run `primecloud dev` in this folder"))
 }
@@ -108,22 +99,11 @@ func (c *cli) keyring() (*secret.Keyring, error) {
 	if cfg.Keyring != "" {
 		return secret.Parse([]byte(cfg.Keyring))
 	}
-	b, err := os.ReadFile(filepath.Join(devDir, "keyring"))
-	if err != nil {
+	keyring, err := dev.Keyring(dev.DefaultDir)
+	if unreadable := (*fs.PathError)(nil); errors.As(err, &unreadable) {
 		return nil, settings.Invalid(errors.New("set PRIMECLOUD_KEYRING_FILE, or run `primecloud dev` in this folder"))
 	}
-	return secret.Parse(b)
-}
-
-// dotenv reads NAME='value' lines.
-func dotenv(b []byte) map[string]string {
-	m := map[string]string{}
-	for lines := bufio.NewScanner(bytes.NewReader(b)); lines.Scan(); {
-		if name, value, ok := strings.Cut(lines.Text(), "="); ok && !strings.HasPrefix(name, "#") {
-			m[name] = strings.Trim(value, "'")
-		}
-	}
-	return m
+	return keyring, err
 }
 
 // accountID is that of an account by its name; of "", the zero one, for all.

@@ -369,7 +369,7 @@ var invariants = []promise{
 		[]change{
 			{"metering/bucketsync/bucketsync.go", "\t\t\terrs = append(errs, fmt.Errorf(\"backend %s: %w\", b.Name, err))\n", "\t\t\treturn found, fmt.Errorf(\"backend %s: %w\", b.Name, err)\n"},
 			{"tenancy/probe/probe.go", "\t\tif err != nil {\n\t\t\tcontinue\n", "\t\tif err != nil {\n\t\t\treturn found\n"},
-			{"cmd/primecloud/secret.go", "case err != nil && !errors.As(err, &skipped):", "case err != nil:"},
+			{"tenancy/keyring.go", "case err != nil && !errors.As(err, &skipped):", "case err != nil:"},
 		},
 	},
 	{
