@@ -158,31 +158,3 @@ func ListBuckets(ctx context.Context, q pg.Querier, account ID, only []string, p
 	}
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Bucket, error) { return scanBucket(r) })
 }
-
-// BucketNames returns the names of all buckets by id, for reports; of those
-// that are gone too.
-func BucketNames(ctx context.Context, q pg.Querier) (map[ID]string, error) {
-	return names(ctx, q, `SELECT id, name FROM buckets UNION ALL SELECT id, name FROM deleted_buckets`)
-}
-
-// AccountNames returns the names of all accounts by id, for reports.
-func AccountNames(ctx context.Context, q pg.Querier) (map[ID]string, error) {
-	return names(ctx, q, `SELECT id, name FROM accounts`)
-}
-
-// KeyIDs returns all access key ids by row id, for reports.
-func KeyIDs(ctx context.Context, q pg.Querier) (map[ID]string, error) {
-	return names(ctx, q, `SELECT id, key_id FROM access_keys`)
-}
-
-func names(ctx context.Context, q pg.Querier, sql string) (map[ID]string, error) {
-	rows, err := q.Query(ctx, sql)
-	if err != nil {
-		return nil, err
-	}
-	m := map[ID]string{}
-	var id ID
-	var name string
-	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error { m[id] = name; return nil })
-	return m, err
-}

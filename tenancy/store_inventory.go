@@ -21,6 +21,22 @@ func AllBuckets(ctx context.Context, q pg.Querier, account, after ID, limit int)
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Bucket, error) { return scanBucket(r) })
 }
 
+// EachBucket calls f for all buckets of AllBuckets, until f returns an error.
+func EachBucket(ctx context.Context, q pg.Querier, account ID, f func(*Bucket) error) error {
+	for after := (ID{}); ; {
+		page, err := AllBuckets(ctx, q, account, after, 1000)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		after = page[len(page)-1].ID
+		for _, b := range page {
+			if err := f(b); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 // BucketOwned reports whether the bucket's record is still there.
 func BucketOwned(ctx context.Context, q pg.Querier, id ID) (owned bool, err error) {
 	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM buckets WHERE id = $1 AND state = 'active')`, id).Scan(&owned)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"slices"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/settings"
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -116,35 +114,4 @@ func (o *operator) accountID(ctx context.Context, name string) (tenancy.ID, erro
 		return tenancy.ID{}, err
 	}
 	return a.ID, nil
-}
-
-// names turns row ids into what people call them. What is gone keeps its id;
-// the zero id, which stands for unresolved names, is "-".
-func (o *operator) names(ctx context.Context, groups ...metering.Group) (func(string) string, error) {
-	all := map[string]string{tenancy.ID{}.String(): "-"}
-	add := func(m map[tenancy.ID]string, err error) error {
-		for id, name := range m {
-			all[id.String()] = name
-		}
-		return err
-	}
-	if err := add(tenancy.AccountNames(ctx, o.pool)); err != nil {
-		return nil, err
-	}
-	if slices.Contains(groups, metering.ByBucket) {
-		if err := add(tenancy.BucketNames(ctx, o.pool)); err != nil {
-			return nil, err
-		}
-	}
-	if slices.Contains(groups, metering.ByKey) {
-		if err := add(tenancy.KeyIDs(ctx, o.pool)); err != nil {
-			return nil, err
-		}
-	}
-	return func(id string) string {
-		if name, ok := all[id]; ok {
-			return name
-		}
-		return id
-	}, nil
 }

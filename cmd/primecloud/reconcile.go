@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/reconcile"
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // tolerance is a number of bytes, or percent of what the ledger has.
@@ -81,11 +81,11 @@ func (u *usageReconcile) report(ctx context.Context, c *cli, o *operator) (*reco
 	if err != nil {
 		return nil, err
 	}
-	named, err := o.names(ctx, metering.ByBucket, metering.ByKey)
+	names, err := tenancy.ReadNames(ctx, o.pool, true, true)
 	if err != nil {
 		return nil, err
 	}
-	report.Rename(named)
+	report.Rename(names.Of)
 	return report, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -66,7 +67,7 @@ func TestUsageShow_whileCounting(t *testing.T) {
 		t.Fatal(err)
 	}
 	final := 0
-	for _, r := range decode[[]usageRow](t, out.String()) {
+	for _, r := range decode[[]usagereport.Usage](t, out.String()) {
 		if !r.Final {
 			continue
 		}
@@ -205,7 +206,7 @@ func TestStorageShow_whileSampling(t *testing.T) {
 		if err := (&usageShow{By: string(by)}).showStorage(t.Context(), &cli{out: &out, json: true}, o, metering.Query{By: by}); err != nil {
 			t.Fatal(err)
 		}
-		for _, r := range decode[[]storageRow](t, out.String()) {
+		for _, r := range decode[[]usagereport.Storage](t, out.String()) {
 			if r.Final && r.Missing > 0 {
 				t.Errorf("%s is final without its sample", r.Hour)
 			}
