@@ -22,16 +22,16 @@ type DirectoryConfig struct {
 	Logger  *slog.Logger          // nil: discard
 	Metrics prometheus.Registerer // nil: none
 
-	Entries     int64         // of each table in memory; 100,000
-	MaxStale    time.Duration // how long what is cached keeps working while PostgreSQL is away; 60 s
-	NegativeTTL time.Duration // of "does not exist"; 5 s, and a creation is heard of at once
-	LoadTimeout time.Duration // of one load; 5 s
-	Heartbeat   time.Duration // of the notification a node sends itself; 500 ms
-	Deafness    time.Duration // without a heartbeat it counts as disconnected; 2 s
-	Strangers   int           // look-ups at once of names that anybody may have made up; a quarter of the pool, at most 8
-	Holders     int           // look-ups and changes at once that keys' holders ask for; the same
-	Queue       int           // how many more of one sort may wait for that; beyond, ErrCrowded at once; 1000
-	MaxBuckets  int           // that an account may make for which nothing else was set; 1000
+	Entries            int64         // of each kind in memory; 100,000
+	MaxStale           time.Duration // how long what is cached keeps working while PostgreSQL is away; 60 s
+	NegativeTTL        time.Duration // of "does not exist"; 5 s, and a notified creation ends it at once
+	LoadTimeout        time.Duration // of one load; 5 s
+	Heartbeat          time.Duration // between two notifications that a node sends itself; 500 ms
+	HeartbeatTimeout   time.Duration // without a heartbeat for so long, the node counts as disconnected; 2 s
+	MaxStrangerLookups int           // look-ups at once of names that anybody may have made up; a quarter of the pool, at most 8
+	MaxHolderLookups   int           // look-ups and changes at once that keys' holders ask for; the same
+	LookupQueue        int           // how many more of one sort may wait for that; beyond, ErrCrowded at once; 1000
+	MaxBuckets         int           // that an account may make for which nothing else was set; 1000
 }
 
 func (c *DirectoryConfig) setDefaults() {
@@ -40,15 +40,15 @@ func (c *DirectoryConfig) setDefaults() {
 	setDefault(&c.NegativeTTL, 5*time.Second)
 	setDefault(&c.LoadTimeout, 5*time.Second)
 	setDefault(&c.Heartbeat, 500*time.Millisecond)
-	setDefault(&c.Deafness, 2*time.Second)
+	setDefault(&c.HeartbeatTimeout, 2*time.Second)
 	if c.Pool != nil {
 		// The other half is for what was there a while ago or is known to be
 		// genuine, and for whoever shares the pool.
 		quarter := int(max(1, min(8, c.Pool.Config().MaxConns/4)))
-		setDefault(&c.Strangers, quarter)
-		setDefault(&c.Holders, quarter)
+		setDefault(&c.MaxStrangerLookups, quarter)
+		setDefault(&c.MaxHolderLookups, quarter)
 	}
-	setDefault(&c.Queue, 1000)
+	setDefault(&c.LookupQueue, 1000)
 	setDefault(&c.MaxBuckets, 1000)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -77,18 +77,18 @@ type Directory struct {
 	cfg   DirectoryConfig
 	store *Store
 
-	keys     *table[*Identity]
-	accounts *table[*Account]
-	names    *table[ID]
-	domains  *table[ID]
-	buckets  *table[*Bucket]
-	backends *table[*Backend]
+	keys     *loadingCache[*Identity]
+	accounts *loadingCache[*Account]
+	names    *loadingCache[ID]
+	domains  *loadingCache[ID]
+	buckets  *loadingCache[*Bucket]
+	backends *loadingCache[*Backend]
 	closers  []func()
 
 	strangers *lane
 	holders   *lane
 	ended     *endedKeys
-	hearing   atomic.Pointer[hearing]
+	sync      atomic.Pointer[syncState]
 	ready     chan struct{} // closed when the first connection listens
 
 	hits, misses, refused, crowded, connects atomic.Uint64
@@ -106,10 +106,10 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 		ready: make(chan struct{}),
 		ended: newEndedKeys(),
 	}
-	d.strangers = newLane("strangers", cfg.Strangers, strangerShares, cfg.Queue, &d.crowded)
-	d.holders = newLane("holders", cfg.Holders, accountShares, cfg.Queue, &d.crowded)
-	d.hearing.Store(&hearing{})
-	if err := d.makeTables(); err != nil {
+	d.strangers = newLane("strangers", cfg.MaxStrangerLookups, strangerShares, cfg.LookupQueue, &d.crowded)
+	d.holders = newLane("holders", cfg.MaxHolderLookups, accountShares, cfg.LookupQueue, &d.crowded)
+	d.sync.Store(&syncState{})
+	if err := d.makeCaches(); err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -119,36 +119,36 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 	return d, nil
 }
 
-func (d *Directory) makeTables() (err error) {
+func (d *Directory) makeCaches() (err error) {
 	s, q, n := d.store, d.cfg.Pool, d.cfg.Entries
-	if d.keys, err = newTable(d, n, ErrKeyUnknown, d.plausibleKey, d.turnOfKey, func(ctx context.Context, key string) (*Identity, error) {
+	if d.keys, err = newLoadingCache(d, n, ErrKeyUnknown, d.keyMayExist, d.turnOfKey, func(ctx context.Context, key string) (*Identity, error) {
 		look := d.ended.now()
 		i, err := s.identity(ctx, q, key)
 		return d.genuine(look, i, err)
 	}); err != nil {
 		return err
 	}
-	if d.accounts, err = newTable(d, n, ErrAccountUnknown, isID, told, func(ctx context.Context, key string) (*Account, error) {
+	if d.accounts, err = newLoadingCache(d, n, ErrAccountUnknown, isID, noTurn, func(ctx context.Context, key string) (*Account, error) {
 		return AccountByID(ctx, q, ID([]byte(key)))
 	}); err != nil {
 		return err
 	}
-	if d.names, err = newTable(d, n, ErrAccountUnknown, accountName.Match, d.strangersIn(shareNames), func(ctx context.Context, key string) (ID, error) {
+	if d.names, err = newLoadingCache(d, n, ErrAccountUnknown, accountName.Match, d.strangersIn(shareNames), func(ctx context.Context, key string) (ID, error) {
 		return accountID(ctx, q, key)
 	}); err != nil {
 		return err
 	}
-	if d.domains, err = newTable(d, n, ErrAccountUnknown, plausibleDomain, d.strangersIn(shareDomains), func(ctx context.Context, key string) (ID, error) {
+	if d.domains, err = newLoadingCache(d, n, ErrAccountUnknown, domainMayExist, d.strangersIn(shareDomains), func(ctx context.Context, key string) (ID, error) {
 		return domainAccount(ctx, q, key)
 	}); err != nil {
 		return err
 	}
-	if d.buckets, err = newTable(d, n, ErrBucketUnknown, plausibleBucket, d.turnOfBucket, func(ctx context.Context, key string) (*Bucket, error) {
+	if d.buckets, err = newLoadingCache(d, n, ErrBucketUnknown, bucketMayExist, d.turnOfBucket, func(ctx context.Context, key string) (*Bucket, error) {
 		return BucketByName(ctx, q, ID([]byte(key[:len(ID{})])), key[len(ID{}):])
 	}); err != nil {
 		return err
 	}
-	d.backends, err = newTable(d, 1000, ErrBackendUnknown, isID, told, func(ctx context.Context, key string) (*Backend, error) {
+	d.backends, err = newLoadingCache(d, 1000, ErrBackendUnknown, isID, noTurn, func(ctx context.Context, key string) (*Backend, error) {
 		b, err := s.Backend(ctx, q, ID([]byte(key)))
 		if errors.Is(err, ErrBackendChanged) {
 			d.cfg.Logger.Error("a backend's row was changed by somebody without the keyring; nothing is sent there", "backend", ID([]byte(key)), "error", err)
@@ -173,9 +173,9 @@ func (d *Directory) genuine(look uint64, i *Identity, err error) (*Identity, err
 	return i, err
 }
 
-// told is the turn of ids: PostgreSQL has told them, with a key, a bucket or a
-// name that exists.
-func told([]byte, asker) turn { return turn{} }
+// noTurn is for ids, which were read from PostgreSQL with a key, a bucket or a name
+// that exists: their loads wait in no lane.
+func noTurn([]byte, asker) turn { return turn{} }
 
 func (d *Directory) strangersIn(share int) func([]byte, asker) turn {
 	return func([]byte, asker) turn { return turn{d.strangers, share} }
@@ -199,18 +199,18 @@ func (d *Directory) turnOfBucket(key []byte, by asker) turn {
 
 func isID(key []byte) bool { return len(key) == len(ID{}) && ID(key) != ID{} }
 
-func plausibleBucket(key []byte) bool {
+func bucketMayExist(key []byte) bool {
 	return len(key) > len(ID{}) && CheckBucketName(key[len(ID{}):]) == nil
 }
 
-// plausibleDomain refuses what no row of domains can hold, or no name server.
-func plausibleDomain(host []byte) bool {
+// domainMayExist refuses what no row of domains can hold, or no name server.
+func domainMayExist(host []byte) bool {
 	return len(host) <= 253 && hostName.Match(host)
 }
 
-// plausibleKey refuses ids that nobody can have been given: invented ones of
-// our own form, and those that no store would take.
-func (d *Directory) plausibleKey(key []byte) bool {
+// keyMayExist refuses ids that no key can have: those of our own form with a
+// wrong MAC, and those that cannot be imported.
+func (d *Directory) keyMayExist(key []byte) bool {
 	form, genuine := issued(d.cfg.Keyring, string(key))
 	return form && genuine || !form && keyIDForm.Match(key)
 }

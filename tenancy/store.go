@@ -98,7 +98,7 @@ func SetStatus(ctx context.Context, q pg.Querier, id ID, status Status) error {
 	if _, err := ParseStatus(string(status)); err != nil {
 		return err
 	}
-	return one(q.Exec(ctx, `UPDATE accounts SET status = $2, updated_at = now() WHERE id = $1`, id, status))(ErrAccountUnknown)
+	return mustAffect(q.Exec(ctx, `UPDATE accounts SET status = $2, updated_at = now() WHERE id = $1`, id, status))(ErrAccountUnknown)
 }
 
 // SetAccountBackend says where the account's next buckets go; the zero ID is
@@ -108,7 +108,7 @@ func SetAccountBackend(ctx context.Context, q pg.Querier, id, backend ID) error 
 	if isForeign(err) {
 		return ErrBackendUnknown
 	}
-	return one(tag, err)(ErrAccountUnknown)
+	return mustAffect(tag, err)(ErrAccountUnknown)
 }
 
 // AsAccount runs f in a transaction that sees and changes rows of one account
@@ -122,8 +122,8 @@ func AsAccount(ctx context.Context, db pg.Beginner, account ID, f func(pgx.Tx) e
 	})
 }
 
-// one turns "no row changed" into the error given.
-func one(tag pgconn.CommandTag, err error) func(none error) error {
+// mustAffect turns "no row changed" into the error that the returned function is given.
+func mustAffect(tag pgconn.CommandTag, err error) func(none error) error {
 	return func(none error) error {
 		if err != nil {
 			return err

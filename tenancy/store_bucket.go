@@ -29,10 +29,11 @@ const abandoned = `interval '5 minutes'`
 // ReserveBucket writes the ownership record of a new bucket in state creating,
 // on the account's backend. A record of that name that is being created or
 // deleted is ErrBucketBusy; those left behind by a dead process are forgotten.
-// An account that has most buckets, or as many as its own limits say, is
-// ErrTooManyBuckets: whoever creates its buckets, on whatever node, one at a
-// time counts them. With most 0 nobody counts: that is for the operator.
-func ReserveBucket(ctx context.Context, q pg.Querier, account ID, name string, objectLock bool, most int) (b *Bucket, err error) {
+// ErrTooManyBuckets means that the account has as many buckets as its own limits
+// allow, or maxBuckets when they say nothing; 0 is no bound, for the operator's
+// commands. The account is locked meanwhile, so that all nodes together create
+// no more.
+func ReserveBucket(ctx context.Context, q pg.Querier, account ID, name string, objectLock bool, maxBuckets int) (b *Bucket, err error) {
 	if err := CheckBucketName(name); err != nil {
 		return nil, err
 	}
@@ -50,9 +51,9 @@ func ReserveBucket(ctx context.Context, q pg.Querier, account ID, name string, o
 			SELECT $4, $1, $2, b.id, $5, 'creating', $6 FROM backends b
 			WHERE b.id = coalesce((SELECT backend_id FROM accounts WHERE id = $1), (SELECT id FROM backends WHERE is_default))
 				AND ($3 = 0 OR `+countBuckets+` < `+bucketBound+`)
-			ON CONFLICT (account_id, name) DO NOTHING RETURNING `+bucketColumns, account, name, most, id, backendName(id), objectLock))
+			ON CONFLICT (account_id, name) DO NOTHING RETURNING `+bucketColumns, account, name, maxBuckets, id, backendName(id), objectLock))
 		if errors.Is(err, ErrBucketUnknown) {
-			return whyNotReserved(ctx, tx, account, name, most)
+			return whyNotReserved(ctx, tx, account, name, maxBuckets)
 		}
 		return err
 	})
@@ -77,12 +78,12 @@ func forgetAbandoned(ctx context.Context, q pg.Querier, account ID) error {
 }
 
 // whyNotReserved tells what stood in the way of a new bucket.
-func whyNotReserved(ctx context.Context, q pg.Querier, account ID, name string, most int) error {
+func whyNotReserved(ctx context.Context, q pg.Querier, account ID, name string, maxBuckets int) error {
 	var state *string
 	var backend, full bool
 	err := q.QueryRow(ctx, `SELECT (SELECT state FROM buckets WHERE account_id = $1 AND name = $2),
 		EXISTS (SELECT FROM accounts WHERE id = $1 AND backend_id IS NOT NULL) OR EXISTS (SELECT FROM backends WHERE is_default),
-		$3 > 0 AND `+countBuckets+` >= `+bucketBound, account, name, most).Scan(&state, &backend, &full)
+		$3 > 0 AND `+countBuckets+` >= `+bucketBound, account, name, maxBuckets).Scan(&state, &backend, &full)
 	switch {
 	case err != nil:
 		return err
@@ -109,11 +110,11 @@ func RestoreAbandoned(ctx context.Context, q pg.Querier) (int64, error) {
 }
 
 func moveBucket(ctx context.Context, q pg.Querier, id ID, from, to string) error {
-	return one(q.Exec(ctx, `UPDATE buckets SET state = $3, updated_at = now() WHERE id = $1 AND state = $2`, id, from, to))(ErrBucketBusy)
+	return mustAffect(q.Exec(ctx, `UPDATE buckets SET state = $3, updated_at = now() WHERE id = $1 AND state = $2`, id, from, to))(ErrBucketBusy)
 }
 
 func dropBucket(ctx context.Context, q pg.Querier, id ID, state string) error {
-	return one(q.Exec(ctx, `DELETE FROM buckets WHERE id = $1 AND state = $2`, id, state))(ErrBucketBusy)
+	return mustAffect(q.Exec(ctx, `DELETE FROM buckets WHERE id = $1 AND state = $2`, id, state))(ErrBucketBusy)
 }
 
 // ImportBucket takes over a bucket that exists in the backend. Whether it does
@@ -135,15 +136,15 @@ func ImportBucket(ctx context.Context, q pg.Querier, account ID, name string, ba
 	return b, err
 }
 
-// there is the condition for a bucket that its account has. One that is being
+// existing is the condition for a bucket that its account has. One that is being
 // deleted is among them: the attempt fails when the bucket is not empty, and
 // must not look like a success meanwhile.
-const there = `state IN ('active', 'deleting')`
+const existing = `state IN ('active', 'deleting')`
 
 // BucketByName returns an account's bucket, one that is being deleted too, or
 // ErrBucketUnknown.
 func BucketByName(ctx context.Context, q pg.Querier, account ID, name string) (*Bucket, error) {
-	return scanBucket(q.QueryRow(ctx, `SELECT `+bucketColumns+` FROM buckets WHERE account_id = $1 AND name = $2 AND `+there, account, name))
+	return scanBucket(q.QueryRow(ctx, `SELECT `+bucketColumns+` FROM buckets WHERE account_id = $1 AND name = $2 AND `+existing, account, name))
 }
 
 // ListBuckets returns up to limit buckets that are there in the order of their
@@ -151,7 +152,7 @@ func BucketByName(ctx context.Context, q pg.Querier, account ID, name string) (*
 // that is nil.
 func ListBuckets(ctx context.Context, q pg.Querier, account ID, only []string, prefix, after string, limit int) ([]*Bucket, error) {
 	rows, err := q.Query(ctx, `SELECT `+bucketColumns+` FROM buckets
-		WHERE account_id = $1 AND `+there+` AND ($2::text[] IS NULL OR name = ANY ($2)) AND starts_with(name, $3) AND name > $4
+		WHERE account_id = $1 AND `+existing+` AND ($2::text[] IS NULL OR name = ANY ($2)) AND starts_with(name, $3) AND name > $4
 		ORDER BY name LIMIT $5`, account, only, prefix, after, limit)
 	if err != nil {
 		return nil, err

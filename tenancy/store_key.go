@@ -194,7 +194,7 @@ func (s *Store) ScopeKey(ctx context.Context, q pg.Querier, keyID string, change
 // RevokeKey ends a key at once; it stays in the list with the time, and without
 // the secret. A trigger remembers that it has ended (docs/decisions/0027).
 func RevokeKey(ctx context.Context, q pg.Querier, keyID string) error {
-	return one(q.Exec(ctx, `UPDATE access_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL`, keyID))(ErrKeyUnknown)
+	return mustAffect(q.Exec(ctx, `UPDATE access_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL`, keyID))(ErrKeyUnknown)
 }
 
 // RevokeInternalKeys ends every internal key of a user in an account: logout,

@@ -62,7 +62,7 @@ func LoggedBuckets(ctx context.Context, q pg.Querier) ([]*LoggedBucket, error) {
 	rows, err := q.Query(ctx, `SELECT b.id, b.account_id, b.name, a.name, a.canonical_id, a.status,
 			l.target_name, l.target_prefix, l.key_format, l.enabled_at, t.backend_id, coalesce(t.backend_name, '')
 		FROM bucket_logging l JOIN buckets b ON b.id = l.bucket_id JOIN accounts a ON a.id = b.account_id
-		LEFT JOIN buckets t ON t.account_id = b.account_id AND t.name = l.target_name AND t.`+there+`
+		LEFT JOIN buckets t ON t.account_id = b.account_id AND t.name = l.target_name AND t.`+existing+`
 		ORDER BY b.id`)
 	if err != nil {
 		return nil, err

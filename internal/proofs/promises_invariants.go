@@ -73,9 +73,9 @@ var invariants = []promise{
 		"what cannot be asked now is not said to be unknown, and what was known to be absent is asked for again",
 		"./tenancy", "TestDirectory_outage|TestDirectory_holds",
 		[]change{
-			{"tenancy/table.go", "return zero, errors.Join(ErrUnavailable, err)", "return zero, t.absent"},
-			{"tenancy/table.go", "if e.err != nil && !errors.Is(e.err, t.absent) {", "if e.err != nil && t.absent == nil {"},
-			{"tenancy/hearing.go", "return h.connected && epoch == h.epoch && time.Since(at) < d.cfg.NegativeTTL", "return epoch == h.epoch && time.Since(at) < d.cfg.NegativeTTL"},
+			{"tenancy/loadingcache.go", "return zero, errors.Join(ErrUnavailable, err)", "return zero, t.absent"},
+			{"tenancy/loadingcache.go", "if e.err != nil && !errors.Is(e.err, t.absent) {", "if e.err != nil && t.absent == nil {"},
+			{"tenancy/syncstate.go", "return h.connected && epoch == h.epoch && time.Since(at) < d.cfg.NegativeTTL", "return epoch == h.epoch && time.Since(at) < d.cfg.NegativeTTL"},
 		},
 	},
 	{
@@ -84,8 +84,8 @@ var invariants = []promise{
 		"./proxy", "TestDirectoryAway",
 		[]change{
 			{"proxy/errors.go", "{tenancy.ErrUnavailable, \"ServiceUnavailable\"}", "{tenancy.ErrUnavailable, \"InvalidAccessKeyId\"}"},
-			{"tenancy/table.go", "return zero, errors.Join(ErrUnavailable, err)", "return zero, errors.Join(t.absent, err)"},
-			{"tenancy/table.go", "if e.err != nil && !errors.Is(e.err, t.absent) {", "if e.err != nil && t.absent == nil {"},
+			{"tenancy/loadingcache.go", "return zero, errors.Join(ErrUnavailable, err)", "return zero, errors.Join(t.absent, err)"},
+			{"tenancy/loadingcache.go", "if e.err != nil && !errors.Is(e.err, t.absent) {", "if e.err != nil && t.absent == nil {"},
 		},
 	},
 	{
@@ -93,11 +93,11 @@ var invariants = []promise{
 		"what was loaded before a change, heard of or missed, is neither kept, joined nor fallen back on after it",
 		"./tenancy", "TestDirectory_pausedLoadNeverResurrects|TestDirectory_pausedLoadAcrossReconnection|TestDirectory_heardThenAway",
 		[]change{
-			{"tenancy/table.go", "\t} else if old.gen != gen {\n\t\told = nil\n\t}\n", "\t}\n"},
-			{"tenancy/table.go", "strconv.FormatUint(gen, 36)", "\"\""},
-			{"tenancy/table.go", "strconv.FormatUint(hearing.epoch, 36)", "\"\""},
-			{"tenancy/table.go", "t.store(hash, e)", "e.gen = t.stripes[hash%stripes].gen.Load()\n\t\tt.store(hash, e)"},
-			{"tenancy/table.go", "e.value, e.err = t.load(ctx, key)", "e.value, e.err = t.load(ctx, key)\n\t\te.epoch = t.dir.hearing.Load().epoch"},
+			{"tenancy/loadingcache.go", "\t} else if old.gen != gen {\n\t\told = nil\n\t}\n", "\t}\n"},
+			{"tenancy/loadingcache.go", "strconv.FormatUint(gen, 36)", "\"\""},
+			{"tenancy/loadingcache.go", "strconv.FormatUint(sync.epoch, 36)", "\"\""},
+			{"tenancy/loadingcache.go", "t.store(hash, e)", "e.gen = t.stripes[hash%stripes].gen.Load()\n\t\tt.store(hash, e)"},
+			{"tenancy/loadingcache.go", "e.value, e.err = t.load(ctx, key)", "e.value, e.err = t.load(ctx, key)\n\t\te.epoch = t.dir.sync.Load().epoch"},
 		},
 	},
 	{
@@ -271,7 +271,7 @@ var invariants = []promise{
 		[]change{
 			{"tenancy/lane.go", "max(1, slots/2))", "max(1, slots))"},
 			{"tenancy/lane.go", "if s.waiting.Add(1) > t.lane.queue+int64(cap(s.slots)) {", "if s.waiting.Add(1) > t.lane.queue*int64(len(t.lane.shares))+int64(cap(s.slots)) {"},
-			{"tenancy/table.go", "\tif old == nil { // else it was there a while ago: nobody has made the name up\n\t\tlane = t.turn(key, by)\n\t} else if old.gen != gen {", "\tlane = t.turn(key, by)\n\tif old != nil && old.gen != gen {"},
+			{"tenancy/loadingcache.go", "\tif old == nil { // else it was there a while ago: nobody has made the name up\n\t\tlane = t.turn(key, by)\n\t} else if old.gen != gen {", "\tlane = t.turn(key, by)\n\tif old != nil && old.gen != gen {"},
 			{"tenancy/directory.go", "return turn{d.strangers, shareKeys}", "return turn{}"},
 			{"tenancy/directory.go", "return turn{d.strangers, shareBuckets}", "return turn{d.strangers, shareNames}"},
 		},
