@@ -236,7 +236,7 @@ func TestLimiter_evicts(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.settle()
-	if n.limiter.Holders() != 1 {
+	if n.limiter.Subjects() != 1 {
 		t.Error("forgotten too soon")
 	}
 	var g limits.Grant
@@ -245,12 +245,12 @@ func TestLimiter_evicts(t *testing.T) {
 	}
 	f.clock.advance(time.Hour)
 	f.settle()
-	if n.limiter.Holders() != 1 {
+	if n.limiter.Subjects() != 1 {
 		t.Error("forgotten in use")
 	}
 	n.finish(&g, nil, 0)
 	f.settle()
-	if n.limiter.Holders() != 0 {
+	if n.limiter.Subjects() != 0 {
 		t.Error("not forgotten")
 	}
 	if err := n.download(401, 401); reason(err) != int(limits.Exhausted) {

@@ -126,7 +126,7 @@ func (b *requestBody) WriteBody(w io.Writer) error {
 	defer b.x.conn.readBody(false)
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
-	step := (*buf)[:b.x.grant.Step(limits.Upload, copyStep)]
+	step := (*buf)[:b.x.grant.MaxChunk(limits.Upload, copyStep)]
 	if b.length == 0 && !b.framed {
 		return b.mayEnd()
 	}

@@ -102,7 +102,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	n, err := c.readStep(p)
 	if c.pending != nil {
-		c.pending.grant.Moved(limits.Upload, int64(n))
+		c.pending.grant.Consumed(limits.Upload, int64(n))
 		if err != nil {
 			c.pending.clientFailed(err)
 		}
@@ -149,7 +149,7 @@ func (c *conn) hold(d limits.Direction) error {
 	if c.pending == nil {
 		return nil
 	}
-	return c.pending.grant.Hold(c.srv.ctx, d)
+	return c.pending.grant.Wait(c.srv.ctx, d)
 }
 
 func (c *conn) Write(p []byte) (int, error) {
@@ -235,7 +235,7 @@ func (c *conn) body(n int64) {
 	c.sent += n
 	if c.pending != nil {
 		c.pending.tally.Egress(n)
-		c.pending.grant.Moved(limits.Download, n)
+		c.pending.grant.Consumed(limits.Download, n)
 	}
 }
 

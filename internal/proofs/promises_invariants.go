@@ -312,7 +312,7 @@ var invariants = []promise{
 		"./limits", "TestRate_strangers",
 		[]change{
 			{"limits/grant.go", "if wait := h.strangers.requests.take(now, strangersPart*cost, max(burst, strangersPart*cost)); wait > 0 {", "if wait := h.strangers.requests.take(now, cost, max(burst, cost)); wait > 0 {"},
-			{"limits/grant.go", "\t\tover = h.strangers.active.Add(1) > (most+strangersPart-1)/strangersPart || over\n", "\t\th.strangers.active.Add(1)\n"},
+			{"limits/grant.go", "\t\tover = h.strangers.active.Add(1) > (allowed+strangersPart-1)/strangersPart || over\n", "\t\th.strangers.active.Add(1)\n"},
 			{"limits/grant.go", "\t\t\t\th.strangers.active.Add(-1)\n", ""},
 		},
 	},
