@@ -333,9 +333,9 @@ var invariants = []promise{
 		"a message of the operator's log has a rate, of which what is left out is counted, and no text in it is long or acts on a terminal",
 		"./internal/oplog", "TestHandler_rate|TestHandler_texts",
 		[]change{
-			{"internal/oplog/oplog.go", "if m == nil && len(l.of) >= maxMessages {", "if m == nil && len(l.of) >= maxMessages && name == \"\" {"},
-			{"internal/oplog/oplog.go", "\treturn &handler{h.to.WithGroup(name), h.lines}\n", "\treturn h.to.WithGroup(name)\n"},
-			{"internal/oplog/oplog.go", "bounded[i] = attr(a)", "bounded[i] = a"},
+			{"internal/oplog/oplog.go", "if m == nil && len(l.messages) >= maxMessages {", "if m == nil && len(l.messages) >= maxMessages && name == \"\" {"},
+			{"internal/oplog/oplog.go", "\treturn &handler{h.next.WithGroup(name), h.rates}\n", "\treturn h.next.WithGroup(name)\n"},
+			{"internal/oplog/oplog.go", "bounded[i] = boundAttr(a)", "bounded[i] = a"},
 			{"internal/oplog/oplog.go", "leftOut, m.leftOut = m.leftOut, 0", "leftOut = m.leftOut"},
 			{"internal/oplog/text.go", "return unicode.IsPrint(r) || ", "return r >= ' ' || "},
 		},
@@ -388,7 +388,7 @@ var invariants = []promise{
 		"./metering/accesslog", "TestDelivery_badFile|TestDelivery_withheld|TestDelivery_backendAway",
 		[]change{
 			{"metering/accesslog/delivery.go", "\t\t\terrs = append(errs, fmt.Errorf(\"%s: %w\", filepath.Base(file), err))\n", "\t\t\treturn fmt.Errorf(\"%s: %w\", filepath.Base(file), err)\n"},
-			{"metering/accesslog/delivery.go", "\t\tif !slices.Contains(s.Buckets, parcel.to.ID) {\n\t\t\ts.Buckets = append(s.Buckets, parcel.to.ID)\n\t\t}\n", "\t\treturn err\n"},
+			{"metering/accesslog/delivery.go", "\t\tif !slices.Contains(s.Buckets, object.to.ID) {\n\t\t\ts.Buckets = append(s.Buckets, object.to.ID)\n\t\t}\n", "\t\treturn err\n"},
 			{"metering/accesslog/delivery.go", "\t\treturn size, err\n\t}\n\tif p.over(size) {", "\t\tp = &progress{}\n\t}\n\tif p.over(size) {"},
 		},
 	},
