@@ -61,7 +61,7 @@ func (s *accountState) taken(b tenancy.Budget) (sum int64) {
 
 // alert writes the events that are due: thresholds that the ledger has passed,
 // and the last one when a request was refused with nearly everything taken. The
-// table's unique key makes each happen once, whoever else notices.
+// table's unique key makes each happen once, also when several nodes notice it.
 func (s *accountState) alert(ctx context.Context, tx pgx.Tx, grants []leaseGrant, requests []leaseRequest) error {
 	month, _ := periodOf(tenancy.Egress, s.at)
 	batch := &pgx.Batch{}

@@ -123,7 +123,7 @@ func (g *Grant) admit(ctx context.Context, r Request) error {
 }
 
 // billed reports whether budgets count the class. Deletes are free, so that
-// who is over budget can still make room.
+// an account over its budget can still make room.
 func billed(c metering.Class) bool { return c == metering.ClassA || c == metering.ClassB }
 
 // rate holds the request to the i-th limits' rates. What was taken of one is

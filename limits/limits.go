@@ -9,6 +9,7 @@
 package limits
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -72,14 +73,9 @@ func New(cfg Config) (*Limiter, error) {
 	if cfg.Pool == nil || cfg.Epoch == (tenancy.ID{}) {
 		return nil, errors.New("limits: Pool and Epoch are required")
 	}
-	for _, d := range []struct {
-		field *time.Duration
-		value time.Duration
-	}{{&cfg.Refresh, 2 * time.Second}, {&cfg.Wait, 5 * time.Second}, {&cfg.MaxDebt, 10 * time.Second}} {
-		if *d.field == 0 {
-			*d.field = d.value
-		}
-	}
+	cfg.Refresh = cmp.Or(cfg.Refresh, 2*time.Second)
+	cfg.Wait = cmp.Or(cfg.Wait, 5*time.Second)
+	cfg.MaxDebt = cmp.Or(cfg.MaxDebt, 10*time.Second)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

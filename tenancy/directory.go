@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,30 +36,23 @@ type DirectoryConfig struct {
 }
 
 func (c *DirectoryConfig) setDefaults() {
-	setDefault(&c.Entries, 100_000)
-	setDefault(&c.MaxStale, time.Minute)
-	setDefault(&c.NegativeTTL, 5*time.Second)
-	setDefault(&c.LoadTimeout, 5*time.Second)
-	setDefault(&c.Heartbeat, 500*time.Millisecond)
-	setDefault(&c.HeartbeatTimeout, 2*time.Second)
+	c.Entries = cmp.Or(c.Entries, 100_000)
+	c.MaxStale = cmp.Or(c.MaxStale, time.Minute)
+	c.NegativeTTL = cmp.Or(c.NegativeTTL, 5*time.Second)
+	c.LoadTimeout = cmp.Or(c.LoadTimeout, 5*time.Second)
+	c.Heartbeat = cmp.Or(c.Heartbeat, 500*time.Millisecond)
+	c.HeartbeatTimeout = cmp.Or(c.HeartbeatTimeout, 2*time.Second)
 	if c.Pool != nil {
 		// The other half is for what was there a while ago or is known to be
-		// genuine, and for whoever shares the pool.
+		// genuine, and for other users of the pool.
 		quarter := int(max(1, min(8, c.Pool.Config().MaxConns/4)))
-		setDefault(&c.MaxStrangerLookups, quarter)
-		setDefault(&c.MaxHolderLookups, quarter)
+		c.MaxStrangerLookups = cmp.Or(c.MaxStrangerLookups, quarter)
+		c.MaxHolderLookups = cmp.Or(c.MaxHolderLookups, quarter)
 	}
-	setDefault(&c.LookupQueue, 1000)
-	setDefault(&c.MaxBuckets, 1000)
+	c.LookupQueue = cmp.Or(c.LookupQueue, 1000)
+	c.MaxBuckets = cmp.Or(c.MaxBuckets, 1000)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
-	}
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
 	}
 }
 
@@ -300,7 +294,7 @@ func (d *Directory) BeginDeleteBucket(ctx context.Context, b *Bucket) error {
 	return d.changed(b, moveBucket(ctx, d.cfg.Pool, b.ID, "active", "deleting"))
 }
 
-// What ends a step that was begun waits for nobody's turn.
+// The steps that end a creation or a deletion do not wait in a lane.
 
 // ActivateBucket makes a reserved bucket visible.
 func (d *Directory) ActivateBucket(ctx context.Context, b *Bucket) error {
@@ -322,7 +316,7 @@ func (d *Directory) RemoveBucket(ctx context.Context, b *Bucket) error {
 	return d.changed(b, dropBucket(ctx, d.cfg.Pool, b.ID, "deleting"))
 }
 
-// changed invalidates at once here; other nodes hear of it.
+// changed invalidates the bucket here at once; other nodes are notified.
 func (d *Directory) changed(b *Bucket, err error) error {
 	d.buckets.invalidate(string(b.AccountID[:]) + b.Name)
 	return d.outage(err)

@@ -190,8 +190,8 @@ func (d *Directory) reapAbandoned(ctx context.Context) {
 
 // apply invalidates what a notification names: "key:<id>", "account:<uuid>",
 // "name:<account>", "domain:<host>", "bucket:<uuid>/<name>", "backend:<uuid>". The
-// channel's name is a secret (docs/decisions/0028): who does not know it hears
-// none of this and sends none.
+// channel's name is a secret (docs/decisions/0028): without it nothing can be
+// received or sent on it.
 func (d *Directory) apply(payload string) {
 	kind, key, _ := strings.Cut(payload, ":")
 	switch kind {

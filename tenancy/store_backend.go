@@ -116,7 +116,8 @@ func (s *Store) RotateBackend(ctx context.Context, q pg.Querier, name, accessKey
 
 // ChangeBackend replaces a backend's credential, endpoints and CA; change sets
 // them, the credential in any case. It returns ErrBackendChanged for one that was
-// changed by somebody else: the new credential would go where he says.
+// changed without the keyring: the new credential would be sent to the endpoints
+// that the change set.
 func (s *Store) ChangeBackend(ctx context.Context, q pg.Querier, name string, change func(*Backend)) error {
 	return pg.InTx(ctx, q, func(tx pgx.Tx) error {
 		b, _, err := s.checkedBackend(tx.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends WHERE name = $1 FOR UPDATE`, name))

@@ -38,8 +38,8 @@ func ReserveBucket(ctx context.Context, q pg.Querier, account ID, name string, o
 		return nil, err
 	}
 	err = pg.InTx(ctx, q, func(tx pgx.Tx) error {
-		// A statement of its own: the next one sees what was committed by
-		// whoever had the lock before.
+		// A statement of its own: the next one sees what the transaction that had
+		// the lock before has committed.
 		if _, err := tx.Exec(ctx, `SELECT lock_account($1)`, account); err != nil {
 			return err
 		}
@@ -101,8 +101,8 @@ func whyNotReserved(ctx context.Context, q pg.Querier, account ID, name string, 
 
 // RestoreAbandoned ends deletions that were begun by a process that died: the
 // data is there or not, and the owner may delete the bucket again. It returns
-// how many there were. One that somebody holds waits for the next time, and the
-// others do not wait for it.
+// how many there were. Rows that another transaction has locked are left for the
+// next call.
 func RestoreAbandoned(ctx context.Context, q pg.Querier) (int64, error) {
 	tag, err := q.Exec(ctx, `UPDATE buckets SET state = 'active', updated_at = now() WHERE id IN (
 		SELECT id FROM buckets WHERE state = 'deleting' AND updated_at < now() - `+abandoned+` FOR UPDATE SKIP LOCKED)`)
@@ -118,7 +118,7 @@ func dropBucket(ctx context.Context, q pg.Querier, id ID, state string) error {
 }
 
 // ImportBucket takes over a bucket that exists in the backend. Whether it does
-// is the caller's to check; that nobody owns it yet is checked here.
+// is the caller's to check. It returns ErrBucketTaken when an account owns it.
 func ImportBucket(ctx context.Context, q pg.Querier, account ID, name string, backend ID, backendName string, objectLock bool) (*Bucket, error) {
 	if err := CheckBucketName(name); err != nil {
 		return nil, err

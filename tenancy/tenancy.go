@@ -1,7 +1,8 @@
-// Package tenancy holds who is who: accounts, their access keys and buckets,
-// the backends that buckets live on, and the domains that name accounts. Store
-// is the truth in PostgreSQL; Directory is the view of it in memory that the
-// data path reads.
+// Package tenancy holds accounts, their access keys and buckets,
+// the backends that buckets live on, and the domains that name accounts. The
+// functions that take a pg.Querier, and the methods of Store where the keyring is
+// needed, read and write PostgreSQL; Directory is the view of it in memory that
+// the data path reads.
 package tenancy
 
 import (
@@ -154,7 +155,7 @@ type Bucket struct {
 
 	Logging *BucketLogging `json:"logging,omitempty"` // nil: off
 
-	// Deleting says that somebody tries to delete it: it may be gone in a
+	// Deleting means that a deletion has begun: the bucket may be gone in a
 	// moment, or not. It is there to be read; what is written now could be
 	// acknowledged and lost, since backends do not keep the two apart.
 	Deleting bool `json:"-"`
