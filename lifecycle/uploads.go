@@ -77,7 +77,7 @@ func (a *Aborter) Daily() jobs.Periodic {
 // Enqueue enqueues a job for each bucket that has rules.
 func (a *Aborter) Enqueue(ctx context.Context) error {
 	for after := (tenancy.ID{}); ; {
-		page, err := a.cfg.Store.BucketsWithUploadRules(ctx, a.cfg.Pool, after, 1000)
+		page, err := tenancy.BucketsWithUploadRules(ctx, a.cfg.Pool, after, 1000)
 		if err != nil || len(page) == 0 {
 			return err
 		}
@@ -101,7 +101,7 @@ type counts struct{ aborted, over, failed int }
 // Abort aborts the uploads of a bucket that its rules say are too old. Cut off, it
 // goes on where it was when it is called again.
 func (a *Aborter) Abort(ctx context.Context, of BucketUploads) error {
-	b, err := a.cfg.Store.BucketByID(ctx, a.cfg.Pool, of.Bucket)
+	b, err := tenancy.BucketByID(ctx, a.cfg.Pool, of.Bucket)
 	if errors.Is(err, tenancy.ErrBucketUnknown) {
 		return nil
 	}
@@ -149,10 +149,10 @@ func (a *Aborter) rules(ctx context.Context, c *minio.Client, b *tenancy.Bucket)
 	default:
 		return nil, err
 	}
-	if err := a.cfg.Store.ForgetUploadRules(ctx, a.cfg.Pool, b.ID, named); err != nil || named == (tenancy.ID{}) {
+	if err := tenancy.ForgetUploadRules(ctx, a.cfg.Pool, b.ID, named); err != nil || named == (tenancy.ID{}) {
 		return nil, err
 	}
-	return a.cfg.Store.UploadRules(ctx, a.cfg.Pool, b.ID, named)
+	return tenancy.UploadRulesOf(ctx, a.cfg.Pool, b.ID, named)
 }
 
 // pageSize is how many uploads are read from PostgreSQL at once.

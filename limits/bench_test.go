@@ -26,7 +26,7 @@ func BenchmarkLimiter_Admit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := f.store.SetKeyLimits(b.Context(), f.owner, k, &l); err != nil {
+	if err := tenancy.SetKeyLimits(b.Context(), f.owner, k, &l); err != nil {
 		b.Fatal(err)
 	}
 	key := &tenancy.Identity{ID: k.ID, AccountID: f.account.ID, Limits: &l}

@@ -364,7 +364,7 @@ func TestBudget_key(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := hard(tenancy.Egress, budget)
-		if err := f.store.SetKeyLimits(t.Context(), f.owner, k, &l); err != nil {
+		if err := tenancy.SetKeyLimits(t.Context(), f.owner, k, &l); err != nil {
 			t.Fatal(err)
 		}
 		return &tenancy.Identity{ID: k.ID, KeyID: k.KeyID, AccountID: f.account.ID, Limits: &l}
@@ -404,11 +404,11 @@ func TestBudget_successor(t *testing.T) {
 	}
 	l := soft(tenancy.Requests, 7)
 	l.Caps[tenancy.Egress], l.Concurrent = &tenancy.Cap{Amount: 300}, 5
-	if err := f.store.SetKeyLimits(t.Context(), f.owner, old, &l); err != nil {
+	if err := tenancy.SetKeyLimits(t.Context(), f.owner, old, &l); err != nil {
 		t.Fatal(err)
 	}
 	identity := func(k *tenancy.Key) *tenancy.Identity {
-		own, err := f.store.Limits(t.Context(), f.owner, f.account.ID, k.ID)
+		own, err := tenancy.LimitsOf(t.Context(), f.owner, f.account.ID, k.ID)
 		if err != nil || !reflect.DeepEqual(own, &l) {
 			t.Errorf("limits of %s: %+v, %v", k.KeyID, own, err)
 		}

@@ -73,7 +73,7 @@ func newFleet(t testing.TB, nodes int) *fleet {
 	}
 	f := &fleet{t: t, db: testenv.Postgres(t), store: &tenancy.Store{Keyring: keyring.Public()}, clock: newClock()}
 	f.owner = f.db.Pool(t, pg.RoleOwner)
-	if f.account, err = f.store.CreateAccount(t.Context(), f.owner, "acme", "", tenancy.Active); err != nil {
+	if f.account, err = tenancy.CreateAccount(t.Context(), f.owner, "acme", "", tenancy.Active); err != nil {
 		t.Fatal(err)
 	}
 	for range nodes {
@@ -85,9 +85,9 @@ func newFleet(t testing.TB, nodes int) *fleet {
 // limit sets the account's limits and loads it anew, as a directory does.
 func (f *fleet) limit(l tenancy.Limits) {
 	f.t.Helper()
-	err := f.store.SetLimits(f.t.Context(), f.owner, f.account.ID, &l)
+	err := tenancy.SetLimits(f.t.Context(), f.owner, f.account.ID, &l)
 	if err == nil {
-		f.account, err = f.store.Account(f.t.Context(), f.owner, f.account.ID)
+		f.account, err = tenancy.AccountByID(f.t.Context(), f.owner, f.account.ID)
 	}
 	if err != nil {
 		f.t.Fatal(err)

@@ -21,7 +21,7 @@ const (
 	Unknown                 // whether it has cannot be found out now
 )
 
-// RefusalError says that a request may not be.
+// RefusalError refuses a request. Its message is for the client.
 type RefusalError struct {
 	Reason     Reason
 	Message    string        // for the client
@@ -30,8 +30,8 @@ type RefusalError struct {
 
 func (e *RefusalError) Error() string { return "limits: " + e.Message }
 
-// ErrEpochOver means that this node was declared dead: what it uses would not
-// be known of.
+// ErrEpochOver means that this node was declared dead: its readings are not
+// accepted any more, so that nothing would count what it uses.
 var ErrEpochOver = errors.New("limits: this node's epoch is over")
 
 func tooFast(what string, wait int64) error {
@@ -47,14 +47,14 @@ func atLeastSecond(ns int64) time.Duration {
 	return time.Duration(max(1, (ns+int64(time.Second)-1)/int64(time.Second))) * time.Second
 }
 
-func (h *holder) whose() string {
+func (h *subject) whose() string {
 	if h.key != (tenancy.ID{}) {
 		return "access key"
 	}
 	return "account"
 }
 
-func (h *holder) exhausted(b tenancy.Budget, start time.Time) error {
+func (h *subject) exhausted(b tenancy.Budget, start time.Time) error {
 	message := fmt.Sprintf("The %s has not enough left of its %s budget for %s.", h.whose(), b, start.Format("2006-01"))
 	if b == tenancy.Storage {
 		message = "The account's storage quota does not allow this upload; delete objects or ask for more."
@@ -62,14 +62,14 @@ func (h *holder) exhausted(b tenancy.Budget, start time.Time) error {
 	return &RefusalError{Reason: Exhausted, Message: message, RetryAfter: time.Second}
 }
 
-func (h *holder) reserved(b tenancy.Budget) error {
+func (h *subject) reserved(b tenancy.Budget) error {
 	return &RefusalError{
 		Reason: Reserved, RetryAfter: 2 * h.l.cfg.Refresh,
 		Message: fmt.Sprintf("What is left of the %s's %s budget is reserved by other requests. Please try again.", h.whose(), b),
 	}
 }
 
-func (h *holder) unknown(b tenancy.Budget) error {
+func (h *subject) unknown(b tenancy.Budget) error {
 	return &RefusalError{
 		Reason: Unknown, RetryAfter: 2 * time.Second,
 		Message: fmt.Sprintf("The %s's %s budget cannot be checked now. Please try again.", h.whose(), b),

@@ -30,7 +30,7 @@ var thresholds = [...]int64{50, 80, 95, 100}
 
 // used is what is used of a budget in the present period: what the ledger
 // says, and of storage what was measured and uploaded since.
-func (s *scope) used(b tenancy.Budget) (sum int64) {
+func (s *accountState) used(b tenancy.Budget) (sum int64) {
 	if b == tenancy.Storage {
 		sum = s.stored
 	}
@@ -47,7 +47,7 @@ func (s *scope) used(b tenancy.Budget) (sum int64) {
 }
 
 // taken is used with what requests in flight have reserved.
-func (s *scope) taken(b tenancy.Budget) (sum int64) {
+func (s *accountState) taken(b tenancy.Budget) (sum int64) {
 	if b == tenancy.Storage {
 		return s.used(b)
 	}
@@ -61,8 +61,8 @@ func (s *scope) taken(b tenancy.Budget) (sum int64) {
 
 // alert writes the events that are due: thresholds that the ledger has passed,
 // and the last one when a request was refused with nearly everything taken. The
-// table's unique key makes each happen once, whoever else notices.
-func (s *scope) alert(ctx context.Context, tx pgx.Tx, answers []answer, asks []ask) error {
+// table's unique key makes each happen once, also when several nodes notice it.
+func (s *accountState) alert(ctx context.Context, tx pgx.Tx, grants []leaseGrant, requests []leaseRequest) error {
 	month, _ := periodOf(tenancy.Egress, s.at)
 	batch := &pgx.Batch{}
 	for i, c := range s.limits.Caps {
@@ -72,8 +72,8 @@ func (s *scope) alert(ctx context.Context, tx pgx.Tx, answers []answer, asks []a
 		b := tenancy.Budget(i)
 		used := s.used(b)
 		refused := false
-		for k := range answers {
-			refused = refused || asks[k].budget == b && answers[k].short && !asks[k].past
+		for k := range grants {
+			refused = refused || requests[k].budget == b && grants[k].insufficient && !requests[k].expired
 		}
 		for _, t := range thresholds {
 			at := portion(c.Amount, t)
@@ -109,9 +109,9 @@ func Events(ctx context.Context, q pg.Querier, account tenancy.ID, since time.Ti
 	})
 }
 
-// Sweep looks after the budgets of nodes that do not any more, so that their
-// last readings raise alerts too, and forgets leases of long ago. What fails for
-// one account keeps no other waiting.
+// Sweep re-evaluates alerts for accounts whose node stopped renewing, and deletes
+// leases older than a week (storage) or three months. An error of one account does
+// not keep the others from it: all errors are joined.
 func (l *Limiter) Sweep(ctx context.Context) error {
 	const recently = 10 * time.Minute
 	if _, err := l.cfg.Pool.Exec(ctx, `DELETE FROM budget_leases WHERE budget = 'storage' AND period < $1 OR period < $2`,
@@ -124,7 +124,7 @@ func (l *Limiter) Sweep(ctx context.Context) error {
 		return err
 	}
 	type id struct{ account, key tenancy.ID }
-	scopes, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (i id, err error) {
+	subjects, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (i id, err error) {
 		err = r.Scan(&i.account, &i.key)
 		return i, err
 	})
@@ -132,16 +132,16 @@ func (l *Limiter) Sweep(ctx context.Context) error {
 		return err
 	}
 	var errs []error
-	for _, i := range scopes {
+	for _, i := range subjects {
 		if err := pg.InTx(ctx, l.cfg.Pool, func(tx pgx.Tx) error {
-			s, err := l.lockScope(ctx, tx, i.account, i.key, l.cfg.Now())
+			s, err := l.lockAccount(ctx, tx, i.account, i.key, l.cfg.Now())
 			if err != nil || !s.stale(tenancy.ID{}) {
 				return err
 			}
-			if err := s.read(ctx); err != nil {
+			if err := s.sumLedger(ctx); err != nil {
 				return err
 			}
-			if err := s.keepRead(ctx, tx); err != nil {
+			if err := s.saveTotals(ctx, tx); err != nil {
 				return err
 			}
 			return s.alert(ctx, tx, nil, nil)

@@ -236,7 +236,7 @@ func TestLimiter_evicts(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.settle()
-	if n.limiter.Holders() != 1 {
+	if n.limiter.Subjects() != 1 {
 		t.Error("forgotten too soon")
 	}
 	var g limits.Grant
@@ -245,12 +245,12 @@ func TestLimiter_evicts(t *testing.T) {
 	}
 	f.clock.advance(time.Hour)
 	f.settle()
-	if n.limiter.Holders() != 1 {
+	if n.limiter.Subjects() != 1 {
 		t.Error("forgotten in use")
 	}
 	n.finish(&g, nil, 0)
 	f.settle()
-	if n.limiter.Holders() != 0 {
+	if n.limiter.Subjects() != 0 {
 		t.Error("not forgotten")
 	}
 	if err := n.download(401, 401); reason(err) != int(limits.Exhausted) {
@@ -264,7 +264,7 @@ func TestRoles(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 1)
 	f.limit(soft(tenancy.Egress, 1))
-	other, err := f.store.CreateAccount(t.Context(), f.owner, "other", "", tenancy.Active)
+	other, err := tenancy.CreateAccount(t.Context(), f.owner, "other", "", tenancy.Active)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +304,7 @@ func TestRoles(t *testing.T) {
 		"limit a key as another account": func(ctx context.Context) error {
 			return tenancy.AsAccount(ctx, portal, other.ID, func(tx pgx.Tx) error {
 				l := tenancy.Limits{Concurrent: 1}
-				return f.store.SetKeyLimits(ctx, tx, k, &l)
+				return tenancy.SetKeyLimits(ctx, tx, k, &l)
 			})
 		},
 		"forget leases as the worker": func(ctx context.Context) error {
@@ -329,7 +329,7 @@ func TestRoles(t *testing.T) {
 	}
 	if err := tenancy.AsAccount(t.Context(), portal, f.account.ID, func(tx pgx.Tx) error {
 		l := tenancy.Limits{Concurrent: 1}
-		return f.store.SetKeyLimits(t.Context(), tx, k, &l)
+		return tenancy.SetKeyLimits(t.Context(), tx, k, &l)
 	}); err != nil {
 		t.Errorf("the portal limits its own key: %v", err)
 	}

@@ -8,17 +8,17 @@ func (l *Limiter) Release() { l.release() }
 // CountNodes counts the live nodes, as Run does.
 func (l *Limiter) CountNodes(ctx context.Context) { l.countNodes(ctx) }
 
-// Holders is how many accounts and keys have state in memory.
-func (l *Limiter) Holders() (n int) {
-	l.holders.Range(func(any, any) bool { n++; return true })
+// Subjects is how many accounts and keys have state in memory.
+func (l *Limiter) Subjects() (n int) {
+	l.subjects.Range(func(any, any) bool { n++; return true })
 	return n
 }
 
 // Awaited is how much requests wait for that their leases have not.
 func (l *Limiter) Awaited() (n int64) {
-	l.holders.Range(func(_, h any) bool {
-		for i := range h.(*holder).leases {
-			if le := h.(*holder).leases[i].Load(); le != nil {
+	l.subjects.Range(func(_, h any) bool {
+		for i := range h.(*subject).leases {
+			if le := h.(*subject).leases[i].Load(); le != nil {
 				n += le.pending.Load()
 			}
 		}

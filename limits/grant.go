@@ -8,7 +8,7 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// Request is what is known of a request before its body is asked for.
+// Request is what is known of a request before its body is read.
 type Request struct {
 	Account  *tenancy.Account
 	Key      *tenancy.Identity // nil: anonymous, the account's all the same
@@ -45,8 +45,8 @@ type Grant struct {
 
 	l        *Limiter // nil: nothing is held
 	class    metering.Class
-	at       time.Time  // of the admission: asked for once
-	of       [2]*holder // the account's and the key's, nil without limits
+	at       time.Time   // of the admission: asked for once
+	subjects [2]*subject // the account's and the key's, nil without limits
 	limits   [2]*tenancy.Limits
 	rates    *Rates
 	counted  [2]bool // among the requests at once
@@ -80,10 +80,10 @@ func (l *Limiter) Admit(ctx context.Context, g *Grant, r Request) error {
 	}
 	g.l, g.class, g.at = l, r.Class, l.cfg.Now()
 	if account != nil {
-		g.of[0], g.limits[0] = l.enter(r.Account.ID, tenancy.ID{}), account
+		g.subjects[0], g.limits[0] = l.enter(r.Account.ID, tenancy.ID{}), account
 	}
 	if r.Key != nil && r.Key.Limits != nil {
-		g.of[1], g.limits[1] = l.enter(r.Account.ID, r.Key.ID), r.Key.Limits
+		g.subjects[1], g.limits[1] = l.enter(r.Account.ID, r.Key.ID), r.Key.Limits
 	}
 	err := g.admit(ctx, r)
 	if err != nil {
@@ -94,7 +94,7 @@ func (l *Limiter) Admit(ctx context.Context, g *Grant, r Request) error {
 
 func (g *Grant) admit(ctx context.Context, r Request) error {
 	now, nodes := int64(g.at.Sub(g.l.start)), g.l.nodes.Load()
-	for i, h := range g.of {
+	for i, h := range g.subjects {
 		if h == nil {
 			continue
 		}
@@ -123,13 +123,13 @@ func (g *Grant) admit(ctx context.Context, r Request) error {
 }
 
 // billed reports whether budgets count the class. Deletes are free, so that
-// who is over budget can still make room.
+// an account over its budget can still make room.
 func billed(c metering.Class) bool { return c == metering.ClassA || c == metering.ClassB }
 
 // rate holds the request to the i-th limits' rates. What was taken of one is
 // not given back when another refuses: the request was made.
 func (g *Grant) rate(i int, r Request, now, nodes int64) error {
-	h, limits := g.of[i], g.limits[i]
+	h, limits := g.subjects[i], g.limits[i]
 	if err := g.atOnce(i, r.Key == nil, nodes); err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (g *Grant) rate(i int, r Request, now, nodes int64) error {
 		}
 	}
 	if limits.RequestsPerSecond > 0 {
-		cost := price(1, limits.RequestsPerSecond, nodes)
+		cost := emissionInterval(1, limits.RequestsPerSecond, nodes)
 		if r.Key == nil {
 			if wait := h.strangers.requests.take(now, strangersPart*cost, max(burst, strangersPart*cost)); wait > 0 {
 				return tooFast("Too many requests.", wait)
@@ -157,28 +157,29 @@ func (g *Grant) rate(i int, r Request, now, nodes int64) error {
 }
 
 // strangersPart is the part of an account's rates that requests without a key have
-// at most: whoever knows its host can make them, and its own go on.
+// at most: anyone who knows its host can send them, and the account's own must go on.
 const strangersPart = 2
 
-// atOnce counts the request among those that the i-th limits let be at once.
+// atOnce counts the request among the concurrent ones of the i-th limits, and
+// refuses it when they allow no more.
 func (g *Grant) atOnce(i int, stranger bool, nodes int64) error {
-	h, most := g.of[i], int64(0)
+	h, allowed := g.subjects[i], int64(0)
 	switch {
 	case g.limits[i].Concurrent > 0:
-		most = (g.limits[i].Concurrent + nodes - 1) / nodes
+		allowed = (g.limits[i].Concurrent + nodes - 1) / nodes
 	case i == 0:
-		most = g.l.cfg.Concurrent
+		allowed = g.l.cfg.Concurrent
 	}
-	if most == 0 {
+	if allowed == 0 {
 		return nil
 	}
 	g.counted[i], g.stranger = true, stranger
-	over := h.active.Add(1) > most
+	over := h.active.Add(1) > allowed
 	if stranger {
-		over = h.strangers.active.Add(1) > (most+strangersPart-1)/strangersPart || over
+		over = h.strangers.active.Add(1) > (allowed+strangersPart-1)/strangersPart || over
 	}
 	if over {
-		g.l.cfg.Logger.Warn("as many requests at once as may be; more are refused", "of", h.whose(), "account", h.account.String(), "most", most, "without_key", stranger)
+		g.l.cfg.Logger.Warn("as many requests at once as may be; more are refused", "of", h.whose(), "account", h.account.String(), "most", allowed, "without_key", stranger)
 		return crowded()
 	}
 	return nil
@@ -189,7 +190,7 @@ func (g *Grant) Answer(ctx context.Context, n int64) error {
 	if g.l == nil || !billed(g.class) {
 		return nil
 	}
-	for i := range g.of { // the one byte of admission is part of it
+	for i := range g.subjects { // the one byte of admission is part of it
 		if r := &g.reserved[i][tenancy.Egress]; r.n > 0 {
 			r.lease.put(r.n)
 			r.n = 0
@@ -201,8 +202,8 @@ func (g *Grant) Answer(ctx context.Context, n int64) error {
 	return g.reserveCost(ctx, 0, 0, n)
 }
 
-// Hard reports whether a hard budget of that kind holds the request: then what
-// it will use must be found out before it is let go on.
+// Hard reports whether a hard budget of that kind applies to the request: then
+// the caller must know how much it will use before it goes on.
 func (g *Grant) Hard(b tenancy.Budget) bool {
 	for _, l := range g.limits {
 		if l != nil && l.Caps[b] != nil && !l.Caps[b].Soft {
@@ -221,7 +222,7 @@ func (g *Grant) Store(ctx context.Context, n int64) error {
 }
 
 func (g *Grant) reserve(ctx context.Context, b tenancy.Budget, n int64) error {
-	for i, h := range g.of {
+	for i, h := range g.subjects {
 		if h == nil || g.limits[i].Caps[b] == nil {
 			continue
 		}
@@ -239,7 +240,7 @@ func (g *Grant) reserve(ctx context.Context, b tenancy.Budget, n int64) error {
 }
 
 func (g *Grant) reserveCost(ctx context.Context, requests, ingress, egress int64) error {
-	for i, h := range g.of {
+	for i, h := range g.subjects {
 		if h == nil || g.limits[i].Caps[tenancy.Spend] == nil {
 			continue
 		}
@@ -263,22 +264,23 @@ func (g *Grant) refused(err error) error {
 	return err
 }
 
-// Moved says that n bytes of a body moved, so that Hold knows when the next may.
-func (g *Grant) Moved(d Direction, n int64) {
+// Consumed takes n bytes that moved from the transfer rates: Wait then knows when
+// the next may.
+func (g *Grant) Consumed(d Direction, n int64) {
 	if g.l == nil {
 		return
 	}
-	for i, h := range g.of {
+	for i, h := range g.subjects {
 		if rate := g.rateOf(i, d); rate > 0 {
 			nodes := g.l.nodes.Load()
-			g.next[d] = max(g.next[d], h.transfer[d].add(g.l.now(), price(n, rate, nodes))-burst)
+			g.next[d] = max(g.next[d], h.transfer[d].add(g.l.now(), emissionInterval(n, rate, nodes))-burst)
 		}
 	}
 }
 
 func (g *Grant) rateOf(i int, d Direction) int64 {
 	switch {
-	case g.of[i] == nil:
+	case g.subjects[i] == nil:
 		return 0
 	case d == Upload:
 		return g.limits[i].UploadRate
@@ -286,8 +288,8 @@ func (g *Grant) rateOf(i int, d Direction) int64 {
 	return g.limits[i].DownloadRate
 }
 
-// Hold waits until the next bytes may move.
-func (g *Grant) Hold(ctx context.Context, d Direction) error {
+// Wait waits until the next bytes may move, or returns ctx's error.
+func (g *Grant) Wait(ctx context.Context, d Direction) error {
 	if g.next[d] == 0 {
 		return nil
 	}
@@ -299,19 +301,19 @@ func (g *Grant) Hold(ctx context.Context, d Direction) error {
 	return g.l.cfg.Sleep(ctx, wait)
 }
 
-// Step is how many bytes should move between two calls of Hold, at most most:
+// MaxChunk is how many bytes should move between two calls of Wait, at most limit:
 // an eighth of a second's worth, so that many transfers share a rate evenly.
-func (g *Grant) Step(d Direction, most int64) int64 {
+func (g *Grant) MaxChunk(d Direction, limit int64) int64 {
 	if g.l == nil {
-		return most
+		return limit
 	}
 	const least = 16 << 10
-	for i := range g.of {
+	for i := range g.subjects {
 		if rate := g.rateOf(i, d); rate > 0 {
-			most = min(most, max(least, rate/g.l.nodes.Load()/8))
+			limit = min(limit, max(least, rate/g.l.nodes.Load()/8))
 		}
 	}
-	return most
+	return limit
 }
 
 // Settle says what became of the request: what it did not use is given back,
@@ -330,7 +332,7 @@ func (g *Grant) Settle(o Outcome) {
 		tenancy.Egress: o.Sent, tenancy.Requests: requests,
 		tenancy.Spend: g.rates.Cost(g.class, requests, o.Received, o.Sent),
 	}
-	for i := range g.of {
+	for i := range g.subjects {
 		for b := range g.reserved[i] {
 			r := &g.reserved[i][b]
 			if r.lease == nil {
@@ -352,7 +354,7 @@ func (g *Grant) End() {
 	if g.l == nil {
 		return
 	}
-	for i, h := range g.of {
+	for i, h := range g.subjects {
 		if h == nil {
 			continue
 		}

@@ -15,35 +15,35 @@ type lease struct {
 	budget     tenancy.Budget
 	start, end time.Time
 
-	avail atomic.Int64 // may be taken; negative when more was used than held
-	held  atomic.Int64 // what a renewal changes only
-	low   atomic.Int64 // below it, more is asked for ahead of need
-	asked atomic.Bool  // for that
+	avail     atomic.Int64 // may be taken; negative when more was used than held
+	held      atomic.Int64 // what a renewal changes only
+	low       atomic.Int64 // when avail falls below it, more is requested ahead of need
+	requested atomic.Bool  // for that
 
 	users   atomic.Int64 // grants that have reserved of it
 	pending atomic.Int64 // what waiting requests need
 	outcome atomic.Pointer[outcome]
 
 	// Of the one renewal that runs at a time.
-	fresh  bool
-	target int64 // how much of avail to keep
-	idle   int   // renewals since it was used
+	firstReport bool
+	target      int64 // how much of avail to keep
+	idle        int   // renewals since it was used
 
 	reported atomic.Int64 // used, as of the last renewal that went through; -1: none did
 }
 
 // outcome is what the last renewal found.
 type outcome struct {
-	at    int64 // on the limiter's clock
-	short bool  // all that is left was not what was needed
-	left  int64 // what neither was used nor is held by others
-	spare int64 // what others hold and have not used
-	limit int64
-	err   error
+	at           int64 // on the limiter's clock
+	insufficient bool  // what is left is less than what was needed
+	left         int64 // what neither was used nor is held by others
+	reclaimable  int64 // what others hold and have not used
+	limit        int64
+	err          error
 }
 
 func newLease(b tenancy.Budget, at time.Time) *lease {
-	l := &lease{budget: b, fresh: true}
+	l := &lease{budget: b, firstReport: true}
 	l.start, l.end = periodOf(b, at)
 	l.low.Store(math.MinInt64)
 	l.reported.Store(-1)
@@ -78,7 +78,7 @@ func (le *lease) try(n int64) (left int64, ok bool) {
 }
 
 // lease returns the lease of a budget in the period of now.
-func (h *holder) lease(b tenancy.Budget, now time.Time) *lease {
+func (h *subject) lease(b tenancy.Budget, now time.Time) *lease {
 	if le := h.leases[b].Load(); le != nil && now.Before(le.end) && !now.Before(le.start) {
 		return le
 	}
@@ -97,7 +97,7 @@ func (h *holder) lease(b tenancy.Budget, now time.Time) *lease {
 }
 
 // take takes n of a lease, and waits for more when there is not enough.
-func (h *holder) take(ctx context.Context, le *lease, n int64, c *tenancy.Cap) error {
+func (h *subject) take(ctx context.Context, le *lease, n int64, c *tenancy.Cap) error {
 	if c.Soft {
 		le.avail.Add(-n)
 		return nil
@@ -106,18 +106,18 @@ func (h *holder) take(ctx context.Context, le *lease, n int64, c *tenancy.Cap) e
 	if !ok {
 		return h.wait(ctx, le, n, c)
 	}
-	if left < le.low.Load() && le.asked.CompareAndSwap(false, true) {
+	if left < le.low.Load() && le.requested.CompareAndSwap(false, true) {
 		h.renewal()
 	}
 	return nil
 }
 
-// wait asks for what is missing until it is there, or is known not to come.
-func (h *holder) wait(ctx context.Context, le *lease, n int64, c *tenancy.Cap) error {
+// wait requests what is missing and waits until it is there, or is refused.
+func (h *subject) wait(ctx context.Context, le *lease, n int64, c *tenancy.Cap) error {
 	if o := le.outcome.Load(); o != nil && h.l.now()-o.at < int64(retryAfter) {
-		// What was just said is still so, unless the budget is another. Less may fit:
-		// between two renewals nothing is held here of what nobody needed.
-		if o.err != nil || o.short && n > o.left && o.limit == c.Amount {
+		// The last outcome still holds, unless the budget was changed. A smaller request
+		// may fit: this node gave back what nothing waited for.
+		if o.err != nil || o.insufficient && n > o.left && o.limit == c.Amount {
 			return h.refuse(le, n, o)
 		}
 	}
@@ -136,24 +136,24 @@ func (h *holder) wait(ctx context.Context, le *lease, n int64, c *tenancy.Cap) e
 		if _, ok := le.try(n); ok {
 			return nil
 		}
-		if o := le.outcome.Load(); o != nil && (o.err != nil || o.short) {
+		if o := le.outcome.Load(); o != nil && (o.err != nil || o.insufficient) {
 			return h.refuse(le, n, o)
 		}
 	}
 }
 
-func (h *holder) refuse(le *lease, n int64, o *outcome) error {
+func (h *subject) refuse(le *lease, n int64, o *outcome) error {
 	switch {
 	case o.err != nil:
 		return h.unknown(le.budget)
-	case n <= max(0, le.avail.Load())+o.spare:
+	case n <= max(0, le.avail.Load())+o.reclaimable:
 		return h.reserved(le.budget)
 	}
 	return h.exhausted(le.budget, le.start)
 }
 
 // prices waits for the first renewal, which brings them.
-func (h *holder) prices(ctx context.Context) (*Rates, error) {
+func (h *subject) prices(ctx context.Context) (*Rates, error) {
 	if r := h.rates.Load(); r != nil {
 		return r, nil
 	}
@@ -175,7 +175,7 @@ func (h *holder) prices(ctx context.Context) (*Rates, error) {
 
 // renewal returns a channel that is closed when a renewal that begins after
 // this call is over.
-func (h *holder) renewal() <-chan struct{} {
+func (h *subject) renewal() <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.running != nil {
@@ -189,7 +189,7 @@ func (h *holder) renewal() <-chan struct{} {
 	return h.running
 }
 
-func (h *holder) renew(done chan struct{}) {
+func (h *subject) renew(done chan struct{}) {
 	for done != nil {
 		h.renewOnce()
 		close(done)
@@ -200,8 +200,8 @@ func (h *holder) renew(done chan struct{}) {
 	}
 }
 
-// due reports whether a renewal would say or change anything.
-func (h *holder) due() bool {
+// due reports whether a renewal would report or change anything.
+func (h *subject) due() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.past) > 0 {
@@ -220,8 +220,8 @@ func (le *lease) due() bool {
 	return o == nil || o.err != nil || le.avail.Load() != 0 || le.reported.Load() != le.held.Load()
 }
 
-// renewOnce gives back what is not needed, says what was used, and asks for more.
-func (h *holder) renewOnce() {
+// renewOnce gives back what is not needed, reports what was used, and requests more.
+func (h *subject) renewOnce() {
 	now := h.l.cfg.Now()
 	h.mu.Lock()
 	leases := append([]*lease(nil), h.past...)
@@ -234,15 +234,15 @@ func (h *holder) renewOnce() {
 	if len(leases) == 0 {
 		return
 	}
-	asks := make([]ask, len(leases))
+	requests := make([]leaseRequest, len(leases))
 	settled := make([]bool, len(leases))
 	for i, le := range leases {
 		settled[i] = le.users.Load() == 0 // before what it used is read
-		asks[i] = le.ask(now, h.retiring.Load())
+		requests[i] = le.request(now, h.retiring.Load())
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), h.l.cfg.Wait)
 	defer cancel()
-	rates, answers, err := h.l.exchange(ctx, h.account, h.key, now, asks)
+	rates, grants, err := h.l.renew(ctx, h.account, h.key, now, requests)
 	h.l.metrics.renewals.Inc()
 	if err != nil {
 		h.l.metrics.failures.Inc()
@@ -256,17 +256,17 @@ func (h *holder) renewOnce() {
 			le.outcome.Store(&outcome{at: at, err: err})
 			le.low.Store(math.MinInt64) // the next of Run's renewals asks again
 		} else {
-			le.apply(&asks[i], &answers[i], at)
+			le.apply(&requests[i], &grants[i], at)
 		}
-		le.asked.Store(false)
+		le.requested.Store(false)
 	}
 	if err == nil {
 		h.forgetPast(leases, settled)
 	}
 }
 
-// forgetPast drops the leases of earlier periods that had said everything.
-func (h *holder) forgetPast(leases []*lease, settled []bool) {
+// forgetPast drops the leases of earlier periods whose use is reported completely.
+func (h *subject) forgetPast(leases []*lease, settled []bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	kept := h.past[:0]
@@ -283,8 +283,9 @@ func (h *holder) forgetPast(leases []*lease, settled []bool) {
 	h.past = kept
 }
 
-// shrink gives up what is more than the target and what requests wait for. It
-// cannot be taken any more, here, before PostgreSQL hears of it.
+// shrink gives up what is more than the target and what requests wait for. avail is
+// reduced before the smaller lease is reported, so that nothing can be spent that
+// PostgreSQL believes was returned.
 func (le *lease) shrink() {
 	keep := max(le.target, le.pending.Load())
 	for {
@@ -299,28 +300,28 @@ func (le *lease) shrink() {
 	}
 }
 
-// ask says what is held and used, after giving back what is not needed.
-func (le *lease) ask(now time.Time, retiring bool) ask {
-	past := !now.Before(le.end) || retiring
-	if past || le.idle >= idleAfter {
+// request reports what is held and used, after giving back what is not needed.
+func (le *lease) request(now time.Time, retiring bool) leaseRequest {
+	expired := !now.Before(le.end) || retiring
+	if expired || le.idle >= idleAfter {
 		le.target = 0
 	}
 	le.shrink()
 	avail := le.avail.Load()
-	return ask{
+	return leaseRequest{
 		budget: le.budget, period: le.start, held: le.held.Load(), used: le.held.Load() - avail,
-		need: max(0, le.pending.Load()-max(0, avail)), fresh: le.fresh, past: past, idle: le.idle >= idleAfter,
+		need: max(0, le.pending.Load()-max(0, avail)), firstReport: le.firstReport, expired: expired, idle: le.idle >= idleAfter,
 	}
 }
 
-func (le *lease) apply(q *ask, a *answer, at int64) {
-	// What the ledger had when it was read was reserved before that: it is held
-	// against what is used by now, since requests went on meanwhile.
-	missed := max(0, a.known-(q.held-le.avail.Load()))
+func (le *lease) apply(q *leaseRequest, a *leaseGrant, at int64) {
+	// The ledger's total is older than avail: compare it with what is used now, or
+	// requests made since it was read would be subtracted twice.
+	missed := max(0, a.ledgerUsed-(q.held-le.avail.Load()))
 	le.avail.Add(a.granted - q.held - missed)
 	le.held.Store(a.granted)
-	le.fresh, le.target = false, a.target
-	used := max(q.used, a.known)
+	le.firstReport, le.target = false, a.target
+	used := max(q.used, a.ledgerUsed)
 	if used == le.reported.Load() && le.pending.Load() == 0 {
 		le.idle++
 	} else {
@@ -333,5 +334,5 @@ func (le *lease) apply(q *ask, a *answer, at int64) {
 		low = (a.granted - used) / 2
 	}
 	le.low.Store(low)
-	le.outcome.Store(&outcome{at: at, short: a.short, left: a.left, spare: a.spare, limit: a.limit})
+	le.outcome.Store(&outcome{at: at, insufficient: a.insufficient, left: a.left, reclaimable: a.reclaimable, limit: a.limit})
 }

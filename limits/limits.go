@@ -9,6 +9,7 @@
 package limits
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -24,9 +25,10 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// Stored returns what an account's buckets held when they were last measured.
-// What was uploaded since since is counted beside it.
-type Stored func(ctx context.Context, q pg.Querier, account tenancy.ID) (bytes int64, since time.Time, err error)
+// Stored returns how many bytes an account's buckets held when they were last
+// measured, and when that measurement began: later uploads are added from the
+// leases.
+type Stored func(ctx context.Context, q pg.Querier, account tenancy.ID) (bytes int64, measuredFrom time.Time, err error)
 
 // Config configures a Limiter. Pool and Epoch are required.
 type Config struct {
@@ -50,7 +52,7 @@ type Config struct {
 
 const (
 	readingAge = 5 * time.Second  // how old the ledger's sum may be in a lease
-	liveness   = 10 * time.Second // without a word for so long, a node has no share of the rates
+	liveness   = 10 * time.Second // without a flush for so long, a node has no share of the rates
 	retryAfter = time.Second      // how long a refusal and an outage are remembered
 	idleAfter  = 5                // renewals without use after which a slice is given back
 	burst      = int64(time.Second)
@@ -58,12 +60,12 @@ const (
 
 // Limiter admits requests. Its methods may be called by several goroutines.
 type Limiter struct {
-	cfg     Config
-	start   time.Time
-	holders sync.Map // tenancy.ID of an account or key → *holder
-	nodes   atomic.Int64
-	none    tenancy.Limits // of an account that has none: Config.Concurrent holds it
-	metrics metrics
+	cfg      Config
+	start    time.Time
+	subjects sync.Map // tenancy.ID of an account or key → *subject
+	nodes    atomic.Int64
+	none     tenancy.Limits // of an account that has none: Config.Concurrent holds it
+	metrics  metrics
 }
 
 // New makes a limiter; Run keeps its leases.
@@ -71,14 +73,9 @@ func New(cfg Config) (*Limiter, error) {
 	if cfg.Pool == nil || cfg.Epoch == (tenancy.ID{}) {
 		return nil, errors.New("limits: Pool and Epoch are required")
 	}
-	for _, d := range []struct {
-		field *time.Duration
-		value time.Duration
-	}{{&cfg.Refresh, 2 * time.Second}, {&cfg.Wait, 5 * time.Second}, {&cfg.MaxDebt, 10 * time.Second}} {
-		if *d.field == 0 {
-			*d.field = d.value
-		}
-	}
+	cfg.Refresh = cmp.Or(cfg.Refresh, 2*time.Second)
+	cfg.Wait = cmp.Or(cfg.Wait, 5*time.Second)
+	cfg.MaxDebt = cmp.Or(cfg.MaxDebt, 10*time.Second)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -117,7 +114,7 @@ func (l *Limiter) Run(ctx context.Context) {
 		l.Renew(ctx)
 		if n%sweepEvery == sweepEvery-1 {
 			if err := l.Sweep(ctx); err != nil && ctx.Err() == nil {
-				l.cfg.Logger.Warn("budgets not looked after", "error", err)
+				l.cfg.Logger.Warn("sweep of budgets failed", "error", err)
 			}
 		}
 		select {
@@ -138,9 +135,9 @@ func (l *Limiter) countNodes(ctx context.Context) {
 	}
 }
 
-// Renew renews every lease that has something to say, once.
+// Renew renews every lease that has something to report, once.
 func (l *Limiter) Renew(ctx context.Context) {
-	l.each(func(h *holder) {
+	l.each(func(h *subject) {
 		if h.due() {
 			select {
 			case <-h.renewal():
@@ -154,20 +151,20 @@ func (l *Limiter) Renew(ctx context.Context) {
 
 // release gives every slice back: another node may use it at once.
 func (l *Limiter) release() {
-	l.each(func(h *holder) {
+	l.each(func(h *subject) {
 		h.retiring.Store(true)
 		<-h.renewal()
 	})
 }
 
-// each visits the holders, a few at a time: each visit may wait for PostgreSQL.
-func (l *Limiter) each(visit func(*holder)) {
+// each visits the subjects, a few at a time: each visit may wait for PostgreSQL.
+func (l *Limiter) each(visit func(*subject)) {
 	var working sync.WaitGroup
 	slots := make(chan struct{}, 4)
-	l.holders.Range(func(_, v any) bool {
+	l.subjects.Range(func(_, v any) bool {
 		slots <- struct{}{}
 		working.Go(func() {
-			visit(v.(*holder))
+			visit(v.(*subject))
 			<-slots
 		})
 		return true
@@ -175,20 +172,20 @@ func (l *Limiter) each(visit func(*holder)) {
 	working.Wait()
 }
 
-// holder is the state of one account, or of one access key. It outlives the
+// subject is what limits apply to: one account, or one access key. It outlives the
 // Account and Identity that name it, which are replaced when they change.
-type holder struct {
+type subject struct {
 	l       *Limiter
 	account tenancy.ID
 	key     tenancy.ID // zero: the account as a whole
 
-	// users counts the grants that are in; negative once nobody may come in.
+	// users counts the grants that use it; negative once it is evicted.
 	users  atomic.Int64
 	active atomic.Int64 // of them, those that count as requests at once
 	seen   atomic.Int64 // on the limiter's clock
 
 	requests  pacer
-	strangers struct { // what of both has nobody's key
+	strangers struct { // the part of requests without a key
 		active   atomic.Int64
 		requests pacer
 	}
@@ -203,20 +200,20 @@ type holder struct {
 	next    chan struct{} // a renewal that begins when running ends
 }
 
-const closedHolder = 1 << 40
+const closedSubject = 1 << 40
 
-// enter finds or makes the holder of an account or key and keeps it until leave.
-func (l *Limiter) enter(account, key tenancy.ID) *holder {
+// enter finds or makes the subject of an account or key and keeps it until leave.
+func (l *Limiter) enter(account, key tenancy.ID) *subject {
 	id := account
 	if key != (tenancy.ID{}) {
 		id = key
 	}
 	for {
-		v, ok := l.holders.Load(id)
+		v, ok := l.subjects.Load(id)
 		if !ok {
-			v, _ = l.holders.LoadOrStore(id, &holder{l: l, account: account, key: key})
+			v, _ = l.subjects.LoadOrStore(id, &subject{l: l, account: account, key: key})
 		}
-		h := v.(*holder)
+		h := v.(*subject)
 		if h.users.Add(1) > 0 {
 			return h
 		}
@@ -224,33 +221,33 @@ func (l *Limiter) enter(account, key tenancy.ID) *holder {
 	}
 }
 
-func (h *holder) leave() { h.users.Add(-1) }
+func (h *subject) leave() { h.users.Add(-1) }
 
-// keepFor is how long a holder that nobody uses is kept: its state must not be
-// forgotten while it still matters.
+// keepFor is how long an unused subject is kept: its state must not be forgotten
+// while it still matters.
 const keepFor = 10 * time.Minute
 
-// evict forgets a holder that was not used for long. All its leases were given
+// evict forgets a subject that was not used for long. All its leases were given
 // back and reported, else it would be due.
-func (l *Limiter) evict(h *holder) {
-	if l.now()-h.seen.Load() < int64(keepFor) || !h.users.CompareAndSwap(0, -closedHolder) {
+func (l *Limiter) evict(h *subject) {
+	if l.now()-h.seen.Load() < int64(keepFor) || !h.users.CompareAndSwap(0, -closedSubject) {
 		return
 	}
 	if h.due() { // used between the look and the closing
-		h.users.Add(closedHolder)
+		h.users.Add(closedSubject)
 		return
 	}
 	id := h.account
 	if h.key != (tenancy.ID{}) {
 		id = h.key
 	}
-	l.holders.Delete(id)
+	l.subjects.Delete(id)
 }
 
 // Active is how many grants are held that have limits.
 func (l *Limiter) Active() (n int64) {
-	l.holders.Range(func(_, v any) bool {
-		n += max(0, v.(*holder).users.Load())
+	l.subjects.Range(func(_, v any) bool {
+		n += max(0, v.(*subject).users.Load())
 		return true
 	})
 	return n

@@ -38,18 +38,17 @@ func ReadOverview(ctx context.Context, q *pgxpool.Pool, a *tenancy.Account, now 
 	if o.Alerts, err = Events(ctx, q, a.ID, month); err != nil {
 		return nil, err
 	}
-	store := &tenancy.Store{} // these need no keyring
-	keys, err := store.LimitedKeys(ctx, q, a.ID)
+	keys, err := tenancy.LimitedKeys(ctx, q, a.ID)
 	if err != nil {
 		return nil, err
 	}
-	names, err := store.KeyIDs(ctx, q)
+	names, err := tenancy.KeyIDs(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range keys {
 		k := KeyOverview{ID: id, KeyID: names[id]}
-		if k.Limits, err = store.Limits(ctx, q, a.ID, id); err != nil {
+		if k.Limits, err = tenancy.LimitsOf(ctx, q, a.ID, id); err != nil {
 			return nil, err
 		}
 		if k.Budgets, err = Report(ctx, q, metering.StoredBytes, a.ID, id, now); err != nil {

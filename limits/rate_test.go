@@ -154,7 +154,7 @@ func TestRate_concurrentDefault(t *testing.T) {
 	}
 	first := f.account
 	var err error
-	if f.account, err = f.store.CreateAccount(t.Context(), f.owner, "other", "", tenancy.Active); err != nil {
+	if f.account, err = tenancy.CreateAccount(t.Context(), f.owner, "other", "", tenancy.Active); err != nil {
 		t.Fatal(err)
 	}
 	admits(4)
@@ -238,21 +238,21 @@ func TestRate_transfer(t *testing.T) {
 	if err := n.begin(&g, nil, 21<<20); err != nil {
 		t.Fatal(err)
 	}
-	step := g.Step(limits.Download, 1<<20)
-	if step != rate/8 || g.Step(limits.Upload, 1<<20) != 1<<20 {
+	step := g.MaxChunk(limits.Download, 1<<20)
+	if step != rate/8 || g.MaxChunk(limits.Upload, 1<<20) != 1<<20 {
 		t.Errorf("a step is %d", step)
 	}
 	for moved := int64(0); moved < 21<<20; moved += step {
-		if err := g.Hold(t.Context(), limits.Download); err != nil {
+		if err := g.Wait(t.Context(), limits.Download); err != nil {
 			t.Fatal(err)
 		}
-		g.Moved(limits.Download, step)
+		g.Consumed(limits.Download, step)
 	}
 	// One second's worth goes at once, and the last step is not waited for.
 	if waited, want := f.clock.total(), 20*time.Second-time.Second/8; waited != want {
 		t.Errorf("waited %s, want %s", waited, want)
 	}
-	g.Moved(limits.Download, 16<<20) // what other connections moved at this moment
+	g.Consumed(limits.Download, 16<<20) // what other connections moved at this moment
 	err := n.download(1, 1)
 	var r *limits.RefusalError
 	if !errors.As(err, &r) || r.Reason != limits.TooFast || r.RetryAfter != 7*time.Second {
@@ -267,7 +267,7 @@ func TestRate_transfer(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := g.Hold(cancelled, limits.Download); !errors.Is(err, context.Canceled) {
+	if err := g.Wait(cancelled, limits.Download); !errors.Is(err, context.Canceled) {
 		t.Errorf("a wait that was ended: %v", err)
 	}
 }

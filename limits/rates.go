@@ -55,7 +55,7 @@ func part(n, rate, per int64) int64 {
 // Card is rates that are in force from a moment on, an account's own or
 // everyone's.
 type Card struct {
-	Account   tenancy.ID // zero: everyone who has none of its own
+	Account   tenancy.ID // zero: all accounts that have no card of their own
 	ValidFrom time.Time
 	Rates
 }

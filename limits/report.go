@@ -32,11 +32,11 @@ type Status struct {
 // between, it would look passed.
 func Report(ctx context.Context, db pg.Snapshotter, stored Stored, account, key tenancy.ID, at time.Time) (list []Status, err error) {
 	err = pg.InSnapshot(ctx, db, func(q pg.Querier) error {
-		s, err := loadScope(ctx, q, stored, account, key, at)
+		s, err := loadAccount(ctx, q, stored, account, key, at)
 		if err != nil {
 			return err
 		}
-		if err := s.read(ctx); err != nil {
+		if err := s.sumLedger(ctx); err != nil {
 			return err
 		}
 		for i, c := range s.limits.Caps {

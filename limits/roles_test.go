@@ -17,7 +17,7 @@ func TestRoles_portal(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 0)
 	one := f.account.ID
-	account, err := f.store.CreateAccount(t.Context(), f.owner, "other", "", tenancy.Active)
+	account, err := tenancy.CreateAccount(t.Context(), f.owner, "other", "", tenancy.Active)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,10 +28,10 @@ func TestRoles_portal(t *testing.T) {
 		l := tenancy.Limits{Concurrent: 1}
 		k, err := f.store.CreateKey(t.Context(), f.owner, tenancy.Key{AccountID: id})
 		if err == nil {
-			err = f.store.SetKeyLimits(t.Context(), f.owner, k, &l)
+			err = tenancy.SetKeyLimits(t.Context(), f.owner, k, &l)
 		}
 		if err == nil {
-			err = f.store.SetLimits(t.Context(), f.owner, id, &l)
+			err = tenancy.SetLimits(t.Context(), f.owner, id, &l)
 		}
 		if err == nil {
 			err = limits.AddCard(t.Context(), f.owner, limits.Card{Account: id, ValidFrom: hour, Rates: limits.Rates{Currency: "BRL"}})
@@ -73,8 +73,8 @@ func TestRoles_portal(t *testing.T) {
 	}
 	// Another's key is no more to be limited than to be seen.
 	for _, l := range []*tenancy.Limits{nil, {Concurrent: 2}} {
-		_ = tenancy.AsAccount(t.Context(), portal, one, func(tx pgx.Tx) error { return f.store.SetKeyLimits(t.Context(), tx, keys[1], l) })
-		if got, err := f.store.Limits(t.Context(), f.owner, other, keys[1].ID); err != nil || got == nil || got.Concurrent != 1 {
+		_ = tenancy.AsAccount(t.Context(), portal, one, func(tx pgx.Tx) error { return tenancy.SetKeyLimits(t.Context(), tx, keys[1], l) })
+		if got, err := tenancy.LimitsOf(t.Context(), f.owner, other, keys[1].ID); err != nil || got == nil || got.Concurrent != 1 {
 			t.Errorf("another account's key is limited to %+v: %v", got, err)
 		}
 	}

@@ -14,15 +14,15 @@ import (
 
 // row is what PostgreSQL knows of one epoch's part of a budget in a period.
 type row struct {
-	budget  tenancy.Budget
-	period  time.Time
-	epoch   tenancy.ID
-	granted int64
-	used    int64
-	ledger  int64
-	final   bool
-	read    bool // since readingAge
-	live    bool // renewed since liveness
+	budget       tenancy.Budget
+	period       time.Time
+	epoch        tenancy.ID
+	granted      int64
+	used         int64
+	ledger       int64
+	final        bool
+	readRecently bool // since readingAge
+	live         bool // renewed since liveness
 }
 
 // charge is what the row takes of its budget: what the epoch may still use
@@ -48,9 +48,10 @@ func (r *row) spent() int64 {
 	return max(r.used, r.ledger)
 }
 
-// scope is an account, or one key of it, with its budgets as they are now. All
-// of it is read under one lock: who asks for a slice sees every slice given.
-type scope struct {
+// accountState is an account, or one key of it, with its budgets and leases at one
+// moment. Renewals read it under the account's lock, so that each sees every slice
+// that was given before.
+type accountState struct {
 	q            pg.Querier // the transaction
 	account, key tenancy.ID
 	at           time.Time
@@ -62,17 +63,17 @@ type scope struct {
 	nodes        int
 }
 
-// lockScope reads a scope, and locks it until the transaction ends.
-func (l *Limiter) lockScope(ctx context.Context, tx pgx.Tx, account, key tenancy.ID, at time.Time) (*scope, error) {
+// lockAccount locks an account's budgets until the transaction ends, and reads them.
+func (l *Limiter) lockAccount(ctx context.Context, tx pgx.Tx, account, key tenancy.ID, at time.Time) (*accountState, error) {
 	if _, err := tx.Exec(ctx, `SELECT lock_account($1)`, account); err != nil {
 		return nil, err
 	}
-	return loadScope(ctx, tx, l.cfg.Stored, account, key, at)
+	return loadAccount(ctx, tx, l.cfg.Stored, account, key, at)
 }
 
-func loadScope(ctx context.Context, q pg.Querier, stored Stored, account, key tenancy.ID, at time.Time) (s *scope, err error) {
-	s = &scope{q: q, account: account, key: key, at: at, nodes: 1}
-	if s.limits, err = (&tenancy.Store{}).Limits(ctx, q, account, key); err != nil {
+func loadAccount(ctx context.Context, q pg.Querier, stored Stored, account, key tenancy.ID, at time.Time) (s *accountState, err error) {
+	s = &accountState{q: q, account: account, key: key, at: at, nodes: 1}
+	if s.limits, err = tenancy.LimitsOf(ctx, q, account, key); err != nil {
 		return nil, err
 	}
 	if s.limits == nil {
@@ -103,7 +104,7 @@ func loadScope(ctx context.Context, q pg.Querier, stored Stored, account, key te
 	}
 	s.rows, err = pgx.CollectRows(rows, func(c pgx.CollectableRow) (r row, err error) {
 		var name string
-		if err = c.Scan(&name, &r.period, &r.epoch, &r.granted, &r.used, &r.ledger, &r.final, &r.read, &r.live); err != nil {
+		if err = c.Scan(&name, &r.period, &r.epoch, &r.granted, &r.used, &r.ledger, &r.final, &r.readRecently, &r.live); err != nil {
 			return r, err
 		}
 		r.period = r.period.UTC()
@@ -115,7 +116,7 @@ func loadScope(ctx context.Context, q pg.Querier, stored Stored, account, key te
 
 // present reports whether a row counts now: leases of earlier periods are in
 // rows too while their nodes end them.
-func (s *scope) present(r *row) bool {
+func (s *accountState) present(r *row) bool {
 	if r.budget == tenancy.Storage {
 		return !r.period.Before(s.since)
 	}
@@ -124,7 +125,7 @@ func (s *scope) present(r *row) bool {
 }
 
 // find returns the row of an epoch, or nil.
-func (s *scope) find(b tenancy.Budget, period time.Time, epoch tenancy.ID) *row {
+func (s *accountState) find(b tenancy.Budget, period time.Time, epoch tenancy.ID) *row {
 	for i := range s.rows {
 		if r := &s.rows[i]; r.budget == b && r.epoch == epoch && r.period.Equal(period) {
 			return r
@@ -133,7 +134,7 @@ func (s *scope) find(b tenancy.Budget, period time.Time, epoch tenancy.ID) *row 
 	return nil
 }
 
-func (s *scope) row(b tenancy.Budget, period time.Time, epoch tenancy.ID) *row {
+func (s *accountState) row(b tenancy.Budget, period time.Time, epoch tenancy.ID) *row {
 	if r := s.find(b, period, epoch); r != nil {
 		return r
 	}
@@ -146,7 +147,7 @@ var monthly = [...]tenancy.Budget{tenancy.Egress, tenancy.Requests, tenancy.Spen
 
 // stale reports whether the ledger has to be read again: it was not for a
 // while, or has never been for this epoch.
-func (s *scope) stale(epoch tenancy.ID) bool {
+func (s *accountState) stale(epoch tenancy.ID) bool {
 	month, _ := periodOf(tenancy.Egress, s.at)
 	for _, b := range monthly {
 		if s.limits.Caps[b] == nil {
@@ -157,7 +158,7 @@ func (s *scope) stale(epoch tenancy.ID) bool {
 		}
 		read := false
 		for i := range s.rows {
-			read = read || s.rows[i].budget == b && s.rows[i].read
+			read = read || s.rows[i].budget == b && s.rows[i].readRecently
 		}
 		if !read {
 			return true
@@ -166,9 +167,9 @@ func (s *scope) stale(epoch tenancy.ID) bool {
 	return false
 }
 
-// read sums the month's ledger by epoch. An epoch is known to be over before
+// sumLedger sums the month's ledger by epoch. An epoch is known to be over before
 // its readings are read, so that they are complete.
-func (s *scope) read(ctx context.Context) error {
+func (s *accountState) sumLedger(ctx context.Context) error {
 	month, end := periodOf(tenancy.Egress, s.at)
 	epochs := make([]tenancy.ID, len(s.rows))
 	for i := range s.rows {
@@ -212,8 +213,8 @@ func (s *scope) read(ctx context.Context) error {
 	return nil
 }
 
-// keepRead writes what was read, for others to use and for alerts.
-func (s *scope) keepRead(ctx context.Context, tx pgx.Tx) error {
+// saveTotals writes what sumLedger summed, for other nodes and for alerts.
+func (s *accountState) saveTotals(ctx context.Context, tx pgx.Tx) error {
 	batch := &pgx.Batch{}
 	for i := range s.rows {
 		if r := &s.rows[i]; r.budget != tenancy.Storage && s.limits.Caps[r.budget] != nil {
@@ -226,11 +227,12 @@ func (s *scope) keepRead(ctx context.Context, tx pgx.Tx) error {
 	return tx.SendBatch(ctx, batch).Close()
 }
 
-// exchange tells PostgreSQL what a node holds and used of the budgets of one
-// account or key, and asks for what it needs.
-func (l *Limiter) exchange(ctx context.Context, account, key tenancy.ID, at time.Time, asks []ask) (rates *Rates, answers []answer, err error) {
+// renew reports to PostgreSQL what this node holds and used of the budgets of one
+// account or key, and requests what it needs. The grants are in the order of the
+// requests.
+func (l *Limiter) renew(ctx context.Context, account, key tenancy.ID, at time.Time, requests []leaseRequest) (rates *Rates, grants []leaseGrant, err error) {
 	err = pg.InTx(ctx, l.cfg.Pool, func(tx pgx.Tx) error {
-		s, err := l.lockScope(ctx, tx, account, key, at)
+		s, err := l.lockAccount(ctx, tx, account, key, at)
 		if err != nil {
 			return err
 		}
@@ -242,21 +244,21 @@ func (l *Limiter) exchange(ctx context.Context, account, key tenancy.ID, at time
 			return ErrEpochOver
 		}
 		if s.stale(l.cfg.Epoch) {
-			if err := s.read(ctx); err != nil {
+			if err := s.sumLedger(ctx); err != nil {
 				return err
 			}
-			if err := s.keepRead(ctx, tx); err != nil {
+			if err := s.saveTotals(ctx, tx); err != nil {
 				return err
 			}
 		}
 		if rates = ratesAt(s.cards, at); rates == nil {
 			rates = &Rates{}
 		}
-		answers = make([]answer, len(asks))
+		grants = make([]leaseGrant, len(requests))
 		batch := &pgx.Batch{}
-		for i := range asks {
-			answers[i] = s.answer(&asks[i], l.cfg.Epoch)
-			r := s.row(asks[i].budget, asks[i].period, l.cfg.Epoch)
+		for i := range requests {
+			grants[i] = s.grant(&requests[i], l.cfg.Epoch)
+			r := s.row(requests[i].budget, requests[i].period, l.cfg.Epoch)
 			batch.Queue(`INSERT INTO budget_leases (account_id, key_id, budget, period, epoch, granted, used, renewed_at)
 				VALUES ($1, $2, $3, $4, $5, $6, $7, now())
 				ON CONFLICT (account_id, key_id, budget, period, epoch) DO UPDATE SET granted = excluded.granted, used = excluded.used, renewed_at = now()`,
@@ -265,18 +267,18 @@ func (l *Limiter) exchange(ctx context.Context, account, key tenancy.ID, at time
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 			return err
 		}
-		return s.alert(ctx, tx, answers, asks)
+		return s.alert(ctx, tx, grants, requests)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("renew leases: %w", err)
 	}
-	return rates, answers, nil
+	return rates, grants, nil
 }
 
-// answer decides one ask, and notes it in the epoch's row.
-func (s *scope) answer(q *ask, epoch tenancy.ID) answer {
+// grant decides one request, and records it in the epoch's row.
+func (s *accountState) grant(q *leaseRequest, epoch tenancy.ID) leaseGrant {
 	own := s.row(q.budget, q.period, epoch)
-	others, spare := int64(0), int64(0)
+	others, reclaimable := int64(0), int64(0)
 	if q.budget == tenancy.Storage {
 		others = s.stored
 	}
@@ -284,15 +286,15 @@ func (s *scope) answer(q *ask, epoch tenancy.ID) answer {
 		if r := &s.rows[i]; r != own && r.budget == q.budget && s.present(r) {
 			others += r.charge()
 			if r.live && !r.final {
-				spare += r.charge() - r.spent()
+				reclaimable += r.charge() - r.spent()
 			}
 		}
 	}
-	known := own.ledger
-	if q.fresh {
-		known = max(known, own.used)
+	ledgerUsed := own.ledger
+	if q.firstReport {
+		ledgerUsed = max(ledgerUsed, own.used)
 	}
-	a := decide(q, s.limits.Caps[q.budget], others, known, spare, s.nodes)
-	own.granted, own.used = a.granted, max(q.used, known)
+	a := allocate(q, s.limits.Caps[q.budget], others, ledgerUsed, reclaimable, s.nodes)
+	own.granted, own.used = a.granted, max(q.used, ledgerUsed)
 	return a
 }

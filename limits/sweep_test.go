@@ -15,13 +15,13 @@ func TestSweep_badAccount(t *testing.T) {
 	f := newFleet(t, 1)
 	good, next := f.account, ""
 	for _, name := range []string{"before", "after"} { // one of them is asked for before the bad one, or after it
-		a, err := f.store.CreateAccount(t.Context(), f.owner, name, "", tenancy.Active)
+		a, err := tenancy.CreateAccount(t.Context(), f.owner, name, "", tenancy.Active)
 		if err != nil {
 			t.Fatal(err)
 		}
 		next = a.ID.String()
 		l := soft(tenancy.Egress, 1)
-		if err := f.store.SetLimits(t.Context(), f.owner, a.ID, &l); err != nil {
+		if err := tenancy.SetLimits(t.Context(), f.owner, a.ID, &l); err != nil {
 			t.Fatal(err)
 		}
 		f.exec(`INSERT INTO budget_leases (account_id, key_id, budget, period, epoch) VALUES ($1, $2, 'egress', $3, $4)`,

@@ -173,7 +173,7 @@ func (v *Inventory) SampleDue(ctx context.Context) (Run, error) {
 	}
 	var begun []*tenancy.Bucket
 	for after := (tenancy.ID{}); ctx.Err() == nil; {
-		page, err := v.cfg.Store.AllBuckets(ctx, v.cfg.Pool, tenancy.ID{}, after, 1000)
+		page, err := tenancy.AllBuckets(ctx, v.cfg.Pool, tenancy.ID{}, after, 1000)
 		if err == nil && len(page) == 0 {
 			break
 		}
@@ -231,7 +231,7 @@ func (v *Inventory) sample(ctx context.Context, backends *backends, b *tenancy.B
 	if ctx.Err() != nil {
 		return nil, err // told to stop: nothing is wrong with the bucket
 	}
-	if owned, oerr := v.cfg.Store.BucketOwned(after, v.cfg.Pool, b.ID); oerr == nil && !owned && errors.Is(err, ErrBucketMissing) {
+	if owned, oerr := tenancy.BucketOwned(after, v.cfg.Pool, b.ID); oerr == nil && !owned && errors.Is(err, ErrBucketMissing) {
 		return nil, fmt.Errorf("%s: %w", b.Name, tenancy.ErrBucketUnknown)
 	}
 	v.samples.WithLabelValues("failed").Inc()

@@ -44,7 +44,7 @@ func newStock(t testing.TB, m *devstack.MinIO, config ...func(*metering.Inventor
 	s.backend = must(s.store.AddBackend(t.Context(), s.owner, tenancy.Backend{
 		Name: "minio", Endpoints: []string{m.Endpoint}, AccessKeyID: m.AccessKey, SecretKey: m.SecretKey,
 	}))(t)
-	s.account = must(s.store.CreateAccount(t.Context(), s.owner, "acme", "", tenancy.Active))(t)
+	s.account = must(tenancy.CreateAccount(t.Context(), s.owner, "acme", "", tenancy.Active))(t)
 	s.client = must(s.backend.Client())(t)
 	s.Inventory = s.inventory(config...)
 	return s
@@ -272,7 +272,7 @@ func TestInventory_SampleDue(t *testing.T) {
 	if err := s.client.RemoveBucket(t.Context(), lost.BackendName); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.store.ForgetBucket(t.Context(), s.owner, lost.ID); err != nil {
+	if err := tenancy.ForgetBucket(t.Context(), s.owner, lost.ID); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Sample(t.Context(), lost); !errors.Is(err, tenancy.ErrBucketUnknown) {

@@ -72,7 +72,7 @@ func later(a, b time.Time) time.Time {
 }
 
 func findLives(ctx context.Context, q pg.Querier, query Query, now time.Time) (*lives, error) {
-	all, err := (&tenancy.Store{}).BucketLives(ctx, q, query.Account)
+	all, err := tenancy.BucketLives(ctx, q, query.Account)
 	if err != nil {
 		return nil, err
 	}

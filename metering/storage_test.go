@@ -198,7 +198,7 @@ func TestStorage_Roles(t *testing.T) {
 	if _, err := s.db.Pool(t, pg.RoleGateway).Exec(t.Context(), `DELETE FROM buckets WHERE id = $1`, bucket1); err != nil {
 		t.Fatal(err)
 	}
-	names, err := (&tenancy.Store{}).BucketNames(t.Context(), s.owner)
+	names, err := tenancy.BucketNames(t.Context(), s.owner)
 	if err != nil || names[bucket1] != "one" {
 		t.Errorf("the deleted bucket is called %q, %v", names[bucket1], err)
 	}

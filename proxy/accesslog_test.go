@@ -105,7 +105,7 @@ func TestAccessLog_fields(t *testing.T) { //nolint:tparallel // one bucket, step
 	tn := g.tenant()
 	e := tn.raw()
 	created := e.do(t, &request{method: "PUT", path: "/logged"})
-	bucket, err := g.store.Bucket(t.Context(), g.owner, tn.account.ID, "logged")
+	bucket, err := tenancy.BucketByName(t.Context(), g.owner, tn.account.ID, "logged")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // What a backend breaks off: the line of an answer that had begun says why beside
@@ -31,7 +32,7 @@ func TestAccessLog_brokenOff(t *testing.T) {
 	t.Cleanup(backend.Close)
 	g := newGateway(t, options{minio: &devstack.MinIO{Endpoint: backend.URL, AccessKey: "backend", SecretKey: "backend-secret"}, names: true})
 	tn := g.tenant()
-	b, err := g.store.ReserveBucket(t.Context(), g.owner, tn.account.ID, "data", false, 0)
+	b, err := tenancy.ReserveBucket(t.Context(), g.owner, tn.account.ID, "data", false, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

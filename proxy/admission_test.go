@@ -42,7 +42,7 @@ func admissions(t testing.TB) map[string]*proxy.Admission {
 			key.Caps[b] = &tenancy.Cap{Amount: 1 << 60}
 		}
 	}
-	if err := g.store.SetKeyLimits(t.Context(), g.owner, limited.key, &key); err != nil {
+	if err := tenancy.SetKeyLimits(t.Context(), g.owner, limited.key, &key); err != nil {
 		t.Fatal(err)
 	}
 	limited.limit(t, l)

@@ -79,7 +79,7 @@ func TestAuthenticated(t *testing.T) {
 		owner.raw().must(t, &request{method: "PUT", path: "/" + isolated})
 	}
 	ended := tn.newKey(tenancy.Key{})
-	if err := g.store.RevokeKey(t.Context(), g.owner, ended.KeyID); err != nil {
+	if err := tenancy.RevokeKey(t.Context(), g.owner, ended.KeyID); err != nil {
 		t.Fatal(err)
 	}
 	hostOfOther := other.account.Name + ".tenants.example.test"

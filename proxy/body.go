@@ -127,7 +127,7 @@ func (b *requestBody) WriteBody(w io.Writer) error {
 	defer b.x.conn.ReadBody(false)
 	buf := clientconn.Buffers.Get().(*[]byte)
 	defer clientconn.Buffers.Put(buf)
-	step := (*buf)[:b.x.grant.Step(limits.Upload, clientconn.CopyStep)]
+	step := (*buf)[:b.x.grant.MaxChunk(limits.Upload, clientconn.CopyStep)]
 	if b.length == 0 && !b.framed {
 		return b.mayEnd()
 	}

@@ -83,7 +83,7 @@ func (x *exchange) makeBackendBucket(ctx context.Context, bucket *tenancy.Bucket
 // deletes it or makes one of its name meanwhile, and restores it when the
 // backend refuses. Readers notice nothing of the attempt, writers are told to
 // come again (settled). A node that dies in between leaves a record that every
-// node restores after a while (tenancy's Store.RestoreAbandoned). An upload that
+// node restores after a while (tenancy.RestoreAbandoned). An upload that
 // was authorised before the mark is not waited for.
 func deleteBucket(x *exchange) error {
 	ctx, cancel := x.srv.databaseContext()

@@ -102,7 +102,7 @@ func TestBucketLogging_refused(t *testing.T) {
 	if list, err := g.dir.LoggedBuckets(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("something was set: %v, %v", list, err)
 	}
-	if err := g.store.SetStatus(t.Context(), g.owner, tn.account.ID, tenancy.ReadOnly); err != nil {
+	if err := tenancy.SetStatus(t.Context(), g.owner, tn.account.ID, tenancy.ReadOnly); err != nil {
 		t.Fatal(err)
 	}
 	testenv.WaitFor(t, "a read-only account to be refused", func() bool {

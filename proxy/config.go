@@ -16,38 +16,76 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// Directory answers who owns what, from memory when it can. All returned
-// values are shared and must not be changed. Its errors are those of package
-// tenancy: an error that wraps tenancy.ErrUnavailable means "not known now",
-// never "does not exist".
+// Directory answers who owns what, from memory when it can.
+//
+// All methods may be called by several goroutines at once. The values they
+// return are shared and must not be changed; a changed row is another value.
+// Names and ids are read during the call only: the caller may reuse the bytes.
+//
+// The look-ups (Identity to Backend) are asked about every request. One that is
+// in memory allocates nothing, waits for neither PostgreSQL nor another look-up,
+// and does not look at ctx. Otherwise they wait for PostgreSQL until ctx ends or
+// the implementation's own timeout.
+//
+// Errors are those of package tenancy and may be wrapped. Each method names
+// what it returns for an answer of PostgreSQL's. Beyond that every method returns
+// tenancy.ErrUnavailable when the answer is not known now, also when ctx ended
+// first: it never means "does not exist". tenancy.ErrCrowded comes with it when
+// too many callers wait already. After an error the value is nil.
 type Directory interface {
-	// Identity returns the holder of an access key id. keyID is not kept.
+	// Identity returns the holder of an access key id, or tenancy.ErrKeyUnknown
+	// for one that was never issued or is revoked. One that has expired is
+	// returned: the caller compares ExpiresAt.
 	Identity(ctx context.Context, keyID []byte) (*tenancy.Identity, error)
+	// Account, AccountByName and AccountByDomain return an account whatever its
+	// status, or tenancy.ErrAccountUnknown. name is the label in a tenant host;
+	// host is a customer's own domain in lower case without a port, and unknown
+	// until it is verified.
 	Account(ctx context.Context, id tenancy.ID) (*tenancy.Account, error)
 	AccountByName(ctx context.Context, name []byte) (*tenancy.Account, error)
 	AccountByDomain(ctx context.Context, host []byte) (*tenancy.Account, error)
-	// Bucket returns an account's bucket to whoever has proven to hold one of
-	// its keys, BucketForAnyone to others: they wait with other strangers, or
-	// are told tenancy.ErrCrowded. One that is being deleted is there, and
-	// says so.
+	// Bucket and BucketForAnyone return an account's bucket, or
+	// tenancy.ErrBucketUnknown, also for a name that no bucket can have and for
+	// a bucket that is being created. One that is being deleted is returned with
+	// Deleting set. Bucket is for callers who have proven to hold a key of the
+	// account; all others use BucketForAnyone, whose loads share a small part of
+	// the connections to PostgreSQL.
 	Bucket(ctx context.Context, account tenancy.ID, name []byte) (*tenancy.Bucket, error)
 	BucketForAnyone(ctx context.Context, account tenancy.ID, name []byte) (*tenancy.Bucket, error)
+	// Backend returns a backend with its credential, or
+	// tenancy.ErrBackendUnknown. One whose row somebody without the keyring has
+	// changed is tenancy.ErrBackendChanged, beside tenancy.ErrUnavailable.
 	Backend(ctx context.Context, id tenancy.ID) (*tenancy.Backend, error)
 
-	// A bucket's life. The ownership record comes first and goes last, so that
+	// The methods below ask PostgreSQL on every call. What they change is seen
+	// by this node's look-ups when they return, by other nodes' soon after.
+
+	// A bucket's life: Reserve, then Activate, or Release when the backend did
+	// not create it; BeginDelete, then Remove, or Restore when the backend did
+	// not delete it. The ownership record comes first and goes last, so that
 	// two accounts never meet in one backend bucket (S3-RULES.md D10).
+
+	// ReserveBucket returns tenancy.ErrInvalidName, ErrAccountUnknown,
+	// ErrBucketExists, ErrBucketBusy (being created or deleted), ErrNoBackend or
+	// ErrTooManyBuckets.
 	ReserveBucket(ctx context.Context, account tenancy.ID, name string, objectLock bool) (*tenancy.Bucket, error)
+	// The other steps return tenancy.ErrBucketBusy when the bucket is not in the
+	// state that the step begins with, which includes that it is gone.
 	ActivateBucket(ctx context.Context, b *tenancy.Bucket) error
 	ReleaseBucket(ctx context.Context, b *tenancy.Bucket) error
 	BeginDeleteBucket(ctx context.Context, b *tenancy.Bucket) error
 	RestoreBucket(ctx context.Context, b *tenancy.Bucket) error
 	RemoveBucket(ctx context.Context, b *tenancy.Bucket) error
-	// ListBuckets returns those named in only, nil being all of them.
+	// ListBuckets returns up to limit of the account's buckets in the order of
+	// their names: those that begin with prefix and come after after, of those
+	// named in only unless it is nil. None is no error.
 	ListBuckets(ctx context.Context, account tenancy.ID, only []string, prefix, after string, limit int) ([]*tenancy.Bucket, error)
 
-	// SetLogging says where the bucket's access log lines go; nil: nowhere.
+	// SetLogging sets where the bucket's access log lines are delivered, nil
+	// being nowhere. It returns tenancy.ErrBucketUnknown for a bucket that is gone.
 	SetLogging(ctx context.Context, b *tenancy.Bucket, l *tenancy.BucketLogging) error
-	// LogTarget reports whether lines about some bucket go into b.
+	// LogTarget reports whether lines about a bucket of the same account are
+	// delivered to b.
 	LogTarget(ctx context.Context, b *tenancy.Bucket) (bool, error)
 
 	// Rules for unfinished uploads, in versions of which the backend's document

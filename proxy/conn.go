@@ -65,7 +65,7 @@ func connOf(ctx *fasthttp.RequestCtx) (*clientconn.Conn, *exchange) {
 // An exchange is its connection's clientconn.Exchange.
 
 // Throttle is clientconn.Exchange's.
-func (x *exchange) Throttle(d limits.Direction) error { return x.grant.Hold(x.srv.ctx, d) }
+func (x *exchange) Throttle(d limits.Direction) error { return x.grant.Wait(x.srv.ctx, d) }
 
 // Recheck is clientconn.Exchange's.
 func (x *exchange) Recheck(d limits.Direction) error { return x.recheckAt(x.srv.cfg.now(), d) }
@@ -76,7 +76,7 @@ func (x *exchange) Moved(d limits.Direction, n int64) {
 	if d == limits.Download {
 		x.tally.Egress(n)
 	}
-	x.grant.Moved(d, n)
+	x.grant.Consumed(d, n)
 }
 
 // Failed is clientconn.Exchange's.

@@ -352,7 +352,7 @@ func (m *matrix) run(o *s3op.Operation, md mode, at abort) {
 		bucket := m.fresh("public")
 		m.furnish(bucket, false)
 		q.path = strings.Replace(q.path, isolated, bucket, 1)
-		b, err := m.g.store.Bucket(m.t.Context(), m.g.owner, m.tn.account.ID, bucket)
+		b, err := tenancy.BucketByName(m.t.Context(), m.g.owner, m.tn.account.ID, bucket)
 		if err != nil {
 			m.t.Fatal(err)
 		}

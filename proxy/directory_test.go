@@ -193,7 +193,7 @@ func TestCreateBucket_tooMany(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, options{})
 	tn := g.tenant()
-	if err := g.store.SetLimits(t.Context(), g.owner, tn.account.ID, &tenancy.Limits{Buckets: 2}); err != nil {
+	if err := tenancy.SetLimits(t.Context(), g.owner, tn.account.ID, &tenancy.Limits{Buckets: 2}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

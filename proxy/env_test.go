@@ -248,7 +248,7 @@ func (g *gateway) tenant() *tenant {
 	tenants.n++
 	name := fmt.Sprintf("tenant-%d", tenants.n)
 	tenants.Unlock()
-	a, err := g.store.CreateAccount(g.t.Context(), g.owner, name, "", tenancy.Active)
+	a, err := tenancy.CreateAccount(g.t.Context(), g.owner, name, "", tenancy.Active)
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -182,7 +182,7 @@ func TestIDs_D14_foreign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, err := g.store.Bucket(t.Context(), g.owner, a.account.ID, "one-bucket")
+	one, err := tenancy.BucketByName(t.Context(), g.owner, a.account.ID, "one-bucket")
 	if err != nil {
 		t.Fatal(err)
 	}

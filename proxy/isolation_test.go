@@ -20,6 +20,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/sigv4"
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // victim is account A's bucket with something of every kind in it.
@@ -269,7 +270,7 @@ func isolationSideDoors(t *testing.T, v *victim, b *tenant, owns bool) {
 
 func backendNameOf(t *testing.T, tn *tenant, name string) string {
 	t.Helper()
-	b, err := tn.g.store.Bucket(t.Context(), tn.g.owner, tn.account.ID, name)
+	b, err := tenancy.BucketByName(t.Context(), tn.g.owner, tn.account.ID, name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ import (
 // limit sets what limits the tenant, and waits until every node has heard of it.
 func (tn *tenant) limit(t testing.TB, l tenancy.Limits, nodes ...*gateway) {
 	t.Helper()
-	if err := tn.g.store.SetLimits(t.Context(), tn.g.owner, tn.account.ID, &l); err != nil {
+	if err := tenancy.SetLimits(t.Context(), tn.g.owner, tn.account.ID, &l); err != nil {
 		t.Fatal(err)
 	}
 	want, err := l.MarshalJSON()

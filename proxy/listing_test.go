@@ -14,6 +14,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/proxy/opaque"
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // page is any of the three listings.
@@ -305,7 +306,7 @@ func TestListing_E9_tokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, err := g.store.Bucket(t.Context(), g.owner, a.account.ID, "token-one")
+	one, err := tenancy.BucketByName(t.Context(), g.owner, a.account.ID, "token-one")
 	if err != nil {
 		t.Fatal(err)
 	}

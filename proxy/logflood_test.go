@@ -21,6 +21,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/devstack"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // flood sends n requests of one head on one connection after the other, as fast
@@ -215,7 +216,7 @@ func TestLogs_rate(t *testing.T) {
 	for name, endpoint := range map[string]string{"out of its mind": m.Endpoint, "away": "http://127.0.0.1:1"} {
 		g := newGateway(t, options{minio: &devstack.MinIO{Endpoint: endpoint, AccessKey: m.AccessKey, SecretKey: m.SecretKey}})
 		tn := g.tenant()
-		made, err := g.store.ReserveBucket(t.Context(), g.owner, tn.account.ID, "data", false, 0)
+		made, err := tenancy.ReserveBucket(t.Context(), g.owner, tn.account.ID, "data", false, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

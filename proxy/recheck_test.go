@@ -61,7 +61,7 @@ func (c *changed) bucketNow() (*tenancy.Bucket, error) {
 }
 
 func status(s tenancy.Status) (func(*changed) error, func(*changed) bool) {
-	return func(c *changed) error { return c.g.store.SetStatus(c.t.Context(), c.g.owner, c.account.ID, s) },
+	return func(c *changed) error { return tenancy.SetStatus(c.t.Context(), c.g.owner, c.account.ID, s) },
 		func(c *changed) bool {
 			a, err := c.g.dir.Account(c.t.Context(), c.account.ID)
 			return err == nil && a.Status == s
@@ -71,7 +71,7 @@ func status(s tenancy.Status) (func(*changed) error, func(*changed) bool) {
 // keyChanges are about the key, otherChanges about what anybody needs.
 func keyChanges() []change {
 	return []change{
-		{"key revoked", "InvalidAccessKeyId", func(c *changed) error { return c.g.store.RevokeKey(c.t.Context(), c.g.owner, c.key.KeyID) },
+		{"key revoked", "InvalidAccessKeyId", func(c *changed) error { return tenancy.RevokeKey(c.t.Context(), c.g.owner, c.key.KeyID) },
 			func(c *changed) bool { _, err := c.identity(); return errors.Is(err, tenancy.ErrKeyUnknown) }},
 		{"key expired", "AccessDenied", func(c *changed) error {
 			now := time.Now()
@@ -104,7 +104,7 @@ func keyChanges() []change {
 func otherChanges() []change {
 	suspend, suspended := status(tenancy.Suspended)
 	lock, locked := status(tenancy.ReadOnly)
-	forget := func(c *changed) error { return c.g.store.ForgetBucket(c.t.Context(), c.g.owner, c.bucket.ID) }
+	forget := func(c *changed) error { return tenancy.ForgetBucket(c.t.Context(), c.g.owner, c.bucket.ID) }
 	return []change{
 		{"account suspended", "AccountProblem", suspend, suspended},
 		{"account read-only", "AccessDenied", lock, locked},
@@ -113,7 +113,7 @@ func otherChanges() []change {
 			if err := forget(c); err != nil {
 				return err
 			}
-			_, err := c.g.store.ImportBucket(c.t.Context(), c.g.owner, c.account.ID, c.bucket.Name, c.g.backend.ID, c.bucket.BackendName, false)
+			_, err := tenancy.ImportBucket(c.t.Context(), c.g.owner, c.account.ID, c.bucket.Name, c.g.backend.ID, c.bucket.BackendName, false)
 			return err
 		}, func(c *changed) bool { b, err := c.bucketNow(); return err == nil && b.ID != c.bucket.ID }},
 	}
@@ -236,7 +236,7 @@ func uploads() []upload {
 		{"new bucket", func(c *changed) string {
 			return c.plain(request{method: "PUT", path: "/" + changing + "-new", body: long("CreateBucketConfiguration", "")})
 		}, func(c *changed) bool {
-			_, err := c.g.store.Bucket(c.t.Context(), c.g.owner, c.account.ID, changing+"-new")
+			_, err := tenancy.BucketByName(c.t.Context(), c.g.owner, c.account.ID, changing+"-new")
 			return err == nil
 		}},
 	}

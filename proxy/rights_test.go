@@ -55,7 +55,7 @@ func TestRights_status(t *testing.T) {
 	// docs/decisions/0005, and nothing else that changes anything.
 	mayStill := []string{"DeleteObject", "DeleteObjects"}
 	for _, status := range []tenancy.Status{tenancy.Suspended, tenancy.Closed, tenancy.Pending, tenancy.Rejected, tenancy.ReadOnly} {
-		if err := g.store.SetStatus(t.Context(), g.owner, tn.account.ID, status); err != nil {
+		if err := tenancy.SetStatus(t.Context(), g.owner, tn.account.ID, status); err != nil {
 			t.Fatal(err)
 		}
 		testenv.WaitFor(t, "the status "+string(status), func() bool {
@@ -202,7 +202,7 @@ func TestRights_keyLimits(t *testing.T) {
 				t.Fatal(name, r.status, string(r.body))
 			}
 		}
-		if err := g.store.SetKeyLimits(t.Context(), g.owner, k, &c.limits); err != nil {
+		if err := tenancy.SetKeyLimits(t.Context(), g.owner, k, &c.limits); err != nil {
 			t.Fatal(err)
 		}
 		for name, q := range requests {
@@ -220,7 +220,7 @@ func TestRights_keyLimits(t *testing.T) {
 		if r := tn.raw().do(t, requests["GET"]()); r.status != 200 {
 			t.Errorf("%s: another key of the account: %d %s", c.name, r.status, r.body)
 		}
-		if err := g.store.SetKeyLimits(t.Context(), g.owner, k, &tenancy.Limits{}); err != nil {
+		if err := tenancy.SetKeyLimits(t.Context(), g.owner, k, &tenancy.Limits{}); err != nil {
 			t.Fatal(err)
 		}
 		testenv.WaitFor(t, c.name+" to be taken away", func() bool { return e.do(t, requests["GET"]()).status == 200 })

@@ -570,7 +570,7 @@ func TestRules_status(t *testing.T) {
 		{tenancy.ReadOnly, 200, 403, 204}, {tenancy.Suspended, 403, 403, 403}, {tenancy.Closed, 403, 403, 403},
 		{tenancy.Pending, 403, 403, 403}, {tenancy.Rejected, 403, 403, 403}, {tenancy.Active, 200, 200, 204},
 	} {
-		if err := g.store.SetStatus(t.Context(), g.owner, tn.account.ID, c.status); err != nil {
+		if err := tenancy.SetStatus(t.Context(), g.owner, tn.account.ID, c.status); err != nil {
 			t.Fatal(err)
 		}
 		testenv.WaitFor(t, "the status "+string(c.status), func() bool {

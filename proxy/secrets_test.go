@@ -19,6 +19,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
 	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // secrets are what was sent and may be written nowhere.
@@ -142,7 +143,7 @@ func TestLogs_A17_secrets(t *testing.T) {
 		b := &boundary{g: g, tn: g.tenant(), upload: "none"}
 		s.add(b.tn.key.Secret, "backend-secret")
 		// The bucket is there, whatever the backend says of its making.
-		made, err := g.store.ReserveBucket(t.Context(), g.owner, b.tn.account.ID, boundaryBucket, false, 0)
+		made, err := tenancy.ReserveBucket(t.Context(), g.owner, b.tn.account.ID, boundaryBucket, false, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,6 +31,8 @@ type Server struct {
 	metrics  *metrics
 	backends backends
 
+	signingKeys signingKeys
+
 	strangers, documents *budget
 	large                largeBuffers
 	names                *flatnames.Table // nil: names are not looked at

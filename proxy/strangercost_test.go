@@ -239,7 +239,7 @@ func newScene(t *testing.T, g *gateway, c *caller) *scene {
 	s.tn.raw().must(t, &request{method: "PUT", path: "/" + isolated + "/dir/k2", body: []byte("x")})
 	s.tn.raw().must(t, &request{method: "GET", path: "/" + isolated + "/dir/k2"})
 	if c.status != "" {
-		if err := g.store.SetStatus(t.Context(), g.owner, s.tn.account.ID, c.status); err != nil {
+		if err := tenancy.SetStatus(t.Context(), g.owner, s.tn.account.ID, c.status); err != nil {
 			t.Fatal(err)
 		}
 		testenv.WaitFor(t, "the account's status", func() bool {
@@ -353,7 +353,7 @@ func (s *scene) cost(t *testing.T) cost {
 		t.Fatal(err)
 	}
 	n.Alerts = len(events)
-	b, err := g.store.Bucket(ctx, g.owner, s.tn.account.ID, isolated)
+	b, err := tenancy.BucketByName(ctx, g.owner, s.tn.account.ID, isolated)
 	if err != nil {
 		t.Fatal(err)
 	}

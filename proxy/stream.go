@@ -37,7 +37,7 @@ func (s *answerStream) WriteTo(w io.Writer) (n int64, err error) {
 		s.x.endLook() // before the client has seen the end
 		return result.Bytes, err
 	}
-	n, err = s.x.resp.SpliceTo(w, s.x.grant.Step(limits.Download, spliceStep))
+	n, err = s.x.resp.SpliceTo(w, s.x.grant.MaxChunk(limits.Download, spliceStep))
 	if err != nil {
 		s.x.failedAt(err)
 	}

@@ -19,6 +19,7 @@ import (
 	miniocreds "github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // transport trusts the gateway's development CA.
@@ -204,7 +205,7 @@ func TestD4_listBuckets(t *testing.T) {
 	const n = 1001
 	for i := range n {
 		name := fmt.Sprintf("bucket-%04d", i)
-		if _, err := g.store.ImportBucket(ctx, g.owner, tn.account.ID, name, g.backend.ID, "imported-"+name+"-"+tn.account.Name, false); err != nil {
+		if _, err := tenancy.ImportBucket(ctx, g.owner, tn.account.ID, name, g.backend.ID, "imported-"+name+"-"+tn.account.Name, false); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -26,14 +26,7 @@ func verify(x *exchange) error {
 	return nil
 }
 
-// signingKey derives the day's key once and keeps it with the identity: a
-// rotated secret is another Identity, so the derived key cannot outlive it
-// (S3-RULES.md B28).
+// signingKey is the key that the request must be signed with.
 func signingKey(x *exchange) *sigv4.SigningKey {
-	if k, ok := x.identity.Attached.Load().(*sigv4.SigningKey); ok && k.Matches(x.auth.Day, x.auth.Region) {
-		return k
-	}
-	k := sigv4.NewSigningKey(x.identity.Secret, string(x.auth.Day), string(x.auth.Region))
-	x.identity.Attached.Store(k)
-	return k
+	return x.srv.signingKeys.get(x.identity, x.auth.Day, x.auth.Region)
 }

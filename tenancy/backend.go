@@ -115,14 +115,14 @@ func (b *Backend) Check(ctx context.Context) error {
 // gateway does: the ownership record first. It is the operator's, whom no
 // number of buckets bounds. It needs the private keyring.
 func (s *Store) CreateBucket(ctx context.Context, q pg.Querier, account ID, name string) (*Bucket, error) {
-	b, err := s.ReserveBucket(ctx, q, account, name, false, 0)
+	b, err := ReserveBucket(ctx, q, account, name, false, 0)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.makeBucket(ctx, q, b); err != nil {
-		return nil, errors.Join(err, s.dropBucket(context.WithoutCancel(ctx), q, b.ID, "creating"))
+		return nil, errors.Join(err, dropBucket(context.WithoutCancel(ctx), q, b.ID, "creating"))
 	}
-	return b, s.moveBucket(ctx, q, b.ID, "creating", "active")
+	return b, moveBucket(ctx, q, b.ID, "creating", "active")
 }
 
 func (s *Store) makeBucket(ctx context.Context, q pg.Querier, b *Bucket) error {
@@ -161,5 +161,5 @@ func (s *Store) TakeOver(ctx context.Context, q pg.Querier, account ID, name, ba
 	if err != nil && minio.ToErrorResponse(err).Code != "ObjectLockConfigurationNotFoundError" {
 		return nil, fmt.Errorf("backend %s: %w", b.Name, err)
 	}
-	return s.ImportBucket(ctx, q, account, name, b.ID, backendBucket, err == nil && lock == "Enabled")
+	return ImportBucket(ctx, q, account, name, b.ID, backendBucket, err == nil && lock == "Enabled")
 }

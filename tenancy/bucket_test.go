@@ -145,14 +145,14 @@ func TestStore_abandonedBuckets(t *testing.T) {
 	f := newFixture(t)
 	ctx := t.Context()
 	gateway := f.db.Pool(t, pg.RoleGateway)
-	creating := must(f.store.ReserveBucket(ctx, gateway, f.a.ID, "creating", true, 0))(t)
-	_ = must(f.store.ReserveBucket(ctx, gateway, f.a.ID, "creating-too", true, 0))(t)
+	creating := must(tenancy.ReserveBucket(ctx, gateway, f.a.ID, "creating", true, 0))(t)
+	_ = must(tenancy.ReserveBucket(ctx, gateway, f.a.ID, "creating-too", true, 0))(t)
 	deleting := f.bucket(f.a, "deleting")
 	fresh := f.bucket(f.a, "fresh")
 	f.exec(`UPDATE buckets SET state = 'deleting' WHERE name IN ('deleting', 'fresh')`)
 	f.exec(`UPDATE buckets SET updated_at = now() - interval '6 minutes' WHERE name <> 'fresh'`)
 	// They do not count: with the two that are being deleted there is room for one.
-	again := must(f.store.ReserveBucket(ctx, gateway, f.a.ID, "creating", false, 3))(t)
+	again := must(tenancy.ReserveBucket(ctx, gateway, f.a.ID, "creating", false, 3))(t)
 	if again.ID == creating.ID || again.BackendName == creating.BackendName || again.ObjectLock {
 		t.Errorf("the new bucket %+v is the abandoned one", again)
 	}
@@ -168,7 +168,7 @@ func TestStore_abandonedBuckets(t *testing.T) {
 	must(tx.Exec(ctx, `SELECT FROM buckets WHERE id = $1 FOR UPDATE`, held.ID))(t)
 	soon, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if n := must(f.store.RestoreAbandoned(soon, gateway))(t); n != 1 {
+	if n := must(tenancy.RestoreAbandoned(soon, gateway))(t); n != 1 {
 		t.Errorf("%d restored", n)
 	}
 	if err := d.BeginDeleteBucket(ctx, deleting); err != nil {
@@ -230,7 +230,7 @@ func TestDirectory_tooManyBuckets(t *testing.T) {
 	}
 	// The account's own number, more and less than it has.
 	for _, c := range []struct{ most, passes int }{{5, 2}, {1, 0}} {
-		if err := f.store.SetLimits(ctx, f.owner, f.a.ID, &tenancy.Limits{Buckets: int64(c.most)}); err != nil {
+		if err := tenancy.SetLimits(ctx, f.owner, f.a.ID, &tenancy.Limits{Buckets: int64(c.most)}); err != nil {
 			t.Fatal(err)
 		}
 		if n := len(create(f.a.ID, 10, fmt.Sprint("limit-", c.most, "-"))); n != c.passes {
@@ -239,7 +239,7 @@ func TestDirectory_tooManyBuckets(t *testing.T) {
 	}
 	// The operator is not bounded.
 	f.bucket(f.a, "imported")
-	if _, err := f.store.ReserveBucket(ctx, f.owner, f.a.ID, "of-the-operator", false, 0); err != nil {
+	if _, err := tenancy.ReserveBucket(ctx, f.owner, f.a.ID, "of-the-operator", false, 0); err != nil {
 		t.Error(err)
 	}
 }
@@ -254,7 +254,7 @@ func TestStore_lastBucket(t *testing.T) {
 	first := f.db.BeforeCommit(t, pg.RoleGateway, func() {
 		once.Do(func() {
 			go func() {
-				_, err := f.store.ReserveBucket(t.Context(), gateway, f.a.ID, "second", false, 1)
+				_, err := tenancy.ReserveBucket(t.Context(), gateway, f.a.ID, "second", false, 1)
 				second <- err
 			}()
 			testenv.WaitFor(t, "the second to wait, or to be answered", func() bool {
@@ -262,7 +262,7 @@ func TestStore_lastBucket(t *testing.T) {
 			})
 		})
 	})
-	if _, err := f.store.ReserveBucket(t.Context(), first, f.a.ID, "first", false, 1); err != nil {
+	if _, err := tenancy.ReserveBucket(t.Context(), first, f.a.ID, "first", false, 1); err != nil {
 		t.Error(err)
 	}
 	if err := <-second; !errors.Is(err, tenancy.ErrTooManyBuckets) {
@@ -308,7 +308,7 @@ func TestStore_noBackend(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.exec(`DELETE FROM backends`)
-	if _, err := f.store.ReserveBucket(t.Context(), f.owner, f.a.ID, "photos", false, 0); !errors.Is(err, tenancy.ErrNoBackend) {
+	if _, err := tenancy.ReserveBucket(t.Context(), f.owner, f.a.ID, "photos", false, 0); !errors.Is(err, tenancy.ErrNoBackend) {
 		t.Error(err)
 	}
 	if _, err := f.directory().ReserveBucket(t.Context(), f.a.ID, "photos", false); !errors.Is(err, tenancy.ErrNoBackend) || errors.Is(err, tenancy.ErrUnavailable) {

@@ -70,8 +70,8 @@ func (f *fixture) changeEverything() {
 	f.exec(`INSERT INTO bucket_logging (bucket_id, target_name, target_prefix, key_format) VALUES ($1, 'logs', '', '')`, b.ID)
 	l := tenancy.Limits{Concurrent: 1}
 	for _, err := range []error{
-		f.store.SetLimits(f.t.Context(), f.owner, f.a.ID, &l), f.store.SetKeyLimits(f.t.Context(), f.owner, k, &l),
-		f.store.SetStatus(f.t.Context(), f.owner, f.a.ID, tenancy.ReadOnly),
+		tenancy.SetLimits(f.t.Context(), f.owner, f.a.ID, &l), tenancy.SetKeyLimits(f.t.Context(), f.owner, k, &l),
+		tenancy.SetStatus(f.t.Context(), f.owner, f.a.ID, tenancy.ReadOnly),
 	} {
 		if err != nil {
 			f.t.Fatal(err)
@@ -208,11 +208,11 @@ func TestChanges_renewed(t *testing.T) {
 	// Who writes at this moment is waited for; who writes after it waits.
 	tx := must(f.owner.Begin(t.Context()))(t)
 	defer func() { _ = tx.Rollback(context.Background()) }()
-	if err := f.store.RevokeKey(t.Context(), tx, k.KeyID); err != nil {
+	if err := tenancy.RevokeKey(t.Context(), tx, k.KeyID); err != nil {
 		t.Fatal(err)
 	}
 	renewed := make(chan error, 1)
-	go func() { renewed <- f.store.RenewChannel(t.Context(), f.owner) }()
+	go func() { renewed <- tenancy.RenewChannel(t.Context(), f.owner) }()
 	eventually(t, "the renewal waits for the writer", func() bool {
 		return count(t, f.owner, `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'change_channel'::regclass`) > 0
 	})
@@ -240,14 +240,14 @@ func TestChanges_renewed(t *testing.T) {
 	// Who writes while it is renewed waits, and tells under the new name.
 	tx = must(f.owner.Begin(t.Context()))(t)
 	defer func(tx pgx.Tx) { _ = tx.Rollback(context.Background()) }(tx)
-	if err := f.store.RenewChannel(t.Context(), tx); err != nil {
+	if err := tenancy.RenewChannel(t.Context(), tx); err != nil {
 		t.Fatal(err)
 	}
 	if err := tx.QueryRow(t.Context(), `SELECT channel FROM change_channel`).Scan(&was); err != nil {
 		t.Fatal(err)
 	}
 	latest, revoked := f.ear(t, pg.RolePortal, was), make(chan error, 1)
-	go func() { revoked <- f.store.SetStatus(t.Context(), f.owner, f.a.ID, tenancy.ReadOnly) }()
+	go func() { revoked <- tenancy.SetStatus(t.Context(), f.owner, f.a.ID, tenancy.ReadOnly) }()
 	eventually(t, "the writer waits for the renewal", func() bool {
 		return count(t, tx, `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'change_channel'::regclass`) > 0
 	})
@@ -259,7 +259,7 @@ func TestChanges_renewed(t *testing.T) {
 	}
 	// A snapshot of before would tell under the name of before.
 	err := pgx.BeginTxFunc(t.Context(), f.owner, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
-		return f.store.RevokeKey(t.Context(), tx, f.key(f.a).KeyID)
+		return tenancy.RevokeKey(t.Context(), tx, f.key(f.a).KeyID)
 	})
 	if e := (*pgconn.PgError)(nil); !errors.As(err, &e) || e.Code != "25000" {
 		t.Errorf("a writer with an old snapshot: %v", err)

@@ -17,7 +17,7 @@ type endedKeys struct {
 	mu    sync.Mutex
 	looks uint64        // that were made
 	known map[ID]uint64 // the look that found it
-	order []ID          // as they were heard of
+	order []ID          // oldest first
 	since time.Time
 	news  chan struct{} // some key changed
 }

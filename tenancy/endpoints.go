@@ -88,7 +88,8 @@ type endpointConn struct {
 	at uint32 // next, when it was made
 }
 
-// leave makes the endpoint after at the one to be asked, unless somebody has.
+// leave makes the endpoint after at the first to be tried, unless another call has
+// done so.
 func (e *endpoints) leave(at uint32) { e.next.CompareAndSwap(at, at+1) }
 
 // RoundTrip asks by the endpoint that worked last. What it could not answer the S3

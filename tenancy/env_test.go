@@ -44,7 +44,7 @@ func newFixture(t testing.TB) *fixture {
 
 func (f *fixture) account(name string) *tenancy.Account {
 	f.t.Helper()
-	return must(f.store.CreateAccount(f.t.Context(), f.owner, name, "", tenancy.Active))(f.t)
+	return must(tenancy.CreateAccount(f.t.Context(), f.owner, name, "", tenancy.Active))(f.t)
 }
 
 func (f *fixture) key(account *tenancy.Account) *tenancy.Key {
@@ -59,7 +59,7 @@ func (f *fixture) imported(id string) *tenancy.Key {
 
 func (f *fixture) revoke(keyID string) {
 	f.t.Helper()
-	if err := f.store.RevokeKey(f.t.Context(), f.owner, keyID); err != nil {
+	if err := tenancy.RevokeKey(f.t.Context(), f.owner, keyID); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -67,7 +67,7 @@ func (f *fixture) revoke(keyID string) {
 // bucket is an active bucket of the account, without one in the backend.
 func (f *fixture) bucket(account *tenancy.Account, name string) *tenancy.Bucket {
 	f.t.Helper()
-	return must(f.store.ImportBucket(f.t.Context(), f.owner, account.ID, name, f.backend.ID, tenancy.BackendName(tenancy.NewID()), false))(f.t)
+	return must(tenancy.ImportBucket(f.t.Context(), f.owner, account.ID, name, f.backend.ID, tenancy.BackendName(tenancy.NewID()), false))(f.t)
 }
 
 func (f *fixture) exec(sql string, args ...any) {

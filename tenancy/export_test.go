@@ -35,7 +35,7 @@ func (d *Directory) Misses() uint64 { return d.misses.Load() }
 func (d *Directory) Connects() uint64 { return d.connects.Load() }
 
 // Heard is when the last heartbeat that came back was sent.
-func (d *Directory) Heard() time.Time { return d.hearing.Load().heard }
+func (d *Directory) Heard() time.Time { return d.sync.Load().lastHeartbeat }
 
 // IssueKeyID makes an id that has the right form and MAC.
 func IssueKeyID(k *secret.Keyring) string { return newKeyID(k) }

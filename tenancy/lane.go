@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// asker is what is known of whoever asks for a name.
+// asker is what is known of the caller of a look-up.
 type asker uint8
 
 const (
@@ -14,10 +14,10 @@ const (
 )
 
 // lane bounds how many connections to PostgreSQL are held at once for names
-// that nothing vouches for: each may be made up. It is shared by several who
-// may send a flood, and each share has half of it at most and a queue of its
-// own: who floods his share fills the queue of his share, and anybody else
-// waits for that half's queries in flight, not for its queue.
+// that nothing vouches for: each may be made up. It has shares, and each has half
+// of the connections at most and a queue of its own: a flood in one share fills
+// that share's queue, and callers in another one wait for the queries that it has
+// in flight, not for its queue.
 type lane struct {
 	name    string // tells the flights of one lane from another's
 	slots   chan struct{}

@@ -88,7 +88,7 @@ func flood(t *testing.T, d *tenancy.Directory, ask asking, account tenancy.ID, n
 func lanes(t *testing.T, held string) (*fixture, *gate, *tenancy.Directory) {
 	t.Helper()
 	f, g := newFixture(t), &gate{about: held}
-	d := f.directory(g.pool(f), func(c *tenancy.DirectoryConfig) { c.Strangers, c.Holders, c.Queue = 4, 4, 3 })
+	d := f.directory(g.pool(f), func(c *tenancy.DirectoryConfig) { c.MaxStrangerLookups, c.MaxHolderLookups, c.LookupQueue = 4, 4, 3 })
 	t.Cleanup(g.open) // the directory may wait for a connection before it ends
 	for n := 0; d.ShareOf(f.a.ID) == d.ShareOf(f.b.ID); n++ {
 		f.b = f.account(fmt.Sprint("another-", n))

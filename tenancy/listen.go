@@ -19,10 +19,10 @@ const connectTimeout = 2 * time.Second
 // word is noticed by the missing heartbeat, which travels through PostgreSQL
 // as a change would.
 func (d *Directory) Run(ctx context.Context) error {
-	var tending sync.WaitGroup
-	tending.Go(func() { d.tend(ctx) })
-	tending.Go(func() { d.followEnded(ctx) })
-	defer tending.Wait()
+	var background sync.WaitGroup
+	background.Go(func() { d.reapAbandoned(ctx) })
+	background.Go(func() { d.followEnded(ctx) })
+	defer background.Wait()
 	wait := firstWait
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -104,8 +104,8 @@ var (
 // heartbeat sends one, and applies what comes until it is time for the next.
 func (d *Directory) heartbeat(ctx context.Context, conn *pgx.Conn, beat string) error {
 	sent := time.Now()
-	deaf := d.hearing.Load().heard.Add(d.cfg.Deafness)
-	sending, cancel := context.WithDeadline(ctx, deaf)
+	deadline := d.sync.Load().lastHeartbeat.Add(d.cfg.HeartbeatTimeout)
+	sending, cancel := context.WithDeadline(ctx, deadline)
 	_, err := conn.Exec(sending, `NOTIFY `+beat)
 	cancel()
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -114,21 +114,21 @@ func (d *Directory) heartbeat(ctx context.Context, conn *pgx.Conn, beat string) 
 	if err != nil {
 		return err
 	}
-	for until, heard := deaf, false; ; {
+	for until, answered := deadline, false; ; {
 		waiting, cancel := context.WithDeadline(ctx, until)
 		n, err := conn.WaitForNotification(waiting)
 		cancel()
 		switch {
 		case err == nil && n.Channel == beat:
-			d.heardAt(sent)
-			until, heard = sent.Add(d.cfg.Heartbeat), true
+			d.heartbeatAt(sent)
+			until, answered = sent.Add(d.cfg.Heartbeat), true
 		case err == nil && n.Payload == "renewed":
 			return errRenewed
 		case err == nil:
 			d.apply(n.Payload)
 		case !errors.Is(err, context.DeadlineExceeded):
 			return err
-		case heard:
+		case answered:
 			return nil // time for the next one
 		default:
 			return errSilent
@@ -136,8 +136,8 @@ func (d *Directory) heartbeat(ctx context.Context, conn *pgx.Conn, beat string) 
 	}
 }
 
-// followEnded hears of keys that end: at the start, when a key has changed, and
-// now and then for what was not heard.
+// followEnded reads which keys have ended: at the start, when a key has changed,
+// and once a minute for changes whose notification was missed.
 func (d *Directory) followEnded(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
@@ -165,8 +165,9 @@ func (d *Directory) followEnded(ctx context.Context) {
 // endedPause is the least time between two looks.
 const endedPause = 500 * time.Millisecond
 
-// tend puts right what dead processes left behind.
-func (d *Directory) tend(ctx context.Context) {
+// reapAbandoned makes buckets writable again whose deletion was begun by a process
+// that died, once a minute until ctx ends.
+func (d *Directory) reapAbandoned(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
@@ -176,10 +177,10 @@ func (d *Directory) tend(ctx context.Context) {
 		case <-tick.C:
 		}
 		trying, cancel := context.WithTimeout(ctx, d.cfg.LoadTimeout)
-		n, err := d.store.RestoreAbandoned(trying, d.cfg.Pool)
+		n, err := RestoreAbandoned(trying, d.cfg.Pool)
 		cancel()
 		if err != nil && d.Connected() && ctx.Err() == nil {
-			d.cfg.Logger.Warn("abandoned buckets not looked after", "error", err)
+			d.cfg.Logger.Warn("buckets of unfinished deletions not restored", "error", err)
 		}
 		if n > 0 {
 			d.cfg.Logger.Info("buckets whose deletion was never finished are to be written to again", "buckets", n)
@@ -189,8 +190,8 @@ func (d *Directory) tend(ctx context.Context) {
 
 // apply invalidates what a notification names: "key:<id>", "account:<uuid>",
 // "name:<account>", "domain:<host>", "bucket:<uuid>/<name>", "backend:<uuid>". The
-// channel's name is a secret (docs/decisions/0028): who does not know it hears
-// none of this and sends none.
+// channel's name is a secret (docs/decisions/0028): without it nothing can be
+// received or sent on it.
 func (d *Directory) apply(payload string) {
 	kind, key, _ := strings.Cut(payload, ":")
 	switch kind {

@@ -28,6 +28,6 @@ func (d *Directory) register(r prometheus.Registerer) {
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "primecloud_tenancy_directory_heard_timestamp_seconds", Help: "Every change that PostgreSQL committed before is known here.",
-		}, func() float64 { return float64(d.hearing.Load().heard.UnixMicro()) / 1e6 }),
+		}, func() float64 { return float64(d.sync.Load().lastHeartbeat.UnixMicro()) / 1e6 }),
 	)
 }

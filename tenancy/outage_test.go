@@ -53,9 +53,9 @@ func TestDirectory_outage(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	var hole *blackhole
-	const maxStale, deafness = 4 * time.Second, time.Second
+	const maxStale, heartbeatTimeout = 4 * time.Second, time.Second
 	d := f.directory(f.through(&hole), func(c *tenancy.DirectoryConfig) {
-		c.MaxStale, c.Heartbeat, c.Deafness = maxStale, 100*time.Millisecond, deafness
+		c.MaxStale, c.Heartbeat, c.HeartbeatTimeout = maxStale, 100*time.Millisecond, heartbeatTimeout
 	})
 	k, revoked, absent := f.key(f.a), f.key(f.a), tenancy.IssueKeyID(f.keyring)
 	cached(t, d, k.KeyID)
@@ -73,8 +73,8 @@ func TestDirectory_outage(t *testing.T) {
 			t.Errorf("a key that is not cached: %v, want ErrUnavailable", err)
 		}
 		t.Logf("503 after %s", time.Since(asked))
-		// The last heartbeat was heard deafness before the cut at most.
-		if err, now := lookup(d, k.KeyID), time.Since(began); err != nil && now < maxStale-deafness {
+		// The last heartbeat was heard heartbeatTimeout before the cut at most.
+		if err, now := lookup(d, k.KeyID), time.Since(began); err != nil && now < maxStale-heartbeatTimeout {
 			t.Errorf("what is cached, %s into the outage: %v", now, err)
 		}
 	}
@@ -127,7 +127,7 @@ func TestDirectory_busyPool(t *testing.T) {
 	f := newFixture(t)
 	d := f.directory(func(c *tenancy.DirectoryConfig) {
 		c.Pool = f.db.Pool(f.t, "primecloud_gateway")
-		c.Heartbeat, c.Deafness = time.Millisecond, time.Minute
+		c.Heartbeat, c.HeartbeatTimeout = time.Millisecond, time.Minute
 		for range c.Pool.Config().MaxConns {
 			conn := must(c.Pool.Acquire(context.Background()))(f.t)
 			f.t.Cleanup(conn.Release)

@@ -78,7 +78,7 @@ func TestRoles_portal(t *testing.T) {
 		})
 		return tag, err
 	}
-	if err := f.store.RevokeKey(t.Context(), f.owner, f.key(f.a).KeyID); err != nil {
+	if err := tenancy.RevokeKey(t.Context(), f.owner, f.key(f.a).KeyID); err != nil {
 		t.Fatal(err)
 	}
 	for what, try := range map[string]func() (pgconn.CommandTag, error){
@@ -133,20 +133,20 @@ func TestRoles_portal(t *testing.T) {
 			return err
 		}
 		for rows, l := range []tenancy.Limits{1: {Concurrent: 1}} { // with the limits, and when they are gone
-			if err := f.store.SetKeyLimits(t.Context(), tx, k, &l); err != nil {
+			if err := tenancy.SetKeyLimits(t.Context(), tx, k, &l); err != nil {
 				return err
 			}
 			if n := count(t, tx, `SELECT count(*) FROM key_limits`); n != rows {
 				t.Errorf("%d rows of limits, want %d", n, rows)
 			}
 		}
-		if err := f.store.SetKeyLimits(t.Context(), tx, k, nil); err != nil {
+		if err := tenancy.SetKeyLimits(t.Context(), tx, k, nil); err != nil {
 			return err
 		}
 		if n := count(t, tx, `SELECT count(*) FROM key_limits`); n != 0 {
 			t.Errorf("limits that are none leave %d rows", n)
 		}
-		return f.store.RevokeKey(t.Context(), tx, k.KeyID)
+		return tenancy.RevokeKey(t.Context(), tx, k.KeyID)
 	}); err != nil {
 		t.Errorf("the portal's own work: %v", err)
 	}

@@ -14,9 +14,11 @@ import (
 	"github.com/primecloudpro/primecloud/internal/secret"
 )
 
-// Store reads and writes tenancy's tables. Every method takes the pool or a
-// transaction: the caller decides. Writers of secrets need only the public
-// half of the keyring; readers of them the private one.
+// Store reads and writes what is sealed with the keyring or bound to it: access
+// keys and backends. Writers of secrets need only the public half of the
+// keyring; readers of them the private one. What needs no keyring is a function
+// of this package. Methods and functions take the pool or a transaction: the
+// caller decides.
 type Store struct{ Keyring *secret.Keyring }
 
 const accountColumns = `id, name, display_name, canonical_id, status, created_at,
@@ -33,7 +35,7 @@ func scanAccount(row pgx.Row) (*Account, error) {
 
 // CreateAccount adds an account. It returns ErrAccountExists when the name is
 // taken and ErrInvalidName when it is no DNS label.
-func (s *Store) CreateAccount(ctx context.Context, q pg.Querier, name, displayName string, status Status) (*Account, error) {
+func CreateAccount(ctx context.Context, q pg.Querier, name, displayName string, status Status) (*Account, error) {
 	if err := CheckAccountName(name); err != nil {
 		return nil, err
 	}
@@ -53,23 +55,23 @@ func (s *Store) CreateAccount(ctx context.Context, q pg.Querier, name, displayNa
 	return a, err
 }
 
-// Account returns an account by id.
-func (s *Store) Account(ctx context.Context, q pg.Querier, id ID) (*Account, error) {
+// AccountByID returns ErrAccountUnknown when there is no account of that id.
+func AccountByID(ctx context.Context, q pg.Querier, id ID) (*Account, error) {
 	return scanAccount(q.QueryRow(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id = $1`, id))
 }
 
-// AccountByName returns an account by name.
-func (s *Store) AccountByName(ctx context.Context, q pg.Querier, name string) (*Account, error) {
+// AccountByName returns ErrAccountUnknown when there is no account of that name.
+func AccountByName(ctx context.Context, q pg.Querier, name string) (*Account, error) {
 	return scanAccount(q.QueryRow(ctx, `SELECT `+accountColumns+` FROM accounts WHERE name = $1`, name))
 }
 
 // accountID returns the id of the account of that name.
-func (s *Store) accountID(ctx context.Context, q pg.Querier, name string) (ID, error) {
+func accountID(ctx context.Context, q pg.Querier, name string) (ID, error) {
 	return scanAccountID(q.QueryRow(ctx, `SELECT id FROM accounts WHERE name = $1`, name))
 }
 
 // domainAccount returns the id of the account that has proven the host.
-func (s *Store) domainAccount(ctx context.Context, q pg.Querier, host string) (ID, error) {
+func domainAccount(ctx context.Context, q pg.Querier, host string) (ID, error) {
 	return scanAccountID(q.QueryRow(ctx, `SELECT account_id FROM domains WHERE host = $1 AND verified`, host))
 }
 
@@ -82,7 +84,7 @@ func scanAccountID(row pgx.Row) (id ID, err error) {
 }
 
 // ListAccounts returns all accounts by name.
-func (s *Store) ListAccounts(ctx context.Context, q pg.Querier) ([]*Account, error) {
+func ListAccounts(ctx context.Context, q pg.Querier) ([]*Account, error) {
 	rows, err := q.Query(ctx, `SELECT `+accountColumns+` FROM accounts ORDER BY name`)
 	if err != nil {
 		return nil, err
@@ -90,22 +92,23 @@ func (s *Store) ListAccounts(ctx context.Context, q pg.Querier) ([]*Account, err
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Account, error) { return scanAccount(r) })
 }
 
-// SetStatus changes an account's status.
-func (s *Store) SetStatus(ctx context.Context, q pg.Querier, id ID, status Status) error {
+// SetStatus changes an account's status. It returns ErrAccountUnknown when
+// there is no such account.
+func SetStatus(ctx context.Context, q pg.Querier, id ID, status Status) error {
 	if _, err := ParseStatus(string(status)); err != nil {
 		return err
 	}
-	return one(q.Exec(ctx, `UPDATE accounts SET status = $2, updated_at = now() WHERE id = $1`, id, status))(ErrAccountUnknown)
+	return mustAffect(q.Exec(ctx, `UPDATE accounts SET status = $2, updated_at = now() WHERE id = $1`, id, status))(ErrAccountUnknown)
 }
 
 // SetAccountBackend says where the account's next buckets go; the zero ID is
 // the default backend.
-func (s *Store) SetAccountBackend(ctx context.Context, q pg.Querier, id, backend ID) error {
+func SetAccountBackend(ctx context.Context, q pg.Querier, id, backend ID) error {
 	tag, err := q.Exec(ctx, `UPDATE accounts SET backend_id = nullif($2::uuid, $3::uuid), updated_at = now() WHERE id = $1`, id, backend, ID{})
 	if isForeign(err) {
 		return ErrBackendUnknown
 	}
-	return one(tag, err)(ErrAccountUnknown)
+	return mustAffect(tag, err)(ErrAccountUnknown)
 }
 
 // AsAccount runs f in a transaction that sees and changes rows of one account
@@ -119,8 +122,8 @@ func AsAccount(ctx context.Context, db pg.Beginner, account ID, f func(pgx.Tx) e
 	})
 }
 
-// one turns "no row changed" into the error given.
-func one(tag pgconn.CommandTag, err error) func(none error) error {
+// mustAffect turns "no row changed" into the error that the returned function is given.
+func mustAffect(tag pgconn.CommandTag, err error) func(none error) error {
 	return func(none error) error {
 		if err != nil {
 			return err

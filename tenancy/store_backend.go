@@ -116,10 +116,11 @@ func (s *Store) RotateBackend(ctx context.Context, q pg.Querier, name, accessKey
 
 // ChangeBackend replaces a backend's credential, endpoints and CA; change sets
 // them, the credential in any case. It returns ErrBackendChanged for one that was
-// changed by somebody else: the new credential would go where he says.
+// changed without the keyring: the new credential would be sent to the endpoints
+// that the change set.
 func (s *Store) ChangeBackend(ctx context.Context, q pg.Querier, name string, change func(*Backend)) error {
 	return pg.InTx(ctx, q, func(tx pgx.Tx) error {
-		b, err := s.readBackend(tx.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends WHERE name = $1 FOR UPDATE`, name), checked)
+		b, _, err := s.checkedBackend(tx.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends WHERE name = $1 FOR UPDATE`, name))
 		if err != nil {
 			return err
 		}
@@ -142,15 +143,6 @@ func (s *Store) ChangeBackend(ctx context.Context, q pg.Querier, name string, ch
 
 const backendColumns = `id, name, endpoints, region, ca, is_default, kind, sealed_credential, binding`
 
-// How far a backend's row is looked at: a list shows it as it is.
-type look int
-
-const (
-	asItIs  look = iota
-	checked      // it is as it was written
-	opened       // and has its credential
-)
-
 func scanBackend(row pgx.Row) (b *Backend, sealed, binding []byte, err error) {
 	b = &Backend{}
 	err = row.Scan(&b.ID, &b.Name, &b.Endpoints, &b.Region, &b.CA, &b.Default, &b.Kind, &sealed, &binding)
@@ -160,20 +152,26 @@ func scanBackend(row pgx.Row) (b *Backend, sealed, binding []byte, err error) {
 	return b, sealed, binding, err
 }
 
-func (s *Store) readBackend(row pgx.Row, how look) (*Backend, error) {
+// checkedBackend reads backendColumns and returns the backend without its
+// credential, which is in sealed. It returns ErrBackendChanged for a row that
+// somebody without the keyring changed.
+func (s *Store) checkedBackend(row pgx.Row) (b *Backend, sealed []byte, err error) {
 	b, sealed, binding, err := scanBackend(row)
-	if err == nil && how >= checked {
+	if err == nil {
 		err = s.Keyring.CheckBinding(backendPlace(b.ID), secret.Hash(sealed), b.facts(), binding)
 	}
-	var plain []byte
-	if err == nil && how >= opened {
-		plain, err = s.Keyring.Open(backendPlace(b.ID), sealed)
+	return b, sealed, changed(err, ErrBackendChanged, b.Name)
+}
+
+// openBackend is checkedBackend, and opens the credential.
+func (s *Store) openBackend(row pgx.Row) (*Backend, error) {
+	b, sealed, err := s.checkedBackend(row)
+	if err != nil {
+		return nil, err
 	}
+	plain, err := s.Keyring.Open(backendPlace(b.ID), sealed)
 	if err != nil {
 		return nil, changed(err, ErrBackendChanged, b.Name)
-	}
-	if how < opened {
-		return b, nil
 	}
 	var c credential
 	if err := json.Unmarshal(plain, &c); err != nil {
@@ -185,20 +183,24 @@ func (s *Store) readBackend(row pgx.Row, how look) (*Backend, error) {
 
 // Backend returns a backend with its credential.
 func (s *Store) Backend(ctx context.Context, q pg.Querier, id ID) (*Backend, error) {
-	return s.readBackend(q.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends WHERE id = $1`, id), opened)
+	return s.openBackend(q.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends WHERE id = $1`, id))
 }
 
 // BackendByName returns a backend with its credential; "" is the default one.
 func (s *Store) BackendByName(ctx context.Context, q pg.Querier, name string) (*Backend, error) {
-	return s.readBackend(q.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends
-		WHERE name = $1 OR ($1 = '' AND is_default)`, name), opened)
+	return s.openBackend(q.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends
+		WHERE name = $1 OR ($1 = '' AND is_default)`, name))
 }
 
-// ListBackends returns all backends by name, without credentials.
-func (s *Store) ListBackends(ctx context.Context, q pg.Querier) ([]*Backend, error) {
+// ListBackends returns all backends by name, as their rows are: without
+// credentials, and without a check of the rows' bindings.
+func ListBackends(ctx context.Context, q pg.Querier) ([]*Backend, error) {
 	rows, err := q.Query(ctx, `SELECT `+backendColumns+` FROM backends ORDER BY name`)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Backend, error) { return s.readBackend(r, asItIs) })
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Backend, error) {
+		b, _, _, err := scanBackend(r)
+		return b, changed(err, ErrBackendChanged, b.Name)
+	})
 }

@@ -29,20 +29,21 @@ const abandoned = `interval '5 minutes'`
 // ReserveBucket writes the ownership record of a new bucket in state creating,
 // on the account's backend. A record of that name that is being created or
 // deleted is ErrBucketBusy; those left behind by a dead process are forgotten.
-// An account that has most buckets, or as many as its own limits say, is
-// ErrTooManyBuckets: whoever creates its buckets, on whatever node, one at a
-// time counts them. With most 0 nobody counts: that is for the operator.
-func (s *Store) ReserveBucket(ctx context.Context, q pg.Querier, account ID, name string, objectLock bool, most int) (b *Bucket, err error) {
+// ErrTooManyBuckets means that the account has as many buckets as its own limits
+// allow, or maxBuckets when they say nothing; 0 is no bound, for the operator's
+// commands. The account is locked meanwhile, so that all nodes together create
+// no more.
+func ReserveBucket(ctx context.Context, q pg.Querier, account ID, name string, objectLock bool, maxBuckets int) (b *Bucket, err error) {
 	if err := CheckBucketName(name); err != nil {
 		return nil, err
 	}
 	err = pg.InTx(ctx, q, func(tx pgx.Tx) error {
-		// A statement of its own: the next one sees what was committed by
-		// whoever had the lock before.
+		// A statement of its own: the next one sees what the transaction that had
+		// the lock before has committed.
 		if _, err := tx.Exec(ctx, `SELECT lock_account($1)`, account); err != nil {
 			return err
 		}
-		if err := s.forgetAbandoned(ctx, tx, account); err != nil {
+		if err := forgetAbandoned(ctx, tx, account); err != nil {
 			return err
 		}
 		id := NewID()
@@ -50,9 +51,9 @@ func (s *Store) ReserveBucket(ctx context.Context, q pg.Querier, account ID, nam
 			SELECT $4, $1, $2, b.id, $5, 'creating', $6 FROM backends b
 			WHERE b.id = coalesce((SELECT backend_id FROM accounts WHERE id = $1), (SELECT id FROM backends WHERE is_default))
 				AND ($3 = 0 OR `+countBuckets+` < `+bucketBound+`)
-			ON CONFLICT (account_id, name) DO NOTHING RETURNING `+bucketColumns, account, name, most, id, backendName(id), objectLock))
+			ON CONFLICT (account_id, name) DO NOTHING RETURNING `+bucketColumns, account, name, maxBuckets, id, backendName(id), objectLock))
 		if errors.Is(err, ErrBucketUnknown) {
-			return s.whyNotReserved(ctx, tx, account, name, most)
+			return whyNotReserved(ctx, tx, account, name, maxBuckets)
 		}
 		return err
 	})
@@ -71,18 +72,18 @@ const (
 // forgetAbandoned removes the records of buckets whose creation was begun by a
 // process that died. The next one of such a name gets another id and so another
 // name in the backend: nothing left over is attached to it (S3-RULES.md D10).
-func (s *Store) forgetAbandoned(ctx context.Context, q pg.Querier, account ID) error {
+func forgetAbandoned(ctx context.Context, q pg.Querier, account ID) error {
 	_, err := q.Exec(ctx, `DELETE FROM buckets WHERE account_id = $1 AND state = 'creating' AND updated_at < now() - `+abandoned, account)
 	return err
 }
 
 // whyNotReserved tells what stood in the way of a new bucket.
-func (s *Store) whyNotReserved(ctx context.Context, q pg.Querier, account ID, name string, most int) error {
+func whyNotReserved(ctx context.Context, q pg.Querier, account ID, name string, maxBuckets int) error {
 	var state *string
 	var backend, full bool
 	err := q.QueryRow(ctx, `SELECT (SELECT state FROM buckets WHERE account_id = $1 AND name = $2),
 		EXISTS (SELECT FROM accounts WHERE id = $1 AND backend_id IS NOT NULL) OR EXISTS (SELECT FROM backends WHERE is_default),
-		$3 > 0 AND `+countBuckets+` >= `+bucketBound, account, name, most).Scan(&state, &backend, &full)
+		$3 > 0 AND `+countBuckets+` >= `+bucketBound, account, name, maxBuckets).Scan(&state, &backend, &full)
 	switch {
 	case err != nil:
 		return err
@@ -100,25 +101,25 @@ func (s *Store) whyNotReserved(ctx context.Context, q pg.Querier, account ID, na
 
 // RestoreAbandoned ends deletions that were begun by a process that died: the
 // data is there or not, and the owner may delete the bucket again. It returns
-// how many there were. One that somebody holds waits for the next time, and the
-// others do not wait for it.
-func (s *Store) RestoreAbandoned(ctx context.Context, q pg.Querier) (int64, error) {
+// how many there were. Rows that another transaction has locked are left for the
+// next call.
+func RestoreAbandoned(ctx context.Context, q pg.Querier) (int64, error) {
 	tag, err := q.Exec(ctx, `UPDATE buckets SET state = 'active', updated_at = now() WHERE id IN (
 		SELECT id FROM buckets WHERE state = 'deleting' AND updated_at < now() - `+abandoned+` FOR UPDATE SKIP LOCKED)`)
 	return tag.RowsAffected(), wrapf(err, "restore abandoned buckets")
 }
 
-func (s *Store) moveBucket(ctx context.Context, q pg.Querier, id ID, from, to string) error {
-	return one(q.Exec(ctx, `UPDATE buckets SET state = $3, updated_at = now() WHERE id = $1 AND state = $2`, id, from, to))(ErrBucketBusy)
+func moveBucket(ctx context.Context, q pg.Querier, id ID, from, to string) error {
+	return mustAffect(q.Exec(ctx, `UPDATE buckets SET state = $3, updated_at = now() WHERE id = $1 AND state = $2`, id, from, to))(ErrBucketBusy)
 }
 
-func (s *Store) dropBucket(ctx context.Context, q pg.Querier, id ID, state string) error {
-	return one(q.Exec(ctx, `DELETE FROM buckets WHERE id = $1 AND state = $2`, id, state))(ErrBucketBusy)
+func dropBucket(ctx context.Context, q pg.Querier, id ID, state string) error {
+	return mustAffect(q.Exec(ctx, `DELETE FROM buckets WHERE id = $1 AND state = $2`, id, state))(ErrBucketBusy)
 }
 
 // ImportBucket takes over a bucket that exists in the backend. Whether it does
-// is the caller's to check; that nobody owns it yet is checked here.
-func (s *Store) ImportBucket(ctx context.Context, q pg.Querier, account ID, name string, backend ID, backendName string, objectLock bool) (*Bucket, error) {
+// is the caller's to check. It returns ErrBucketTaken when an account owns it.
+func ImportBucket(ctx context.Context, q pg.Querier, account ID, name string, backend ID, backendName string, objectLock bool) (*Bucket, error) {
 	if err := CheckBucketName(name); err != nil {
 		return nil, err
 	}
@@ -135,53 +136,26 @@ func (s *Store) ImportBucket(ctx context.Context, q pg.Querier, account ID, name
 	return b, err
 }
 
-// there is the condition for a bucket that its account has. One that is being
+// existing is the condition for a bucket that its account has. One that is being
 // deleted is among them: the attempt fails when the bucket is not empty, and
 // must not look like a success meanwhile.
-const there = `state IN ('active', 'deleting')`
+const existing = `state IN ('active', 'deleting')`
 
-// Bucket returns an account's bucket that is there.
-func (s *Store) Bucket(ctx context.Context, q pg.Querier, account ID, name string) (*Bucket, error) {
-	return scanBucket(q.QueryRow(ctx, `SELECT `+bucketColumns+` FROM buckets WHERE account_id = $1 AND name = $2 AND `+there, account, name))
+// BucketByName returns an account's bucket, one that is being deleted too, or
+// ErrBucketUnknown.
+func BucketByName(ctx context.Context, q pg.Querier, account ID, name string) (*Bucket, error) {
+	return scanBucket(q.QueryRow(ctx, `SELECT `+bucketColumns+` FROM buckets WHERE account_id = $1 AND name = $2 AND `+existing, account, name))
 }
 
 // ListBuckets returns up to limit buckets that are there in the order of their
 // names, beginning with prefix, behind after; of those named in only, unless
 // that is nil.
-func (s *Store) ListBuckets(ctx context.Context, q pg.Querier, account ID, only []string, prefix, after string, limit int) ([]*Bucket, error) {
+func ListBuckets(ctx context.Context, q pg.Querier, account ID, only []string, prefix, after string, limit int) ([]*Bucket, error) {
 	rows, err := q.Query(ctx, `SELECT `+bucketColumns+` FROM buckets
-		WHERE account_id = $1 AND `+there+` AND ($2::text[] IS NULL OR name = ANY ($2)) AND starts_with(name, $3) AND name > $4
+		WHERE account_id = $1 AND `+existing+` AND ($2::text[] IS NULL OR name = ANY ($2)) AND starts_with(name, $3) AND name > $4
 		ORDER BY name LIMIT $5`, account, only, prefix, after, limit)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Bucket, error) { return scanBucket(r) })
-}
-
-// BucketNames returns the names of all buckets by id, for reports; of those
-// that are gone too.
-func (s *Store) BucketNames(ctx context.Context, q pg.Querier) (map[ID]string, error) {
-	return names(ctx, q, `SELECT id, name FROM buckets UNION ALL SELECT id, name FROM deleted_buckets`)
-}
-
-// AccountNames returns the names of all accounts by id, for reports.
-func (s *Store) AccountNames(ctx context.Context, q pg.Querier) (map[ID]string, error) {
-	return names(ctx, q, `SELECT id, name FROM accounts`)
-}
-
-// KeyIDs returns all access key ids by row id, for reports.
-func (s *Store) KeyIDs(ctx context.Context, q pg.Querier) (map[ID]string, error) {
-	return names(ctx, q, `SELECT id, key_id FROM access_keys`)
-}
-
-func names(ctx context.Context, q pg.Querier, sql string) (map[ID]string, error) {
-	rows, err := q.Query(ctx, sql)
-	if err != nil {
-		return nil, err
-	}
-	m := map[ID]string{}
-	var id ID
-	var name string
-	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error { m[id] = name; return nil })
-	return m, err
 }

@@ -12,7 +12,7 @@ import (
 // AllBuckets returns up to limit buckets that may hold data, those being
 // deleted too, in the order of their ids behind after. A zero account is every
 // account.
-func (s *Store) AllBuckets(ctx context.Context, q pg.Querier, account, after ID, limit int) ([]*Bucket, error) {
+func AllBuckets(ctx context.Context, q pg.Querier, account, after ID, limit int) ([]*Bucket, error) {
 	rows, err := q.Query(ctx, `SELECT `+bucketColumns+` FROM buckets
 		WHERE state <> 'creating' AND ($1::uuid = $2::uuid OR account_id = $1) AND id > $3 ORDER BY id LIMIT $4`, account, ID{}, after, limit)
 	if err != nil {
@@ -21,8 +21,24 @@ func (s *Store) AllBuckets(ctx context.Context, q pg.Querier, account, after ID,
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Bucket, error) { return scanBucket(r) })
 }
 
+// EachBucket calls f for all buckets of AllBuckets, until f returns an error.
+func EachBucket(ctx context.Context, q pg.Querier, account ID, f func(*Bucket) error) error {
+	for after := (ID{}); ; {
+		page, err := AllBuckets(ctx, q, account, after, 1000)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		after = page[len(page)-1].ID
+		for _, b := range page {
+			if err := f(b); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 // BucketOwned reports whether the bucket's record is still there.
-func (s *Store) BucketOwned(ctx context.Context, q pg.Querier, id ID) (owned bool, err error) {
+func BucketOwned(ctx context.Context, q pg.Querier, id ID) (owned bool, err error) {
 	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM buckets WHERE id = $1 AND state = 'active')`, id).Scan(&owned)
 	return owned, err
 }
@@ -36,7 +52,7 @@ type Life struct {
 
 // BucketLives returns when the buckets of an account, or of all with the zero
 // ID, were there, the deleted ones too.
-func (s *Store) BucketLives(ctx context.Context, q pg.Querier, account ID) ([]Life, error) {
+func BucketLives(ctx context.Context, q pg.Querier, account ID) ([]Life, error) {
 	rows, err := q.Query(ctx, `SELECT id, account_id, created_at, '0001-01-01Z'::timestamptz FROM buckets
 			WHERE state <> 'creating' AND ($1::uuid = $2::uuid OR account_id = $1)
 		UNION ALL SELECT id, account_id, created_at, deleted_at FROM deleted_buckets WHERE $1::uuid = $2::uuid OR account_id = $1`, account, ID{})
@@ -58,7 +74,7 @@ type Owner struct {
 
 // BucketOwners returns the owners of a backend's buckets by their names there,
 // those being created or deleted too.
-func (s *Store) BucketOwners(ctx context.Context, q pg.Querier, backend ID) (map[string]Owner, error) {
+func BucketOwners(ctx context.Context, q pg.Querier, backend ID) (map[string]Owner, error) {
 	rows, err := q.Query(ctx, `SELECT b.id, b.account_id, b.name, b.backend_id, b.backend_name, b.public_blocked, b.object_lock, b.created_at, a.name, b.state = 'active'
 		FROM buckets b JOIN accounts a ON a.id = b.account_id WHERE b.backend_id = $1`, backend)
 	if err != nil {
@@ -73,6 +89,6 @@ func (s *Store) BucketOwners(ctx context.Context, q pg.Querier, backend ID) (map
 
 // ForgetBucket removes the record of a bucket whose data is not in the backend
 // any more. That it holds nothing is the caller's to know.
-func (s *Store) ForgetBucket(ctx context.Context, q pg.Querier, id ID) error {
-	return s.dropBucket(ctx, q, id, "active")
+func ForgetBucket(ctx context.Context, q pg.Querier, id ID) error {
+	return dropBucket(ctx, q, id, "active")
 }

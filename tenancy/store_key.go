@@ -66,14 +66,15 @@ func scanKey(row pgx.Row, more ...any) (*Key, error) {
 	return k, err
 }
 
-// Key returns a key by its access key id, without the secret.
-func (s *Store) Key(ctx context.Context, q pg.Querier, keyID string) (*Key, error) {
+// KeyByID returns a key by its access key id, without the secret, or
+// ErrKeyUnknown. A revoked or expired key is returned.
+func KeyByID(ctx context.Context, q pg.Querier, keyID string) (*Key, error) {
 	return scanKey(q.QueryRow(ctx, `SELECT `+keyColumns+` FROM access_keys WHERE key_id = $1`, keyID))
 }
 
 // ListKeys returns an account's own keys, oldest first. Internal keys are
 // never listed.
-func (s *Store) ListKeys(ctx context.Context, q pg.Querier, account ID) ([]*Key, error) {
+func ListKeys(ctx context.Context, q pg.Querier, account ID) ([]*Key, error) {
 	rows, err := q.Query(ctx, `SELECT `+keyColumns+` FROM access_keys WHERE account_id = $1 AND kind = 's3' ORDER BY created_at, id`, account)
 	if err != nil {
 		return nil, err
@@ -102,7 +103,7 @@ func (s *Store) RotateKey(ctx context.Context, q pg.Querier, keyID string, overl
 		if created, err = s.CreateKey(ctx, tx, next); err != nil {
 			return err
 		}
-		if err := s.copyLimits(ctx, tx, old.Key, created); err != nil {
+		if err := copyLimits(ctx, tx, old.Key, created); err != nil {
 			return err
 		}
 		end := time.Now().Add(max(0, overlap))
@@ -192,13 +193,13 @@ func (s *Store) ScopeKey(ctx context.Context, q pg.Querier, keyID string, change
 
 // RevokeKey ends a key at once; it stays in the list with the time, and without
 // the secret. A trigger remembers that it has ended (docs/decisions/0027).
-func (s *Store) RevokeKey(ctx context.Context, q pg.Querier, keyID string) error {
-	return one(q.Exec(ctx, `UPDATE access_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL`, keyID))(ErrKeyUnknown)
+func RevokeKey(ctx context.Context, q pg.Querier, keyID string) error {
+	return mustAffect(q.Exec(ctx, `UPDATE access_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL`, keyID))(ErrKeyUnknown)
 }
 
 // RevokeInternalKeys ends every internal key of a user in an account: logout,
 // removal, role change, suspension.
-func (s *Store) RevokeInternalKeys(ctx context.Context, q pg.Querier, account, user ID) error {
+func RevokeInternalKeys(ctx context.Context, q pg.Querier, account, user ID) error {
 	_, err := q.Exec(ctx, `UPDATE access_keys SET revoked_at = now()
 		WHERE account_id = $1 AND user_id = $2 AND kind <> 's3' AND revoked_at IS NULL`, account, user)
 	return wrapf(err, "revoke internal keys")

@@ -11,7 +11,7 @@ import (
 )
 
 // SetLimits replaces what limits an account. No limits delete the row.
-func (s *Store) SetLimits(ctx context.Context, q pg.Querier, account ID, l *Limits) error {
+func SetLimits(ctx context.Context, q pg.Querier, account ID, l *Limits) error {
 	if l.None() {
 		_, err := q.Exec(ctx, `DELETE FROM account_limits WHERE account_id = $1`, account)
 		return wrapf(err, "set limits")
@@ -39,7 +39,7 @@ func (s *Store) SetLimits(ctx context.Context, q pg.Querier, account ID, l *Limi
 }
 
 // SetKeyLimits replaces what limits one access key, beside its account's limits.
-func (s *Store) SetKeyLimits(ctx context.Context, q pg.Querier, k *Key, l *Limits) error {
+func SetKeyLimits(ctx context.Context, q pg.Querier, k *Key, l *Limits) error {
 	if l.None() {
 		// The row goes with its last limit: no DELETE, which is a right to lock the table.
 		_, err := q.Exec(ctx, `UPDATE key_limits SET requests_per_second = NULL, upload_rate = NULL, download_rate = NULL, concurrent = NULL,
@@ -71,9 +71,9 @@ func (s *Store) SetKeyLimits(ctx context.Context, q pg.Querier, k *Key, l *Limit
 	return wrapf(err, "set key limits")
 }
 
-// Limits returns what limits an account, or with a key id one key of it; nil
+// LimitsOf returns what limits an account, or with a key id one key of it; nil
 // when nothing does.
-func (s *Store) Limits(ctx context.Context, q pg.Querier, account, key ID) (l *Limits, err error) {
+func LimitsOf(ctx context.Context, q pg.Querier, account, key ID) (l *Limits, err error) {
 	if key == (ID{}) {
 		err = q.QueryRow(ctx, `SELECT to_jsonb(l) FROM account_limits l WHERE account_id = $1`, account).Scan(&l)
 	} else {
@@ -86,7 +86,7 @@ func (s *Store) Limits(ctx context.Context, q pg.Querier, account, key ID) (l *L
 }
 
 // LimitedKeys returns the row ids of an account's keys that have limits of their own.
-func (s *Store) LimitedKeys(ctx context.Context, q pg.Querier, account ID) ([]ID, error) {
+func LimitedKeys(ctx context.Context, q pg.Querier, account ID) ([]ID, error) {
 	rows, err := q.Query(ctx, `SELECT key_id FROM key_limits WHERE account_id = $1 ORDER BY key_id`, account)
 	if err != nil {
 		return nil, err
@@ -95,10 +95,10 @@ func (s *Store) LimitedKeys(ctx context.Context, q pg.Querier, account ID) ([]ID
 }
 
 // copyLimits gives a key's successor the same limits.
-func (s *Store) copyLimits(ctx context.Context, q pg.Querier, from, to *Key) error {
-	l, err := s.Limits(ctx, q, from.AccountID, from.ID)
+func copyLimits(ctx context.Context, q pg.Querier, from, to *Key) error {
+	l, err := LimitsOf(ctx, q, from.AccountID, from.ID)
 	if err != nil || l == nil {
 		return err
 	}
-	return s.SetKeyLimits(ctx, q, to, l)
+	return SetKeyLimits(ctx, q, to, l)
 }

@@ -43,7 +43,7 @@ type LoggedBucket struct {
 }
 
 // setLogging puts a bucket's logging on, changes it, or with nil puts it off.
-func (s *Store) setLogging(ctx context.Context, q pg.Querier, bucket ID, l *BucketLogging) error {
+func setLogging(ctx context.Context, q pg.Querier, bucket ID, l *BucketLogging) error {
 	if l == nil {
 		_, err := q.Exec(ctx, `DELETE FROM bucket_logging WHERE bucket_id = $1`, bucket)
 		return err
@@ -58,11 +58,11 @@ func (s *Store) setLogging(ctx context.Context, q pg.Querier, bucket ID, l *Buck
 }
 
 // LoggedBuckets returns every bucket with logging on.
-func (s *Store) LoggedBuckets(ctx context.Context, q pg.Querier) ([]*LoggedBucket, error) {
+func LoggedBuckets(ctx context.Context, q pg.Querier) ([]*LoggedBucket, error) {
 	rows, err := q.Query(ctx, `SELECT b.id, b.account_id, b.name, a.name, a.canonical_id, a.status,
 			l.target_name, l.target_prefix, l.key_format, l.enabled_at, t.backend_id, coalesce(t.backend_name, '')
 		FROM bucket_logging l JOIN buckets b ON b.id = l.bucket_id JOIN accounts a ON a.id = b.account_id
-		LEFT JOIN buckets t ON t.account_id = b.account_id AND t.name = l.target_name AND t.`+there+`
+		LEFT JOIN buckets t ON t.account_id = b.account_id AND t.name = l.target_name AND t.`+existing+`
 		ORDER BY b.id`)
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (d *Directory) SetLogging(ctx context.Context, b *Bucket, l *BucketLogging)
 		return d.outage(err)
 	}
 	defer leave()
-	return d.changed(b, d.store.setLogging(ctx, d.cfg.Pool, b.ID, l))
+	return d.changed(b, setLogging(ctx, d.cfg.Pool, b.ID, l))
 }
 
 // LogTarget reports whether lines about some bucket of its account go into b.
@@ -96,8 +96,8 @@ func (d *Directory) LogTarget(ctx context.Context, b *Bucket) (is bool, err erro
 	return is, d.outage(err)
 }
 
-// LoggedBuckets is Store.LoggedBuckets, straight from PostgreSQL.
+// LoggedBuckets is the function LoggedBuckets, straight from PostgreSQL.
 func (d *Directory) LoggedBuckets(ctx context.Context) ([]*LoggedBucket, error) {
-	list, err := d.store.LoggedBuckets(ctx, d.cfg.Pool)
+	list, err := LoggedBuckets(ctx, d.cfg.Pool)
 	return list, d.outage(err)
 }

@@ -145,7 +145,7 @@ func (s *Store) rewrap(ctx context.Context, tx pgx.Tx, write string, batch []*se
 
 // RenewChannel makes a new secret name for the channel on which changes are told,
 // and every directory listen to it. It needs the owner's role.
-func (s *Store) RenewChannel(ctx context.Context, q pg.Querier) error {
+func RenewChannel(ctx context.Context, q pg.Querier) error {
 	_, err := q.Exec(ctx, `SELECT renew_change_channel()`)
 	return wrapf(err, "renew the channel of changes")
 }

@@ -21,29 +21,29 @@ func TestStore_accounts(t *testing.T) {
 	if f.a.DisplayName != "a" || f.a.Status != tenancy.Active || len(f.a.CanonicalID) != 64 || f.a.CanonicalID == f.b.CanonicalID || f.a.CreatedAt.IsZero() {
 		t.Errorf("account %+v", f.a)
 	}
-	if _, err := f.store.CreateAccount(ctx, f.owner, "a", "", tenancy.Active); !errors.Is(err, tenancy.ErrAccountExists) {
+	if _, err := tenancy.CreateAccount(ctx, f.owner, "a", "", tenancy.Active); !errors.Is(err, tenancy.ErrAccountExists) {
 		t.Errorf("the same name: %v", err)
 	}
 	for _, c := range []struct{ name, display string }{{"Not a label", ""}, {"nul", "a\x00"}, {"utf8", "\xff"}, {"long", strings.Repeat("x", 201)}} {
-		if _, err := f.store.CreateAccount(ctx, f.owner, c.name, c.display, tenancy.Active); !errors.Is(err, tenancy.ErrInvalidName) {
+		if _, err := tenancy.CreateAccount(ctx, f.owner, c.name, c.display, tenancy.Active); !errors.Is(err, tenancy.ErrInvalidName) {
 			t.Errorf("%q, %q: %v", c.name, c.display, err)
 		}
 	}
 	for _, s := range []tenancy.Status{tenancy.Suspended, tenancy.ReadOnly, tenancy.Closed, tenancy.Rejected, tenancy.Pending, tenancy.Active} {
-		if err := f.store.SetStatus(ctx, f.owner, f.a.ID, s); err != nil {
+		if err := tenancy.SetStatus(ctx, f.owner, f.a.ID, s); err != nil {
 			t.Errorf("%s: %v", s, err)
 		}
-		if a := must(f.store.AccountByName(ctx, f.owner, "a"))(t); a.Status != s {
+		if a := must(tenancy.AccountByName(ctx, f.owner, "a"))(t); a.Status != s {
 			t.Errorf("status %s, want %s", a.Status, s)
 		}
 	}
-	if err := f.store.SetStatus(ctx, f.owner, f.a.ID, "gone"); err == nil {
+	if err := tenancy.SetStatus(ctx, f.owner, f.a.ID, "gone"); err == nil {
 		t.Error("gone is a status")
 	}
-	if err := f.store.SetStatus(ctx, f.owner, tenancy.NewID(), tenancy.Active); !errors.Is(err, tenancy.ErrAccountUnknown) {
+	if err := tenancy.SetStatus(ctx, f.owner, tenancy.NewID(), tenancy.Active); !errors.Is(err, tenancy.ErrAccountUnknown) {
 		t.Errorf("nobody's status: %v", err)
 	}
-	if list := must(f.store.ListAccounts(ctx, f.owner))(t); len(list) != 2 || list[0].Name != "a" {
+	if list := must(tenancy.ListAccounts(ctx, f.owner))(t); len(list) != 2 || list[0].Name != "a" {
 		t.Errorf("list %v", list)
 	}
 }
@@ -59,7 +59,7 @@ func TestStore_CreateKey(t *testing.T) {
 	if len(k.KeyID) != 20 || len(k.Secret) != 40 || strings.ContainsAny(k.Secret, "/+=") {
 		t.Errorf("key %q", k.KeyID)
 	}
-	got := must(f.store.Key(ctx, f.owner, k.KeyID))(t)
+	got := must(tenancy.KeyByID(ctx, f.owner, k.KeyID))(t)
 	want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")}
 	if got.Secret != "" || !slices.Equal(got.Permissions, []string{"read", "list"}) || !slices.Equal(got.CIDRs, want) || got.Kind != tenancy.KindS3 ||
 		got.Description != "backup" || !got.CreatedAt.Equal(k.CreatedAt) {
@@ -69,7 +69,7 @@ func TestStore_CreateKey(t *testing.T) {
 	for _, kind := range []tenancy.Kind{tenancy.KindPortal, tenancy.KindSFTP, tenancy.KindJob} {
 		must(f.store.CreateKey(ctx, f.owner, tenancy.Key{AccountID: f.a.ID, Kind: kind, ExpiresAt: &soon, UserID: tenancy.NewID()}))(t)
 	}
-	if list := must(f.store.ListKeys(ctx, f.owner, f.a.ID))(t); len(list) != 1 || list[0].KeyID != k.KeyID {
+	if list := must(tenancy.ListKeys(ctx, f.owner, f.a.ID))(t); len(list) != 1 || list[0].KeyID != k.KeyID {
 		t.Errorf("internal keys are listed: %v", list)
 	}
 	imported := f.imported("AKIAIOSFODNN7EXAMPLE")
@@ -115,7 +115,7 @@ func TestStore_keyLife_B28(t *testing.T) {
 	if next.ExpiresAt == nil || !next.ExpiresAt.Equal(expiry) {
 		t.Errorf("a key for 90 days became one until %v", next.ExpiresAt)
 	}
-	if k := must(f.store.Key(ctx, f.owner, old.KeyID))(t); k.ExpiresAt == nil || time.Until(*k.ExpiresAt) > time.Hour || k.RevokedAt != nil {
+	if k := must(tenancy.KeyByID(ctx, f.owner, old.KeyID))(t); k.ExpiresAt == nil || time.Until(*k.ExpiresAt) > time.Hour || k.RevokedAt != nil {
 		t.Errorf("the old key lives until %v", k.ExpiresAt)
 	}
 	if _, err := f.store.RotateKey(ctx, f.owner, old.KeyID, time.Hour); !errors.Is(err, tenancy.ErrKeyRetired) {
@@ -123,7 +123,7 @@ func TestStore_keyLife_B28(t *testing.T) {
 	}
 	f.revoke(next.KeyID)
 	for _, id := range []string{next.KeyID, "absent"} {
-		if err := f.store.RevokeKey(ctx, f.owner, id); !errors.Is(err, tenancy.ErrKeyUnknown) {
+		if err := tenancy.RevokeKey(ctx, f.owner, id); !errors.Is(err, tenancy.ErrKeyUnknown) {
 			t.Errorf("revoke %s: %v", id, err)
 		}
 		if err := f.store.ExpireKey(ctx, f.owner, id, &expiry); !errors.Is(err, tenancy.ErrKeyUnknown) {
@@ -178,7 +178,7 @@ func TestStore_RevokeInternalKeys(t *testing.T) {
 	for _, id := range append(dead, alive...) {
 		known(t, d, id)
 	}
-	if err := f.store.RevokeInternalKeys(ctx, f.owner, f.a.ID, user); err != nil {
+	if err := tenancy.RevokeInternalKeys(ctx, f.owner, f.a.ID, user); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range dead {
@@ -218,7 +218,7 @@ func TestStore_RewrapSecrets(t *testing.T) {
 	ctx := t.Context()
 	keys := []*tenancy.Key{f.key(f.a), f.key(f.b)}
 	f.exec(`INSERT INTO accounts (id, name, display_name, canonical_id, status) VALUES (gen_random_uuid(), 'many', 'many', repeat('e', 64), 'active')`)
-	many := must(f.store.AccountByName(ctx, f.owner, "many"))(t)
+	many := must(tenancy.AccountByName(ctx, f.owner, "many"))(t)
 	for range 600 { // more than a batch
 		keys = append(keys, f.key(many))
 	}
@@ -311,7 +311,7 @@ func TestStore_backends(t *testing.T) {
 	if err := f.store.RotateBackend(ctx, f.owner, "absent", "id", "secret", nil); !errors.Is(err, tenancy.ErrBackendUnknown) {
 		t.Errorf("rotate nothing: %v", err)
 	}
-	if list := must(f.store.ListBackends(ctx, f.owner))(t); len(list) != 3 || list[1].SecretKey != "" {
+	if list := must(tenancy.ListBackends(ctx, f.owner))(t); len(list) != 3 || list[1].SecretKey != "" {
 		t.Errorf("list %v", list)
 	}
 	for what, change := range map[string]func(*tenancy.Backend){
@@ -332,20 +332,20 @@ func TestStore_backends(t *testing.T) {
 			t.Errorf("%s: added", what)
 		}
 	}
-	if err := f.store.SetAccountBackend(ctx, f.owner, f.a.ID, second.ID); err != nil {
+	if err := tenancy.SetAccountBackend(ctx, f.owner, f.a.ID, second.ID); err != nil {
 		t.Error(err)
 	}
 	gateway := f.db.Pool(t, pg.RoleGateway)
-	if b := must(f.store.ReserveBucket(ctx, gateway, f.a.ID, "photos", false, 0))(t); b.BackendID != second.ID {
+	if b := must(tenancy.ReserveBucket(ctx, gateway, f.a.ID, "photos", false, 0))(t); b.BackendID != second.ID {
 		t.Error("not on the account's own backend")
 	}
-	if b := must(f.store.ReserveBucket(ctx, gateway, f.b.ID, "photos", false, 0))(t); b.BackendID == second.ID {
+	if b := must(tenancy.ReserveBucket(ctx, gateway, f.b.ID, "photos", false, 0))(t); b.BackendID == second.ID {
 		t.Error("not on the default backend")
 	}
-	if err := f.store.SetAccountBackend(ctx, f.owner, f.a.ID, tenancy.NewID()); !errors.Is(err, tenancy.ErrBackendUnknown) {
+	if err := tenancy.SetAccountBackend(ctx, f.owner, f.a.ID, tenancy.NewID()); !errors.Is(err, tenancy.ErrBackendUnknown) {
 		t.Errorf("an absent backend: %v", err)
 	}
-	if err := f.store.SetAccountBackend(ctx, f.owner, f.a.ID, tenancy.ID{}); err != nil {
+	if err := tenancy.SetAccountBackend(ctx, f.owner, f.a.ID, tenancy.ID{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -391,10 +391,10 @@ func TestStore_limitsRefused(t *testing.T) {
 		"a number of buckets":       {false, true, tenancy.Limits{Buckets: 1}},
 		"a budget of no bytes more": {false, false, tenancy.Limits{Caps: [tenancy.Budgets]*tenancy.Cap{tenancy.Egress: {}}}},
 	} {
-		if err := f.store.SetLimits(t.Context(), f.owner, f.a.ID, &c.limits); errors.Is(err, tenancy.ErrInvalidLimit) != c.account || (err != nil) != c.account {
+		if err := tenancy.SetLimits(t.Context(), f.owner, f.a.ID, &c.limits); errors.Is(err, tenancy.ErrInvalidLimit) != c.account || (err != nil) != c.account {
 			t.Errorf("%s, an account's: %v", what, err)
 		}
-		if err := f.store.SetKeyLimits(t.Context(), f.owner, k, &c.limits); errors.Is(err, tenancy.ErrInvalidLimit) != c.key || (err != nil) != c.key {
+		if err := tenancy.SetKeyLimits(t.Context(), f.owner, k, &c.limits); errors.Is(err, tenancy.ErrInvalidLimit) != c.key || (err != nil) != c.key {
 			t.Errorf("%s, a key's: %v", what, err)
 		}
 	}

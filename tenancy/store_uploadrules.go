@@ -43,7 +43,7 @@ const maxUploadRuleVersions = 20
 // addUploadRules keeps a version of a bucket's rules, which is in force when the
 // backend's document names it. It returns ErrTooManyUploadRules while there are
 // too many versions.
-func (s *Store) addUploadRules(ctx context.Context, q pg.Querier, bucket, version ID, rules []UploadRule) error {
+func addUploadRules(ctx context.Context, q pg.Querier, bucket, version ID, rules []UploadRule) error {
 	positions, days := make([]int, len(rules)), make([]int, len(rules))
 	ids, filters, prefixes := make([]string, len(rules)), make([]string, len(rules)), make([]string, len(rules))
 	enabled := make([]bool, len(rules))
@@ -63,9 +63,9 @@ func (s *Store) addUploadRules(ctx context.Context, q pg.Querier, bucket, versio
 	return err
 }
 
-// UploadRules returns a version of a bucket's rules in the order of the document,
+// UploadRulesOf returns a version of a bucket's rules in the order of the document,
 // or ErrUploadRulesUnknown.
-func (s *Store) UploadRules(ctx context.Context, q pg.Querier, bucket, version ID) ([]UploadRule, error) {
+func UploadRulesOf(ctx context.Context, q pg.Querier, bucket, version ID) ([]UploadRule, error) {
 	rows, err := q.Query(ctx, `SELECT position, rule_id, enabled, filter, prefix, days FROM bucket_upload_rules
 		WHERE bucket_id = $1 AND version = $2 ORDER BY position`, bucket, version)
 	if err != nil {
@@ -81,14 +81,14 @@ func (s *Store) UploadRules(ctx context.Context, q pg.Querier, bucket, version I
 // ForgetUploadRules removes versions other than the one that the backend's document
 // names. Those of the last hour stay: a request may be about to put the document that
 // names one of them. An older one is named by the present document or by none.
-func (s *Store) ForgetUploadRules(ctx context.Context, q pg.Querier, bucket, named ID) error {
+func ForgetUploadRules(ctx context.Context, q pg.Querier, bucket, named ID) error {
 	_, err := q.Exec(ctx, `SELECT forget_upload_rules($1, $2)`, bucket, named)
 	return err
 }
 
 // BucketsWithUploadRules returns up to limit buckets that have rules, in force or
 // not, in the order of their ids behind after.
-func (s *Store) BucketsWithUploadRules(ctx context.Context, q pg.Querier, after ID, limit int) ([]ID, error) {
+func BucketsWithUploadRules(ctx context.Context, q pg.Querier, after ID, limit int) ([]ID, error) {
 	rows, err := q.Query(ctx, `SELECT DISTINCT bucket_id FROM bucket_upload_rules WHERE bucket_id > $1 ORDER BY bucket_id LIMIT $2`, after, limit)
 	if err != nil {
 		return nil, err
@@ -97,8 +97,8 @@ func (s *Store) BucketsWithUploadRules(ctx context.Context, q pg.Querier, after 
 }
 
 // BucketByID returns a bucket that is there, or ErrBucketUnknown.
-func (s *Store) BucketByID(ctx context.Context, q pg.Querier, id ID) (*Bucket, error) {
-	return scanBucket(q.QueryRow(ctx, `SELECT `+bucketColumns+` FROM buckets WHERE id = $1 AND `+there, id))
+func BucketByID(ctx context.Context, q pg.Querier, id ID) (*Bucket, error) {
+	return scanBucket(q.QueryRow(ctx, `SELECT `+bucketColumns+` FROM buckets WHERE id = $1 AND `+existing, id))
 }
 
 // AddUploadRules keeps a version of the bucket's rules before the backend's document
@@ -110,26 +110,26 @@ func (d *Directory) AddUploadRules(ctx context.Context, b *Bucket, version ID, r
 		return d.outage(err)
 	}
 	defer leave()
-	return d.outage(d.store.addUploadRules(ctx, d.cfg.Pool, b.ID, version, rules))
+	return d.outage(addUploadRules(ctx, d.cfg.Pool, b.ID, version, rules))
 }
 
-// UploadRules is Store.UploadRules, straight from PostgreSQL.
+// UploadRules is UploadRulesOf, straight from PostgreSQL.
 func (d *Directory) UploadRules(ctx context.Context, b *Bucket, version ID) ([]UploadRule, error) {
 	leave, err := d.ofAccount(b.AccountID).enter(ctx)
 	if err != nil {
 		return nil, d.outage(err)
 	}
 	defer leave()
-	list, err := d.store.UploadRules(ctx, d.cfg.Pool, b.ID, version)
+	list, err := UploadRulesOf(ctx, d.cfg.Pool, b.ID, version)
 	return list, d.outage(err)
 }
 
-// ForgetUploadRules is Store.ForgetUploadRules.
+// ForgetUploadRules is the function of its name, as the directory's role.
 func (d *Directory) ForgetUploadRules(ctx context.Context, b *Bucket, named ID) error {
 	leave, err := d.ofAccount(b.AccountID).enter(ctx)
 	if err != nil {
 		return d.outage(err)
 	}
 	defer leave()
-	return d.outage(d.store.ForgetUploadRules(ctx, d.cfg.Pool, b.ID, named))
+	return d.outage(ForgetUploadRules(ctx, d.cfg.Pool, b.ID, named))
 }

@@ -1,7 +1,8 @@
-// Package tenancy holds who is who: accounts, their access keys and buckets,
-// the backends that buckets live on, and the domains that name accounts. Store
-// is the truth in PostgreSQL; Directory is the view of it in memory that the
-// data path reads.
+// Package tenancy holds accounts, their access keys and buckets,
+// the backends that buckets live on, and the domains that name accounts. The
+// functions that take a pg.Querier, and the methods of Store where the keyring is
+// needed, read and write PostgreSQL; Directory is the view of it in memory that
+// the data path reads.
 package tenancy
 
 import (
@@ -11,7 +12,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -140,10 +140,6 @@ type Identity struct {
 	CIDRs      []netip.Prefix
 	ExpiresAt  time.Time // zero: never
 	Limits     *Limits   // of this key, beside its account's; nil: none
-
-	// Attached is a slot for what the gateway derives from Secret; it dies
-	// with the Identity, so it cannot outlive a rotation.
-	Attached atomic.Value
 }
 
 // Bucket is an account's bucket and where it lives.
@@ -159,7 +155,7 @@ type Bucket struct {
 
 	Logging *BucketLogging `json:"logging,omitempty"` // nil: off
 
-	// Deleting says that somebody tries to delete it: it may be gone in a
+	// Deleting means that a deletion has begun: the bucket may be gone in a
 	// moment, or not. It is there to be read; what is written now could be
 	// acknowledged and lost, since backends do not keep the two apart.
 	Deleting bool `json:"-"`

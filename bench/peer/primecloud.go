@@ -122,7 +122,7 @@ func (i *Installation) CreateKeys(ctx context.Context, n int) ([]*tenancy.Key, e
 	}
 	defer pool.Close()
 	store := &tenancy.Store{Keyring: keyring}
-	a, err := store.AccountByName(ctx, pool, account)
+	a, err := tenancy.AccountByName(ctx, pool, account)
 	if err != nil {
 		return nil, err
 	}

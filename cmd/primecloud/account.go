@@ -39,7 +39,7 @@ type accountCreate struct {
 
 func (a *accountCreate) Run(ctx context.Context, c *cli) error {
 	return c.operate(ctx, func(o *operator) error {
-		created, err := o.store.CreateAccount(ctx, o.pool, a.Name, a.DisplayName, tenancy.Active)
+		created, err := tenancy.CreateAccount(ctx, o.pool, a.Name, a.DisplayName, tenancy.Active)
 		if err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ type accountList struct{}
 
 func (*accountList) Run(ctx context.Context, c *cli) error {
 	return c.operate(ctx, func(o *operator) error {
-		list, err := o.store.ListAccounts(ctx, o.pool)
+		list, err := tenancy.ListAccounts(ctx, o.pool)
 		if err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func (a *accountLimit) Run(ctx context.Context, c *cli) error {
 		if err := limits.CheckSpend(ctx, o.pool, account.ID, l); err != nil {
 			return err
 		}
-		if err := o.store.SetLimits(ctx, o.pool, account.ID, l); err != nil {
+		if err := tenancy.SetLimits(ctx, o.pool, account.ID, l); err != nil {
 			return err
 		}
 		account.Limits = l
@@ -140,7 +140,7 @@ func (c *cli) setStatus(ctx context.Context, name string, status tenancy.Status)
 		if a.Status == tenancy.Closed {
 			return fmt.Errorf("account %s is closed for good", a.Name)
 		}
-		if err := o.store.SetStatus(ctx, o.pool, a.ID, status); err != nil {
+		if err := tenancy.SetStatus(ctx, o.pool, a.ID, status); err != nil {
 			return err
 		}
 		a.Status = status

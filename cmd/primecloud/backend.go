@@ -101,7 +101,7 @@ type backendList struct{}
 
 func (*backendList) Run(ctx context.Context, c *cli) error {
 	return c.operate(ctx, func(o *operator) error {
-		list, err := o.store.ListBackends(ctx, o.pool)
+		list, err := tenancy.ListBackends(ctx, o.pool)
 		if err != nil {
 			return err
 		}

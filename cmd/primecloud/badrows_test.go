@@ -9,6 +9,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -76,7 +77,7 @@ func TestSecretRotate_wrongKeyring(t *testing.T) {
 	another := filepath.Join(t.TempDir(), "another")
 	in.must("secret", "generate", another)
 	public := filepath.Join(t.TempDir(), "public")
-	keyring, err := (&keyringArg{in.keyring}).read()
+	keyring, err := secret.ReadFile(in.keyring)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func (b *bucketList) Run(ctx context.Context, c *cli) error {
 	return c.withAccount(ctx, b.Account, func(o *operator, a *tenancy.Account) error {
 		list := []*tenancy.Bucket{}
 		for after := ""; ; {
-			page, err := o.store.ListBuckets(ctx, o.pool, a.ID, nil, "", after, 1000)
+			page, err := tenancy.ListBuckets(ctx, o.pool, a.ID, nil, "", after, 1000)
 			if err != nil {
 				return err
 			}
@@ -107,7 +107,7 @@ type bucketStat struct{ bucketArgs }
 
 func (b *bucketStat) Run(ctx context.Context, c *cli) error {
 	return c.withAccount(ctx, b.Account, func(o *operator, a *tenancy.Account) error {
-		bucket, err := o.store.Bucket(ctx, o.pool, a.ID, b.Name)
+		bucket, err := tenancy.BucketByName(ctx, o.pool, a.ID, b.Name)
 		if err != nil {
 			return err
 		}

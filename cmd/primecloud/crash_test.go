@@ -30,6 +30,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -580,8 +581,8 @@ func (b *bounds) add(r *round, tr *transfer, written func(mark string) int64) {
 // compare holds the ledger to the clients, round by round.
 func (c *crash) compare(rounds []*round) {
 	c.t.Helper()
-	ledger := map[string]usageRow{}
-	for _, row := range decode[[]usageRow](c.t, c.must("usage", "show", "--by", "key", "--json")) {
+	ledger := map[string]usagereport.Usage{}
+	for _, row := range decode[[]usagereport.Usage](c.t, c.must("usage", "show", "--by", "key", "--json")) {
 		ledger[row.Key] = row
 	}
 	var sums [2][len(kinds)]bounds // of usual rounds, and of those that lost a machine

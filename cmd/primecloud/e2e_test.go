@@ -28,6 +28,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/settings"
 	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -386,7 +387,7 @@ func TestDrain(t *testing.T) {
 	if err := p.cmd.Wait(); err != nil {
 		t.Errorf("the process ended with %v: %s", err, p.log)
 	}
-	if sums := decode[[]usageRow](t, in.must("usage", "show", "--json")); len(sums) == 0 || sums[0].Egress != int64(len(body)) {
+	if sums := decode[[]usagereport.Usage](t, in.must("usage", "show", "--json")); len(sums) == 0 || sums[0].Egress != int64(len(body)) {
 		t.Errorf("usage after the drain: %+v", sums)
 	}
 }

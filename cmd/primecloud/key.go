@@ -111,7 +111,7 @@ type keyList struct {
 
 func (k *keyList) Run(ctx context.Context, c *cli) error {
 	return c.withAccount(ctx, k.Account, func(o *operator, a *tenancy.Account) error {
-		list, err := o.store.ListKeys(ctx, o.pool, a.ID)
+		list, err := tenancy.ListKeys(ctx, o.pool, a.ID)
 		if err != nil {
 			return err
 		}
@@ -126,11 +126,11 @@ type keyLimit struct {
 
 func (k *keyLimit) Run(ctx context.Context, c *cli) error {
 	return c.operate(ctx, func(o *operator) error {
-		key, err := o.store.Key(ctx, o.pool, k.KeyID)
+		key, err := tenancy.KeyByID(ctx, o.pool, k.KeyID)
 		if err != nil {
 			return err
 		}
-		l, err := o.store.Limits(ctx, o.pool, key.AccountID, key.ID)
+		l, err := tenancy.LimitsOf(ctx, o.pool, key.AccountID, key.ID)
 		if err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (k *keyLimit) Run(ctx context.Context, c *cli) error {
 		if err := limits.CheckSpend(ctx, o.pool, key.AccountID, l); err != nil {
 			return err
 		}
-		if err := o.store.SetKeyLimits(ctx, o.pool, key, l); err != nil {
+		if err := tenancy.SetKeyLimits(ctx, o.pool, key, l); err != nil {
 			return err
 		}
 		budgets, err := limits.Report(ctx, o.pool, metering.StoredBytes, key.AccountID, key.ID, time.Now())
@@ -174,10 +174,10 @@ type keyRevoke struct{ keyArg }
 
 func (k *keyRevoke) Run(ctx context.Context, c *cli) error {
 	return c.operate(ctx, func(o *operator) error {
-		if err := o.store.RevokeKey(ctx, o.pool, k.KeyID); err != nil {
+		if err := tenancy.RevokeKey(ctx, o.pool, k.KeyID); err != nil {
 			return err
 		}
-		revoked, err := o.store.Key(ctx, o.pool, k.KeyID)
+		revoked, err := tenancy.KeyByID(ctx, o.pool, k.KeyID)
 		if err != nil {
 			return err
 		}

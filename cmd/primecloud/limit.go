@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/primecloudpro/primecloud/internal/quantity"
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -56,12 +57,12 @@ type (
 )
 
 func (l *countLimit) UnmarshalText(text []byte) (err error) {
-	*l, err = limitOf[countLimit](string(text), wholeNumber)
+	*l, err = limitOf[countLimit](string(text), quantity.ParseCount)
 	return err
 }
 
 func (l *sizeLimit) UnmarshalText(text []byte) (err error) {
-	*l, err = limitOf[sizeLimit](string(text), parseSize)
+	*l, err = limitOf[sizeLimit](string(text), quantity.ParseSize)
 	return err
 }
 
@@ -86,13 +87,13 @@ type (
 )
 
 func (b *countBudget) UnmarshalText(text []byte) error {
-	return (*budget)(b).parse(string(text), wholeNumber)
+	return (*budget)(b).parse(string(text), quantity.ParseCount)
 }
 func (b *sizeBudget) UnmarshalText(text []byte) error {
-	return (*budget)(b).parse(string(text), parseSize)
+	return (*budget)(b).parse(string(text), quantity.ParseSize)
 }
 func (b *moneyBudget) UnmarshalText(text []byte) error {
-	return (*budget)(b).parse(string(text), parseAmount)
+	return (*budget)(b).parse(string(text), quantity.ParseMoney)
 }
 
 func (b *budget) parse(text string, amount func(string) (int64, error)) error {
@@ -156,7 +157,7 @@ func (c *cli) printLimits(all []limited, alerts []limits.Event) error {
 }
 
 func budgetCells(b *limits.Status) []string {
-	kind, show := "hard", formatSize
+	kind, show := "hard", quantity.FormatSize
 	if b.Soft {
 		kind = "soft"
 	}
@@ -164,7 +165,7 @@ func budgetCells(b *limits.Status) []string {
 	case tenancy.Requests:
 		show = func(n int64) string { return fmt.Sprint(n) }
 	case tenancy.Spend:
-		show = func(n int64) string { return formatAmount(n) + " " + b.Currency }
+		show = func(n int64) string { return quantity.FormatMoney(n) + " " + b.Currency }
 	}
 	return []string{b.Name, show(b.Amount), kind, show(b.Used), strconv.FormatFloat(b.Percent, 'f', 1, 64) + "%", show(b.Leased), show(b.Overshoot)}
 }
@@ -180,5 +181,5 @@ func size(n int64) string {
 	if n == 0 {
 		return "-"
 	}
-	return formatSize(n)
+	return quantity.FormatSize(n)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -50,7 +51,7 @@ func TestNode(t *testing.T) {
 	}
 	for range 2 {
 		in.must("usage", "import-journal", files[0])
-		if rows := decode[[]usageRow](t, in.must("usage", "show", "--json")); len(rows) != 1 || rows[0].Ingress != size || rows[0].Requests != 1 {
+		if rows := decode[[]usagereport.Usage](t, in.must("usage", "show", "--json")); len(rows) != 1 || rows[0].Ingress != size || rows[0].Requests != 1 {
 			t.Errorf("usage: %+v", rows)
 		}
 	}

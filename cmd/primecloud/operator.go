@@ -1,27 +1,18 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
+	"io/fs"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/primecloudpro/primecloud/internal/dev"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/settings"
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
-
-// devDir is where `primecloud dev` keeps its data; operator commands find the
-// database and the keyring there when nothing else is set.
-const devDir = ".primecloud"
 
 // operator is what commands that change tenancy need: the database as its
 // owner, and the keyring.
@@ -43,7 +34,7 @@ func (c *cli) operate(ctx context.Context, f func(*operator) error) error {
 // withAccount runs f with the operator's tools and the account of that name.
 func (c *cli) withAccount(ctx context.Context, name string, f func(*operator, *tenancy.Account) error) error {
 	return c.operate(ctx, func(o *operator) error {
-		a, err := o.store.AccountByName(ctx, o.pool, name)
+		a, err := tenancy.AccountByName(ctx, o.pool, name)
 		if err != nil {
 			return err
 		}
@@ -92,10 +83,8 @@ func (c *cli) ownerURL() (string, error) {
 	if url := cfg.Database.OwnerURL; url != "" {
 		return url, nil
 	}
-	if b, err := os.ReadFile(filepath.Join(devDir, "dev.env")); err == nil {
-		if url := dotenv(b)["DATABASE_URL"]; url != "" {
-			return url, nil
-		}
+	if url := dev.OwnerURL(dev.DefaultDir); url != "" {
+		return url, nil
 	}
 	return "", settings.Invalid(errors.New("set PRIMECLOUD_OWNER_DATABASE_URL (the role primecloud_owner), or run `primecloud dev` in this folder"))
 }
@@ -108,22 +97,11 @@ func (c *cli) keyring() (*secret.Keyring, error) {
 	if cfg.Keyring != "" {
 		return secret.Parse([]byte(cfg.Keyring))
 	}
-	b, err := os.ReadFile(filepath.Join(devDir, "keyring"))
-	if err != nil {
+	keyring, err := dev.Keyring(dev.DefaultDir)
+	if unreadable := (*fs.PathError)(nil); errors.As(err, &unreadable) {
 		return nil, settings.Invalid(errors.New("set PRIMECLOUD_KEYRING_FILE, or run `primecloud dev` in this folder"))
 	}
-	return secret.Parse(b)
-}
-
-// dotenv reads NAME='value' lines.
-func dotenv(b []byte) map[string]string {
-	m := map[string]string{}
-	for lines := bufio.NewScanner(bytes.NewReader(b)); lines.Scan(); {
-		if name, value, ok := strings.Cut(lines.Text(), "="); ok && !strings.HasPrefix(name, "#") {
-			m[name] = strings.Trim(value, "'")
-		}
-	}
-	return m
+	return keyring, err
 }
 
 // accountID is that of an account by its name; of "", the zero one, for all.
@@ -131,40 +109,9 @@ func (o *operator) accountID(ctx context.Context, name string) (tenancy.ID, erro
 	if name == "" {
 		return tenancy.ID{}, nil
 	}
-	a, err := o.store.AccountByName(ctx, o.pool, name)
+	a, err := tenancy.AccountByName(ctx, o.pool, name)
 	if err != nil {
 		return tenancy.ID{}, err
 	}
 	return a.ID, nil
-}
-
-// names turns row ids into what people call them. What is gone keeps its id;
-// the zero id, which stands for unresolved names, is "-".
-func (o *operator) names(ctx context.Context, groups ...metering.Group) (func(string) string, error) {
-	all := map[string]string{tenancy.ID{}.String(): "-"}
-	add := func(m map[tenancy.ID]string, err error) error {
-		for id, name := range m {
-			all[id.String()] = name
-		}
-		return err
-	}
-	if err := add(o.store.AccountNames(ctx, o.pool)); err != nil {
-		return nil, err
-	}
-	if slices.Contains(groups, metering.ByBucket) {
-		if err := add(o.store.BucketNames(ctx, o.pool)); err != nil {
-			return nil, err
-		}
-	}
-	if slices.Contains(groups, metering.ByKey) {
-		if err := add(o.store.KeyIDs(ctx, o.pool)); err != nil {
-			return nil, err
-		}
-	}
-	return func(id string) string {
-		if name, ok := all[id]; ok {
-			return name
-		}
-		return id
-	}, nil
 }

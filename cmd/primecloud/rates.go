@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/quantity"
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -18,7 +19,7 @@ type ratesCommands struct {
 type amount int64
 
 func (a *amount) UnmarshalText(text []byte) error {
-	n, err := parseAmount(string(text))
+	n, err := quantity.ParseMoney(string(text))
 	*a = amount(n)
 	return err
 }
@@ -79,7 +80,7 @@ func (c *cli) printCards(account string, cards []limits.Card) error {
 		if k.Account == (tenancy.ID{}) {
 			name = "-"
 		}
-		rows = append(rows, []string{name, k.ValidFrom.UTC().Format(stamp), k.Currency, formatAmount(k.EgressGB), formatAmount(k.IngressGB), formatAmount(k.ThousandA), formatAmount(k.ThousandB)})
+		rows = append(rows, []string{name, k.ValidFrom.UTC().Format(stamp), k.Currency, quantity.FormatMoney(k.EgressGB), quantity.FormatMoney(k.IngressGB), quantity.FormatMoney(k.ThousandA), quantity.FormatMoney(k.ThousandB)})
 	}
 	return c.print(cards, "ACCOUNT FROM CURRENCY EGRESS/GB INGRESS/GB 1000_A 1000_B", rows)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/primecloudpro/primecloud/internal/dev"
 	"github.com/primecloudpro/primecloud/internal/devstack"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
@@ -199,7 +200,7 @@ func TestREADME_firstSteps(t *testing.T) {
 	}
 	stop := begin(t, shell(t, dir, nil, []string{"exec bin/primecloud dev --s3-addr 127.0.0.1:0 --tls-addr 127.0.0.1:0 --admin-addr 127.0.0.1:0"}))
 	testenv.WaitFor(t, "dev.env", func() bool {
-		_, err := os.Stat(filepath.Join(dir, devDir, "dev.env"))
+		_, err := os.Stat(filepath.Join(dir, dev.DefaultDir, "dev.env"))
 		return err == nil
 	})
 	list := documented(t, "README.md")

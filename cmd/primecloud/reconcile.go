@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/reconcile"
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // tolerance is a number of bytes, or percent of what the ledger has.
@@ -67,7 +67,7 @@ func (u *usageReconcile) report(ctx context.Context, c *cli, o *operator) (*reco
 	if to.IsZero() {
 		to = present
 	}
-	cfg := reconcile.Config{Pool: o.pool, Store: o.store, From: from, To: to, Logs: u.AccessLog}
+	cfg := reconcile.Config{Pool: o.pool, From: from, To: to, Logs: u.AccessLog}
 	var err error
 	if cfg.Account, err = o.accountID(ctx, u.Account); err != nil {
 		return nil, err
@@ -81,11 +81,11 @@ func (u *usageReconcile) report(ctx context.Context, c *cli, o *operator) (*reco
 	if err != nil {
 		return nil, err
 	}
-	named, err := o.names(ctx, metering.ByBucket, metering.ByKey)
+	names, err := tenancy.ReadNames(ctx, o.pool, true, true)
 	if err != nil {
 		return nil, err
 	}
-	report.Rename(named)
+	report.Rename(names.Of)
 	return report, nil
 }
 

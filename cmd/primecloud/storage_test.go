@@ -16,6 +16,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/bucketsync"
+	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -40,7 +41,7 @@ func TestStorage(t *testing.T) {
 	p := in.serveProcess()
 	// The worker measures by itself.
 	testenv.WaitFor(t, "the first samples", func() bool {
-		return len(decode[[]storageRow](t, in.must("usage", "show", "--storage", "--json"))) >= 2
+		return len(decode[[]usagereport.Storage](t, in.must("usage", "show", "--storage", "--json"))) >= 2
 	})
 	c := client(p.addrs.S3, k)
 	put := func(key string, size int) {
@@ -77,8 +78,8 @@ func TestStorage(t *testing.T) {
 	if r := find(decode[[]bucketsync.Row](t, in.must("bucket", "sync", "--json")), b.BackendName); r != nil {
 		t.Errorf("bucket sync after the sample: %+v", r)
 	}
-	rows := decode[[]storageRow](t, in.must("usage", "show", "--storage", "--account", "acme", "--json"))
-	if i := slices.IndexFunc(rows, func(r storageRow) bool { return r.Bucket == "backups" }); i < 0 || rows[i].Current.Int64() != 1234*rows[i].Measured && rows[i].Measured == 1 || rows[i].Incomplete.Sign() <= 0 || rows[i].Final {
+	rows := decode[[]usagereport.Storage](t, in.must("usage", "show", "--storage", "--account", "acme", "--json"))
+	if i := slices.IndexFunc(rows, func(r usagereport.Storage) bool { return r.Bucket == "backups" }); i < 0 || rows[i].Current.Int64() != 1234*rows[i].Measured && rows[i].Measured == 1 || rows[i].Incomplete.Sign() <= 0 || rows[i].Final {
 		t.Errorf("usage show --storage: %+v", rows)
 	}
 	table, err := csv.NewReader(strings.NewReader(in.must("usage", "show", "--storage", "--by", "hour", "--csv"))).ReadAll()
@@ -130,7 +131,7 @@ func TestStorage(t *testing.T) {
 		t.Errorf("an unknown backend: %v", err)
 	}
 	// The account is not billed for the listings.
-	for _, r := range decode[[]usageRow](t, in.must("usage", "show", "--by", "class", "--json")) {
+	for _, r := range decode[[]usagereport.Usage](t, in.must("usage", "show", "--by", "class", "--json")) {
 		if r.Requests > 4 {
 			t.Errorf("the client made 4 requests; counted are %+v", r)
 		}

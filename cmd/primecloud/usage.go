@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -24,35 +24,6 @@ type usageCommands struct {
 	Sample        usageSample        `cmd:"" help:"Measure what is stored, now."`
 	Reconcile     usageReconcile     `cmd:"" help:"Compare ledger, access log and backends, and say what differs."`
 	ImportJournal usageImportJournal `cmd:"" help:"Hand in the journal of a node that never comes back."`
-}
-
-// usageRow has the group's own field beside the account: bucket, key, class or hour.
-type usageRow struct {
-	Account         string `json:"account"`
-	Bucket          string `json:"bucket,omitempty"`
-	Key             string `json:"key,omitempty"`
-	Class           string `json:"class,omitempty"`
-	Hour            string `json:"hour,omitempty"`
-	Requests        int64  `json:"requests"`
-	Ingress         int64  `json:"ingress_bytes"`
-	Egress          int64  `json:"egress_bytes"`
-	DeclaredIngress int64  `json:"declared_ingress_bytes"`
-	DeclaredEgress  int64  `json:"declared_egress_bytes"`
-	// What of these came after their hours were sealed.
-	AdjustedRequests int64 `json:"adjusted_requests"`
-	AdjustedIngress  int64 `json:"adjusted_ingress_bytes"`
-	AdjustedEgress   int64 `json:"adjusted_egress_bytes"`
-	Final            bool  `json:"final"` // a seal covers these, and nothing else is in them
-	// What came late for final hours, and is in none of the others until it is sealed.
-	Unsealed *unsealedUsage `json:"unsealed,omitempty"`
-}
-
-type unsealedUsage struct {
-	Requests        int64 `json:"requests"`
-	Ingress         int64 `json:"ingress_bytes"`
-	Egress          int64 `json:"egress_bytes"`
-	DeclaredIngress int64 `json:"declared_ingress_bytes"`
-	DeclaredEgress  int64 `json:"declared_egress_bytes"`
 }
 
 // The columns behind account and group. The unsealed ones are there when there is
@@ -86,38 +57,23 @@ func (u *usageShow) Run(ctx context.Context, c *cli) error {
 }
 
 func (u *usageShow) show(ctx context.Context, c *cli, o *operator, q metering.Query) error {
-	report, err := metering.Report(ctx, o.pool, q)
+	list, err := usagereport.ReadUsage(ctx, o.pool, q)
 	if err != nil {
 		return err
 	}
-	named, err := o.names(ctx, q.By)
-	if err != nil {
-		return err
-	}
-	late := slices.ContainsFunc(report, func(r metering.Reported[metering.Usage]) bool { return r.Unsealed != nil })
-	data, rows := make([]usageRow, 0, len(report)), make([][]string, 0, len(report))
-	for _, r := range report {
-		s := r.Sum
-		row := usageRow{Account: named(s.Account.String()), Final: r.Final, Requests: s.Requests, Ingress: s.Ingress, Egress: s.Egress,
-			DeclaredIngress: s.DeclaredIngress, DeclaredEgress: s.DeclaredEgress,
-			AdjustedRequests: s.AdjustedRequests, AdjustedIngress: s.AdjustedIngress, AdjustedEgress: s.AdjustedEgress}
-		value := named(s.Value)
-		*map[metering.Group]*string{
-			metering.ByBucket: &row.Bucket, metering.ByKey: &row.Key, metering.ByClass: &row.Class, metering.ByHour: &row.Hour,
-		}[q.By] = value
-		cells := append([]string{row.Account, value}, numbers(s.Requests, s.Ingress, s.Egress, s.AdjustedRequests, s.AdjustedIngress, s.AdjustedEgress)...)
+	late := slices.ContainsFunc(list, func(r usagereport.Usage) bool { return r.Unsealed != nil })
+	rows := make([][]string, 0, len(list))
+	for _, r := range list {
+		cells := append([]string{r.Account, r.Group()}, numbers(r.Requests, r.Ingress, r.Egress, r.AdjustedRequests, r.AdjustedIngress, r.AdjustedEgress)...)
 		cells = append(cells, fmt.Sprint(r.Final))
-		var unsealed metering.Usage
 		if n := r.Unsealed; n != nil {
-			unsealed = *n
-			row.Unsealed = &unsealedUsage{n.Requests, n.Ingress, n.Egress, n.DeclaredIngress, n.DeclaredEgress}
+			cells = append(cells, numbers(n.Requests, n.Ingress, n.Egress)...)
+		} else if late {
+			cells = append(cells, numbers(0, 0, 0)...)
 		}
-		if late {
-			cells = append(cells, numbers(unsealed.Requests, unsealed.Ingress, unsealed.Egress)...)
-		}
-		data, rows = append(data, row), append(rows, cells)
+		rows = append(rows, cells)
 	}
-	return u.print(c, data, usageColumns, unsealedColumns, late, rows)
+	return u.print(c, list, usageColumns, unsealedColumns, late, rows)
 }
 
 func numbers(all ...int64) []string {
@@ -139,70 +95,23 @@ func (u *usageShow) print(c *cli, data any, columns, lateColumns []string, late 
 	return c.print(data, strings.Join(header, " "), rows)
 }
 
-// storageRow is what was stored over some hours. Byte-hours can pass 2^63:
-// they are JSON numbers of any length.
-type storageRow struct {
-	Account    string   `json:"account"`
-	Bucket     string   `json:"bucket,omitempty"`
-	Hour       string   `json:"hour,omitempty"`
-	Current    *big.Int `json:"current_byte_hours"`
-	Noncurrent *big.Int `json:"noncurrent_byte_hours"`
-	Incomplete *big.Int `json:"incomplete_byte_hours"`
-	Measured   int64    `json:"measured_hours"` // of every bucket
-	Missing    int64    `json:"missing_hours"`  // in which a bucket was there and nobody measured it
-	Gaps       []gapRow `json:"gaps,omitempty"`
-	Final      bool     `json:"final"` // no sample is made any more, and a seal covers these
-	// What came late for a final hour, and is in none of the others until it is sealed.
-	Unsealed *unsealedStorage `json:"unsealed,omitempty"`
-}
-
-type unsealedStorage struct {
-	Current    *big.Int `json:"current_byte_hours"`
-	Noncurrent *big.Int `json:"noncurrent_byte_hours"`
-	Incomplete *big.Int `json:"incomplete_byte_hours"`
-	Measured   int64    `json:"measured_hours"`
-}
-
-// gapRow is a run of hours without a sample.
-type gapRow struct {
-	From  time.Time `json:"from"`
-	To    time.Time `json:"to"`
-	Error string    `json:"error,omitempty"` // empty: nobody tried
-}
-
 func (u *usageShow) showStorage(ctx context.Context, c *cli, o *operator, q metering.Query) error {
-	report, list, err := metering.ReportStorage(ctx, o.pool, q)
+	list, err := usagereport.ReadStorage(ctx, o.pool, q)
 	if err != nil {
 		return err
 	}
-	gaps := map[string][]gapRow{} // by the bucket's row id
-	for _, g := range list {
-		gaps[g.Bucket.String()] = append(gaps[g.Bucket.String()], gapRow{g.From, g.To, g.Error})
-	}
-	named, err := o.names(ctx, q.By)
-	if err != nil {
-		return err
-	}
-	late := slices.ContainsFunc(report, func(r metering.Reported[metering.StorageUsage]) bool { return r.Unsealed != nil })
-	data, rows := make([]storageRow, 0, len(report)), make([][]string, 0, len(report))
-	for _, r := range report {
-		s, value := r.Sum, named(r.Sum.Value)
-		row := storageRow{Account: named(s.Account.String()), Final: r.Final, Current: s.Current, Noncurrent: s.Noncurrent, Incomplete: s.Incomplete, Measured: s.Measured, Missing: s.Missing}
-		if q.By == metering.ByHour {
-			row.Hour = value
-		} else {
-			row.Bucket, row.Gaps = value, gaps[s.Value]
-		}
-		cells := []string{row.Account, value, s.Current.String(), s.Noncurrent.String(), s.Incomplete.String(), fmt.Sprint(s.Measured), fmt.Sprint(s.Missing), fmt.Sprint(r.Final)}
+	late := slices.ContainsFunc(list, func(r usagereport.Storage) bool { return r.Unsealed != nil })
+	rows := make([][]string, 0, len(list))
+	for _, r := range list {
+		cells := []string{r.Account, r.Group(), r.Current.String(), r.Noncurrent.String(), r.Incomplete.String(), fmt.Sprint(r.Measured), fmt.Sprint(r.Missing), fmt.Sprint(r.Final)}
 		if n := r.Unsealed; n != nil {
-			row.Unsealed = &unsealedStorage{n.Current, n.Noncurrent, n.Incomplete, n.Measured}
 			cells = append(cells, n.Current.String(), n.Noncurrent.String(), n.Incomplete.String(), fmt.Sprint(n.Measured))
 		} else if late {
-			cells = append(cells, "0", "0", "0", "0")
+			cells = append(cells, numbers(0, 0, 0, 0)...)
 		}
-		data, rows = append(data, row), append(rows, cells)
+		rows = append(rows, cells)
 	}
-	return u.print(c, data, storageColumns, unsealedStorageColumns, late, rows)
+	return u.print(c, list, storageColumns, unsealedStorageColumns, late, rows)
 }
 
 func (c *cli) inventory(o *operator) (*metering.Inventory, error) {
@@ -234,7 +143,7 @@ func (u *usageSample) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		named, err := o.names(ctx, metering.ByBucket)
+		names, err := tenancy.ReadNames(ctx, o.pool, false, false)
 		if err != nil {
 			return err
 		}
@@ -242,7 +151,7 @@ func (u *usageSample) Run(ctx context.Context, c *cli) error {
 		var rows [][]string
 		failed := false
 		err = u.eachBucket(ctx, o, func(b *tenancy.Bucket) error {
-			row := sampleRow{Account: named(b.AccountID.String()), Bucket: b.Name}
+			row := sampleRow{Account: names.Of(b.AccountID.String()), Bucket: b.Name}
 			cells := make([]string, len(strings.Fields(storedColumns)))
 			sample, err := inventory.SampleNow(ctx, b)
 			switch {
@@ -275,24 +184,13 @@ func (u *usageSample) eachBucket(ctx context.Context, o *operator, f func(*tenan
 		return err
 	}
 	if u.Bucket != "" {
-		b, err := o.store.Bucket(ctx, o.pool, account, u.Bucket)
+		b, err := tenancy.BucketByName(ctx, o.pool, account, u.Bucket)
 		if err != nil {
 			return err
 		}
 		return f(b)
 	}
-	for after := (tenancy.ID{}); ; {
-		page, err := o.store.AllBuckets(ctx, o.pool, account, after, 1000)
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		after = page[len(page)-1].ID
-		for _, b := range page {
-			if err := f(b); err != nil {
-				return err
-			}
-		}
-	}
+	return tenancy.EachBucket(ctx, o.pool, account, f)
 }
 
 type usageImportJournal struct {
@@ -309,19 +207,6 @@ func (u *usageImportJournal) Run(ctx context.Context, c *cli) error {
 	})
 }
 
-type adjustmentRow struct {
-	Account    string    `json:"account"`
-	Bucket     string    `json:"bucket"`
-	Key        string    `json:"key"`
-	Class      string    `json:"class"`
-	Hour       time.Time `json:"hour"`
-	SealHour   time.Time `json:"seal_hour"`
-	RecordedAt time.Time `json:"recorded_at"`
-	Requests   int64     `json:"requests"`
-	Ingress    int64     `json:"ingress_bytes"`
-	Egress     int64     `json:"egress_bytes"`
-}
-
 type usageAdjustments struct {
 	Account string `help:"Only this one."`
 	hours
@@ -333,24 +218,15 @@ func (u *usageAdjustments) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		all, err := metering.Adjustments(ctx, o.pool, id, u.From, u.To)
+		list, err := usagereport.ReadAdjustments(ctx, o.pool, id, u.From, u.To)
 		if err != nil {
 			return err
 		}
-		named, err := o.names(ctx, metering.ByBucket, metering.ByKey)
-		if err != nil {
-			return err
-		}
-		data, rows := make([]adjustmentRow, 0, len(all)), make([][]string, 0, len(all))
-		for _, a := range all {
-			r := adjustmentRow{
-				named(a.Account.String()), named(a.Bucket.String()), named(a.AccessKey.String()), a.Class.String(), a.Hour, a.SealHour, a.Recorded.UTC(),
-				a.Requests, a.Ingress, a.Egress,
-			}
-			data = append(data, r)
+		rows := make([][]string, 0, len(list))
+		for _, r := range list {
 			rows = append(rows, append([]string{r.Account, r.Bucket, r.Key, r.Class, r.Hour.Format(time.RFC3339), r.SealHour.Format(time.RFC3339)},
 				numbers(r.Requests, r.Ingress, r.Egress)...))
 		}
-		return c.print(data, "ACCOUNT BUCKET KEY CLASS HOUR SEAL_HOUR REQUESTS INGRESS_BYTES EGRESS_BYTES", rows)
+		return c.print(list, "ACCOUNT BUCKET KEY CLASS HOUR SEAL_HOUR REQUESTS INGRESS_BYTES EGRESS_BYTES", rows)
 	})
 }

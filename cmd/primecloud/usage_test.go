@@ -14,6 +14,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -61,12 +62,12 @@ func TestUsageShow_whileCounting(t *testing.T) {
 	between()
 	between()
 	var out bytes.Buffer
-	o := &operator{pool: db.Interleaved(t, pg.RoleOwner, between), store: &tenancy.Store{}}
+	o := &operator{pool: db.Interleaved(t, pg.RoleOwner, between)}
 	if err := (&usageShow{By: "hour"}).show(t.Context(), &cli{out: &out, json: true}, o, metering.Query{By: metering.ByHour}); err != nil {
 		t.Fatal(err)
 	}
 	final := 0
-	for _, r := range decode[[]usageRow](t, out.String()) {
+	for _, r := range decode[[]usagereport.Usage](t, out.String()) {
 		if !r.Final {
 			continue
 		}
@@ -159,11 +160,11 @@ func TestStorageShow_whileSampling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := store.CreateAccount(t.Context(), owner, "acme", "", tenancy.Active)
+	a, err := tenancy.CreateAccount(t.Context(), owner, "acme", "", tenancy.Active)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := store.ImportBucket(t.Context(), owner, a.ID, "backups", backend.ID, "theirs", false)
+	b, err := tenancy.ImportBucket(t.Context(), owner, a.ID, "backups", backend.ID, "theirs", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +206,7 @@ func TestStorageShow_whileSampling(t *testing.T) {
 		if err := (&usageShow{By: string(by)}).showStorage(t.Context(), &cli{out: &out, json: true}, o, metering.Query{By: by}); err != nil {
 			t.Fatal(err)
 		}
-		for _, r := range decode[[]storageRow](t, out.String()) {
+		for _, r := range decode[[]usagereport.Storage](t, out.String()) {
 			if r.Final && r.Missing > 0 {
 				t.Errorf("%s is final without its sample", r.Hour)
 			}

@@ -10,38 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usagereport"
 )
-
-type verifyRow struct {
-	OK          bool           `json:"ok"`
-	Hours       int            `json:"hours"`
-	Readings    int64          `json:"readings"`
-	Adjustments int64          `json:"adjustments"`
-	Samples     int64          `json:"samples"`
-	Open        []openRow      `json:"open,omitempty"` // rows that wait for their seal
-	Unsealed    int            `json:"final_hours_unsealed"`
-	Head        *sealRow       `json:"head,omitempty"`
-	Difference  *differenceRow `json:"difference,omitempty"`
-}
-
-type openRow struct {
-	Hour time.Time `json:"hour"`
-	What string    `json:"what"`
-	Rows int64     `json:"rows"`
-}
-
-type sealRow struct {
-	Hour     time.Time `json:"hour"`
-	Hash     string    `json:"hash"`
-	KeyID    string    `json:"key_id"`
-	SealedAt time.Time `json:"sealed_at"`
-}
-
-type differenceRow struct {
-	Hour   time.Time `json:"hour"`
-	What   string    `json:"what"`
-	Detail string    `json:"detail"`
-}
 
 type usageVerify struct {
 	hours
@@ -82,19 +52,14 @@ func (u *usageVerify) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		row := verifyRow{OK: v.Difference == nil, Hours: v.Hours, Readings: v.Rows, Adjustments: v.Adjustments, Samples: v.Samples, Unsealed: v.Unsealed}
+		row := usagereport.OfVerification(&v)
 		var open [][]string
-		for _, n := range v.Open {
-			row.Open = append(row.Open, openRow(n))
+		for _, n := range row.Open {
 			open = append(open, []string{n.Hour.Format(time.RFC3339), n.What, fmt.Sprint(n.Rows)})
 		}
 		head := "-"
-		if h := v.Head; !h.Hour.IsZero() {
-			row.Head = &sealRow{h.Hour, hex.EncodeToString(h.Hash[:]), h.KeyID, h.SealedAt.UTC()}
-			head = h.Hour.Format(time.RFC3339) + "=" + row.Head.Hash
-		}
-		if d := v.Difference; d != nil {
-			row.Difference = &differenceRow{d.Hour, d.What, d.Detail}
+		if h := row.Head; h != nil {
+			head = h.Hour.Format(time.RFC3339) + "=" + h.Hash
 		}
 		err = c.print(row, "OK HOURS READINGS ADJUSTMENTS UNSEALED HEAD", [][]string{{
 			fmt.Sprint(row.OK), fmt.Sprint(row.Hours), fmt.Sprint(row.Readings), fmt.Sprint(row.Adjustments), fmt.Sprint(row.Unsealed), head,

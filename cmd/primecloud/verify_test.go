@@ -11,6 +11,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -49,9 +50,9 @@ func TestUsageVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.serveProcess()
-	var v verifyRow
+	var v usagereport.Verification
 	testenv.WaitFor(t, "the hours to be sealed", func() bool {
-		v = decode[verifyRow](t, in.must("usage", "verify", "--json"))
+		v = decode[usagereport.Verification](t, in.must("usage", "verify", "--json"))
 		// Whatever the worker has done by now, the head is the last that was verified.
 		if head := began.Add(time.Duration(v.Hours-1) * time.Hour); !v.OK || (v.Head == nil) != (v.Hours == 0) || v.Head != nil && !v.Head.Hour.Equal(head) {
 			t.Fatalf("%+v, head %+v", v, v.Head)
@@ -76,7 +77,7 @@ func TestUsageVerify(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	out, err := in.run("usage", "verify", "--json")
-	if got := decode[verifyRow](t, out); err == nil || got.OK || got.Difference == nil || got.Difference.What != "hash" || !got.Difference.Hour.Equal(began) {
+	if got := decode[usagereport.Verification](t, out); err == nil || got.OK || got.Difference == nil || got.Difference.What != "hash" || !got.Difference.Hour.Equal(began) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -111,15 +112,15 @@ func TestUsageAdjustments(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	u := decode[[]usageRow](t, in.must("usage", "show", "--account", "acme", "--by", "hour", "--json"))
+	u := decode[[]usagereport.Usage](t, in.must("usage", "show", "--account", "acme", "--by", "hour", "--json"))
 	if len(u) != 1 || u[0].Egress != 14 || u[0].AdjustedEgress != 7 || u[0].Requests != 2 || u[0].AdjustedRequests != 1 {
 		t.Errorf("usage: %+v", u)
 	}
-	a := decode[[]adjustmentRow](t, in.must("usage", "adjustments", "--account", "acme", "--json"))
+	a := decode[[]usagereport.Adjustment](t, in.must("usage", "adjustments", "--account", "acme", "--json"))
 	if len(a) != 1 || a[0].Account != "acme" || a[0].Bucket != "-" || a[0].Egress != 7 || !a[0].Hour.Equal(now) || !a[0].SealHour.Equal(now.Add(time.Hour)) {
 		t.Errorf("adjustments: %+v", a)
 	}
-	if a := decode[[]adjustmentRow](t, in.must("usage", "adjustments", "--json", "--from", now.Add(2*time.Hour).Format(time.RFC3339))); len(a) != 0 {
+	if a := decode[[]usagereport.Adjustment](t, in.must("usage", "adjustments", "--json", "--from", now.Add(2*time.Hour).Format(time.RFC3339))); len(a) != 0 {
 		t.Errorf("adjustments of later seals: %+v", a)
 	}
 }

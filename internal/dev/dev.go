@@ -68,7 +68,7 @@ func Run(ctx context.Context, cfg Config) error {
 	return err
 }
 
-func (d *stack) envFile() string { return filepath.Join(d.cfg.Dir, "dev.env") }
+func (d *stack) envFile() string { return envFile(d.cfg.Dir) }
 
 func (d *stack) say(format string, args ...any) { fmt.Fprintf(d.cfg.Log, format+"\n", args...) }
 
@@ -202,14 +202,9 @@ func (d *stack) setUp(ctx context.Context) error {
 	return nil
 }
 
-func (d *stack) loadKeyring() error {
-	file := filepath.Join(d.cfg.Dir, "keyring")
-	b, err := os.ReadFile(file)
-	if err == nil {
-		d.keyring, err = secret.Parse(b)
-		return err
-	}
-	if !errors.Is(err, os.ErrNotExist) {
+func (d *stack) loadKeyring() (err error) {
+	file := keyringFile(d.cfg.Dir)
+	if d.keyring, err = secret.ReadFile(file); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	if d.keyring, err = secret.Generate(); err != nil {
@@ -240,13 +235,13 @@ func (d *stack) loadDemo(ctx context.Context, store *tenancy.Store, pool *pgxpoo
 	}
 	for tenant, name := range map[string]string{"A": "alpha", "B": "beta"} {
 		if one, ok := d.demo[tenant]; ok {
-			if k, err := store.Key(ctx, pool, one.KeyID); err == nil && k.RevokedAt == nil {
+			if k, err := tenancy.KeyByID(ctx, pool, one.KeyID); err == nil && k.RevokedAt == nil {
 				continue
 			}
 		}
-		a, err := store.CreateAccount(ctx, pool, name, "Demo "+name, tenancy.Active)
+		a, err := tenancy.CreateAccount(ctx, pool, name, "Demo "+name, tenancy.Active)
 		if errors.Is(err, tenancy.ErrAccountExists) {
-			a, err = store.AccountByName(ctx, pool, name)
+			a, err = tenancy.AccountByName(ctx, pool, name)
 		}
 		if err != nil {
 			return err

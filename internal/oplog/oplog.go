@@ -25,13 +25,13 @@ type Config struct {
 	Now         func() time.Time      // time.Now
 }
 
-// New makes a handler that bounds what it hands on to h.
+// New makes a handler that bounds records and hands them on to h.
 func New(h slog.Handler, cfg Config) slog.Handler {
 	cfg.Rate, cfg.Burst = cmp.Or(cfg.Rate, 10), cmp.Or(cfg.Burst, 100)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	l := &lines{cfg: cfg, of: map[string]*message{}, leftOut: prometheus.NewCounter(prometheus.CounterOpts{
+	l := &rateLimiter{cfg: cfg, messages: map[string]*message{}, leftOut: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "primecloud_oplog_left_out_lines_total", Help: "Lines of the log for people that were beyond the rate of their message.",
 	})}
 	if cfg.Metrics != nil {
@@ -41,54 +41,54 @@ func New(h slog.Handler, cfg Config) slog.Handler {
 }
 
 type handler struct {
-	to    slog.Handler
-	lines *lines
+	next  slog.Handler
+	rates *rateLimiter
 }
 
-func (h *handler) Enabled(ctx context.Context, l slog.Level) bool { return h.to.Enabled(ctx, l) }
+func (h *handler) Enabled(ctx context.Context, l slog.Level) bool { return h.next.Enabled(ctx, l) }
 
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	leftOut := int64(0)
 	if r.Level >= slog.LevelInfo {
 		var ok bool
-		if leftOut, ok = h.lines.take(r.Message); !ok {
+		if leftOut, ok = h.rates.take(r.Message); !ok {
 			return nil
 		}
 	}
-	bounded := slog.NewRecord(r.Time, r.Level, text(r.Message, most), r.PC)
+	bounded := slog.NewRecord(r.Time, r.Level, text(r.Message, maxText), r.PC)
 	r.Attrs(func(a slog.Attr) bool {
-		bounded.AddAttrs(attr(a))
+		bounded.AddAttrs(boundAttr(a))
 		return true
 	})
 	if leftOut > 0 {
 		bounded.AddAttrs(slog.Int64("left_out", leftOut))
 	}
-	return h.to.Handle(ctx, bounded)
+	return h.next.Handle(ctx, bounded)
 }
 
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	bounded := make([]slog.Attr, len(attrs))
 	for i, a := range attrs {
-		bounded[i] = attr(a)
+		bounded[i] = boundAttr(a)
 	}
-	return &handler{h.to.WithAttrs(bounded), h.lines}
+	return &handler{h.next.WithAttrs(bounded), h.rates}
 }
 
 func (h *handler) WithGroup(name string) slog.Handler {
-	return &handler{h.to.WithGroup(name), h.lines}
+	return &handler{h.next.WithGroup(name), h.rates}
 }
 
 // The most bytes of a text. A trace is this process's own.
 const (
-	most      = 1 << 10
-	mostTrace = 16 << 10
+	maxText  = 1 << 10
+	maxTrace = 16 << 10
 )
 
-// attr is a with its texts bounded. Its key is the code's own.
-func attr(a slog.Attr) slog.Attr {
-	limit := most
+// boundAttr is a with its texts bounded. Its key is the code's own.
+func boundAttr(a slog.Attr) slog.Attr {
+	limit := maxText
 	if a.Key == "trace" {
-		limit = mostTrace
+		limit = maxTrace
 	}
 	v := a.Value.Resolve()
 	switch v.Kind() {
@@ -97,16 +97,16 @@ func attr(a slog.Attr) slog.Attr {
 	case slog.KindGroup:
 		group := make([]slog.Attr, 0, len(v.Group()))
 		for _, member := range v.Group() {
-			group = append(group, attr(member))
+			group = append(group, boundAttr(member))
 		}
 		return slog.Attr{Key: a.Key, Value: slog.GroupValue(group...)}
 	case slog.KindAny:
-		return slog.String(a.Key, text(shown(v.Any()), limit))
+		return slog.String(a.Key, text(valueText(v.Any()), limit))
 	}
 	return slog.Attr{Key: a.Key, Value: v}
 }
 
-func shown(v any) string {
+func valueText(v any) string {
 	switch v := v.(type) {
 	case error:
 		return v.Error()
@@ -122,13 +122,13 @@ func shown(v any) string {
 // code's own, and what is beyond shares one.
 const maxMessages = 256
 
-// lines holds messages to their rates.
-type lines struct {
+// rateLimiter holds messages to their rates.
+type rateLimiter struct {
 	cfg     Config
 	leftOut prometheus.Counter
 
-	mu sync.Mutex
-	of map[string]*message
+	mu       sync.Mutex
+	messages map[string]*message
 }
 
 type message struct {
@@ -137,18 +137,18 @@ type message struct {
 }
 
 // take reports whether a line may be written, and how many were left out before it.
-func (l *lines) take(name string) (leftOut int64, ok bool) {
+func (l *rateLimiter) take(name string) (leftOut int64, ok bool) {
 	now, each := l.cfg.Now(), time.Second/time.Duration(l.cfg.Rate)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := l.of[name]
-	if m == nil && len(l.of) >= maxMessages {
+	m := l.messages[name]
+	if m == nil && len(l.messages) >= maxMessages {
 		name = ""
-		m = l.of[name]
+		m = l.messages[name]
 	}
 	if m == nil {
 		m = &message{}
-		l.of[name] = m
+		l.messages[name] = m
 	}
 	if m.paid.Sub(now) >= each*time.Duration(l.cfg.Burst) {
 		m.leftOut++

@@ -29,9 +29,9 @@ var formats = map[string]func(w io.Writer) slog.Handler{
 	},
 }
 
-type shown struct{ s string }
+type valueText struct{ s string }
 
-func (s shown) MarshalText() ([]byte, error) { return []byte(s.s), nil }
+func (s valueText) MarshalText() ([]byte, error) { return []byte(s.s), nil }
 
 type later struct{ s string }
 
@@ -52,7 +52,7 @@ func TestHandler_texts(t *testing.T) {
 					"string":       func(l *slog.Logger) { l.Error("m", "a", s) },
 					"error":        func(l *slog.Logger) { l.Error("m", "a", fmt.Errorf("wrapped: %w", errors.New(s))) },
 					"any":          func(l *slog.Logger) { l.Error("m", "a", []string{s}) },
-					"marshaler":    func(l *slog.Logger) { l.Error("m", "a", shown{s}) },
+					"marshaler":    func(l *slog.Logger) { l.Error("m", "a", valueText{s}) },
 					"LogValuer":    func(l *slog.Logger) { l.Error("m", "a", later{s}) },
 					"group":        func(l *slog.Logger) { l.Error("m", slog.Group("g", "a", s)) },
 					"of With":      func(l *slog.Logger) { l.With("a", s).Error("m") },
@@ -81,7 +81,7 @@ func TestHandler_same(t *testing.T) {
 	for format, handler := range formats {
 		log := func(h slog.Handler, b *bytes.Buffer) string {
 			r := slog.NewRecord(time.Unix(0, 0), slog.LevelInfo, "a message, with é", 0)
-			r.AddAttrs(slog.String("s", "a b\n"), slog.Int("i", 3), slog.Duration("d", time.Second), slog.Any("e", errors.New("broken")), slog.Any("ip", netip.MustParseAddr("::1")), slog.Any("marshaler", shown{"x"}),
+			r.AddAttrs(slog.String("s", "a b\n"), slog.Int("i", 3), slog.Duration("d", time.Second), slog.Any("e", errors.New("broken")), slog.Any("ip", netip.MustParseAddr("::1")), slog.Any("marshaler", valueText{"x"}),
 				slog.Group("g", slog.Bool("b", true)), slog.Time("t", time.Unix(1, 0)), slog.Float64("f", 1.5), slog.Int64("left_out", 0))
 			if err := h.WithAttrs([]slog.Attr{slog.String("with", "x")}).WithGroup("in").Handle(context.Background(), r); err != nil {
 				t.Fatal(err)

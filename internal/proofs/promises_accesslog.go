@@ -232,7 +232,7 @@ var accessLog = []promise{
 		"a node delivers each interval and when a file ends",
 		"./metering/accesslog", "TestDelivery_Run",
 		[]change{
-			{"metering/accesslog/stream.go", "\tring(s.log.ended)\n", ""},
+			{"metering/accesslog/stream.go", "\tnotify(s.log.ended)\n", ""},
 			{"metering/accesslog/delivery.go", "\t\tcase <-tick.C:\n", ""},
 			{"metering/accesslog/delivery.go", "\t\tcase <-d.log.ended:\n", ""},
 		},
@@ -263,7 +263,7 @@ var accessLog = []promise{
 		"what a span has and what its objects are called is on the disk before the first is sent: killed or unheard, the delivery sends the same objects again, and each line is in one object, once",
 		"./metering/accesslog", "TestDelivery_kill|TestDelivery_answerLost",
 		[]change{
-			{"metering/accesslog/delivery.go", "\t\tif err := p.save(file); err != nil {\n\t\t\treturn size, err\n\t\t}\n\t\tif len(parcels) > 0 {", "\t\tif len(parcels) > 0 {"},
+			{"metering/accesslog/delivery.go", "\t\tif err := p.save(file); err != nil {\n\t\t\treturn size, err\n\t\t}\n\t\tif len(objects) > 0 {", "\t\tif len(objects) > 0 {"},
 			{"metering/accesslog/target.go", "key := objectKey(p.to, d.cfg.Region, s.At, p.day, unique)", "key := objectKey(p.to, d.cfg.Region, d.log.cfg.Now(), p.day, unique)"},
 			{"metering/accesslog/target.go", "fmt.Sprintf(\"%s %d %d %s %s\", filepath.Base(file), s.Start, s.End, p.to.ID,", "fmt.Sprintf(\"%s %s %s\", filepath.Base(file), p.to.ID,"},
 		},
@@ -276,7 +276,7 @@ var accessLog = []promise{
 			{"metering/accesslog/delivery.go", "min(d.cfg.Retry<<min(s.Tries, 10), time.Hour)", "d.cfg.Retry<<min(s.Tries, 10)"},
 			{"metering/accesslog/delivery.go", "\t\tif d.log.cfg.Now().Before(s.Next) {\n\t\t\tcontinue\n\t\t}\n", ""},
 			{"metering/accesslog/delivery.go", "\t\tif ctx.Err() != nil {\n\t\t\treturn ctx.Err() // as if killed\n\t\t}\n", "\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n"},
-			{"metering/accesslog/delivery.go", "\t\tif len(s.Buckets) > 0 {\n\t\t\tparcels =", "\t\tif len(s.Buckets) > 1 {\n\t\t\tparcels ="},
+			{"metering/accesslog/delivery.go", "\t\tif len(s.Buckets) > 0 {\n\t\t\tobjects =", "\t\tif len(s.Buckets) > 1 {\n\t\t\tobjects ="},
 		},
 	},
 	{

@@ -73,9 +73,9 @@ var invariants = []promise{
 		"what cannot be asked now is not said to be unknown, and what was known to be absent is asked for again",
 		"./tenancy", "TestDirectory_outage|TestDirectory_holds",
 		[]change{
-			{"tenancy/table.go", "return zero, errors.Join(ErrUnavailable, err)", "return zero, t.absent"},
-			{"tenancy/table.go", "if e.err != nil && !errors.Is(e.err, t.absent) {", "if e.err != nil && t.absent == nil {"},
-			{"tenancy/hearing.go", "return h.connected && epoch == h.epoch && time.Since(at) < d.cfg.NegativeTTL", "return epoch == h.epoch && time.Since(at) < d.cfg.NegativeTTL"},
+			{"tenancy/loadingcache.go", "return zero, errors.Join(ErrUnavailable, err)", "return zero, t.absent"},
+			{"tenancy/loadingcache.go", "if e.err != nil && !errors.Is(e.err, t.absent) {", "if e.err != nil && t.absent == nil {"},
+			{"tenancy/syncstate.go", "return h.connected && epoch == h.epoch && time.Since(at) < d.cfg.NegativeTTL", "return epoch == h.epoch && time.Since(at) < d.cfg.NegativeTTL"},
 		},
 	},
 	{
@@ -84,8 +84,8 @@ var invariants = []promise{
 		"./proxy", "TestDirectoryAway",
 		[]change{
 			{"proxy/errors.go", "{tenancy.ErrUnavailable, \"ServiceUnavailable\"}", "{tenancy.ErrUnavailable, \"InvalidAccessKeyId\"}"},
-			{"tenancy/table.go", "return zero, errors.Join(ErrUnavailable, err)", "return zero, errors.Join(t.absent, err)"},
-			{"tenancy/table.go", "if e.err != nil && !errors.Is(e.err, t.absent) {", "if e.err != nil && t.absent == nil {"},
+			{"tenancy/loadingcache.go", "return zero, errors.Join(ErrUnavailable, err)", "return zero, errors.Join(t.absent, err)"},
+			{"tenancy/loadingcache.go", "if e.err != nil && !errors.Is(e.err, t.absent) {", "if e.err != nil && t.absent == nil {"},
 		},
 	},
 	{
@@ -93,11 +93,11 @@ var invariants = []promise{
 		"what was loaded before a change, heard of or missed, is neither kept, joined nor fallen back on after it",
 		"./tenancy", "TestDirectory_pausedLoadNeverResurrects|TestDirectory_pausedLoadAcrossReconnection|TestDirectory_heardThenAway",
 		[]change{
-			{"tenancy/table.go", "\t} else if old.gen != gen {\n\t\told = nil\n\t}\n", "\t}\n"},
-			{"tenancy/table.go", "strconv.FormatUint(gen, 36)", "\"\""},
-			{"tenancy/table.go", "strconv.FormatUint(hearing.epoch, 36)", "\"\""},
-			{"tenancy/table.go", "t.store(hash, e)", "e.gen = t.stripes[hash%stripes].gen.Load()\n\t\tt.store(hash, e)"},
-			{"tenancy/table.go", "e.value, e.err = t.load(ctx, key)", "e.value, e.err = t.load(ctx, key)\n\t\te.epoch = t.dir.hearing.Load().epoch"},
+			{"tenancy/loadingcache.go", "\t} else if old.gen != gen {\n\t\told = nil\n\t}\n", "\t}\n"},
+			{"tenancy/loadingcache.go", "strconv.FormatUint(gen, 36)", "\"\""},
+			{"tenancy/loadingcache.go", "strconv.FormatUint(sync.epoch, 36)", "\"\""},
+			{"tenancy/loadingcache.go", "t.store(hash, e)", "e.gen = t.stripes[hash%stripes].gen.Load()\n\t\tt.store(hash, e)"},
+			{"tenancy/loadingcache.go", "e.value, e.err = t.load(ctx, key)", "e.value, e.err = t.load(ctx, key)\n\t\te.epoch = t.dir.sync.Load().epoch"},
 		},
 	},
 	{
@@ -271,7 +271,7 @@ var invariants = []promise{
 		[]change{
 			{"tenancy/lane.go", "max(1, slots/2))", "max(1, slots))"},
 			{"tenancy/lane.go", "if s.waiting.Add(1) > t.lane.queue+int64(cap(s.slots)) {", "if s.waiting.Add(1) > t.lane.queue*int64(len(t.lane.shares))+int64(cap(s.slots)) {"},
-			{"tenancy/table.go", "\tif old == nil { // else it was there a while ago: nobody has made the name up\n\t\tlane = t.turn(key, by)\n\t} else if old.gen != gen {", "\tlane = t.turn(key, by)\n\tif old != nil && old.gen != gen {"},
+			{"tenancy/loadingcache.go", "\tif old == nil { // else it was there a while ago: nobody has made the name up\n\t\tlane = t.turn(key, by)\n\t} else if old.gen != gen {", "\tlane = t.turn(key, by)\n\tif old != nil && old.gen != gen {"},
 			{"tenancy/directory.go", "return turn{d.strangers, shareKeys}", "return turn{}"},
 			{"tenancy/directory.go", "return turn{d.strangers, shareBuckets}", "return turn{d.strangers, shareNames}"},
 		},
@@ -312,7 +312,7 @@ var invariants = []promise{
 		"./limits", "TestRate_strangers",
 		[]change{
 			{"limits/grant.go", "if wait := h.strangers.requests.take(now, strangersPart*cost, max(burst, strangersPart*cost)); wait > 0 {", "if wait := h.strangers.requests.take(now, cost, max(burst, cost)); wait > 0 {"},
-			{"limits/grant.go", "\t\tover = h.strangers.active.Add(1) > (most+strangersPart-1)/strangersPart || over\n", "\t\th.strangers.active.Add(1)\n"},
+			{"limits/grant.go", "\t\tover = h.strangers.active.Add(1) > (allowed+strangersPart-1)/strangersPart || over\n", "\t\th.strangers.active.Add(1)\n"},
 			{"limits/grant.go", "\t\t\t\th.strangers.active.Add(-1)\n", ""},
 		},
 	},
@@ -333,9 +333,9 @@ var invariants = []promise{
 		"a message of the operator's log has a rate, of which what is left out is counted, and no text in it is long or acts on a terminal",
 		"./internal/oplog", "TestHandler_rate|TestHandler_texts",
 		[]change{
-			{"internal/oplog/oplog.go", "if m == nil && len(l.of) >= maxMessages {", "if m == nil && len(l.of) >= maxMessages && name == \"\" {"},
-			{"internal/oplog/oplog.go", "\treturn &handler{h.to.WithGroup(name), h.lines}\n", "\treturn h.to.WithGroup(name)\n"},
-			{"internal/oplog/oplog.go", "bounded[i] = attr(a)", "bounded[i] = a"},
+			{"internal/oplog/oplog.go", "if m == nil && len(l.messages) >= maxMessages {", "if m == nil && len(l.messages) >= maxMessages && name == \"\" {"},
+			{"internal/oplog/oplog.go", "\treturn &handler{h.next.WithGroup(name), h.rates}\n", "\treturn h.next.WithGroup(name)\n"},
+			{"internal/oplog/oplog.go", "bounded[i] = boundAttr(a)", "bounded[i] = a"},
 			{"internal/oplog/oplog.go", "leftOut, m.leftOut = m.leftOut, 0", "leftOut = m.leftOut"},
 			{"internal/oplog/text.go", "return unicode.IsPrint(r) || ", "return r >= ' ' || "},
 		},
@@ -369,7 +369,7 @@ var invariants = []promise{
 		[]change{
 			{"metering/bucketsync/bucketsync.go", "\t\t\terrs = append(errs, fmt.Errorf(\"backend %s: %w\", b.Name, err))\n", "\t\t\treturn found, fmt.Errorf(\"backend %s: %w\", b.Name, err)\n"},
 			{"tenancy/probe/probe.go", "\t\tif err != nil {\n\t\t\tcontinue\n", "\t\tif err != nil {\n\t\t\treturn found\n"},
-			{"cmd/primecloud/secret.go", "case err != nil && !errors.As(err, &skipped):", "case err != nil:"},
+			{"tenancy/keyring.go", "case err != nil && !errors.As(err, &skipped):", "case err != nil:"},
 		},
 	},
 	{
@@ -388,7 +388,7 @@ var invariants = []promise{
 		"./metering/accesslog", "TestDelivery_badFile|TestDelivery_withheld|TestDelivery_backendAway",
 		[]change{
 			{"metering/accesslog/delivery.go", "\t\t\terrs = append(errs, fmt.Errorf(\"%s: %w\", filepath.Base(file), err))\n", "\t\t\treturn fmt.Errorf(\"%s: %w\", filepath.Base(file), err)\n"},
-			{"metering/accesslog/delivery.go", "\t\tif !slices.Contains(s.Buckets, parcel.to.ID) {\n\t\t\ts.Buckets = append(s.Buckets, parcel.to.ID)\n\t\t}\n", "\t\treturn err\n"},
+			{"metering/accesslog/delivery.go", "\t\tif !slices.Contains(s.Buckets, object.to.ID) {\n\t\t\ts.Buckets = append(s.Buckets, object.to.ID)\n\t\t}\n", "\t\treturn err\n"},
 			{"metering/accesslog/delivery.go", "\t\treturn size, err\n\t}\n\tif p.over(size) {", "\t\tp = &progress{}\n\t}\n\tif p.over(size) {"},
 		},
 	},

@@ -5,11 +5,11 @@ var limits = []promise{
 	{
 		"LIMITS.md", "Limits and budgets",
 		"sizes are read as they are written, 10GB as 10^10 bytes and 5TiB as 5·2^40; a bare G is refused",
-		"./cmd/primecloud", "TestSizes",
+		"./internal/quantity", "TestSizes",
 		[]change{
-			{"cmd/primecloud/size.go", `{"GB", 1e9}`, `{"GB", 1 << 30}`},
-			{"cmd/primecloud/size.go", `{"TiB", 1 << 40}`, `{"TiB", 1e12}`},
-			{"cmd/primecloud/size.go", `unit == "" && u.bytes == 1 {`, `unit != "" && strings.HasPrefix(u.name, strings.ToUpper(unit)) || unit == "" && u.bytes == 1 {`},
+			{"internal/quantity/quantity.go", `{"GB", 1e9}`, `{"GB", 1 << 30}`},
+			{"internal/quantity/quantity.go", `{"TiB", 1 << 40}`, `{"TiB", 1e12}`},
+			{"internal/quantity/quantity.go", `unit == "" && u.bytes == 1 {`, `unit != "" && strings.HasPrefix(u.name, strings.ToUpper(unit)) || unit == "" && u.bytes == 1 {`},
 		},
 	},
 	{
@@ -27,7 +27,7 @@ var limits = []promise{
 		"of requests per second one second's worth may come at once, and no more is saved up; SlowDown says when the next may come",
 		"./limits", "TestRate_requests",
 		[]change{
-			{"limits/pacer.go", "ahead > most {", "ahead > 2*most {"},
+			{"limits/pacer.go", "ahead > maxAhead {", "ahead > 2*maxAhead {"},
 			{"limits/pacer.go", "next := max(was, now) + cost\n\t\tif ahead", "next := was + cost\n\t\tif ahead"},
 			{"limits/errors.go", "return time.Duration(max(1, (ns+int64(time.Second)-1)/int64(time.Second))) * time.Second", "return time.Duration(ns)"},
 		},
@@ -37,9 +37,9 @@ var limits = []promise{
 		"requests at once are as many as the account's limits say, else as the node's default, also where the limits are larger",
 		"./limits", "TestRate_concurrent|TestRate_concurrentDefault",
 		[]change{
-			{"limits/grant.go", "over := h.active.Add(1) > most", "over := h.active.Add(1) >= most"},
+			{"limits/grant.go", "over := h.active.Add(1) > allowed", "over := h.active.Add(1) >= allowed"},
 			{"limits/grant.go", "\t\t\th.active.Add(-1)\n", ""},
-			{"limits/grant.go", "case i == 0:\n\t\tmost", "case g.limits[i].None():\n\t\tmost"},
+			{"limits/grant.go", "case i == 0:\n\t\tallowed", "case g.limits[i].None():\n\t\tallowed"},
 		},
 	},
 	{
@@ -67,7 +67,7 @@ var limits = []promise{
 		"requests without a key have half of the account's requests per second and at once, and its keys the other half",
 		"./limits", "TestRate_strangers",
 		[]change{
-			{"limits/grant.go", "h.strangers.active.Add(1) > (most+strangersPart-1)/strangersPart || over", "h.strangers.active.Add(1) > most || over"},
+			{"limits/grant.go", "h.strangers.active.Add(1) > (allowed+strangersPart-1)/strangersPart || over", "h.strangers.active.Add(1) > allowed || over"},
 			{"limits/grant.go", "h.strangers.requests.take(now, strangersPart*cost, max(burst, strangersPart*cost))", "h.strangers.requests.take(now, cost, max(burst, cost))"},
 			{"limits/grant.go", "\t\t\t\th.strangers.active.Add(-1)\n", ""},
 		},
@@ -160,7 +160,7 @@ var limits = []promise{
 		"a rotated key's successor has its limits, and begins to count anew",
 		"./limits", "TestBudget_successor",
 		[]change{
-			{"tenancy/store_key.go", "\t\tif err := s.copyLimits(ctx, tx, old.Key, created); err != nil {\n\t\t\treturn err\n\t\t}\n", ""},
+			{"tenancy/store_key.go", "\t\tif err := copyLimits(ctx, tx, old.Key, created); err != nil {\n\t\t\treturn err\n\t\t}\n", ""},
 			{"tenancy/store_limits.go", "r.EgressBudget, r.RequestsBudget, r.SpendBudget, r.EgressSoft, r.RequestsSoft, r.SpendSoft)", "r.EgressBudget, r.RequestsBudget, r.SpendBudget, false, false, false)"},
 			{"limits/limits.go", "\tif key != (tenancy.ID{}) {\n\t\tid = key\n\t}\n\tfor", "\tfor"},
 		},
@@ -181,7 +181,7 @@ var limits = []promise{
 		"each node enforces the limit divided by the nodes that wrote usage within 10 s, requests at once rounded up; while PostgreSQL is away the last number counts",
 		"./limits", "TestRate_fleet",
 		[]change{
-			{"limits/grant.go", "most = (g.limits[i].Concurrent + nodes - 1) / nodes", "most = g.limits[i].Concurrent / nodes"},
+			{"limits/grant.go", "allowed = (g.limits[i].Concurrent + nodes - 1) / nodes", "allowed = g.limits[i].Concurrent / nodes"},
 			{"limits/pacer.go", "float64(n) * 1e9 * float64(nodes) / float64(rate)", "float64(n) * 1e9 / float64(rate)"},
 			{"limits/limits.go", "liveness   = 10 * time.Second", "liveness   = time.Minute"},
 			{"limits/limits.go", "n, err := metering.LiveNodes(ctx, l.cfg.Pool, liveness); err == nil {", "n, err := metering.LiveNodes(ctx, l.cfg.Pool, liveness); err == nil || n == 0 {"},
@@ -213,7 +213,7 @@ var limits = []promise{
 		"./limits", "TestBudget_atOnce|TestBudget_anyInterleaving",
 		[]change{
 			{"limits/store.go", "\tif _, err := tx.Exec(ctx, `SELECT lock_account($1)`, account); err != nil {\n\t\treturn nil, err\n\t}\n", ""},
-			{"limits/share.go", "free := max(0, c.Amount-others-a.granted)", "free := max(0, c.Amount-others-used)"},
+			{"limits/allocate.go", "free := max(0, c.Amount-others-a.granted)", "free := max(0, c.Amount-others-used)"},
 			{"limits/grant.go", "r.lease.put(r.n - n)\n\t\t\tr.n = 0\n", "r.lease.put(r.n - n)\n"},
 		},
 	},
@@ -222,9 +222,9 @@ var limits = []promise{
 		"a slice is a quarter of an even share of what is left, bounded, and smaller as the end comes near",
 		"./limits", "TestLease_slice",
 		[]change{
-			{"limits/share.go", "int64(4*max(1, nodes))", "int64(2*max(1, nodes))"},
-			{"limits/share.go", "tenancy.Requests: 50_000", "tenancy.Requests: 500_000"},
-			{"limits/share.go", "slice(q.budget, c.Amount-others-used, nodes)", "slice(q.budget, c.Amount, nodes)"},
+			{"limits/allocate.go", "int64(4*max(1, nodes))", "int64(2*max(1, nodes))"},
+			{"limits/allocate.go", "tenancy.Requests: 50_000", "tenancy.Requests: 500_000"},
+			{"limits/allocate.go", "quantum(q.budget, c.Amount-others-used, nodes)", "quantum(q.budget, c.Amount, nodes)"},
 		},
 	},
 	{
@@ -242,8 +242,8 @@ var limits = []promise{
 		"a request waits for a renewal; what other nodes hold is SlowDown, and what fits no more is QuotaExceeded, remembered for a second for what needs as much",
 		"./limits", "TestLease_refusals|TestLease_waits|TestLease_refusedThenSmaller",
 		[]change{
-			{"limits/lease.go", "case n <= max(0, le.avail.Load())+o.spare:", "case n <= max(0, le.avail.Load()):"},
-			{"limits/lease.go", "o.err != nil || o.short && n > o.left && o.limit == c.Amount {", "o.err != nil || o.short && n > o.left {"},
+			{"limits/lease.go", "case n <= max(0, le.avail.Load())+o.reclaimable:", "case n <= max(0, le.avail.Load()):"},
+			{"limits/lease.go", "o.err != nil || o.insufficient && n > o.left && o.limit == c.Amount {", "o.err != nil || o.insufficient && n > o.left {"},
 			{"limits/lease.go", " && n > o.left && o.limit", " && o.limit"},
 			{"limits/lease.go", "o != nil && h.l.now()-o.at < int64(retryAfter) {", "o != nil && h.l.now()-o.at < 0 {"},
 		},

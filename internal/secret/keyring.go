@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 )
@@ -129,6 +130,15 @@ func (k *Keyring) Marshal() ([]byte, error) {
 		fmt.Fprintf(&b, "attest %s %s\n", one.id, base64.StdEncoding.EncodeToString(one.secret))
 	}
 	return []byte(b.String()), nil
+}
+
+// ReadFile reads a keyring from the file that holds its text form.
+func ReadFile(name string) (*Keyring, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(text)
 }
 
 // Parse reads a keyring's text form. Its errors name lines, never contents.

@@ -38,7 +38,7 @@ const spanSize = 16 << 20
 // credential: it is nobody's request, so that it is neither billed nor makes
 // lines of its own.
 //
-// What a span holds and what its objects are called is written down before it
+// What a span holds and what its objects are called is recorded before it
 // is sent: a process that is killed sends the same objects again.
 type Delivery struct {
 	cfg     DeliveryConfig
@@ -47,8 +47,8 @@ type Delivery struct {
 }
 
 type client struct {
-	of *tenancy.Backend
-	s3 *minio.Client
+	backend *tenancy.Backend
+	s3      *minio.Client
 }
 
 // NewDelivery makes a delivery; files of the log then stay until they are
@@ -149,7 +149,7 @@ func (d *Delivery) deliverFile(ctx context.Context, file string, growing bool, r
 	}
 	for p.Offset < size && ctx.Err() == nil {
 		s := span{Start: p.Offset, At: d.log.cfg.Now().UTC().Truncate(time.Second)}
-		parcels, end, err := d.collect(file, s.Start, size, growing, routes)
+		objects, end, err := d.collect(file, s.Start, size, growing, routes)
 		if err != nil {
 			return size, err
 		}
@@ -157,14 +157,14 @@ func (d *Delivery) deliverFile(ctx context.Context, file string, growing bool, r
 			break // half a line
 		}
 		s.End, p.Offset = end, end
-		if len(parcels) > 0 {
+		if len(objects) > 0 {
 			p.Ranges = append(p.Ranges, s)
 		}
 		if err := p.save(file); err != nil {
 			return size, err
 		}
-		if len(parcels) > 0 {
-			if err := d.finish(ctx, file, p, len(p.Ranges)-1, parcels); err != nil {
+		if len(objects) > 0 {
+			if err := d.finish(ctx, file, p, len(p.Ranges)-1, objects); err != nil {
 				return size, err
 			}
 		}
@@ -183,26 +183,26 @@ func (d *Delivery) again(ctx context.Context, file string, p *progress, routes *
 		if d.log.cfg.Now().Before(s.Next) {
 			continue
 		}
-		parcels, _, err := d.collect(file, s.Start, s.End, false, routes)
+		objects, _, err := d.collect(file, s.Start, s.End, false, routes)
 		if err != nil {
 			return err
 		}
 		if len(s.Buckets) > 0 {
-			parcels = slices.DeleteFunc(parcels, func(p *parcel) bool { return !slices.Contains(s.Buckets, p.to.ID) })
+			objects = slices.DeleteFunc(objects, func(p *object) bool { return !slices.Contains(s.Buckets, p.to.ID) })
 		}
-		if err := d.finish(ctx, file, p, i, parcels); err != nil {
+		if err := d.finish(ctx, file, p, i, objects); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// finish sends a span's parcels and writes down which of them are left.
-func (d *Delivery) finish(ctx context.Context, file string, p *progress, i int, parcels []*parcel) error {
+// finish sends a span's objects and records which of them are left to be sent.
+func (d *Delivery) finish(ctx context.Context, file string, p *progress, i int, objects []*object) error {
 	s := &p.Ranges[i]
 	s.Buckets = nil
-	for _, parcel := range parcels {
-		err := d.send(ctx, file, s, parcel)
+	for _, object := range objects {
+		err := d.send(ctx, file, s, object)
 		if err == nil {
 			continue
 		}
@@ -210,9 +210,9 @@ func (d *Delivery) finish(ctx context.Context, file string, p *progress, i int, 
 			return ctx.Err() // as if killed
 		}
 		d.log.metrics.refused.Inc()
-		d.log.cfg.Logger.Warn("access log lines not delivered; they are sent again", "bucket", parcel.to.ID.String(), "error", err)
-		if !slices.Contains(s.Buckets, parcel.to.ID) {
-			s.Buckets = append(s.Buckets, parcel.to.ID)
+		d.log.cfg.Logger.Warn("access log lines not delivered; they are sent again", "bucket", object.to.ID.String(), "error", err)
+		if !slices.Contains(s.Buckets, object.to.ID) {
+			s.Buckets = append(s.Buckets, object.to.ID)
 		}
 	}
 	if len(s.Buckets) == 0 {
@@ -224,9 +224,9 @@ func (d *Delivery) finish(ctx context.Context, file string, p *progress, i int, 
 	return p.save(file)
 }
 
-// parcel is the lines of a span about one bucket, of one day where their
+// object is the lines of a span about one bucket, of one day where their
 // object's name has the day.
-type parcel struct {
+type object struct {
 	to    *tenancy.LoggedBucket
 	day   time.Time // zero: any
 	lines int
@@ -236,7 +236,7 @@ type parcel struct {
 // collect reads whole lines from start on, up to a span's size and not beyond
 // end, and returns where it has stopped. A file that grows may end in half a
 // line, which is left for later.
-func (d *Delivery) collect(file string, start, end int64, growing bool, routes *routes) ([]*parcel, int64, error) {
+func (d *Delivery) collect(file string, start, end int64, growing bool, routes *routes) ([]*object, int64, error) {
 	if routes.none() {
 		stop, err := lastLine(file, start, end, growing)
 		return nil, stop, err
@@ -245,13 +245,13 @@ func (d *Delivery) collect(file string, start, end int64, growing bool, routes *
 		bucket tenancy.ID
 		day    time.Time
 	}
-	byGroup, parcels, at := map[group]*parcel{}, []*parcel(nil), start
+	byGroup, objects, at := map[group]*object{}, []*object(nil), start
 	for e, err := range ReadFrom(file, start) {
 		var damage *DamageError
 		switch {
 		case errors.As(err, &damage):
 			if growing && errors.Is(err, ErrTorn) {
-				return parcels, at, nil
+				return objects, at, nil
 			}
 			d.log.cfg.Logger.Warn("an access log line is damaged and not delivered", "error", err)
 			at = min(damage.End, end)
@@ -263,15 +263,15 @@ func (d *Delivery) collect(file string, start, end int64, growing bool, routes *
 			break
 		}
 		at = e.End
-		if to := routes.of(e); to != nil {
+		if to := routes.target(e); to != nil {
 			g := group{bucket: to.ID}
 			if to.Logging.Format == tenancy.ByEventTime {
 				g.day = e.Record.Time.UTC().Truncate(24 * time.Hour)
 			}
 			p := byGroup[g]
 			if p == nil {
-				p = &parcel{to: to, day: g.day}
-				byGroup[g], parcels = p, append(parcels, p)
+				p = &object{to: to, day: g.day}
+				byGroup[g], objects = p, append(objects, p)
 			}
 			p.lines++
 			p.text.Write(appendS3Line(p.text.AvailableBuffer(), &e.Record, to, d.cfg.Region))
@@ -280,7 +280,7 @@ func (d *Delivery) collect(file string, start, end int64, growing bool, routes *
 			break
 		}
 	}
-	return parcels, at, nil
+	return objects, at, nil
 }
 
 // lastLine is where the last whole line ends.
@@ -328,7 +328,7 @@ func (r *routes) none() bool { return len(r.byID) == 0 }
 // of returns nil for lines that nobody wants. What was refused before its
 // bucket was looked up is told by the name that it asked for, in the name
 // space that it addressed: strangers' attempts are in S3's logs too.
-func (r *routes) of(e *Entry) *tenancy.LoggedBucket {
+func (r *routes) target(e *Entry) *tenancy.LoggedBucket {
 	if !e.IsRecord() {
 		return nil
 	}

@@ -63,7 +63,7 @@ func newFixture(t testing.TB, endpoint string) *fixture {
 	if f.backend, err = f.store.AddBackend(t.Context(), f.owner, tenancy.Backend{Name: "minio", Endpoints: []string{endpoint}, AccessKeyID: m.AccessKey, SecretKey: m.SecretKey}); err != nil {
 		t.Fatal(err)
 	}
-	if f.account, err = f.store.CreateAccount(t.Context(), f.owner, "acme", "", tenancy.Active); err != nil {
+	if f.account, err = tenancy.CreateAccount(t.Context(), f.owner, "acme", "", tenancy.Active); err != nil {
 		t.Fatal(err)
 	}
 	direct := *f.backend
@@ -95,7 +95,7 @@ func newDirectory(t testing.TB, pool *pgxpool.Pool, keyring *secret.Keyring) *te
 
 func (f *fixture) bucket(name string) *tenancy.Bucket {
 	f.t.Helper()
-	b, err := f.store.ReserveBucket(f.t.Context(), f.owner, f.account.ID, name, false, 0)
+	b, err := tenancy.ReserveBucket(f.t.Context(), f.owner, f.account.ID, name, false, 0)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -384,7 +384,7 @@ func TestDelivery_withheld(t *testing.T) {
 		t.Fatal(err)
 	}
 	pass(4)
-	if err := f.store.SetStatus(t.Context(), f.owner, f.account.ID, tenancy.Suspended); err != nil {
+	if err := tenancy.SetStatus(t.Context(), f.owner, f.account.ID, tenancy.Suspended); err != nil {
 		t.Fatal(err)
 	}
 	pass(5)

@@ -158,10 +158,11 @@ func (l *Log) addUnproven(r *Record) {
 	l.unproven.filled(before, after)
 }
 
-// ring wakes who listens, if nobody has yet.
-func ring(bell chan struct{}) {
+// notify wakes the goroutine that receives from c, whose buffer is one. It does
+// nothing when a wake-up is pending already.
+func notify(c chan struct{}) {
 	select {
-	case bell <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

@@ -57,7 +57,7 @@ func (s *stream) shard(r *Record) *shard {
 // filled wakes the writer when a shard is half full.
 func (s *stream) filled(before, after int) {
 	if before < s.room/2 && after >= s.room/2 {
-		ring(s.log.full)
+		notify(s.log.full)
 	}
 }
 
@@ -122,5 +122,5 @@ func (s *stream) end() {
 		s.log.cfg.Logger.Error("an access log file may not be whole on the disk", "file", s.name.String(), "error", err)
 	}
 	s.file, s.torn = nil, false
-	ring(s.log.ended)
+	notify(s.log.ended)
 }

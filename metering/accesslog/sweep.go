@@ -29,8 +29,8 @@ func (l *Log) sweep() error {
 		{kind: ofUnproven, keep: l.cfg.UnprovenSize, most: l.cfg.UnprovenSize, delivered: true},
 		{kind: ofSums, keep: sumsSize, most: sumsSize},
 	} {
-		of := slices.DeleteFunc(slices.Clone(files), func(f string) bool { return kindOf(f) != b.kind })
-		total, err := l.sweepKind(&b, of, current)
+		ofKind := slices.DeleteFunc(slices.Clone(files), func(f string) bool { return kindOf(f) != b.kind })
+		total, err := l.sweepKind(&b, ofKind, current)
 		if err != nil {
 			return err
 		}

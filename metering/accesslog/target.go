@@ -24,14 +24,14 @@ const (
 	retention     = "retention"
 )
 
-func (d *Delivery) withhold(reason string, p *parcel) error {
+func (d *Delivery) withhold(reason string, p *object) error {
 	d.log.metrics.withheld.WithLabelValues(reason).Add(float64(p.lines))
 	return nil
 }
 
 // send returns nil when there is nothing to be done any more: also for lines
 // that nobody can take.
-func (d *Delivery) send(ctx context.Context, file string, s *span, p *parcel) error {
+func (d *Delivery) send(ctx context.Context, file string, s *span, p *object) error {
 	switch {
 	case p.to.Status != tenancy.Active:
 		return d.withhold(notActive, p)
@@ -54,7 +54,7 @@ func (d *Delivery) send(ctx context.Context, file string, s *span, p *parcel) er
 	if d.cfg.MAC != nil {
 		key = d.cfg.MAC.StampDelivered(p.to.BackendName, key, int64(p.text.Len()))
 	}
-	if d.clients[p.to.BackendID].of.Kind != tenancy.BackendS3 {
+	if d.clients[p.to.BackendID].backend.Kind != tenancy.BackendS3 {
 		if hidden, err := belowObject(ctx, c, p.to.BackendName, key); err != nil {
 			return err
 		} else if hidden {
@@ -105,17 +105,17 @@ func belowObject(ctx context.Context, c *minio.Client, bucket, key string) (bool
 	return false, nil
 }
 
-func (d *Delivery) client(ctx context.Context, backend tenancy.ID) (*minio.Client, error) {
-	of, err := d.cfg.Directory.Backend(ctx, backend)
+func (d *Delivery) client(ctx context.Context, id tenancy.ID) (*minio.Client, error) {
+	backend, err := d.cfg.Directory.Backend(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if c := d.clients[backend]; c.of == of {
+	if c := d.clients[id]; c.backend == backend {
 		return c.s3, nil
 	}
-	s3, err := of.Client()
+	s3, err := backend.Client()
 	if err == nil {
-		d.clients[backend] = client{of, s3}
+		d.clients[id] = client{backend, s3}
 	}
 	return s3, err
 }

@@ -52,7 +52,7 @@ type Config struct {
 // Run compares each backend. A backend that fails is in the error and keeps the
 // findings of the others, which are returned with it.
 func Run(ctx context.Context, cfg Config) ([]Row, error) {
-	list, err := cfg.Store.ListBackends(ctx, cfg.Pool)
+	list, err := tenancy.ListBackends(ctx, cfg.Pool)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (s *comparison) run(ctx context.Context) error {
 		return err
 	}
 	// Owners are read twice: what was made or deleted in between is no finding.
-	before, err := s.cfg.Store.BucketOwners(ctx, s.cfg.Pool, s.backend.ID)
+	before, err := tenancy.BucketOwners(ctx, s.cfg.Pool, s.backend.ID)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (s *comparison) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	owners, err := s.cfg.Store.BucketOwners(ctx, s.cfg.Pool, s.backend.ID)
+	owners, err := tenancy.BucketOwners(ctx, s.cfg.Pool, s.backend.ID)
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (s *comparison) compare(ctx context.Context, o tenancy.Owner, exists bool) 
 			row.ToDo = "it was empty when it was last measured: `bucket sync --repair` removes the record"
 			if s.cfg.Repair {
 				row.ToDo, row.Repaired = "the record was removed", true
-				if err := s.cfg.Store.ForgetBucket(ctx, s.cfg.Pool, o.ID); err != nil {
+				if err := tenancy.ForgetBucket(ctx, s.cfg.Pool, o.ID); err != nil {
 					return err
 				}
 			}

@@ -97,18 +97,9 @@ func (u *uploads) add(r *accesslog.Record) {
 }
 
 func (r *Report) compareBuckets(ctx context.Context, cfg *Config, l *ledger, log *requestLog) error {
-	for after := (tenancy.ID{}); ; {
-		page, err := cfg.Store.AllBuckets(ctx, cfg.Pool, cfg.Account, after, 1000)
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		after = page[len(page)-1].ID
-		for _, b := range page {
-			if err := r.compareBucket(ctx, cfg, b, l, log); err != nil {
-				return err
-			}
-		}
-	}
+	return tenancy.EachBucket(ctx, cfg.Pool, cfg.Account, func(b *tenancy.Bucket) error {
+		return r.compareBucket(ctx, cfg, b, l, log)
+	})
 }
 
 func (r *Report) compareBucket(ctx context.Context, cfg *Config, b *tenancy.Bucket, l *ledger, log *requestLog) error {

@@ -15,8 +15,7 @@ import (
 
 // Config says what to compare.
 type Config struct {
-	Pool      pg.Pool // as the owner
-	Store     *tenancy.Store
+	Pool      pg.Pool             // as the owner
 	Inventory *metering.Inventory // nil: the backends are not asked
 	Account   tenancy.ID          // zero: every account
 	From, To  time.Time           // whole hours, To excluded: the ledger knows no parts of them

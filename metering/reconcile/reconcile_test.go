@@ -96,7 +96,7 @@ func newBooks(t *testing.T) *books {
 	b := &books{T: t, db: testenv.Postgres(t)}
 	b.owner = b.db.Pool(t, pg.RoleOwner)
 	b.file = filepath.Join(t.TempDir(), "access.jsonl")
-	b.cfg = reconcile.Config{Pool: b.owner, Store: &tenancy.Store{}, Account: account, From: first, To: first.Add(2 * time.Hour), Logs: []string{b.file},
+	b.cfg = reconcile.Config{Pool: b.owner, Account: account, From: first, To: first.Add(2 * time.Hour), Logs: []string{b.file},
 		Now: func() time.Time { return first.Add(90 * time.Minute) }}
 	b.exec(`INSERT INTO usage_nodes (epoch, node, flushed_at, closed_at) VALUES ($1, 'n', $2, $2)`, tenancy.ID{9}, first.Add(time.Hour))
 	b.request(account, first.Add(time.Minute), metering.Counted{Class: metering.ClassA, Hour: first, Requests: 1, Ingress: 100})
@@ -444,7 +444,7 @@ func TestRun_Buckets(t *testing.T) {
 		if w.client, err = backend.Client(); err != nil {
 			t.Fatal(err)
 		}
-		a, err := store.CreateAccount(t.Context(), w.owner, "acme", "", tenancy.Active)
+		a, err := tenancy.CreateAccount(t.Context(), w.owner, "acme", "", tenancy.Active)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -461,7 +461,7 @@ func TestRun_Buckets(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.cfg = reconcile.Config{Pool: w.owner, Store: store, Inventory: inventory, Account: a.ID, From: hour.Add(-time.Hour), To: hour.Add(2 * time.Hour), Logs: []string{w.file}}
+		w.cfg = reconcile.Config{Pool: w.owner, Inventory: inventory, Account: a.ID, From: hour.Add(-time.Hour), To: hour.Add(2 * time.Hour), Logs: []string{w.file}}
 		return w
 	}
 	putAt := func(w *world, name string, size int, at time.Time) {
@@ -644,14 +644,14 @@ func TestRun_Buckets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := store.CreateAccount(t.Context(), b.owner, "acme", "", tenancy.Active)
+		a, err := tenancy.CreateAccount(t.Context(), b.owner, "acme", "", tenancy.Active)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := store.ImportBucket(t.Context(), b.owner, a.ID, "lost", backend.ID, "is-not-there", false); err != nil {
+		if _, err := tenancy.ImportBucket(t.Context(), b.owner, a.ID, "lost", backend.ID, "is-not-there", false); err != nil {
 			t.Fatal(err)
 		}
-		b.cfg.Account, b.cfg.Inventory, b.cfg.Store = a.ID, inventory, store
+		b.cfg.Account, b.cfg.Inventory = a.ID, inventory
 		if r := b.run(); len(r.Buckets) != 1 || !strings.Contains(r.Buckets[0].Error, "no such bucket") || r.Over(0, 0) == nil {
 			t.Errorf("%+v", r.Buckets)
 		}

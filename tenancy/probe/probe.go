@@ -20,7 +20,7 @@ import (
 
 // Check looks at every backend. One that fails keeps none of the others from it.
 func Check(ctx context.Context, q pg.Querier, store *tenancy.Store) []finding.Finding {
-	list, err := store.ListBackends(ctx, q)
+	list, err := tenancy.ListBackends(ctx, q)
 	if err != nil {
 		return []finding.Finding{finding.Of("backends", err, "")}
 	}

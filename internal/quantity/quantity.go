@@ -1,4 +1,6 @@
-package main
+// Package quantity reads and writes numbers as people do: sizes with their
+// units, and money.
+package quantity
 
 import (
 	"fmt"
@@ -16,9 +18,9 @@ var sizeUnits = []struct {
 	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"PiB", 1 << 50},
 }
 
-// parseSize reads a number of bytes: 5000, 10GB, 1.5TiB. A bare K, M, G, T or P
+// ParseSize reads a number of bytes: 5000, 10GB, 1.5TiB. A bare K, M, G, T or P
 // is refused: people mean either.
-func parseSize(s string) (int64, error) {
+func ParseSize(s string) (int64, error) {
 	digits := strings.TrimRight(s, "kKmMgGtTpPiIbB ")
 	unit := strings.TrimSpace(s[len(digits):])
 	for _, u := range sizeUnits {
@@ -29,11 +31,11 @@ func parseSize(s string) (int64, error) {
 	return 0, fmt.Errorf("%q is not a size; write 5000, 10GB (10^9) or 5TiB (2^40)", s)
 }
 
-// wholeNumber reads a number without a fraction.
-func wholeNumber(s string) (int64, error) { return scaled(s, 1) }
+// ParseCount reads a number without a fraction.
+func ParseCount(s string) (int64, error) { return scaled(s, 1) }
 
-// parseAmount reads money into billionths of its unit: 12.50.
-func parseAmount(s string) (int64, error) { return scaled(s, 1e9) }
+// ParseMoney reads money into billionths of its unit: 12.50.
+func ParseMoney(s string) (int64, error) { return scaled(s, 1e9) }
 
 // scaled is a decimal times a unit, which must come out whole.
 func scaled(decimal string, unit int64) (int64, error) {
@@ -48,9 +50,9 @@ func scaled(decimal string, unit int64) (int64, error) {
 	return r.Num().Int64(), nil
 }
 
-// formatSize writes a size as parseSize reads it, in the largest unit that
+// FormatSize writes a size as ParseSize reads it, in the largest unit that
 // is not larger, to three digits.
-func formatSize(n int64) string {
+func FormatSize(n int64) string {
 	for i := len("kMGTP"); i > 0; i-- {
 		if u := sizeUnits[i]; n >= u.bytes {
 			return trimZeros(fmt.Sprintf("%.3f", float64(n)/float64(u.bytes))) + u.name
@@ -59,8 +61,8 @@ func formatSize(n int64) string {
 	return fmt.Sprint(n, "B")
 }
 
-// formatAmount writes money as parseAmount reads it.
-func formatAmount(n int64) string {
+// FormatMoney writes money as ParseMoney reads it.
+func FormatMoney(n int64) string {
 	return trimZeros(fmt.Sprintf("%d.%09d", n/1e9, n%1e9))
 }
 

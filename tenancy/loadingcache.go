@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// stripes is how many generations a table has. Keys share them by hash: an
+// stripes is how many generations a cache has. Keys share them by hash: an
 // invalidation may make a few other entries load again, never the reverse.
 const stripes = 1 << 14
 
@@ -26,8 +26,8 @@ type stripe[V any] struct {
 	absent atomic.Pointer[entry[V]]
 }
 
-// table is one kind of thing in memory, loaded on demand. What exists is in
-// ristretto, what does not in the stripes.
+// loadingCache holds the values of one kind in memory and loads them on demand.
+// What exists is in ristretto, what does not in the stripes.
 //
 // Each entry remembers the generation of its stripe from before its load
 // began. An invalidation moves the generation on, so that what was being
@@ -35,19 +35,19 @@ type stripe[V any] struct {
 // it arrives. ristretto may refuse or delay a Set: then a thing is loaded
 // again, which is slower and never wrong.
 //
-// ristretto is keyed by a hash, seeded anew for each table so that nobody can
+// ristretto is keyed by a hash, seeded anew for each cache so that nobody can
 // prepare collisions, and an entry holds its whole key: two keys of one hash
 // push each other out and are never taken for each other.
-type table[V any] struct {
-	dir       *Directory
-	absent    error                 // the load's error for "does not exist", cached briefly
-	plausible func(key []byte) bool // false: absent, without asking anyone
-	load      func(ctx context.Context, key string) (V, error)
-	cache     *ristretto.Cache[uint64, *entry[V]]
-	seed      maphash.Seed
-	turn      func(key []byte, by asker) turn // for a key that is not known to have been there
-	stripes   [stripes]stripe[V]
-	flight    singleflight.Group
+type loadingCache[V any] struct {
+	dir      *Directory
+	absent   error                 // the load's error for "does not exist", cached briefly
+	mayExist func(key []byte) bool // false: absent, without asking anyone
+	load     func(ctx context.Context, key string) (V, error)
+	cache    *ristretto.Cache[uint64, *entry[V]]
+	seed     maphash.Seed
+	turn     func(key []byte, by asker) turn // for a key that is not known to have been there
+	stripes  [stripes]stripe[V]
+	flight   singleflight.Group
 }
 
 type entry[V any] struct {
@@ -59,9 +59,11 @@ type entry[V any] struct {
 	at    time.Time // before its load began
 }
 
-func newTable[V any](d *Directory, size int64, absent error, plausible func([]byte) bool, turns func([]byte, asker) turn,
+// newLoadingCache makes a cache of size entries. mayExist false means absent,
+// without a load; turns says in which lane a key waits that is not in memory.
+func newLoadingCache[V any](d *Directory, size int64, absent error, mayExist func([]byte) bool, turns func([]byte, asker) turn,
 	load func(context.Context, string) (V, error),
-) (*table[V], error) {
+) (*loadingCache[V], error) {
 	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *entry[V]]{
 		NumCounters:        10 * size,
 		MaxCost:            size,
@@ -73,23 +75,23 @@ func newTable[V any](d *Directory, size int64, absent error, plausible func([]by
 		return nil, err
 	}
 	d.closers = append(d.closers, cache.Close)
-	return &table[V]{dir: d, absent: absent, plausible: plausible, turn: turns, load: load, cache: cache, seed: maphash.MakeSeed()}, nil
+	return &loadingCache[V]{dir: d, absent: absent, mayExist: mayExist, turn: turns, load: load, cache: cache, seed: maphash.MakeSeed()}, nil
 }
 
-// get returns the thing of that key. key is read only during the call; by says
+// get returns the value of that key. key is read only during the call; by says
 // in whose turn it is asked for when it is not known yet. A cached hit
 // allocates nothing and takes no lock that all share.
-func (t *table[V]) get(ctx context.Context, key []byte, by asker) (V, error) {
+func (t *loadingCache[V]) get(ctx context.Context, key []byte, by asker) (V, error) {
 	hash := maphash.Bytes(t.seed, key)
 	stripe := &t.stripes[hash%stripes]
 	gen := stripe.gen.Load()
 	e, known := t.cache.Get(hash)
 	known = known && e.key == string(key)
-	if known && e.gen == gen && t.dir.holds(e.epoch, e.at) {
+	if known && e.gen == gen && t.dir.fresh(e.epoch, e.at) {
 		t.dir.hits.Add(1)
 		return e.value, nil
 	}
-	if no := stripe.absent.Load(); no != nil && no.gen == gen && no.key == string(key) && t.dir.denies(no.epoch, no.at) {
+	if no := stripe.absent.Load(); no != nil && no.gen == gen && no.key == string(key) && t.dir.freshAbsence(no.epoch, no.at) {
 		t.dir.hits.Add(1)
 		return no.value, t.absent
 	}
@@ -99,10 +101,10 @@ func (t *table[V]) get(ctx context.Context, key []byte, by asker) (V, error) {
 	return t.miss(ctx, bytes.Clone(key), hash, gen, e, by) // the copy lets callers keep theirs on the stack
 }
 
-// miss loads. old is what is in memory but must be asked for again, or nil.
-func (t *table[V]) miss(ctx context.Context, key []byte, hash, gen uint64, old *entry[V], by asker) (V, error) {
+// miss loads the value. old is the entry that is in memory but not fresh, or nil.
+func (t *loadingCache[V]) miss(ctx context.Context, key []byte, hash, gen uint64, old *entry[V], by asker) (V, error) {
 	var zero V
-	if !t.plausible(key) {
+	if !t.mayExist(key) {
 		t.dir.refused.Add(1)
 		return zero, t.absent
 	}
@@ -116,39 +118,39 @@ func (t *table[V]) miss(ctx context.Context, key []byte, hash, gen uint64, old *
 	if old != nil {
 		// There is something to fall back on: do not wait long for a silent database.
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, t.dir.cfg.Deafness)
+		ctx, cancel = context.WithTimeout(ctx, t.dir.cfg.HeartbeatTimeout)
 		defer cancel()
 	}
 	loaded, err := t.reload(ctx, string(key), hash, gen, lane)
 	switch {
 	case err == nil:
 		return loaded.value, loaded.err
-	case old != nil && t.stripes[hash%stripes].gen.Load() == gen && t.dir.tolerates(old.epoch, old.at):
+	case old != nil && t.stripes[hash%stripes].gen.Load() == gen && t.dir.withinMaxStale(old.epoch, old.at):
 		// PostgreSQL is away: what was true a moment ago keeps working.
 		return old.value, nil
 	}
 	return zero, errors.Join(ErrUnavailable, err)
 }
 
-// reload loads once for all who ask at this generation and epoch: who asks
-// after a change must not join a load begun before it. The load is not the
-// caller's to cancel: others wait for it.
-func (t *table[V]) reload(ctx context.Context, key string, hash, gen uint64, lane turn) (*entry[V], error) {
-	hearing := t.dir.hearing.Load()
-	flight := key + "\x00" + strconv.FormatUint(gen, 36) + "\x00" + strconv.FormatUint(hearing.epoch, 36)
+// reload loads once for all callers at this generation and epoch: a caller that
+// comes after a change must not join a load begun before it. When the caller's
+// ctx ends the load goes on, since others wait for it.
+func (t *loadingCache[V]) reload(ctx context.Context, key string, hash, gen uint64, lane turn) (*entry[V], error) {
+	sync := t.dir.sync.Load()
+	flight := key + "\x00" + strconv.FormatUint(gen, 36) + "\x00" + strconv.FormatUint(sync.epoch, 36)
 	if lane.lane != nil {
-		// Who may go ahead does not wait for who must stand in a queue.
+		// A caller without a lane must not wait for a load that waits in one.
 		flight += "\x00" + lane.lane.name
 	}
 	ch := t.flight.DoChan(flight, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.dir.loadTimeout(hearing))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.dir.loadTimeout(sync))
 		defer cancel()
 		leave, err := lane.enter(ctx)
 		if err != nil {
 			return nil, err
 		}
 		defer leave()
-		e := &entry[V]{key: key, gen: gen, epoch: hearing.epoch, at: time.Now()}
+		e := &entry[V]{key: key, gen: gen, epoch: sync.epoch, at: time.Now()}
 		e.value, e.err = t.load(ctx, key)
 		if e.err != nil && !errors.Is(e.err, t.absent) {
 			return nil, e.err
@@ -167,10 +169,10 @@ func (t *table[V]) reload(ctx context.Context, key string, hash, gen uint64, lan
 	}
 }
 
-func (t *table[V]) store(hash uint64, e *entry[V]) {
+func (t *loadingCache[V]) store(hash uint64, e *entry[V]) {
 	stripe := &t.stripes[hash%stripes]
 	if stripe.gen.Load() != e.gen {
-		return // good for those who asked before the change, not to be kept
+		return // good for the callers from before the change, not to be kept
 	}
 	if e.err == nil {
 		t.cache.Set(hash, e, 1)
@@ -184,6 +186,6 @@ func (t *table[V]) store(hash uint64, e *entry[V]) {
 
 // invalidate makes what is known of the key, and what is being loaded, dead.
 // The entry stays, as a sign that the key was no invention.
-func (t *table[V]) invalidate(key string) {
+func (t *loadingCache[V]) invalidate(key string) {
 	t.stripes[maphash.String(t.seed, key)%stripes].gen.Add(1)
 }

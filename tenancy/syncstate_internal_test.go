@@ -18,7 +18,7 @@ import (
 func TestHearing_knownUntil(t *testing.T) {
 	t.Parallel()
 	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
-	h := &hearing{epoch: 3, heard: at(100), before: at(40)}
+	h := &syncState{epoch: 3, lastHeartbeat: at(100), prevHeartbeat: at(40)}
 	for _, c := range []struct {
 		what   string
 		epoch  uint64
@@ -31,7 +31,7 @@ func TestHearing_knownUntil(t *testing.T) {
 		{"of the epoch before, loaded between the two", 2, 60, 60},
 		{"of an older epoch", 1, 10, 10},
 	} {
-		if got := h.knownUntil(c.epoch, at(c.loaded)); !got.Equal(at(c.want)) {
+		if got := h.validatedAt(c.epoch, at(c.loaded)); !got.Equal(at(c.want)) {
 			t.Errorf("%s: %d, want %d", c.what, got.Unix(), c.want)
 		}
 	}
@@ -43,30 +43,30 @@ func TestDirectory_holds(t *testing.T) {
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, NegativeTTL: time.Second}}
 	for _, c := range []struct {
-		what    string
-		hearing hearing
-		epoch   uint64
-		loaded  time.Time
-		err     error
-		want    bool
+		what   string
+		state  syncState
+		epoch  uint64
+		loaded time.Time
+		err    error
+		want   bool
 	}{
-		{"before the first connection", hearing{}, 0, now, nil, false},
-		{"connected", hearing{epoch: 2, connected: true, heard: now}, 2, ago(time.Hour), nil, true},
-		{"connected, absent", hearing{epoch: 2, connected: true, heard: now}, 2, now, ErrKeyUnknown, true},
-		{"connected, absent for a while", hearing{epoch: 2, connected: true, heard: now}, 2, ago(time.Hour), ErrKeyUnknown, false},
-		{"connected, absent in an earlier epoch", hearing{epoch: 2, connected: true, heard: now, before: now}, 1, now, ErrKeyUnknown, false},
-		{"connected, of an earlier epoch", hearing{epoch: 2, connected: true, heard: now, before: now}, 1, now, nil, false},
-		{"away for a short time", hearing{epoch: 2, heard: ago(50 * time.Second)}, 2, ago(time.Hour), nil, true},
-		{"away for too long", hearing{epoch: 2, heard: ago(70 * time.Second)}, 2, ago(time.Hour), nil, false},
-		{"away, loaded meanwhile", hearing{epoch: 2, heard: ago(70 * time.Second)}, 2, ago(10 * time.Second), nil, true},
-		{"away, absent: that may have changed", hearing{epoch: 2, heard: now}, 2, now, ErrKeyUnknown, false},
-		{"away again, unconfirmed in between", hearing{epoch: 2, heard: now, before: ago(70 * time.Second)}, 1, ago(time.Hour), nil, false},
-		{"away again soon", hearing{epoch: 2, heard: now, before: ago(20 * time.Second)}, 1, ago(time.Hour), nil, true},
+		{"before the first connection", syncState{}, 0, now, nil, false},
+		{"connected", syncState{epoch: 2, connected: true, lastHeartbeat: now}, 2, ago(time.Hour), nil, true},
+		{"connected, absent", syncState{epoch: 2, connected: true, lastHeartbeat: now}, 2, now, ErrKeyUnknown, true},
+		{"connected, absent for a while", syncState{epoch: 2, connected: true, lastHeartbeat: now}, 2, ago(time.Hour), ErrKeyUnknown, false},
+		{"connected, absent in an earlier epoch", syncState{epoch: 2, connected: true, lastHeartbeat: now, prevHeartbeat: now}, 1, now, ErrKeyUnknown, false},
+		{"connected, of an earlier epoch", syncState{epoch: 2, connected: true, lastHeartbeat: now, prevHeartbeat: now}, 1, now, nil, false},
+		{"away for a short time", syncState{epoch: 2, lastHeartbeat: ago(50 * time.Second)}, 2, ago(time.Hour), nil, true},
+		{"away for too long", syncState{epoch: 2, lastHeartbeat: ago(70 * time.Second)}, 2, ago(time.Hour), nil, false},
+		{"away, loaded meanwhile", syncState{epoch: 2, lastHeartbeat: ago(70 * time.Second)}, 2, ago(10 * time.Second), nil, true},
+		{"away, absent: that may have changed", syncState{epoch: 2, lastHeartbeat: now}, 2, now, ErrKeyUnknown, false},
+		{"away again, unconfirmed in between", syncState{epoch: 2, lastHeartbeat: now, prevHeartbeat: ago(70 * time.Second)}, 1, ago(time.Hour), nil, false},
+		{"away again soon", syncState{epoch: 2, lastHeartbeat: now, prevHeartbeat: ago(20 * time.Second)}, 1, ago(time.Hour), nil, true},
 	} {
-		d.hearing.Store(&c.hearing)
-		says := d.holds
+		d.sync.Store(&c.state)
+		says := d.fresh
 		if c.err != nil {
-			says = d.denies
+			says = d.freshAbsence
 		}
 		if got := says(c.epoch, c.loaded); got != c.want {
 			t.Errorf("%s: %v", c.what, got)
@@ -77,8 +77,8 @@ func TestDirectory_holds(t *testing.T) {
 // Keys of one hash push each other out, and are never taken for each other.
 func TestTable_collision(t *testing.T) {
 	t.Parallel()
-	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, LoadTimeout: time.Minute, Deafness: time.Minute}}
-	d.hearing.Store(&hearing{epoch: 1, connected: true})
+	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, LoadTimeout: time.Minute, HeartbeatTimeout: time.Minute}}
+	d.sync.Store(&syncState{epoch: 1, connected: true})
 	table := newStringTable(t, d)
 	first := get(t, table, "first")
 	table.cache.Wait()
@@ -96,8 +96,8 @@ func TestTable_collision(t *testing.T) {
 // ristretto may refuse every Set: each look-up loads then.
 func TestTable_refusedSet(t *testing.T) {
 	t.Parallel()
-	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, LoadTimeout: time.Minute, Deafness: time.Minute}}
-	d.hearing.Store(&hearing{epoch: 1, connected: true})
+	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, LoadTimeout: time.Minute, HeartbeatTimeout: time.Minute}}
+	d.sync.Store(&syncState{epoch: 1, connected: true})
 	table := newStringTable(t, d)
 	d.Close() // every Set is refused from here on, every Get finds nothing
 	for range 10 {
@@ -107,9 +107,9 @@ func TestTable_refusedSet(t *testing.T) {
 	}
 }
 
-func newStringTable(t *testing.T, d *Directory) *table[string] {
+func newStringTable(t *testing.T, d *Directory) *loadingCache[string] {
 	t.Helper()
-	table, err := newTable(d, 100, ErrKeyUnknown, func([]byte) bool { return true }, func([]byte, asker) turn { return turn{} },
+	table, err := newLoadingCache(d, 100, ErrKeyUnknown, func([]byte) bool { return true }, func([]byte, asker) turn { return turn{} },
 		func(_ context.Context, key string) (string, error) { return "value of " + key, nil })
 	if err != nil {
 		t.Fatal(err)
@@ -118,9 +118,9 @@ func newStringTable(t *testing.T, d *Directory) *table[string] {
 	return table
 }
 
-func hashOf(t *table[string], key string) uint64 { return maphash.String(t.seed, key) }
+func hashOf(t *loadingCache[string], key string) uint64 { return maphash.String(t.seed, key) }
 
-func get(t *testing.T, table *table[string], key string) string {
+func get(t *testing.T, table *loadingCache[string], key string) string {
 	t.Helper()
 	v, err := table.get(t.Context(), []byte(key), anyone)
 	if err != nil {
@@ -133,10 +133,10 @@ func get(t *testing.T, table *table[string], key string) string {
 // stays in memory, and the absences take the places there are for them.
 func TestTable_inventedNamesPushOutNothing(t *testing.T) {
 	t.Parallel()
-	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, NegativeTTL: time.Hour, LoadTimeout: time.Minute, Deafness: time.Minute}}
-	d.hearing.Store(&hearing{epoch: 1, connected: true})
+	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, NegativeTTL: time.Hour, LoadTimeout: time.Minute, HeartbeatTimeout: time.Minute}}
+	d.sync.Store(&syncState{epoch: 1, connected: true})
 	var loaded atomic.Int64
-	table, err := newTable(d, 64, ErrKeyUnknown, func([]byte) bool { return true }, told,
+	table, err := newLoadingCache(d, 64, ErrKeyUnknown, func([]byte) bool { return true }, noTurn,
 		func(_ context.Context, key string) (string, error) {
 			if strings.HasPrefix(key, "invented") {
 				return "", ErrKeyUnknown
@@ -178,11 +178,11 @@ func TestTable_inventedNamesPushOutNothing(t *testing.T) {
 // known until the connection before.
 func TestTable_goneStaysGone(t *testing.T) {
 	t.Parallel()
-	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, NegativeTTL: time.Hour, LoadTimeout: time.Minute, Deafness: time.Minute}}
-	d.hearing.Store(&hearing{epoch: 1, connected: true, heard: time.Now()})
+	d := &Directory{cfg: DirectoryConfig{MaxStale: time.Minute, NegativeTTL: time.Hour, LoadTimeout: time.Minute, HeartbeatTimeout: time.Minute}}
+	d.sync.Store(&syncState{epoch: 1, connected: true, lastHeartbeat: time.Now()})
 	away := errors.New("away")
 	var answer error
-	table, err := newTable(d, 64, ErrKeyUnknown, func([]byte) bool { return true }, told,
+	table, err := newLoadingCache(d, 64, ErrKeyUnknown, func([]byte) bool { return true }, noTurn,
 		func(context.Context, string) (string, error) { return "value", answer })
 	if err != nil {
 		t.Fatal(err)
@@ -208,7 +208,7 @@ func TestDirectoryConfig_defaults(t *testing.T) {
 	t.Parallel()
 	var c DirectoryConfig
 	c.setDefaults()
-	if c.Heartbeat != 500*time.Millisecond || c.Deafness != 2*time.Second || c.MaxStale != time.Minute || c.MaxBuckets != 1000 {
+	if c.Heartbeat != 500*time.Millisecond || c.HeartbeatTimeout != 2*time.Second || c.MaxStale != time.Minute || c.MaxBuckets != 1000 {
 		t.Errorf("%+v", c)
 	}
 }
