@@ -13,7 +13,7 @@ import (
 // request: its admission, the reservation of its answer and the settling.
 func BenchmarkLimiter_Admit(b *testing.B) {
 	f := newFleet(b, 1)
-	day := f.clock.now().Truncate(24 * time.Hour)
+	day := f.clock.Now().Truncate(24 * time.Hour)
 	if err := limits.AddCard(b.Context(), f.owner, limits.Card{ValidFrom: day, Rates: limits.Rates{Currency: "BRL", EgressGB: 1e7, ThousandB: 1e6}}); err != nil {
 		b.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func TestBudget_fleet(t *testing.T) {
 			for _, n := range f.nodes { // what the others give back comes with their renewals
 				n.renew()
 			}
-			f.clock.advance(time.Second)
+			f.clock.Advance(time.Second)
 		}
 	}
 	load := func(parallel int) {
@@ -65,7 +65,7 @@ func TestBudget_fleet(t *testing.T) {
 		t.Errorf("after raising it: %d of %d", got, int64(budget+10*object))
 	}
 
-	f.clock.advance(31 * 24 * time.Hour)
+	f.clock.Advance(31 * 24 * time.Hour)
 	f.egress() // the meters' hour moves on
 	delivered.Store(0)
 	load(100)
@@ -165,7 +165,7 @@ func interleave(t *testing.T, r *rand.Rand) {
 		case op < 85:
 			n.renew()
 		case op < 90:
-			f.clock.advance(time.Second)
+			f.clock.Advance(time.Second)
 		case op < 94:
 			n.flush()
 		case op < 96:
@@ -232,7 +232,7 @@ func TestBudget_deadNode(t *testing.T) {
 	f.exec(`UPDATE budget_leases SET renewed_at = now() - interval '1 day' WHERE epoch = $1`, dead.meter.Epoch())
 	f.exec(`UPDATE usage_nodes SET reported_at = now() - interval '1 day' WHERE epoch = $1`, dead.meter.Epoch())
 	f.reread()
-	f.clock.advance(time.Minute)
+	f.clock.Advance(time.Minute)
 	if err := live.download(500, 500); reason(err) != int(limits.Exhausted) {
 		t.Errorf("what a node holds that is silent for a day was given twice: %v", err)
 	}
@@ -240,7 +240,7 @@ func TestBudget_deadNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.reread()
-	f.clock.advance(time.Minute)
+	f.clock.Advance(time.Minute)
 	if err := live.download(750, 750); err != nil {
 		t.Errorf("after its readings were final: %v", err)
 	}
@@ -249,7 +249,7 @@ func TestBudget_deadNode(t *testing.T) {
 	}
 	// A node that was given up by mistake gets nothing more.
 	f.limit(hard(tenancy.Egress, 5000))
-	f.clock.advance(time.Minute)
+	f.clock.Advance(time.Minute)
 	if err := dead.download(1000, 1000); reason(err) != int(limits.Unknown) {
 		t.Errorf("a node whose epoch is over: %v", err)
 	}
@@ -338,7 +338,7 @@ func TestBudget_settles(t *testing.T) {
 	if err := n.download(801, 801); reason(err) != int(limits.Exhausted) {
 		t.Errorf("801 of 800: %v", err)
 	}
-	f.clock.advance(time.Minute)
+	f.clock.Advance(time.Minute)
 	if err := n.download(800, 800); err != nil {
 		t.Errorf("800 of 800: %v", err)
 	}
@@ -438,13 +438,13 @@ func TestBudget_successor(t *testing.T) {
 func TestBudget_storage(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 2)
-	measured, at := int64(0), f.clock.now()
+	measured, at := int64(0), f.clock.Now()
 	f.stored = measure(&measured, &at)
 	f.limit(hard(tenancy.Storage, 1000))
 	if err := f.nodes[0].upload(1001, true); reason(err) != int(limits.Exhausted) {
 		t.Errorf("more than the quota: %v", err)
 	}
-	f.clock.advance(time.Minute)
+	f.clock.Advance(time.Minute)
 	if err := f.nodes[0].upload(600, true); err != nil {
 		t.Error(err)
 	}
@@ -461,12 +461,12 @@ func TestBudget_storage(t *testing.T) {
 		t.Errorf("with the quota full: %v", err)
 	}
 	// Deleting makes room with the next measurement.
-	f.clock.advance(time.Hour)
-	measured, at = 100, f.clock.now()
+	f.clock.Advance(time.Hour)
+	measured, at = 100, f.clock.Now()
 	if err := f.nodes[1].upload(900, true); err != nil {
 		t.Errorf("after a measurement: %v", err)
 	}
-	f.clock.advance(time.Minute)
+	f.clock.Advance(time.Minute)
 	if err := f.nodes[0].upload(1, true); reason(err) == admitted {
 		t.Error("the quota is full again")
 	}
@@ -478,15 +478,15 @@ func TestBudget_storageHour(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 1)
 	n := f.nodes[0]
-	measured, at := int64(0), f.clock.now()
+	measured, at := int64(0), f.clock.Now()
 	f.stored = measure(&measured, &at)
 	f.limit(hard(tenancy.Storage, 1000))
 	if err := n.upload(400, true); err != nil {
 		t.Fatal(err)
 	}
 	f.settle()
-	f.clock.advance(20 * time.Minute)
-	measured, at = 400, f.clock.now().Add(-5*time.Minute)
+	f.clock.Advance(20 * time.Minute)
+	measured, at = 400, f.clock.Now().Add(-5*time.Minute)
 	if err := n.upload(201, true); reason(err) == admitted {
 		t.Error("beyond the quota, were the 400 uploaded after the measurement")
 	}
@@ -495,8 +495,8 @@ func TestBudget_storageHour(t *testing.T) {
 		t.Errorf("what fits whenever they were uploaded: %v", err)
 	}
 	f.settle()
-	f.clock.advance(time.Hour)
-	measured, at = 600, f.clock.now()
+	f.clock.Advance(time.Hour)
+	measured, at = 600, f.clock.Now()
 	if err := n.upload(400, true); err != nil {
 		t.Errorf("after the next measurement: %v", err)
 	}

@@ -17,7 +17,7 @@ import (
 func TestCards_neverChanged(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 0)
-	hour := f.clock.now().Truncate(time.Hour)
+	hour := f.clock.Now().Truncate(time.Hour)
 	for _, account := range []tenancy.ID{{}, f.account.ID} {
 		c := limits.Card{Account: account, ValidFrom: hour, Rates: limits.Rates{Currency: "BRL", EgressGB: 1}}
 		if err := limits.AddCard(t.Context(), f.owner, c); err != nil {

@@ -3,55 +3,18 @@ package limits_test
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/tenancy/tenancytest"
 )
-
-// clock is a time that tests move. Sleeping moves it too.
-type clock struct {
-	mu    sync.Mutex
-	at    time.Time
-	slept []time.Duration
-}
-
-func newClock() *clock { return &clock{at: time.Date(2026, 3, 10, 10, 0, 0, 0, time.UTC)} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
-func (c *clock) sleep(ctx context.Context, d time.Duration) error {
-	c.advance(d)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.slept = append(c.slept, d)
-	return ctx.Err()
-}
-
-func (c *clock) total() (sum time.Duration) {
-	for _, d := range c.slept {
-		sum += d
-	}
-	return sum
-}
 
 // fleet is a database with one account and nodes that share it.
 type fleet struct {
@@ -59,7 +22,7 @@ type fleet struct {
 	db      *testenv.DB
 	owner   *pgxpool.Pool
 	store   *tenancy.Store
-	clock   *clock
+	clock   *testenv.Clock
 	account *tenancy.Account
 	stored  limits.Stored
 	nodes   []*node
@@ -67,15 +30,9 @@ type fleet struct {
 
 func newFleet(t testing.TB, nodes int) *fleet {
 	t.Helper()
-	keyring, err := secret.Generate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fleet{t: t, db: testenv.Postgres(t), store: &tenancy.Store{Keyring: keyring.Public()}, clock: newClock()}
-	f.owner = f.db.Pool(t, pg.RoleOwner)
-	if f.account, err = tenancy.CreateAccount(t.Context(), f.owner, "acme", "", tenancy.Active); err != nil {
-		t.Fatal(err)
-	}
+	in := tenancytest.New(t)
+	f := &fleet{t: t, db: in.DB, store: in.Store, owner: in.Owner, account: in.Account("acme"),
+		clock: testenv.NewClock(time.Date(2026, 3, 10, 10, 0, 0, 0, time.UTC))}
 	for range nodes {
 		f.start()
 	}
@@ -125,11 +82,11 @@ type node struct {
 func (f *fleet) start(configure ...func(*limits.Config)) *node {
 	f.t.Helper()
 	pool := f.db.Pool(f.t, pg.RoleGateway)
-	m, err := metering.New(metering.Config{Pool: pool, Dir: f.t.TempDir(), Node: "test", Now: f.clock.now})
+	m, err := metering.New(metering.Config{Pool: pool, Dir: f.t.TempDir(), Node: "test", Now: f.clock.Now})
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	cfg := limits.Config{Pool: pool, Epoch: m.Epoch(), Now: f.clock.now, Sleep: f.clock.sleep,
+	cfg := limits.Config{Pool: pool, Epoch: m.Epoch(), Now: f.clock.Now, Sleep: f.clock.Sleep,
 		Stored: func(ctx context.Context, q pg.Querier, a tenancy.ID) (int64, time.Time, error) {
 			if f.stored == nil {
 				return 0, time.Time{}, nil
@@ -238,7 +195,7 @@ func (f *fleet) egress() (sum int64) {
 	for _, n := range f.nodes {
 		n.flush()
 	}
-	month := f.clock.now().UTC()
+	month := f.clock.Now().UTC()
 	from := time.Date(month.Year(), month.Month(), 1, 0, 0, 0, 0, time.UTC)
 	rows, err := metering.Sum(f.t.Context(), f.owner, metering.Query{Account: f.account.ID, By: metering.ByClass, From: from})
 	if err != nil {
@@ -264,5 +221,5 @@ func (f *fleet) settle() {
 			n.renew()
 		}
 	}
-	f.clock.advance(time.Minute)
+	f.clock.Advance(time.Minute)
 }

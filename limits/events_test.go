@@ -60,7 +60,7 @@ func TestEvents_once(t *testing.T) {
 			t.Errorf("after %d more: %v, want %v", step.use, got, step.want)
 		}
 	}
-	f.clock.advance(31 * 24 * time.Hour)
+	f.clock.Advance(31 * 24 * time.Hour)
 	f.egress()
 	use(600)
 	if got := f.thresholds(); !slices.Equal(got, []int{50, 50, 80, 95, 100}) {
@@ -101,7 +101,7 @@ func TestEvents_refused(t *testing.T) {
 func TestBudget_spend(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 2)
-	day := f.clock.now().Truncate(24 * time.Hour)
+	day := f.clock.Now().Truncate(24 * time.Hour)
 	card := func(c limits.Card) {
 		if c.Currency == "" {
 			c.Currency = "BRL"
@@ -127,7 +127,7 @@ func TestBudget_spend(t *testing.T) {
 	}
 	f.egress()
 	status := func() limits.Status {
-		list, err := limits.Report(t.Context(), f.owner, nil, f.account.ID, tenancy.ID{}, f.clock.now())
+		list, err := limits.Report(t.Context(), f.owner, nil, f.account.ID, tenancy.ID{}, f.clock.Now())
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
 		}
@@ -137,9 +137,9 @@ func TestBudget_spend(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	// A new price is for what comes after it.
-	f.clock.advance(time.Hour)
+	f.clock.Advance(time.Hour)
 	f.egress()
-	card(limits.Card{ValidFrom: f.clock.now().Truncate(time.Hour), Account: f.account.ID, Rates: limits.Rates{EgressGB: 10e9}})
+	card(limits.Card{ValidFrom: f.clock.Now().Truncate(time.Hour), Account: f.account.ID, Rates: limits.Rates{EgressGB: 10e9}})
 	f.settle()
 	f.reread()
 	f.settle()
@@ -169,7 +169,7 @@ func TestReport_whileLeasing(t *testing.T) {
 			ON CONFLICT (account_id, key_id, budget, period, epoch) DO UPDATE SET granted = excluded.granted`, f.account.ID, tenancy.ID{}, month, amount)
 	}
 	between()
-	list, err := limits.Report(t.Context(), f.db.Interleaved(t, pg.RoleOwner, between), nil, f.account.ID, tenancy.ID{}, f.clock.now())
+	list, err := limits.Report(t.Context(), f.db.Interleaved(t, pg.RoleOwner, between), nil, f.account.ID, tenancy.ID{}, f.clock.Now())
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}
@@ -205,7 +205,7 @@ func TestBudget_outage(t *testing.T) {
 		t.Errorf("%d downloads without PostgreSQL, then %v", sent, refused)
 	}
 	for range 3 { // and so it stays
-		f.clock.advance(time.Second)
+		f.clock.Advance(time.Second)
 		if err := n.download(100, 100); reason(err) != int(limits.Unknown) {
 			t.Errorf("later without PostgreSQL: %v", err)
 		}
@@ -219,9 +219,9 @@ func TestBudget_outage(t *testing.T) {
 	back()
 	f.owner.Reset() // its connections were cut too
 	f.limit(l)
-	f.clock.advance(time.Minute)
+	f.clock.Advance(time.Minute)
 	testenv.WaitFor(t, "the budget to be checked again", func() bool {
-		f.clock.advance(time.Minute)
+		f.clock.Advance(time.Minute)
 		return n.download(100, 100) == nil
 	})
 }
@@ -243,7 +243,7 @@ func TestLimiter_evicts(t *testing.T) {
 	if err := n.begin(&g, nil, 0); err != nil {
 		t.Fatal(err)
 	}
-	f.clock.advance(time.Hour)
+	f.clock.Advance(time.Hour)
 	f.settle()
 	if n.limiter.Subjects() != 1 {
 		t.Error("forgotten in use")

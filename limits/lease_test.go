@@ -36,7 +36,7 @@ func (n *node) rows(b tenancy.Budget) (list []row) {
 func TestLease_slice(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 2)
-	if err := limits.AddCard(t.Context(), f.owner, limits.Card{ValidFrom: f.clock.now().Truncate(time.Hour), Rates: limits.Rates{Currency: "BRL", ThousandB: 1000}}); err != nil {
+	if err := limits.AddCard(t.Context(), f.owner, limits.Card{ValidFrom: f.clock.Now().Truncate(time.Hour), Rates: limits.Rates{Currency: "BRL", ThousandB: 1000}}); err != nil {
 		t.Fatal(err)
 	}
 	f.exec(`UPDATE usage_nodes SET reported_at = now() + interval '1 day'`) // both live, however long this takes
@@ -81,18 +81,7 @@ func TestLease_refusals(t *testing.T) {
 	f := newFleet(t, 1)
 	registry := prometheus.NewPedanticRegistry()
 	other, n := f.nodes[0], f.start(func(c *limits.Config) { c.Metrics = registry })
-	renewals := func() (sum float64) {
-		families, err := registry.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, family := range families {
-			if family.GetName() == "primecloud_limits_renewals_total" {
-				sum += family.GetMetric()[0].GetCounter().GetValue()
-			}
-		}
-		return sum
-	}
+	renewals := func() float64 { return testenv.Metric(t, registry, "primecloud_limits_renewals_total") }
 	f.limit(hard(tenancy.Egress, 1000))
 	if err := other.download(10, 10); err != nil { // it holds a slice beside
 		t.Fatal(err)
@@ -111,7 +100,7 @@ func TestLease_refusals(t *testing.T) {
 	if again := renewals(); again != asked {
 		t.Error("PostgreSQL was asked again within a second")
 	}
-	f.clock.advance(time.Second)
+	f.clock.Advance(time.Second)
 	if err := n.download(995, 995); reason(err) != int(limits.Exhausted) {
 		t.Errorf("a second later: %v", err)
 	}
@@ -123,7 +112,7 @@ func TestLease_refusals(t *testing.T) {
 		t.Errorf("two renewals later: %v", err)
 	}
 	var r *limits.RefusalError
-	f.clock.advance(time.Minute)
+	f.clock.Advance(time.Minute)
 	if err := n.download(91, 91); !errors.As(err, &r) || r.Reason != limits.Exhausted || r.RetryAfter < time.Second {
 		t.Errorf("nothing fits: %v", err)
 	}
@@ -206,7 +195,7 @@ func TestLease_turn(t *testing.T) {
 	if err := n.begin(&g, nil, 600); err != nil {
 		t.Fatal(err)
 	}
-	f.clock.advance(31 * 24 * time.Hour)
+	f.clock.Advance(31 * 24 * time.Hour)
 	f.egress() // the meters' hour moves on
 	if err := n.download(10, 10); err != nil {
 		t.Errorf("in the next month: %v", err)
@@ -242,7 +231,7 @@ func TestReport_lowered(t *testing.T) {
 	}
 	report := func(amount, used, leased, overshoot int64) {
 		t.Helper()
-		list, err := limits.Report(t.Context(), f.owner, nil, f.account.ID, tenancy.ID{}, f.clock.now())
+		list, err := limits.Report(t.Context(), f.owner, nil, f.account.ID, tenancy.ID{}, f.clock.Now())
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
 		}
@@ -253,7 +242,7 @@ func TestReport_lowered(t *testing.T) {
 	f.limit(hard(tenancy.Egress, 500))
 	f.settle()
 	report(500, 0, 600, 100)
-	f.clock.advance(time.Minute)
+	f.clock.Advance(time.Minute)
 	if err := f.nodes[1].download(1, 1); reason(err) == admitted {
 		t.Error("more, of a budget that is passed")
 	}

@@ -32,11 +32,11 @@ func TestRate_requests(t *testing.T) {
 	if got != 10 || !errors.As(err, &r) || r.Reason != limits.TooFast || r.RetryAfter != time.Second {
 		t.Errorf("%d at once, then %v", got, err)
 	}
-	f.clock.advance(300 * time.Millisecond)
+	f.clock.Advance(300 * time.Millisecond)
 	if got, _ := burst(); got != 3 {
 		t.Errorf("%d after 0.3 s", got)
 	}
-	f.clock.advance(time.Hour)
+	f.clock.Advance(time.Hour)
 	if got, _ := burst(); got != 10 {
 		t.Errorf("%d after an hour: more than a second's worth was saved up", got)
 	}
@@ -75,7 +75,7 @@ func TestRate_fleet(t *testing.T) {
 	// One that has written nothing for a while has no share, until it writes.
 	n := f.nodes[0]
 	admits := func() (admitted int) {
-		f.clock.advance(time.Minute)
+		f.clock.Advance(time.Minute)
 		for n.download(0, 0) == nil {
 			admitted++
 		}
@@ -211,7 +211,7 @@ func TestRate_strangers(t *testing.T) {
 		return admitted
 	}
 	for range 2 {
-		f.clock.advance(time.Second)
+		f.clock.Advance(time.Second)
 		if got := count(nil); got != 5 {
 			t.Errorf("strangers have %d of 10 requests", got)
 		}
@@ -220,7 +220,7 @@ func TestRate_strangers(t *testing.T) {
 		}
 	}
 	f.limit(tenancy.Limits{RequestsPerSecond: 1, Concurrent: 1})
-	f.clock.advance(2 * time.Second)
+	f.clock.Advance(2 * time.Second)
 	if got := count(nil); got != 1 {
 		t.Errorf("strangers have %d of one request per second", got)
 	}
@@ -249,7 +249,7 @@ func TestRate_transfer(t *testing.T) {
 		g.Consumed(limits.Download, step)
 	}
 	// One second's worth goes at once, and the last step is not waited for.
-	if waited, want := f.clock.total(), 20*time.Second-time.Second/8; waited != want {
+	if waited, want := f.clock.Slept(), 20*time.Second-time.Second/8; waited != want {
 		t.Errorf("waited %s, want %s", waited, want)
 	}
 	g.Consumed(limits.Download, 16<<20) // what other connections moved at this moment
@@ -261,7 +261,7 @@ func TestRate_transfer(t *testing.T) {
 	if err := n.upload(1, true); err != nil {
 		t.Errorf("an upload: %v", err)
 	}
-	f.clock.advance(7 * time.Second)
+	f.clock.Advance(7 * time.Second)
 	if err := n.download(1, 1); err != nil {
 		t.Errorf("10 s behind: %v", err)
 	}

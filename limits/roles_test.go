@@ -22,7 +22,7 @@ func TestRoles_portal(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := account.ID
-	hour := f.clock.now().Truncate(time.Hour)
+	hour := f.clock.Now().Truncate(time.Hour)
 	var keys []*tenancy.Key
 	for _, id := range []tenancy.ID{one, other} {
 		l := tenancy.Limits{Concurrent: 1}

@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,11 +28,13 @@ import (
 	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/tenancy/tenancytest"
 )
 
 // gateway is a gateway of a test's own: its database, its directory and meter,
 // in front of the process's MinIO.
 type gateway struct {
+	*tenancytest.Installation
 	t        testing.TB
 	addr     string
 	tlsAddr  string
@@ -98,13 +98,10 @@ func newGateway(t testing.TB, o options) *gateway {
 	}
 	var err error
 	if b := o.beside; b != nil {
-		g.db, g.keyring, g.owner, g.store, g.backend = b.db, b.keyring, b.owner, b.store, b.backend
+		g.Installation, g.db, g.keyring, g.owner, g.store, g.backend = b.Installation, b.db, b.keyring, b.owner, b.store, b.backend
 	} else {
-		g.db = testenv.Postgres(t)
-		if g.keyring, err = secret.Generate(); err != nil {
-			t.Fatal(err)
-		}
-		g.owner, g.store = g.db.Pool(t, pg.RoleOwner), &tenancy.Store{Keyring: g.keyring.Public()}
+		g.Installation = tenancytest.New(t)
+		g.db, g.keyring, g.owner, g.store = g.DB, g.Keyring, g.Owner, g.Store
 		g.backend = g.addBackend("minio", g.minio, o.kind)
 	}
 
@@ -195,39 +192,14 @@ func listenTCP(t testing.TB) (l net.Listener, addr string) {
 	return l, l.Addr().String()
 }
 
-// metric is the sum of a counter or gauge over its labels, or over those that have
-// all that are named, each as name=value.
-func (g *gateway) metric(t testing.TB, name string, labels ...string) (sum float64) {
+func (g *gateway) metric(t testing.TB, name string, labels ...string) float64 {
 	t.Helper()
-	families, err := g.metrics.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == name {
-			for _, m := range f.GetMetric() {
-				has := map[string]bool{}
-				for _, p := range m.GetLabel() {
-					has[p.GetName()+"="+p.GetValue()] = true
-				}
-				if !slices.ContainsFunc(labels, func(label string) bool { return !has[label] }) {
-					sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-				}
-			}
-		}
-	}
-	return sum
+	return testenv.Counted(t, g.metrics, name, labels...)
 }
 
 func (g *gateway) addBackend(name string, m *devstack.MinIO, kind tenancy.BackendKind) *tenancy.Backend {
 	g.t.Helper()
-	b, err := g.store.AddBackend(g.t.Context(), g.owner, tenancy.Backend{
-		Name: name, Endpoints: []string{m.Endpoint}, AccessKeyID: m.AccessKey, SecretKey: m.SecretKey, CA: caOf(g.t, m), Kind: kind,
-	})
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return b
+	return g.Backend(name, m, tenancy.Backend{Kind: kind})
 }
 
 // tenant is an account with one key that may do everything.
@@ -248,23 +220,14 @@ func (g *gateway) tenant() *tenant {
 	tenants.n++
 	name := fmt.Sprintf("tenant-%d", tenants.n)
 	tenants.Unlock()
-	a, err := tenancy.CreateAccount(g.t.Context(), g.owner, name, "", tenancy.Active)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	t := &tenant{g: g, account: a}
+	t := &tenant{g: g, account: g.Account(name)}
 	t.key = t.newKey(tenancy.Key{})
 	return t
 }
 
 func (t *tenant) newKey(k tenancy.Key) *tenancy.Key {
 	t.g.t.Helper()
-	k.AccountID = t.account.ID
-	created, err := t.g.store.CreateKey(t.g.t.Context(), t.g.owner, k)
-	if err != nil {
-		t.g.t.Fatal(err)
-	}
-	return created
+	return t.g.Key(t.account, k)
 }
 
 // s3 is an aws-sdk-go-v2 client with the tenant's key.
@@ -280,18 +243,6 @@ func awsClient(endpoint, id, secretKey string, opts ...func(*s3.Options)) *s3.Cl
 		Credentials: credentials.NewStaticCredentialsProvider(id, secretKey, ""),
 		Retryer:     aws.NopRetryer{},
 	}, opts...)
-}
-
-func caOf(t testing.TB, m *devstack.MinIO) string {
-	t.Helper()
-	if m.CAFile == "" {
-		return ""
-	}
-	pem, err := os.ReadFile(m.CAFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem)
 }
 
 func prefixes(list ...string) []netip.Prefix {

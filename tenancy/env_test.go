@@ -1,22 +1,20 @@
 package tenancy_test
 
 import (
-	"context"
-	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/tenancy/tenancytest"
 )
 
 // fixture is a database with a backend and two accounts.
 type fixture struct {
+	*tenancytest.Installation
 	t       testing.TB
 	db      *testenv.DB
 	keyring *secret.Keyring
@@ -29,12 +27,8 @@ type fixture struct {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	keyring, err := secret.Generate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fixture{t: t, db: testenv.Postgres(t), keyring: keyring, store: &tenancy.Store{Keyring: keyring.Public()}}
-	f.owner = f.db.Pool(t, pg.RoleOwner)
+	in := tenancytest.New(t)
+	f := &fixture{t: t, Installation: in, db: in.DB, keyring: in.Keyring, store: in.Store, owner: in.Owner}
 	f.backend = must(f.store.AddBackend(t.Context(), f.owner, tenancy.Backend{
 		Name: "minio", Endpoints: []string{"http://127.0.0.1:9000"}, AccessKeyID: "root", SecretKey: "rootsecret",
 	}))(t)
@@ -72,58 +66,16 @@ func (f *fixture) bucket(account *tenancy.Account, name string) *tenancy.Bucket 
 
 func (f *fixture) exec(sql string, args ...any) {
 	f.t.Helper()
-	if _, err := f.owner.Exec(f.t.Context(), sql, args...); err != nil {
-		f.t.Fatalf("%s: %v", sql, err)
-	}
+	f.Exec(sql, args...)
 }
 
-// directory runs one, as the gateway's role, and waits until it listens.
-// config changes what is not to be the default.
+// directory runs one with the present keyring, which tests rotate.
 func (f *fixture) directory(config ...func(*tenancy.DirectoryConfig)) *tenancy.Directory {
 	f.t.Helper()
-	cfg := tenancy.DirectoryConfig{Keyring: f.keyring, Logger: slog.New(slog.NewTextHandler(f.t.Output(), nil))}
-	for _, c := range config {
-		c(&cfg)
-	}
-	if cfg.Pool == nil {
-		cfg.Pool = f.db.Pool(f.t, pg.RoleGateway)
-	}
-	d := must(tenancy.NewDirectory(cfg))(f.t)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := d.Run(ctx); err != nil {
-			f.t.Error(err)
-		}
-	})
-	f.t.Cleanup(func() {
-		cancel()
-		running.Wait()
-		if d.Connected() {
-			f.t.Error("a directory that does not run counts as connected")
-		}
-		d.Close()
-	})
-	eventually(f.t, "the directory to listen", func() bool {
-		select {
-		case <-d.Ready():
-			return true
-		default:
-			return false
-		}
-	})
-	return d
+	return f.Directory(append([]func(*tenancy.DirectoryConfig){func(c *tenancy.DirectoryConfig) { c.Keyring = f.keyring }}, config...)...)
 }
 
-func must[T any](v T, err error) func(testing.TB) T {
-	return func(t testing.TB) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
+func must[T any](v T, err error) func(testing.TB) T { return testenv.Must(v, err) }
 
 // eventually asks again until it is so, and returns how long that took: to be
 // told, not to be judged, since it is the machine's as much as the product's.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,7 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/primecloudpro/primecloud/internal/node"
-	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/node/nodetest"
+	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -25,28 +26,14 @@ func TestServe_accessLog(t *testing.T) {
 	in := install(t)
 	in.must("account", "create", "acme")
 	k := decode[tenancy.Key](t, in.must("key", "create", "acme", "--json"))
-	keyring, err := os.ReadFile(in.keyring)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := node.DefaultConfig()
-	cfg.Roles = []string{"gateway"}
-	cfg.Database.URL, cfg.Keyring, cfg.S3.Addr, cfg.Admin.Addr, cfg.Node = in.db.URL(pg.RoleGateway), string(keyring), "127.0.0.1:0", "127.0.0.1:0", "node-a"
-	cfg.Journal.Dir, cfg.AccessLog.Dir, cfg.DrainTimeout = t.TempDir(), t.TempDir(), 10*time.Second
+	keyring := testenv.Must(secret.Parse(testenv.Must(os.ReadFile(in.keyring))(t)))(t)
+	cfg := nodetest.Config(t, in.db, keyring, node.RoleGateway)
+	cfg.DrainTimeout = 10 * time.Second
 	run := func(use func(*s3.Client)) {
 		t.Helper()
-		ctx, stop := context.WithCancel(t.Context())
-		defer stop()
-		cfg.Output = t.Output()
-		cfg.OnReady = func(a node.Addresses) {
-			go func() {
-				defer stop()
-				use(client(a.S3, k))
-			}()
-		}
-		if err := node.Run(ctx, cfg); err != nil {
-			t.Fatal(err)
-		}
+		n := nodetest.Start(t, cfg)
+		use(client(n.S3, k))
+		n.Stop()
 	}
 	put := func(c *s3.Client, key string) {
 		if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("data"), Key: aws.String(key), Body: strings.NewReader("x")}); err != nil {

@@ -1,17 +1,17 @@
 package main
 
 import (
-	"context"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/node"
-	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/internal/settings"
+	"github.com/primecloudpro/primecloud/internal/node/nodetest"
+	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 )
 
@@ -24,33 +24,15 @@ func TestClock_node(t *testing.T) {
 			t.Run(roles+off.String(), func(t *testing.T) {
 				t.Parallel()
 				in := install(t)
-				var cfg node.Config
-				err := settings.Load(&cfg, "", []string{"PRIMECLOUD_ROLES=" + roles, "PRIMECLOUD_DATABASE_URL=" + in.url(pg.RoleGateway), "PRIMECLOUD_WORKER_DATABASE_URL=" + in.url(pg.RoleWorker),
-					"PRIMECLOUD_KEYRING_FILE=" + in.keyring, "PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0", "PRIMECLOUD_JOURNAL_DIR=" + t.TempDir(), "PRIMECLOUD_ACCESS_LOG_DIR=" + t.TempDir(),
-					"PRIMECLOUD_JOURNAL_FLUSH_INTERVAL=50ms"})
-				if err != nil {
-					t.Fatal(err)
-				}
+				keyring := testenv.Must(secret.Parse(testenv.Must(os.ReadFile(in.keyring))(t)))(t)
+				cfg := nodetest.Config(t, in.db, keyring, strings.Split(roles, ",")...)
+				cfg.Journal.FlushInterval = 50 * time.Millisecond
 				var ahead atomic.Int64
 				ahead.Store(int64(off))
 				now := func() time.Time { return time.Now().Round(0).Add(time.Duration(ahead.Load())) } // a clock that is set has no monotonic reading
-				ctx, stop := context.WithCancel(t.Context())
-				ready, ended, log := make(chan node.Addresses, 1), make(chan error, 1), &testenv.Buffer{}
-				cfg.Now, cfg.Output, cfg.OnReady = now, log, func(a node.Addresses) { ready <- a }
-				go func() { ended <- node.Run(ctx, cfg) }()
-				t.Cleanup(func() {
-					stop()
-					if err := <-ended; err != nil {
-						t.Error(err)
-					}
-				})
-				var p process
-				select {
-				case p.addrs = <-ready:
-				case err := <-ended:
-					ended <- nil
-					t.Fatal(err)
-				}
+				cfg.Now = now
+				served := nodetest.Start(t, cfg)
+				p, log := process{addrs: served.Addresses}, served.Log
 				pool := in.db.Pool(t, "")
 				works := func() (n int) {
 					t.Helper()

@@ -11,27 +11,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/primecloudpro/primecloud/internal/node"
-	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/node/nodetest"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 )
 
-// settings are those of a node with the roles, on a database of its own.
 func settings(t *testing.T, db *testenv.DB, roles ...string) node.Config {
 	t.Helper()
-	keyring, err := secret.Generate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := keyring.Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := node.DefaultConfig()
-	cfg.Roles, cfg.Node, cfg.Keyring = roles, "node-a", string(text)
-	cfg.Database.URL, cfg.Database.WorkerURL = db.URL(pg.RoleGateway), db.URL(pg.RoleWorker)
-	cfg.S3.Addr, cfg.Admin.Addr, cfg.Journal.Dir, cfg.AccessLog.Dir = "127.0.0.1:0", "127.0.0.1:0", t.TempDir(), t.TempDir()
-	return cfg
+	return nodetest.Config(t, db, testenv.Must(secret.Generate())(t), roles...)
 }
 
 // leftBehind fails when something of a node runs on: a goroutine of this process, a

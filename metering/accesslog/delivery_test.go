@@ -33,6 +33,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/tenancy/tenancytest"
 )
 
 // fixture is an account with buckets on a real backend.
@@ -54,43 +55,13 @@ func newFixture(t testing.TB, endpoint string) *fixture {
 	if endpoint == "" {
 		endpoint = m.Endpoint
 	}
-	f := &fixture{t: t, db: testenv.Postgres(t)}
-	var err error
-	if f.keyring, err = secret.Generate(); err != nil {
-		t.Fatal(err)
-	}
-	f.owner, f.store = f.db.Pool(t, pg.RoleOwner), &tenancy.Store{Keyring: f.keyring}
-	if f.backend, err = f.store.AddBackend(t.Context(), f.owner, tenancy.Backend{Name: "minio", Endpoints: []string{endpoint}, AccessKeyID: m.AccessKey, SecretKey: m.SecretKey}); err != nil {
-		t.Fatal(err)
-	}
-	if f.account, err = tenancy.CreateAccount(t.Context(), f.owner, "acme", "", tenancy.Active); err != nil {
-		t.Fatal(err)
-	}
+	in := tenancytest.New(t)
+	f := &fixture{t: t, db: in.DB, keyring: in.Keyring, owner: in.Owner, store: in.Store, account: in.Account("acme"),
+		backend: in.Backend("minio", m, tenancy.Backend{Endpoints: []string{endpoint}}), directory: in.Directory()}
 	direct := *f.backend
 	direct.Endpoints = []string{m.Endpoint}
-	if f.client, err = direct.Client(); err != nil {
-		t.Fatal(err)
-	}
-	f.directory = newDirectory(t, f.db.Pool(t, pg.RoleGateway), f.keyring)
+	f.client = testenv.Must(direct.Client())(t)
 	return f
-}
-
-func newDirectory(t testing.TB, pool *pgxpool.Pool, keyring *secret.Keyring) *tenancy.Directory {
-	t.Helper()
-	d, err := tenancy.NewDirectory(tenancy.DirectoryConfig{Pool: pool, Keyring: keyring})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { _ = d.Run(ctx) })
-	t.Cleanup(func() {
-		cancel()
-		running.Wait()
-		d.Close()
-	})
-	<-d.Ready()
-	return d
 }
 
 func (f *fixture) bucket(name string) *tenancy.Bucket {
@@ -458,12 +429,12 @@ func TestDelivery_backendAway(t *testing.T) {
 	g, endpoint := newGate(t)
 	f := newFixture(t, endpoint)
 	dir, c, registry := t.TempDir(), newClock(), prometheus.NewRegistry()
-	c.seconds.Store(time.Now().Unix())
+	c = testenv.NewClock(time.Now().UTC().Truncate(time.Second))
 	var logs strings.Builder
 	source, target := f.bucket("source"), f.bucket("target")
 	f.logging(source, &tenancy.BucketLogging{Target: "target"})
 	line := int64(len(f.about(source, 1).AppendLine(nil)))
-	cfg := accesslog.Config{Dir: dir, Now: c.now, Metrics: registry, RotateSize: line, KeepSize: 2 * line, MaxSize: 5*line + line/2, Logger: slog.New(slog.NewTextHandler(&logs, nil))}
+	cfg := accesslog.Config{Dir: dir, Now: c.Now, Metrics: registry, RotateSize: line, KeepSize: 2 * line, MaxSize: 5*line + line/2, Logger: slog.New(slog.NewTextHandler(&logs, nil))}
 	l := open(t, cfg)
 	d := accesslog.NewDelivery(accesslog.DeliveryConfig{Log: l, Directory: f.directory, Retry: time.Minute})
 	pass := func(ids ...int) {
@@ -496,7 +467,7 @@ func TestDelivery_backendAway(t *testing.T) {
 		t.Error("tried again at once")
 	}
 	g.shut.Store(false)
-	c.advance(2 * time.Minute)
+	c.Advance(2 * time.Minute)
 	pass(5)
 	if got := f.delivered(target); len(got) != 5 {
 		t.Errorf("delivered %v", got)
@@ -510,7 +481,7 @@ func TestDelivery_backendAway(t *testing.T) {
 		t.Errorf("%v lost files; the log:\n%s", lost, logs.String())
 	}
 	g.shut.Store(false)
-	c.advance(2 * time.Hour)
+	c.Advance(2 * time.Hour)
 	pass()
 	got := f.delivered(target)
 	for id, n := range got {

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -96,33 +95,12 @@ func files(t testing.TB, dir string) []string {
 	return list
 }
 
-func metric(t testing.TB, r *prometheus.Registry, name string) (sum float64) {
+func metric(t testing.TB, r *prometheus.Registry, name string) float64 {
 	t.Helper()
-	families, err := r.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == "primecloud_accesslog_"+name {
-			for _, m := range f.GetMetric() {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-		}
-	}
-	return sum
+	return testenv.Metric(t, r, "primecloud_accesslog_"+name)
 }
 
-// clock is a time that tests move.
-type clock struct{ seconds atomic.Int64 }
-
-func newClock() *clock {
-	c := &clock{}
-	c.seconds.Store(time.Date(2026, 2, 6, 10, 0, 0, 0, time.UTC).Unix())
-	return c
-}
-
-func (c *clock) now() time.Time          { return time.Unix(c.seconds.Load(), 0).UTC() }
-func (c *clock) advance(d time.Duration) { c.seconds.Add(int64(d.Seconds())) }
+func newClock() *testenv.Clock { return testenv.NewClock(time.Date(2026, 2, 6, 10, 0, 0, 0, time.UTC)) }
 
 // Requests of many goroutines: each line once, whole, whatever files it went to.
 func TestLog_concurrent(t *testing.T) {
@@ -170,7 +148,7 @@ func TestLog_concurrent(t *testing.T) {
 func TestLog_rotation(t *testing.T) {
 	t.Parallel()
 	dir, c := t.TempDir(), newClock()
-	l := open(t, accesslog.Config{Dir: dir, Node: "n", Now: c.now})
+	l := open(t, accesslog.Config{Dir: dir, Node: "n", Now: c.Now})
 	add := func(n int) {
 		l.Add(record(n))
 		if err := l.Flush(); err != nil {
@@ -179,11 +157,11 @@ func TestLog_rotation(t *testing.T) {
 	}
 	add(1)
 	add(2)
-	c.advance(time.Hour)
+	c.Advance(time.Hour)
 	add(3)
-	c.advance(-2 * time.Hour)
+	c.Advance(-2 * time.Hour)
 	add(4)
-	c.advance(10 * time.Hour)
+	c.Advance(10 * time.Hour)
 	if err := l.Flush(); err != nil { // nothing to write: the file ends all the same, to be delivered
 		t.Fatal(err)
 	}
@@ -209,13 +187,13 @@ func TestLog_rotation(t *testing.T) {
 func TestLog_clockBack(t *testing.T) {
 	t.Parallel()
 	dir, c := t.TempDir(), newClock()
-	l := open(t, accesslog.Config{Dir: dir, Node: "n", Now: c.now, RotateSize: 1}) // a file for each line
+	l := open(t, accesslog.Config{Dir: dir, Node: "n", Now: c.Now, RotateSize: 1}) // a file for each line
 	for n := range 4 {
 		l.Add(record(n))
 		if err := l.Flush(); err != nil {
 			t.Fatal(err)
 		}
-		c.advance(-3 * time.Hour)
+		c.Advance(-3 * time.Hour)
 	}
 	var order []string
 	for e, err := range accesslog.Read(dir) {
@@ -247,7 +225,7 @@ func TestLog_Sweep(t *testing.T) {
 	t.Parallel()
 	dir, c, registry := t.TempDir(), newClock(), prometheus.NewRegistry()
 	line := int64(len(record(1).AppendLine(nil)))
-	l := open(t, accesslog.Config{Dir: dir, Now: c.now, RotateSize: line, KeepSize: 5 * line, MaxSize: 8 * line, KeepAge: 3 * time.Hour, Metrics: registry})
+	l := open(t, accesslog.Config{Dir: dir, Now: c.Now, RotateSize: line, KeepSize: 5 * line, MaxSize: 8 * line, KeepAge: 3 * time.Hour, Metrics: registry})
 	for n := range 7 {
 		l.Add(record(n))
 		if err := l.Flush(); err != nil {
@@ -258,12 +236,12 @@ func TestLog_Sweep(t *testing.T) {
 	if list := files(t, dir); len(list) != 5 || !strings.Contains(list[0], "-000003-") {
 		t.Errorf("by size: %v", list)
 	}
-	c.advance(3 * time.Hour)
+	c.Advance(3 * time.Hour)
 	l.Sweep()
 	if list := files(t, dir); len(list) != 5 {
 		t.Errorf("not older than that yet: %v", list)
 	}
-	c.advance(time.Hour)
+	c.Advance(time.Hour)
 	l.Sweep()
 	if list := files(t, dir); len(list) != 1 || !strings.Contains(list[0], "-000007-") {
 		t.Errorf("by age: %v", list)
@@ -464,14 +442,14 @@ func TestLog_flood(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir, clk, registry := t.TempDir(), newClock(), prometheus.NewRegistry()
-			l := open(t, accesslog.Config{Dir: dir, Now: clk.now, Metrics: registry, UnprovenRate: second, BucketRate: 4 << 10})
+			l := open(t, accesslog.Config{Dir: dir, Now: clk.Now, Metrics: registry, UnprovenRate: second, BucketRate: 4 << 10})
 			for i := range n {
 				r := unproven(i)
 				c.change(i, r)
 				l.Add(r)
 				if i%1000 == 0 {
 					l.Add(record(n + i))
-					clk.advance(time.Second)
+					clk.Advance(time.Second)
 					if err := l.Flush(); err != nil {
 						t.Fatal(err)
 					}
@@ -600,7 +578,7 @@ func TestLog_unprovenFiles(t *testing.T) {
 	t.Parallel()
 	dir, c, registry := t.TempDir(), newClock(), prometheus.NewRegistry()
 	line := int64(len(unproven(1).AppendLine(nil)))
-	l := open(t, accesslog.Config{Dir: dir, Now: c.now, Metrics: registry, UnprovenSize: 40 * line, UnprovenRate: 1 << 40, BucketRate: 1 << 40, RotateSize: 1 << 20})
+	l := open(t, accesslog.Config{Dir: dir, Now: c.Now, Metrics: registry, UnprovenSize: 40 * line, UnprovenRate: 1 << 40, BucketRate: 1 << 40, RotateSize: 1 << 20})
 	accesslog.NewDelivery(accesslog.DeliveryConfig{Log: l}) // nothing is ever delivered
 	for i := range 1000 {
 		l.Add(unproven(i))
@@ -614,7 +592,7 @@ func TestLog_unprovenFiles(t *testing.T) {
 			l.Sweep()
 		}
 		if i%100 == 99 {
-			c.advance(time.Hour) // the files of sums are several, too
+			c.Advance(time.Hour) // the files of sums are several, too
 		}
 	}
 	l.Sweep()

@@ -25,7 +25,7 @@ func TestDelivery_provenFirst(t *testing.T) {
 	g, endpoint := newGate(t)
 	f := newFixture(t, endpoint)
 	c := newClock()
-	l := open(t, accesslog.Config{Dir: t.TempDir(), Now: c.now})
+	l := open(t, accesslog.Config{Dir: t.TempDir(), Now: c.Now})
 	source, target := f.bucket("source"), f.bucket("target")
 	f.logging(source, &tenancy.BucketLogging{Target: "target"})
 	stranger := func(n int) *accesslog.Record {
@@ -42,7 +42,7 @@ func TestDelivery_provenFirst(t *testing.T) {
 		if err := l.Flush(); err != nil {
 			t.Fatal(err)
 		}
-		c.advance(time.Hour)
+		c.Advance(time.Hour)
 	}
 	if err := accesslog.NewDelivery(accesslog.DeliveryConfig{Log: l, Directory: f.directory}).Deliver(t.Context()); err != nil {
 		t.Fatal(err)
@@ -73,8 +73,8 @@ func TestDelivery_refused(t *testing.T) {
 	g, endpoint := newGate(t)
 	f := newFixture(t, endpoint)
 	c, registry := newClock(), prometheus.NewRegistry()
-	c.seconds.Store(time.Now().Unix())
-	l := open(t, accesslog.Config{Dir: t.TempDir(), Now: c.now, Metrics: registry})
+	c = testenv.NewClock(time.Now().UTC().Truncate(time.Second))
+	l := open(t, accesslog.Config{Dir: t.TempDir(), Now: c.Now, Metrics: registry})
 	d := accesslog.NewDelivery(accesslog.DeliveryConfig{Log: l, Directory: f.directory})
 	refused, taken := f.bucket("refused"), f.bucket("taken")
 	f.logging(refused, &tenancy.BucketLogging{Target: "refused"})
@@ -100,11 +100,11 @@ func TestDelivery_refused(t *testing.T) {
 	}
 	const minute = time.Minute
 	for try, wait := range []time.Duration{minute, 2 * minute, 4 * minute, 8 * minute, 16 * minute, 32 * minute, 60 * minute, 60 * minute} {
-		c.advance(wait - time.Second)
+		c.Advance(wait - time.Second)
 		if deliver() {
 			t.Errorf("try %d: before %v", try+2, wait)
 		}
-		c.advance(time.Second)
+		c.Advance(time.Second)
 		if !deliver() {
 			t.Errorf("try %d: not after %v", try+2, wait)
 		}
@@ -116,7 +116,7 @@ func TestDelivery_refused(t *testing.T) {
 		t.Fatalf("delivered %v", got)
 	}
 	g.shut.Store(false)
-	c.advance(time.Hour)
+	c.Advance(time.Hour)
 	deliver()
 	beside := 0
 	if got := f.delivered(refused); len(got) != 1 || got["0000000000000001"] != 1 {
@@ -133,7 +133,7 @@ func TestDelivery_refused(t *testing.T) {
 	if beside != 1 {
 		t.Errorf("those for another bucket were sent %d times", beside)
 	}
-	c.advance(2 * time.Hour)
+	c.Advance(2 * time.Hour)
 	if deliver() || metric(t, registry, "undelivered_bytes") != 0 {
 		t.Error("something is left")
 	}
@@ -147,8 +147,8 @@ func TestDelivery_answerLost(t *testing.T) {
 	g, endpoint := newGate(t)
 	f := newFixture(t, endpoint)
 	c := newClock()
-	c.seconds.Store(time.Now().Unix())
-	l := open(t, accesslog.Config{Dir: t.TempDir(), Now: c.now})
+	c = testenv.NewClock(time.Now().UTC().Truncate(time.Second))
+	l := open(t, accesslog.Config{Dir: t.TempDir(), Now: c.Now})
 	source, target := f.bucket("source"), f.bucket("target")
 	if err := f.client.EnableVersioning(t.Context(), target.BackendName); err != nil {
 		t.Fatal(err)
@@ -168,7 +168,7 @@ func TestDelivery_answerLost(t *testing.T) {
 	g.deaf.Store(true)
 	pass(1)
 	g.deaf.Store(false)
-	c.advance(time.Hour)
+	c.Advance(time.Hour)
 	pass(2)
 	if got := f.delivered(target); len(got) != 2 || got["0000000000000001"] != 1 || got["0000000000000002"] != 1 {
 		t.Errorf("delivered %v", got)
@@ -199,7 +199,7 @@ func TestDelivery_Run(t *testing.T) {
 	f := newFixture(t, "")
 	for name, cfg := range map[string]accesslog.DeliveryConfig{"interval": {Interval: 20 * time.Millisecond}, "end": {Interval: 24 * time.Hour}} {
 		c := newClock()
-		l := open(t, accesslog.Config{Dir: t.TempDir(), Now: c.now})
+		l := open(t, accesslog.Config{Dir: t.TempDir(), Now: c.Now})
 		source, target := f.bucket(name+"-source"), f.bucket(name+"-target")
 		f.logging(source, &tenancy.BucketLogging{Target: target.Name})
 		cfg.Log, cfg.Directory = l, f.directory
@@ -216,7 +216,7 @@ func TestDelivery_Run(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name == "end" {
-			c.advance(time.Hour)
+			c.Advance(time.Hour)
 			if err := l.Flush(); err != nil {
 				t.Fatal(err)
 			}
@@ -245,7 +245,7 @@ func TestDelivery_quota(t *testing.T) {
 		}
 	}
 	now := time.Date(2026, 2, 6, 10, 0, 0, 0, time.UTC)
-	inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: f.db.Pool(t, pg.RoleWorker), Store: f.store, Rate: 10_000, Now: func() time.Time { return now }})
+	inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: f.db.Pool(t, pg.RoleWorker), Store: &tenancy.Store{Keyring: f.keyring}, Rate: 10_000, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

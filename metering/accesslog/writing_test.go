@@ -139,7 +139,7 @@ func TestLog_stuckDisk(t *testing.T) {
 func TestLog_boundsApart(t *testing.T) {
 	t.Parallel()
 	dir, c, registry := t.TempDir(), newClock(), prometheus.NewRegistry()
-	l := open(t, accesslog.Config{Dir: dir, Now: c.now, Metrics: registry, RotateSize: 1 << 20, KeepSize: 100 << 20, MaxSize: 100 << 20, UnprovenSize: 200 << 20})
+	l := open(t, accesslog.Config{Dir: dir, Now: c.Now, Metrics: registry, RotateSize: 1 << 20, KeepSize: 100 << 20, MaxSize: 100 << 20, UnprovenSize: 200 << 20})
 	accesslog.NewDelivery(accesslog.DeliveryConfig{Log: l}) // nothing is ever delivered
 	const file = 90 << 20
 	for kind, n := range map[string]int{"access": 2, "unproven": 3, "sums": 4} {
@@ -178,7 +178,7 @@ func endFiles(dir string) error {
 		return err
 	}
 	c := newClock()
-	l, err := accesslog.Open(accesslog.Config{Dir: mounted, Now: c.now})
+	l, err := accesslog.Open(accesslog.Config{Dir: mounted, Now: c.Now})
 	if err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func endFiles(dir string) error {
 	if err := add(); err != nil {
 		return err
 	}
-	c.advance(time.Hour)
+	c.Advance(time.Hour)
 	if err := errors.Join(l.Flush(), kept()); err != nil {
 		return fmt.Errorf("after the hour: %w", err)
 	}
