@@ -35,7 +35,7 @@ func Report(ctx context.Context, pool *pgxpool.Pool, q Query) ([]Reported[Usage]
 	for _, s := range sums {
 		row := Reported[Usage]{Sum: s}
 		var err error
-		if row.Final, err = isFinal(q, s.Value, final); err != nil {
+		if row.Final, err = q.Final(s.Value, final); err != nil {
 			return nil, err
 		}
 		if row.Final {
@@ -47,52 +47,9 @@ func Report(ctx context.Context, pool *pgxpool.Pool, q Query) ([]Reported[Usage]
 	return rows, nil
 }
 
-// ReportStorage is Report for what was stored, with the hours that have no sample when
-// it is by bucket.
-func ReportStorage(ctx context.Context, pool *pgxpool.Pool, q Query) (rows []Reported[StorageUsage], gaps []StorageGap, err error) {
-	var sums []StorageUsage
-	var final time.Time
-	// Of one moment: a listing that ends meanwhile makes an hour final, and its
-	// sample has to be in the sums then.
-	if err := pg.InSnapshot(ctx, pool, func(tx pg.Querier) (err error) {
-		var now, sealed time.Time // by the clock that hours are sealed by
-		if now, err = pg.Now(ctx, tx); err != nil {
-			return err
-		}
-		if sums, err = SumStorage(ctx, tx, q, now); err != nil {
-			return err
-		}
-		if q.By == ByBucket {
-			if gaps, err = StorageGaps(ctx, tx, q, now); err != nil {
-				return err
-			}
-		}
-		if final, err = StorageFinal(ctx, tx, now); err != nil {
-			return err
-		}
-		if sealed, err = SealedUntil(ctx, tx); sealed.Before(final) {
-			final = sealed
-		}
-		return err
-	}); err != nil {
-		return nil, nil, err
-	}
-	for _, s := range sums {
-		row := Reported[StorageUsage]{Sum: s}
-		if row.Final, err = isFinal(q, s.Value, final); err != nil {
-			return nil, nil, err
-		}
-		if row.Final {
-			row.Sum, row.Unsealed = s.Sealed(), s.Unsealed
-		}
-		row.Sum.Unsealed = nil
-		rows = append(rows, row)
-	}
-	return rows, gaps, nil
-}
-
-// isFinal reports whether all that a sum is over lies before final.
-func isFinal(q Query, value string, final time.Time) (bool, error) {
+// Final reports whether all hours of a sum that the query selects begin before
+// final. value is the sum's; it matters when the query is by hour.
+func (q Query) Final(value string, final time.Time) (bool, error) {
 	until := q.To
 	if q.By == ByHour {
 		hour, err := time.Parse(time.RFC3339, value)

@@ -172,17 +172,23 @@ func hashSamples(ctx context.Context, q pg.Querier, h hash.Hash, hour time.Time,
 	if err != nil {
 		return 0, err
 	}
-	var s Sample
-	into := []any{&s.Bucket, &s.Account, &s.Hour, &s.CurrentBytes, &s.NoncurrentBytes, &s.IncompleteBytes, &s.Objects, &s.NoncurrentVersions, &s.DeleteMarkers, &s.Uploads,
-		&s.Source, &s.StartedAt, &s.MeasuredAt}
+	var bucket, account tenancy.ID
+	var figures [7]int64 // from current_bytes to uploads
+	var source string
+	var of, started, measured time.Time
+	into := []any{&bucket, &account, &of}
+	for i := range figures {
+		into = append(into, &figures[i])
+	}
+	into = append(into, &source, &started, &measured)
 	b := make([]byte, 0, 256)
 	_, err = pgx.ForEachRow(rows, into, func() error {
-		b = append(append(append(b[:0], 's'), s.Bucket[:]...), s.Account[:]...)
-		for _, n := range [...]int64{s.CurrentBytes, s.NoncurrentBytes, s.IncompleteBytes, s.Objects, s.NoncurrentVersions, s.DeleteMarkers, s.Uploads} {
+		b = append(append(append(b[:0], 's'), bucket[:]...), account[:]...)
+		for _, n := range figures {
 			b = binary.BigEndian.AppendUint64(b, uint64(n))
 		}
-		b = append(binary.AppendUvarint(b, uint64(len(s.Source))), s.Source...)
-		b = appendTimes(b, s.Hour, s.StartedAt, s.MeasuredAt)
+		b = append(binary.AppendUvarint(b, uint64(len(source))), source...)
+		b = appendTimes(b, of, started, measured)
 		_, _ = h.Write(b)
 		n++
 		return nil

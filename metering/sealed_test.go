@@ -18,6 +18,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -234,7 +235,7 @@ func TestSeal_samples(t *testing.T) {
 	l.fill()
 	sums := func() (sealed, beside int64) {
 		t.Helper()
-		all, err := metering.SumStorage(t.Context(), l.owner, metering.Query{By: metering.ByHour, To: hourAt(4)}, hourAt(5))
+		all, err := storage.Sum(t.Context(), l.owner, metering.Query{By: metering.ByHour, To: hourAt(4)}, hourAt(5))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -190,7 +190,8 @@ type Query struct {
 	By       Group
 }
 
-func (q Query) bounds() (from, to time.Time) { return q.From, until(q.To) }
+// Bounds returns the query's range of hours, with an end far away when it has none.
+func (q Query) Bounds() (from, to time.Time) { return q.From, until(q.To) }
 
 // until is the end of a range of hours; the zero time is none.
 func until(to time.Time) time.Time {
@@ -249,7 +250,7 @@ type Cell struct {
 // Cells yields the rows that a query selects, whatever its By, in no order.
 func Cells(ctx context.Context, q pg.Querier, query Query) iter.Seq2[Cell, error] {
 	return func(yield func(Cell, error) bool) {
-		from, to := query.bounds()
+		from, to := query.Bounds()
 		rows, err := q.Query(ctx, `SELECT account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes
 			FROM usage_hourly WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND hour >= $2 AND hour < $3`, query.Account, from, to)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -171,7 +172,7 @@ type gapRow struct {
 }
 
 func (u *usageShow) showStorage(ctx context.Context, c *cli, o *operator, q metering.Query) error {
-	report, list, err := metering.ReportStorage(ctx, o.pool, q)
+	report, list, err := storage.Report(ctx, o.pool, q)
 	if err != nil {
 		return err
 	}
@@ -183,7 +184,7 @@ func (u *usageShow) showStorage(ctx context.Context, c *cli, o *operator, q mete
 	if err != nil {
 		return err
 	}
-	late := slices.ContainsFunc(report, func(r metering.Reported[metering.StorageUsage]) bool { return r.Unsealed != nil })
+	late := slices.ContainsFunc(report, func(r metering.Reported[storage.Usage]) bool { return r.Unsealed != nil })
 	data, rows := make([]storageRow, 0, len(report)), make([][]string, 0, len(report))
 	for _, r := range report {
 		s, value := r.Sum, named(r.Sum.Value)
@@ -205,15 +206,15 @@ func (u *usageShow) showStorage(ctx context.Context, c *cli, o *operator, q mete
 	return u.print(c, data, storageColumns, unsealedStorageColumns, late, rows)
 }
 
-func (c *cli) inventory(o *operator) (*metering.Inventory, error) {
-	return metering.NewInventory(metering.InventoryConfig{Pool: o.pool, Store: o.store, Logger: slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))})
+func (c *cli) sampler(o *operator) (*storage.Sampler, error) {
+	return storage.New(storage.Config{Pool: o.pool, Store: o.store, Logger: slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))})
 }
 
 // sampleRow is a bucket that was measured, or why it was not.
 type sampleRow struct {
 	Account string `json:"account"`
 	Bucket  string `json:"bucket"`
-	*metering.Sample
+	*storage.Sample
 	Error string `json:"error,omitempty"`
 }
 
@@ -230,7 +231,7 @@ func (u *usageSample) Run(ctx context.Context, c *cli) error {
 		return errors.New("--bucket needs --account: names belong to accounts")
 	}
 	return c.operate(ctx, func(o *operator) error {
-		inventory, err := c.inventory(o)
+		sampler, err := c.sampler(o)
 		if err != nil {
 			return err
 		}
@@ -244,14 +245,14 @@ func (u *usageSample) Run(ctx context.Context, c *cli) error {
 		err = u.eachBucket(ctx, o, func(b *tenancy.Bucket) error {
 			row := sampleRow{Account: named(b.AccountID.String()), Bucket: b.Name}
 			cells := make([]string, len(strings.Fields(storedColumns)))
-			sample, err := inventory.SampleNow(ctx, b)
+			sample, err := sampler.SampleNow(ctx, b)
 			switch {
 			case errors.Is(err, tenancy.ErrBucketUnknown): // deleted at this moment
 				return nil
 			case err != nil:
 				failed, row.Error = true, err.Error()
 			default:
-				row.Sample, cells = sample, storedCells(sample.Stored)
+				row.Sample, cells = sample, storedCells(sample.Totals)
 			}
 			data = append(data, row)
 			rows = append(rows, append(append([]string{row.Account, row.Bucket}, cells...), row.Error))

@@ -306,7 +306,7 @@ var accessLog = []promise{
 		"./metering/accesslog", "TestDelivery_quota",
 		[]change{
 			{"metering/accesslog/target.go", "int64(p.text.Len()))\n\t}\n", "int64(p.lines))\n\t}\n"},
-			{"metering/delivered.go", "\tdata.Write(binary.AppendVarint(nil, size))\n", ""},
+			{"metering/storage/delivered.go", "\tdata.Write(binary.AppendVarint(nil, size))\n", ""},
 			{"metering/accesslog/target.go", "\tif d.cfg.MAC != nil {\n\t\tkey =", "\tif d.cfg.MAC == nil {\n\t\tkey ="},
 		},
 	},

@@ -375,11 +375,11 @@ var invariants = []promise{
 	{
 		"ARCHITECTURE.md", "21",
 		"a bucket that cannot be measured has a gap of its own in its hour, and the others are measured",
-		"./metering", "TestInventory_SampleDue",
+		"./metering/storage", "TestSampler_SampleDue",
 		[]change{
-			{"metering/inventory.go", "\t\t\t\treturn ctx.Err()\n\t\t\t})\n", "\t\t\t\treturn err\n\t\t\t})\n"},
-			{"metering/inventory.go", "return nil, errors.Join(err, writeGap(after, v.cfg.Pool, b, v.cfg.Now(), err))", "return nil, err"},
-			{"metering/inventory.go", "\tdefault:\n\t\tr.Failed++\n", "\tdefault:\n\t\tr.Skipped++\n"},
+			{"metering/storage/sampler.go", "\t\t\t\treturn ctx.Err()\n\t\t\t})\n", "\t\t\t\treturn err\n\t\t\t})\n"},
+			{"metering/storage/sampler.go", "return nil, errors.Join(err, writeGap(after, v.cfg.Pool, b, v.cfg.Now(), err))", "return nil, err"},
+			{"metering/storage/sampler.go", "\tdefault:\n\t\tr.Failed++\n", "\tdefault:\n\t\tr.Skipped++\n"},
 		},
 	},
 	{

@@ -7,6 +7,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -17,9 +18,9 @@ type Bucket struct {
 	Bucket  Name   `json:"bucket"`
 	Error   string `json:"error,omitempty"` // it could not be listed: nothing is known
 
-	Now    *metering.Stored `json:"now,omitempty"`
-	Sample *metering.Sample `json:"last_sample,omitempty"`
-	Growth Comparison       `json:"growth"` // Now against Sample
+	Now    *storage.Totals `json:"now,omitempty"`
+	Sample *storage.Sample `json:"last_sample,omitempty"`
+	Growth Comparison      `json:"growth"` // Now against Sample
 
 	// Created is of the window: the bytes that are there now and were stored in
 	// it. Uploaded is what clients sent for objects and parts in it, by the log,
@@ -123,8 +124,8 @@ func (r *Report) compareBucket(ctx context.Context, cfg *Config, b *tenancy.Buck
 	if err := one.readSample(ctx, cfg); err != nil {
 		return err
 	}
-	now, created, err := cfg.Inventory.MeasureWindows(ctx, b, metering.Window{From: from, To: cfg.To},
-		metering.Window{From: from, To: l.sureOf(cfg.To)}, metering.Window{From: l.sure()})
+	now, created, err := cfg.Sampler.MeasureWindows(ctx, b, storage.Window{From: from, To: cfg.To},
+		storage.Window{From: from, To: l.sureOf(cfg.To)}, storage.Window{From: l.sure()})
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -145,7 +146,7 @@ func (r *Report) compareBucket(ctx context.Context, cfg *Config, b *tenancy.Buck
 }
 
 func (b *Bucket) readSample(ctx context.Context, cfg *Config) error {
-	last, ok, err := metering.LastSample(ctx, cfg.Pool, b.Bucket.ID)
+	last, ok, err := storage.LastSample(ctx, cfg.Pool, b.Bucket.ID)
 	if ok {
 		b.Sample = &last
 	}
@@ -162,7 +163,7 @@ func (b *Bucket) compareSample(ctx context.Context, cfg *Config, recent int64) e
 		return nil
 	}
 	b.Growth = Comparison{Difference: b.Now.Bytes() - last.Bytes(), Verdict: Exact}
-	if *b.Now == last.Stored {
+	if *b.Now == last.Totals {
 		return nil
 	}
 	writes := int64(0)

@@ -10,18 +10,19 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // Config says what to compare.
 type Config struct {
-	Pool      pg.Pool // as the owner
-	Store     *tenancy.Store
-	Inventory *metering.Inventory // nil: the backends are not asked
-	Account   tenancy.ID          // zero: every account
-	From, To  time.Time           // whole hours, To excluded: the ledger knows no parts of them
-	Logs      []string            // files and folders of the access log, of every node; none: it is not compared
-	Now       func() time.Time    // time.Now
+	Pool     pg.Pool // as the owner
+	Store    *tenancy.Store
+	Sampler  *storage.Sampler // nil: the backends are not asked
+	Account  tenancy.ID       // zero: every account
+	From, To time.Time        // whole hours, To excluded: the ledger knows no parts of them
+	Logs     []string         // files and folders of the access log, of every node; none: it is not compared
+	Now      func() time.Time // time.Now
 }
 
 // Figures are sums, or differences of sums.
@@ -132,7 +133,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		r.Log = &log.LogReport
 		r.compareCells(l, log)
 	}
-	if cfg.Inventory != nil {
+	if cfg.Sampler != nil {
 		if err := r.compareBuckets(ctx, &cfg, l, log); err != nil {
 			return nil, err
 		}

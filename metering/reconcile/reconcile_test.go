@@ -22,6 +22,7 @@ import (
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/metering/reconcile"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -452,16 +453,16 @@ func TestRun_Buckets(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.exec(`UPDATE buckets SET created_at = $1`, hour.Add(-time.Hour)) // what was there before it is none of its content
-		inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: w.owner, Store: store})
+		sampler, err := storage.New(storage.Config{Pool: w.owner, Store: store})
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.sample = func() {
-			if _, err := inventory.Sample(t.Context(), w.bucket); err != nil {
+			if _, err := sampler.Sample(t.Context(), w.bucket); err != nil {
 				t.Fatal(err)
 			}
 		}
-		w.cfg = reconcile.Config{Pool: w.owner, Store: store, Inventory: inventory, Account: a.ID, From: hour.Add(-time.Hour), To: hour.Add(2 * time.Hour), Logs: []string{w.file}}
+		w.cfg = reconcile.Config{Pool: w.owner, Store: store, Sampler: sampler, Account: a.ID, From: hour.Add(-time.Hour), To: hour.Add(2 * time.Hour), Logs: []string{w.file}}
 		return w
 	}
 	putAt := func(w *world, name string, size int, at time.Time) {
@@ -636,7 +637,7 @@ func TestRun_Buckets(t *testing.T) {
 	t.Run("a bucket that cannot be listed", func(t *testing.T) {
 		t.Parallel()
 		b := newBooks(t)
-		inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: b.owner, Store: store})
+		sampler, err := storage.New(storage.Config{Pool: b.owner, Store: store})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -651,7 +652,7 @@ func TestRun_Buckets(t *testing.T) {
 		if _, err := store.ImportBucket(t.Context(), b.owner, a.ID, "lost", backend.ID, "is-not-there", false); err != nil {
 			t.Fatal(err)
 		}
-		b.cfg.Account, b.cfg.Inventory, b.cfg.Store = a.ID, inventory, store
+		b.cfg.Account, b.cfg.Sampler, b.cfg.Store = a.ID, sampler, store
 		if r := b.run(); len(r.Buckets) != 1 || !strings.Contains(r.Buckets[0].Error, "no such bucket") || r.Over(0, 0) == nil {
 			t.Errorf("%+v", r.Buckets)
 		}

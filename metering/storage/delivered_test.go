@@ -1,4 +1,4 @@
-package metering_test
+package storage_test
 
 import (
 	"context"
@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // delivered puts an object as the access log's delivery does, and returns its key.
 func (s *stock) delivered(b *tenancy.Bucket, stem string, size int) string {
 	s.t.Helper()
-	key := metering.MAC(s.store.Keyring.MAC).StampDelivered(b.BackendName, stem, int64(size))
+	key := storage.MAC(s.store.Keyring.MAC).StampDelivered(b.BackendName, stem, int64(size))
 	s.put(b, key, size)
 	return key
 }
@@ -22,7 +22,7 @@ func (s *stock) delivered(b *tenancy.Bucket, stem string, size int) string {
 // stored is what counts against the account's quota.
 func (s *stock) stored() int64 {
 	s.t.Helper()
-	n, _, err := metering.StoredBytes(s.t.Context(), s.owner, s.account.ID)
+	n, _, err := storage.StoredBytes(s.t.Context(), s.owner, s.account.ID)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestStoredBytes_takenUp(t *testing.T) {
 	const stem = "2026-11-30-10-00-00-0A1B2C3D"
 	s.delivered(b, "000/"+stem, 300) // on the first page
 	s.delivered(b, "a/"+stem, 1000)  // on the last
-	slow := s.inventory(func(c *metering.InventoryConfig) { c.SaveInterval, c.Rate = 1, 1 })
+	slow := s.sampler(func(c *storage.Config) { c.SaveInterval, c.Rate = 1, 1 })
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {

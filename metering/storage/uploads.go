@@ -1,4 +1,4 @@
-package metering
+package storage
 
 import (
 	"context"
@@ -26,7 +26,7 @@ func (l *listing) uploads(ctx context.Context, clients []*minio.Client) error {
 	}
 	l.done.Uploads, l.done.IncompleteBytes = 0, 0
 	for after := ""; ; {
-		page, err := knownUploads(ctx, l.inventory.cfg.Pool, l.bucket.ID, after)
+		page, err := knownUploads(ctx, l.sampler.cfg.Pool, l.bucket.ID, after)
 		if err != nil || len(page) == 0 {
 			return err
 		}
@@ -44,14 +44,14 @@ func (l *listing) uploads(ctx context.Context, clients []*minio.Client) error {
 func (l *listing) discover(ctx context.Context, c *minio.Client) error {
 	core := minio.Core{Client: c}
 	for keyMarker, idMarker := "", ""; ; {
-		page, err := ask(ctx, l.inventory, func(ctx context.Context) (minio.ListMultipartUploadsResult, error) {
+		page, err := ask(ctx, l.sampler, func(ctx context.Context) (minio.ListMultipartUploadsResult, error) {
 			return core.ListMultipartUploads(ctx, l.bucket.BackendName, "", keyMarker, idMarker, "", pageSize)
 		})
 		if err != nil {
 			return err
 		}
 		for some := range slices.Chunk(page.Uploads, pageSize) { // MinIO does not page
-			if err := rememberUploads(ctx, l.inventory.cfg.Pool, l.bucket.ID, some); err != nil {
+			if err := rememberUploads(ctx, l.sampler.cfg.Pool, l.bucket.ID, some); err != nil {
 				return err
 			}
 		}
@@ -80,7 +80,7 @@ func (l *listing) measure(ctx context.Context, clients []*minio.Client, page []u
 			l.done.IncompleteBytes += bytes
 		}
 	}
-	return forgetUploads(ctx, l.inventory.cfg.Pool, l.bucket.ID, over)
+	return forgetUploads(ctx, l.sampler.cfg.Pool, l.bucket.ID, over)
 }
 
 func (l *listing) parts(ctx context.Context, clients []*minio.Client, u upload) (bytes int64, err error) {
@@ -89,7 +89,7 @@ func (l *listing) parts(ctx context.Context, clients []*minio.Client, u upload) 
 		bytes = 0
 		clear(created)
 		for marker := 0; ; {
-			page, err := ask(ctx, l.inventory, func(ctx context.Context) (minio.ListObjectPartsResult, error) {
+			page, err := ask(ctx, l.sampler, func(ctx context.Context) (minio.ListObjectPartsResult, error) {
 				return minio.Core{Client: c}.ListObjectParts(ctx, l.bucket.BackendName, u.key, u.id, marker, pageSize)
 			})
 			if err != nil {

@@ -1,17 +1,26 @@
-package metering_test
+package storage_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
+)
+
+var (
+	alpha, beta = tenancy.ID{0xa}, tenancy.ID{0xb}
+	bucket1     = tenancy.ID{1}
+	bucket2     = tenancy.ID{2}
 )
 
 // shelf is two accounts' buckets with samples that the test says.
@@ -71,7 +80,7 @@ func newShelf(t *testing.T) *shelf {
 	return s
 }
 
-func TestSumStorage(t *testing.T) {
+func TestSum(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
 	now := s.at(5.333)
@@ -96,7 +105,7 @@ func TestSumStorage(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := metering.SumStorage(t.Context(), s.db.Pool(t, pg.RoleWorker), tc.query, now)
+			got, err := storage.Sum(t.Context(), s.db.Pool(t, pg.RoleWorker), tc.query, now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,17 +118,17 @@ func TestSumStorage(t *testing.T) {
 			}
 		})
 	}
-	if _, err := metering.SumStorage(t.Context(), s.db.Pool(t, pg.RoleWorker), metering.Query{By: metering.ByKey}, now); err == nil {
+	if _, err := storage.Sum(t.Context(), s.db.Pool(t, pg.RoleWorker), metering.Query{By: metering.ByKey}, now); err == nil {
 		t.Error("storage by key")
 	}
 }
 
 // The missing hours are named, each run once, with what was wrong.
-func TestStorageGaps(t *testing.T) {
+func TestGaps(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
-	got, err := metering.StorageGaps(t.Context(), s.db.Pool(t, pg.RoleWorker), metering.Query{}, s.at(5.333))
-	want := []metering.StorageGap{
+	got, err := storage.Gaps(t.Context(), s.db.Pool(t, pg.RoleWorker), metering.Query{}, s.at(5.333))
+	want := []storage.Gap{
 		{Account: alpha, Bucket: bucket1, From: s.at(3), To: s.at(5), Error: "minio is away"},
 		{Account: alpha, Bucket: bucket2, From: s.at(2), To: s.at(3)},
 		{Account: beta, Bucket: tenancy.ID{3}, From: s.at(1), To: s.at(5)},
@@ -130,36 +139,36 @@ func TestStorageGaps(t *testing.T) {
 }
 
 // A hundred petabytes over a month are more byte-hours than an int64 holds.
-func TestSumStorage_Large(t *testing.T) {
+func TestSum_Large(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
 	const petabytes = 100e15
 	s.exec(`DELETE FROM storage_samples`)
 	s.exec(`INSERT INTO storage_samples SELECT $1, $2::timestamptz + n * interval '1 hour', $3, $4, 0, 0, 1, 0, 0, 0, 'listing', now(), now()
 		FROM generate_series(0, 743) n`, bucket1, s.at(0), alpha, int64(petabytes))
-	got, err := metering.SumStorage(t.Context(), s.db.Pool(t, pg.RoleWorker), metering.Query{Account: alpha, By: metering.ByBucket, To: s.at(744)}, s.at(800))
+	got, err := storage.Sum(t.Context(), s.db.Pool(t, pg.RoleWorker), metering.Query{Account: alpha, By: metering.ByBucket, To: s.at(744)}, s.at(800))
 	if err != nil || len(got) != 2 || got[0].Current.String() != "74400000000000000000" || got[0].Missing != 0 {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
 // A listing that is not over may still fill its hours.
-func TestStorageFinal(t *testing.T) {
+func TestFinal(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
 	pool := s.db.Pool(t, pg.RoleWorker)
-	if final, err := metering.StorageFinal(t.Context(), pool, s.at(5.333)); err != nil || !final.Equal(s.at(5)) {
+	if final, err := storage.Final(t.Context(), pool, s.at(5.333)); err != nil || !final.Equal(s.at(5)) {
 		t.Errorf("final until %s, %v", final, err)
 	}
 	s.exec(`INSERT INTO storage_listings (bucket_id, holder, held_until, started_at, hours, marker, current_bytes, noncurrent_bytes, objects, noncurrent_versions, delete_markers)
 		VALUES ($1, gen_random_uuid(), now(), now(), $2, '', 0, 0, 0, 0, 0)`, bucket1, []time.Time{s.at(4), s.at(3)})
-	if final, err := metering.StorageFinal(t.Context(), pool, s.at(5.333)); err != nil || !final.Equal(s.at(3)) {
+	if final, err := storage.Final(t.Context(), pool, s.at(5.333)); err != nil || !final.Equal(s.at(3)) {
 		t.Errorf("with a listing since then, final until %s, %v", final, err)
 	}
 	// One that has just begun has not kept its hours yet.
 	for held, want := range map[string]time.Time{"infinity": s.at(4), "-infinity": s.at(5)} {
 		s.exec(`UPDATE storage_listings SET held_until = $1::text::timestamptz, started_at = $2, hours = '{}'`, held, s.at(4.999))
-		if final, err := metering.StorageFinal(t.Context(), pool, s.at(5.001)); err != nil || !final.Equal(want) {
+		if final, err := storage.Final(t.Context(), pool, s.at(5.001)); err != nil || !final.Equal(want) {
 			t.Errorf("with a listing held until %s, final until %s, %v", held, final, err)
 		}
 	}
@@ -182,11 +191,11 @@ func TestStorage_Roles(t *testing.T) {
 	}
 	pool := s.db.Pool(t, pg.RolePortal)
 	query := metering.Query{By: metering.ByBucket}
-	if none, err := metering.SumStorage(t.Context(), pool, query, s.at(5)); err != nil || len(none) != 0 {
+	if none, err := storage.Sum(t.Context(), pool, query, s.at(5)); err != nil || len(none) != 0 {
 		t.Errorf("without an account the portal sees %v, %v", none, err)
 	}
 	if err := tenancy.AsAccount(t.Context(), pool, alpha, func(tx pgx.Tx) error {
-		got, err := metering.SumStorage(t.Context(), tx, query, s.at(5))
+		got, err := storage.Sum(t.Context(), tx, query, s.at(5))
 		if len(got) != 2 || got[0].Account != alpha || got[1].Account != alpha {
 			t.Errorf("the portal sees %v", got)
 		}
@@ -201,5 +210,14 @@ func TestStorage_Roles(t *testing.T) {
 	names, err := (&tenancy.Store{}).BucketNames(t.Context(), s.owner)
 	if err != nil || names[bucket1] != "one" {
 		t.Errorf("the deleted bucket is called %q, %v", names[bucket1], err)
+	}
+}
+
+func refused(t *testing.T, db *testenv.DB, role, sql string) {
+	t.Helper()
+	_, err := db.Pool(t, role).Exec(t.Context(), sql)
+	var e *pgconn.PgError
+	if !errors.As(err, &e) || e.Code != "42501" { // insufficient_privilege
+		t.Errorf("%s: %s: %v", role, sql, err)
 	}
 }

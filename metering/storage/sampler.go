@@ -1,4 +1,4 @@
-package metering
+package storage
 
 import (
 	"context"
@@ -19,9 +19,9 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// InventoryConfig says how stored bytes are measured. Zero values work, but
+// Config says how stored bytes are measured. Zero values work, but
 // for Pool and Store.
-type InventoryConfig struct {
+type Config struct {
 	// Pool is of the role worker or owner: the ones that may write samples.
 	Pool pg.Querier
 	// Store opens the backends' credentials: its keyring has private keys.
@@ -47,17 +47,17 @@ type InventoryConfig struct {
 	Metrics prometheus.Registerer
 }
 
-// Inventory measures what buckets hold, by listing them (docs/decisions/0010).
+// Sampler measures what buckets hold, by listing them (docs/decisions/0010).
 // Several processes may do so at once: a bucket is listed by one of them.
-type Inventory struct {
-	cfg     InventoryConfig
+type Sampler struct {
+	cfg     Config
 	limiter *rate.Limiter
 	mac     MAC
 	samples *prometheus.CounterVec
 }
 
-// Stored is what a bucket holds.
-type Stored struct {
+// Totals is what a bucket holds.
+type Totals struct {
 	CurrentBytes       int64 `json:"current_bytes"`
 	NoncurrentBytes    int64 `json:"noncurrent_bytes"`
 	IncompleteBytes    int64 `json:"incomplete_bytes"` // parts of unfinished multipart uploads
@@ -68,11 +68,11 @@ type Stored struct {
 }
 
 // Bytes is all of it.
-func (s Stored) Bytes() int64 { return s.CurrentBytes + s.NoncurrentBytes + s.IncompleteBytes }
+func (s Totals) Bytes() int64 { return s.CurrentBytes + s.NoncurrentBytes + s.IncompleteBytes }
 
 // Minus is what s holds more than t.
-func (s Stored) Minus(t Stored) Stored {
-	return Stored{
+func (s Totals) Minus(t Totals) Totals {
+	return Totals{
 		s.CurrentBytes - t.CurrentBytes, s.NoncurrentBytes - t.NoncurrentBytes, s.IncompleteBytes - t.IncompleteBytes,
 		s.Objects - t.Objects, s.NoncurrentVersions - t.NoncurrentVersions, s.DeleteMarkers - t.DeleteMarkers, s.Uploads - t.Uploads,
 	}
@@ -84,7 +84,7 @@ type Sample struct {
 	Bucket  tenancy.ID `json:"-"`
 	Account tenancy.ID `json:"-"`
 	Hour    time.Time  `json:"hour"`
-	Stored
+	Totals
 	Source     string    `json:"source"`
 	StartedAt  time.Time `json:"started_at"`
 	MeasuredAt time.Time `json:"measured_at"`
@@ -100,10 +100,10 @@ var (
 	ErrBucketMissing = errors.New("metering: the backend has no such bucket")
 )
 
-// NewInventory returns an Inventory.
-func NewInventory(cfg InventoryConfig) (*Inventory, error) {
+// New returns a Sampler.
+func New(cfg Config) (*Sampler, error) {
 	if cfg.Pool == nil || cfg.Store == nil || cfg.Store.Keyring == nil || !cfg.Store.Keyring.CanOpen() {
-		return nil, errors.New("metering: an inventory needs a pool and a keyring with private keys")
+		return nil, errors.New("metering: a sampler needs a pool and a keyring with private keys")
 	}
 	defaults := func(d *time.Duration, value time.Duration) {
 		if *d == 0 {
@@ -127,9 +127,9 @@ func NewInventory(cfg InventoryConfig) (*Inventory, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.SaveInterval < 0 || cfg.Hold <= 0 || cfg.Stall <= 0 || cfg.MaxAge <= 0 || cfg.Buckets < 0 || cfg.Rate < 0 {
-		return nil, errors.New("metering: an inventory's settings must be positive")
+		return nil, errors.New("metering: a sampler's settings must be positive")
 	}
-	v := &Inventory{cfg: cfg, limiter: rate.NewLimiter(rate.Limit(cfg.Rate), cfg.Rate), mac: cfg.Store.Keyring.MAC, samples: prometheus.NewCounterVec(prometheus.CounterOpts{
+	v := &Sampler{cfg: cfg, limiter: rate.NewLimiter(rate.Limit(cfg.Rate), cfg.Rate), mac: cfg.Store.Keyring.MAC, samples: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "primecloud_metering_storage_samples_total", Help: "Buckets measured, by result: a failed one leaves a gap in its hour.",
 	}, []string{"result"})}
 	if cfg.Metrics != nil {
@@ -151,7 +151,7 @@ type Run struct {
 // that an earlier run has begun come last, so that a huge one holds up nobody.
 // One that fails leaves a gap and does not stop the others; the next run of
 // the hour tries it again. When ctx ends, what was read is kept.
-func (v *Inventory) SampleDue(ctx context.Context) (Run, error) {
+func (v *Sampler) SampleDue(ctx context.Context) (Run, error) {
 	var run Run
 	var counting sync.Mutex
 	var g errgroup.Group
@@ -180,7 +180,7 @@ func (v *Inventory) SampleDue(ctx context.Context) (Run, error) {
 		var fresh, more []*tenancy.Bucket
 		if err == nil {
 			after = page[len(page)-1].ID
-			fresh, more, err = withoutSample(ctx, v.cfg.Pool, page, hourOf(v.cfg.Now()).time())
+			fresh, more, err = withoutSample(ctx, v.cfg.Pool, page, hourOf(v.cfg.Now()))
 		}
 		if err != nil {
 			return run, errors.Join(err, g.Wait())
@@ -206,11 +206,11 @@ func (r *Run) count(ctx context.Context, err error) {
 // Sample measures a bucket now and keeps the result as its hour's sample. It
 // returns ErrListed when another process is at it, and
 // tenancy.ErrBucketUnknown when it was deleted meanwhile.
-func (v *Inventory) Sample(ctx context.Context, b *tenancy.Bucket) (*Sample, error) {
+func (v *Sampler) Sample(ctx context.Context, b *tenancy.Bucket) (*Sample, error) {
 	return v.sample(ctx, v.backends(), b)
 }
 
-func (v *Inventory) sample(ctx context.Context, backends *backends, b *tenancy.Bucket) (*Sample, error) {
+func (v *Sampler) sample(ctx context.Context, backends *backends, b *tenancy.Bucket) (*Sample, error) {
 	l, err := v.take(ctx, b)
 	if err != nil {
 		return nil, err
@@ -240,7 +240,7 @@ func (v *Inventory) sample(ctx context.Context, backends *backends, b *tenancy.B
 }
 
 // finish lists what is left and writes the sample.
-func (v *Inventory) finish(ctx context.Context, backends *backends, l *listing) (*Sample, error) {
+func (v *Sampler) finish(ctx context.Context, backends *backends, l *listing) (*Sample, error) {
 	clients, err := backends.clients(ctx, l.bucket.BackendID)
 	if err != nil {
 		return nil, err
@@ -253,7 +253,7 @@ func (v *Inventory) finish(ctx context.Context, backends *backends, l *listing) 
 }
 
 // Measure lists a bucket now and keeps no sample.
-func (v *Inventory) Measure(ctx context.Context, b *tenancy.Bucket) (Stored, error) {
+func (v *Sampler) Measure(ctx context.Context, b *tenancy.Bucket) (Totals, error) {
 	stored, _, err := v.MeasureWindows(ctx, b)
 	return stored, err
 }
@@ -267,12 +267,12 @@ func (w Window) has(at time.Time) bool {
 
 // MeasureWindows is Measure, and for each window the bytes of what is there that
 // was stored in it: objects, versions, and parts of unfinished uploads.
-func (v *Inventory) MeasureWindows(ctx context.Context, b *tenancy.Bucket, windows ...Window) (stored Stored, created []int64, err error) {
+func (v *Sampler) MeasureWindows(ctx context.Context, b *tenancy.Bucket, windows ...Window) (stored Totals, created []int64, err error) {
 	clients, err := v.backends().clients(ctx, b.BackendID)
 	if err != nil {
-		return Stored{}, nil, err
+		return Totals{}, nil, err
 	}
-	l := &listing{inventory: v, bucket: b, windows: windows, created: make([]int64, len(windows))}
+	l := &listing{sampler: v, bucket: b, windows: windows, created: make([]int64, len(windows))}
 	err = l.read(ctx, clients)
 	return l.done, l.created, err
 }
@@ -280,9 +280,9 @@ func (v *Inventory) MeasureWindows(ctx context.Context, b *tenancy.Bucket, windo
 // backends holds the clients of the backends for the length of a run, and
 // which of them do not answer: thousands of buckets must not wait for each.
 type backends struct {
-	inventory *Inventory
-	mu        sync.Mutex
-	known     map[tenancy.ID]*backendClients
+	sampler *Sampler
+	mu      sync.Mutex
+	known   map[tenancy.ID]*backendClients
 }
 
 type backendClients struct {
@@ -290,8 +290,8 @@ type backendClients struct {
 	away error
 }
 
-func (v *Inventory) backends() *backends {
-	return &backends{inventory: v, known: map[tenancy.ID]*backendClients{}}
+func (v *Sampler) backends() *backends {
+	return &backends{sampler: v, known: map[tenancy.ID]*backendClients{}}
 }
 
 func (b *backends) clients(ctx context.Context, id tenancy.ID) ([]*minio.Client, error) {
@@ -300,7 +300,7 @@ func (b *backends) clients(ctx context.Context, id tenancy.ID) ([]*minio.Client,
 	if c, ok := b.known[id]; ok {
 		return c.list, c.away
 	}
-	backend, err := b.inventory.cfg.Store.Backend(ctx, b.inventory.cfg.Pool, id)
+	backend, err := b.sampler.cfg.Store.Backend(ctx, b.sampler.cfg.Pool, id)
 	if err != nil {
 		return nil, err
 	}
@@ -354,7 +354,7 @@ const listedTimeout = time.Minute
 
 // SampleNow is Sample, but waits while another process measures the bucket: what was
 // written before the call is in the sample that it returns.
-func (v *Inventory) SampleNow(ctx context.Context, b *tenancy.Bucket) (*Sample, error) {
+func (v *Sampler) SampleNow(ctx context.Context, b *tenancy.Bucket) (*Sample, error) {
 	timeout := time.After(listedTimeout)
 	for {
 		sample, err := v.Sample(ctx, b)

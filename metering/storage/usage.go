@@ -1,9 +1,10 @@
-package metering
+package storage
 
 import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"time"
@@ -11,14 +12,15 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// StorageUsage is what buckets held over some hours. A sample stands for its
+// Usage is what buckets held over some hours. A sample stands for its
 // whole hour: byte-hours are the sum of the samples' bytes, exact, and of any
 // size (12.4 PB over a month pass an int64). Hours without a sample add
 // nothing and are counted as Missing; what to do about them is billing's.
-type StorageUsage struct {
+type Usage struct {
 	Account    tenancy.ID
 	Value      string   // the bucket's row id, or the hour
 	Current    *big.Int // byte-hours
@@ -28,11 +30,11 @@ type StorageUsage struct {
 	Missing    int64 // bucket-hours without one, of those that the bucket was there for from beginning to end
 	// Unsealed is what of Current, Noncurrent, Incomplete and Measured no seal
 	// covers yet; nil: nothing.
-	Unsealed *StorageUsage
+	Unsealed *Usage
 }
 
 // Sealed is what seals cover of u.
-func (u StorageUsage) Sealed() StorageUsage {
+func (u Usage) Sealed() Usage {
 	if n := u.Unsealed; n != nil {
 		less := func(a, b *big.Int) *big.Int { return (&big.Int{}).Sub(a, b) }
 		u.Current, u.Noncurrent, u.Incomplete = less(u.Current, n.Current), less(u.Noncurrent, n.Noncurrent), less(u.Incomplete, n.Incomplete)
@@ -48,8 +50,8 @@ type lives struct {
 }
 
 // whole returns the hours that a bucket was there for and that are over.
-func (q Query) whole(l tenancy.Life, now time.Time) (first, last time.Time) {
-	from, to := q.bounds()
+func whole(q metering.Query, l tenancy.Life, now time.Time) (first, last time.Time) {
+	from, to := q.Bounds()
 	if l.DeletedAt.Year() > 1 {
 		now = l.DeletedAt
 	}
@@ -71,14 +73,14 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-func findLives(ctx context.Context, q pg.Querier, query Query, now time.Time) (*lives, error) {
+func findLives(ctx context.Context, q pg.Querier, query metering.Query, now time.Time) (*lives, error) {
 	all, err := (&tenancy.Store{}).BucketLives(ctx, q, query.Account)
 	if err != nil {
 		return nil, err
 	}
 	l := &lives{}
 	for _, one := range all {
-		if first, last := query.whole(one, now); first.Before(last) {
+		if first, last := whole(query, one, now); first.Before(last) {
 			l.ids, l.accounts = append(l.ids, one.ID), append(l.accounts, one.AccountID)
 			l.first, l.last = append(l.first, first), append(l.last, last)
 		}
@@ -86,18 +88,21 @@ func findLives(ctx context.Context, q pg.Querier, query Query, now time.Time) (*
 	return l, nil
 }
 
-// SumStorage returns stored bytes by account and bucket or hour. The sample of
+// hourColumn is a sample's hour as text, as metering.ByHour has it.
+const hourColumn = `to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:00:00"Z"')`
+
+// Sum returns stored bytes by account and bucket or hour. The sample of
 // the hour of now is in it, and may still be replaced.
-func SumStorage(ctx context.Context, q pg.Querier, query Query, now time.Time) ([]StorageUsage, error) {
-	if query.By != ByBucket && query.By != ByHour {
+func Sum(ctx context.Context, q pg.Querier, query metering.Query, now time.Time) ([]Usage, error) {
+	if query.By != metering.ByBucket && query.By != metering.ByHour {
 		return nil, fmt.Errorf("metering: storage cannot be summed by %q; use bucket or hour", query.By)
 	}
 	l, err := findLives(ctx, q, query, now)
 	if err != nil {
 		return nil, err
 	}
-	from, to := query.bounds()
-	rows, err := q.Query(ctx, `SELECT s.account_id, `+map[Group]string{ByBucket: "s.bucket_id::text", ByHour: groupColumns[ByHour]}[query.By]+`,
+	from, to := query.Bounds()
+	rows, err := q.Query(ctx, `SELECT s.account_id, `+map[metering.Group]string{metering.ByBucket: "s.bucket_id::text", metering.ByHour: hourColumn}[query.By]+`,
 			sum(s.current_bytes)::text, sum(s.noncurrent_bytes)::text, sum(s.incomplete_bytes)::text,
 			count(*), count(*) FILTER (WHERE s.hour >= l.first AND s.hour < l.last),
 			coalesce(sum(s.current_bytes) FILTER (WHERE NOT sealed), 0)::text, coalesce(sum(s.noncurrent_bytes) FILTER (WHERE NOT sealed), 0)::text,
@@ -111,8 +116,8 @@ func SumStorage(ctx context.Context, q pg.Querier, query Query, now time.Time) (
 		return nil, err
 	}
 	expected := l.expected(query.By)
-	sums, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (StorageUsage, error) {
-		u, open := newStorageUsage(), newStorageUsage()
+	sums, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Usage, error) {
+		u, open := newUsage(), newUsage()
 		var sums [6]string
 		var whole int64
 		if err := r.Scan(&u.Account, &u.Value, &sums[0], &sums[1], &sums[2], &u.Measured, &whole, &sums[3], &sums[4], &sums[5], &open.Measured); err != nil {
@@ -135,18 +140,18 @@ func SumStorage(ctx context.Context, q pg.Querier, query Query, now time.Time) (
 		return nil, err
 	}
 	for k, n := range expected { // of these there is no sample at all
-		none := newStorageUsage()
+		none := newUsage()
 		none.Account, none.Value, none.Missing = k.account, k.value, n
 		sums = append(sums, none)
 	}
-	slices.SortFunc(sums, func(a, b StorageUsage) int {
+	slices.SortFunc(sums, func(a, b Usage) int {
 		return cmp.Or(slices.Compare(a.Account[:], b.Account[:]), cmp.Compare(a.Value, b.Value))
 	})
 	return sums, nil
 }
 
-func newStorageUsage() StorageUsage {
-	return StorageUsage{Current: &big.Int{}, Noncurrent: &big.Int{}, Incomplete: &big.Int{}}
+func newUsage() Usage {
+	return Usage{Current: &big.Int{}, Noncurrent: &big.Int{}, Incomplete: &big.Int{}}
 }
 
 type usageRow struct {
@@ -155,50 +160,44 @@ type usageRow struct {
 }
 
 // expected counts the samples that there should be.
-func (l *lives) expected(by Group) map[usageRow]int64 {
+func (l *lives) expected(by metering.Group) map[usageRow]int64 {
 	m := map[usageRow]int64{}
-	if by == ByBucket {
+	if by == metering.ByBucket {
 		for i, id := range l.ids {
 			m[usageRow{l.accounts[i], id.String()}] = int64(l.last[i].Sub(l.first[i]) / time.Hour)
 		}
 		return m
 	}
 	// Where buckets begin and end, summed up over the hours.
-	changes := map[tenancy.ID]map[hour]int64{}
+	changes := map[tenancy.ID]map[time.Time]int64{}
 	for i, a := range l.accounts {
 		if changes[a] == nil {
-			changes[a] = map[hour]int64{}
+			changes[a] = map[time.Time]int64{}
 		}
-		changes[a][hourOf(l.first[i])]++
-		changes[a][hourOf(l.last[i])]--
+		changes[a][l.first[i]]++
+		changes[a][l.last[i]]--
 	}
 	for a, at := range changes {
-		var first, last hour
-		for h := range at {
-			if first == 0 || h < first {
-				first = h
-			}
-			last = max(last, h)
-		}
+		hours := slices.SortedFunc(maps.Keys(at), time.Time.Compare)
 		n := int64(0)
-		for h := first; h < last; h++ {
+		for h := hours[0]; h.Before(hours[len(hours)-1]); h = h.Add(time.Hour) {
 			if n += at[h]; n > 0 {
-				m[usageRow{a, h.time().Format(time.RFC3339)}] = n
+				m[usageRow{a, h.Format(time.RFC3339)}] = n
 			}
 		}
 	}
 	return m
 }
 
-// StorageGap is a run of hours in which a bucket was there and not measured.
-type StorageGap struct {
+// Gap is a run of hours in which a bucket was there and not measured.
+type Gap struct {
 	Account, Bucket tenancy.ID
 	From, To        time.Time // To is excluded
 	Error           string    // of the last failed try; "" when nobody tried
 }
 
-// StorageGaps returns the missing hours of SumStorage, each run in one.
-func StorageGaps(ctx context.Context, q pg.Querier, query Query, now time.Time) ([]StorageGap, error) {
+// Gaps returns the missing hours of Sum, each run in one.
+func Gaps(ctx context.Context, q pg.Querier, query metering.Query, now time.Time) ([]Gap, error) {
 	l, err := findLives(ctx, q, query, now)
 	if err != nil {
 		return nil, err
@@ -217,17 +216,17 @@ func StorageGaps(ctx context.Context, q pg.Querier, query Query, now time.Time) 
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (g StorageGap, err error) {
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (g Gap, err error) {
 		err = r.Scan(&g.Account, &g.Bucket, &g.From, &g.To, &g.Error)
 		g.From, g.To = g.From.UTC(), g.To.UTC()
 		return g, err
 	})
 }
 
-// StorageFinal returns the moment before which samples are not made any more:
+// Final returns the moment before which samples are not made any more:
 // the hours before now's that no listing is still at. One that is held has not
 // kept its hours for a while, or never: then it is of those since it began.
-func StorageFinal(ctx context.Context, q pg.Querier, now time.Time) (time.Time, error) {
+func Final(ctx context.Context, q pg.Querier, now time.Time) (time.Time, error) {
 	final := now.UTC().Truncate(time.Hour)
 	var open *time.Time
 	if err := q.QueryRow(ctx, `SELECT min(coalesce(h, date_trunc('hour', started_at, 'UTC')))

@@ -1,4 +1,4 @@
-package metering_test
+package storage_test
 
 import (
 	"bytes"
@@ -20,10 +20,11 @@ import (
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// stock is an account with a backend, and an inventory of it.
+// stock is an account with a backend, and a sampler of it.
 type stock struct {
 	t       testing.TB
 	db      *testenv.DB
@@ -33,10 +34,10 @@ type stock struct {
 	account *tenancy.Account
 	client  *minio.Client
 	now     time.Time
-	*metering.Inventory
+	*storage.Sampler
 }
 
-func newStock(t testing.TB, m *devstack.MinIO, config ...func(*metering.InventoryConfig)) *stock {
+func newStock(t testing.TB, m *devstack.MinIO, config ...func(*storage.Config)) *stock {
 	t.Helper()
 	keyring := must(secret.Generate())(t)
 	s := &stock{t: t, db: testenv.Postgres(t), store: &tenancy.Store{Keyring: keyring}, now: time.Now().UTC()}
@@ -46,21 +47,21 @@ func newStock(t testing.TB, m *devstack.MinIO, config ...func(*metering.Inventor
 	}))(t)
 	s.account = must(s.store.CreateAccount(t.Context(), s.owner, "acme", "", tenancy.Active))(t)
 	s.client = must(s.backend.Client())(t)
-	s.Inventory = s.inventory(config...)
+	s.Sampler = s.sampler(config...)
 	return s
 }
 
-// inventory is another process's.
-func (s *stock) inventory(config ...func(*metering.InventoryConfig)) *metering.Inventory {
+// sampler is another process's.
+func (s *stock) sampler(config ...func(*storage.Config)) *storage.Sampler {
 	s.t.Helper()
-	cfg := metering.InventoryConfig{
+	cfg := storage.Config{
 		Pool: s.db.Pool(s.t, pg.RoleWorker), Store: s.store, Rate: 10_000, Logger: slog.New(slog.NewTextHandler(s.t.Output(), nil)),
 		Now: func() time.Time { return s.now }, // no hour ends in the middle of a test
 	}
 	for _, c := range config {
 		c(&cfg)
 	}
-	return must(metering.NewInventory(cfg))(s.t)
+	return must(storage.New(cfg))(s.t)
 }
 
 func (s *stock) bucket(name string) *tenancy.Bucket {
@@ -121,9 +122,9 @@ func (s *stock) begin(b *tenancy.Bucket, key string, last int) (core minio.Core,
 }
 
 // last is the bucket's newest sample.
-func (s *stock) last(b *tenancy.Bucket) metering.Sample {
+func (s *stock) last(b *tenancy.Bucket) storage.Sample {
 	s.t.Helper()
-	sample, ok, err := metering.LastSample(s.t.Context(), s.owner, b.ID)
+	sample, ok, err := storage.LastSample(s.t.Context(), s.owner, b.ID)
 	if err != nil || !ok {
 		s.t.Fatalf("bucket %s has no sample: %v", b.Name, err)
 	}
@@ -149,15 +150,15 @@ func must[T any](v T, err error) func(testing.TB) T {
 }
 
 // Samples say to the byte what was stored.
-func TestInventory_Sample(t *testing.T) {
+func TestSampler_Sample(t *testing.T) {
 	t.Parallel()
 	s := newStock(t, testenv.MinIO(t))
 	for _, tc := range []struct {
 		name string
 		fill func() *tenancy.Bucket
-		want metering.Stored
+		want storage.Totals
 	}{
-		{"empty", func() *tenancy.Bucket { return s.bucket("empty") }, metering.Stored{}},
+		{"empty", func() *tenancy.Bucket { return s.bucket("empty") }, storage.Totals{}},
 		{"overwritten without versions", func() *tenancy.Bucket {
 			b := s.bucket("plain")
 			s.put(b, "a", 1000)
@@ -166,7 +167,7 @@ func TestInventory_Sample(t *testing.T) {
 			s.put(b, "gone", 5000)
 			s.remove(b, "gone")
 			return b
-		}, metering.Stored{CurrentBytes: 300, Objects: 2}},
+		}, storage.Totals{CurrentBytes: 300, Objects: 2}},
 		{"versions and delete markers", func() *tenancy.Bucket {
 			b := s.versioned("versioned")
 			s.put(b, "a", 1000)
@@ -177,7 +178,7 @@ func TestInventory_Sample(t *testing.T) {
 			s.remove(b, "back")
 			s.put(b, "back", 8)
 			return b
-		}, metering.Stored{CurrentBytes: 308, Objects: 2, NoncurrentBytes: 1027, NoncurrentVersions: 3, DeleteMarkers: 2}},
+		}, storage.Totals{CurrentBytes: 308, Objects: 2, NoncurrentBytes: 1027, NoncurrentVersions: 3, DeleteMarkers: 2}},
 		// Two pages: one of a key's versions, one of keys behind it.
 		{"1005 versions of a key", func() *tenancy.Bucket {
 			b := s.versioned("deep")
@@ -187,12 +188,12 @@ func TestInventory_Sample(t *testing.T) {
 			}
 			s.put(b, "later", 2)
 			return b
-		}, metering.Stored{CurrentBytes: 6, Objects: 3, NoncurrentBytes: 3012, NoncurrentVersions: 1004}},
+		}, storage.Totals{CurrentBytes: 6, Objects: 3, NoncurrentBytes: 3012, NoncurrentVersions: 1004}},
 		{"2100 keys", func() *tenancy.Bucket {
 			b := s.bucket("wide")
 			s.putMany(b, 2100, 2)
 			return b
-		}, metering.Stored{CurrentBytes: 4200, Objects: 2100}},
+		}, storage.Totals{CurrentBytes: 4200, Objects: 2100}},
 		{"odd keys", func() *tenancy.Bucket {
 			b := s.versioned("odd-keys")
 			for i, key := range []string{"a b+c%20", "é/ü/日本", "<&>\"'", "x\t\n\r", "a/b/c/d", "\x01\x1f\x7f", "-", "#?=&;", strings.Repeat("x", 255) + "/" + strings.Repeat("y", 255)} {
@@ -200,7 +201,7 @@ func TestInventory_Sample(t *testing.T) {
 				s.put(b, key, 1<<i)
 			}
 			return b
-		}, metering.Stored{CurrentBytes: 511, Objects: 9, NoncurrentBytes: 511, NoncurrentVersions: 9}},
+		}, storage.Totals{CurrentBytes: 511, Objects: 9, NoncurrentBytes: 511, NoncurrentVersions: 9}},
 		{"unfinished uploads", func() *tenancy.Bucket {
 			b := s.bucket("uploads")
 			s.begin(b, "a/é \x01", 10)
@@ -214,7 +215,7 @@ func TestInventory_Sample(t *testing.T) {
 			must(core.CompleteMultipartUpload(t.Context(), b.BackendName, "complete", id,
 				[]minio.CompletePart{{PartNumber: 1, ETag: parts.ObjectParts[0].ETag}, {PartNumber: 2, ETag: parts.ObjectParts[1].ETag}}, minio.PutObjectOptions{}))(t)
 			return b
-		}, metering.Stored{CurrentBytes: partSize + 4, Objects: 1, IncompleteBytes: 2*partSize + 30, Uploads: 2}},
+		}, storage.Totals{CurrentBytes: partSize + 4, Objects: 1, IncompleteBytes: 2*partSize + 30, Uploads: 2}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -223,11 +224,11 @@ func TestInventory_Sample(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.Stored != tc.want {
-				t.Errorf("measured %+v\nstored   %+v", got.Stored, tc.want)
+			if got.Totals != tc.want {
+				t.Errorf("measured %+v\nstored   %+v", got.Totals, tc.want)
 			}
 			last := s.last(b)
-			if last.Stored != tc.want || !last.Hour.Equal(got.MeasuredAt.Truncate(time.Hour)) || last.Source != metering.SourceListing || last.Account != s.account.ID {
+			if last.Totals != tc.want || !last.Hour.Equal(got.MeasuredAt.Truncate(time.Hour)) || last.Source != storage.SourceListing || last.Account != s.account.ID {
 				t.Errorf("kept %+v", last)
 			}
 			if live, err := s.Measure(t.Context(), b); err != nil || live != tc.want {
@@ -239,7 +240,7 @@ func TestInventory_Sample(t *testing.T) {
 
 // A run measures what has no sample in the hour yet, and one bucket's failure
 // is a gap of its own: no zero, and no sample of the hour before.
-func TestInventory_SampleDue(t *testing.T) {
+func TestSampler_SampleDue(t *testing.T) {
 	t.Parallel()
 	s := newStock(t, testenv.MinIO(t))
 	fine, lost := s.bucket("fine"), s.bucket("lost")
@@ -247,12 +248,12 @@ func TestInventory_SampleDue(t *testing.T) {
 	if err := s.client.RemoveBucket(t.Context(), lost.BackendName); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []metering.Run{{Measured: 1, Failed: 1}, {Failed: 1}} {
+	for _, want := range []storage.Run{{Measured: 1, Failed: 1}, {Failed: 1}} {
 		if run, err := s.SampleDue(t.Context()); err != nil || run != want {
 			t.Errorf("ran %+v, %v; want %+v", run, err, want)
 		}
 	}
-	if _, ok, err := metering.LastSample(t.Context(), s.owner, lost.ID); ok || err != nil {
+	if _, ok, err := storage.LastSample(t.Context(), s.owner, lost.ID); ok || err != nil {
 		t.Errorf("a bucket that is not there has a sample: %v", err)
 	}
 	if n := s.count(`SELECT count(*) FROM storage_gaps WHERE bucket_id = $1 AND error LIKE '%no such bucket%'`, lost.ID); n != 1 {
@@ -262,7 +263,7 @@ func TestInventory_SampleDue(t *testing.T) {
 	if err := s.client.MakeBucket(t.Context(), lost.BackendName, minio.MakeBucketOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if run, err := s.SampleDue(t.Context()); err != nil || run != (metering.Run{Measured: 1}) {
+	if run, err := s.SampleDue(t.Context()); err != nil || run != (storage.Run{Measured: 1}) {
 		t.Errorf("ran %+v, %v", run, err)
 	}
 	if n := s.count(`SELECT count(*) FROM storage_gaps`); n != 0 {
@@ -285,16 +286,16 @@ func TestInventory_SampleDue(t *testing.T) {
 
 // The backend dies in the middle of a listing. The hour is a gap, and what was
 // read is not read again: a key that is deleted meanwhile still counts.
-func TestInventory_BackendDies(t *testing.T) {
+func TestSampler_BackendDies(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	m := testenv.OwnMinIO(t, dir)
-	s := newStock(t, m, func(c *metering.InventoryConfig) { c.SaveInterval = 1 })
+	s := newStock(t, m, func(c *storage.Config) { c.SaveInterval = 1 })
 	b, other := s.bucket("big"), s.bucket("other")
 	s.putMany(b, 2300, 2)
 	core, upload := s.begin(b, "upload", 1)
 	// It waits for a second behind each page from the third on.
-	slow := s.inventory(func(c *metering.InventoryConfig) { c.SaveInterval, c.Rate = 1, 1 })
+	slow := s.sampler(func(c *storage.Config) { c.SaveInterval, c.Rate = 1, 1 })
 	failed := make(chan error)
 	go func() {
 		_, err := slow.Sample(t.Context(), b)
@@ -327,27 +328,27 @@ func TestInventory_BackendDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Objects != 2300 || got.CurrentBytes != 4600 {
-		t.Errorf("measured %+v: %d keys had been read before", got.Stored, read)
+		t.Errorf("measured %+v: %d keys had been read before", got.Totals, read)
 	}
 	// This upload was never sampled, and its server has forgotten to list it:
 	// the limit of what plain S3 offers on MinIO (docs/decisions/0010).
 	if got.Uploads != 0 {
-		t.Logf("the backend lists uploads of before its start: %+v", got.Stored)
+		t.Logf("the backend lists uploads of before its start: %+v", got.Totals)
 	}
 	_ = core.AbortMultipartUpload(t.Context(), b.BackendName, "upload", upload)
 }
 
 // An upload that was sampled once is measured until it is over, though MinIO
 // does not list it any more after a restart.
-func TestInventory_UploadsOutliveRestart(t *testing.T) {
+func TestSampler_UploadsOutliveRestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	m := testenv.OwnMinIO(t, dir)
 	s := newStock(t, m)
 	b := s.bucket("uploads")
 	core, id := s.begin(b, "key", 1)
-	want := metering.Stored{IncompleteBytes: partSize + 1, Uploads: 1}
-	if got, err := s.Sample(t.Context(), b); err != nil || got.Stored != want {
+	want := storage.Totals{IncompleteBytes: partSize + 1, Uploads: 1}
+	if got, err := s.Sample(t.Context(), b); err != nil || got.Totals != want {
 		t.Fatalf("measured %+v, %v", got, err)
 	}
 	if err := m.Stop(); err != nil {
@@ -358,13 +359,13 @@ func TestInventory_UploadsOutliveRestart(t *testing.T) {
 	if list := must(core.ListMultipartUploads(t.Context(), b.BackendName, "", "", "", "", 100))(t); len(list.Uploads) != 0 {
 		t.Errorf("this MinIO lists %d uploads of before its start: the decision can be revisited", len(list.Uploads))
 	}
-	if got, err := s.Sample(t.Context(), b); err != nil || got.Stored != want {
+	if got, err := s.Sample(t.Context(), b); err != nil || got.Totals != want {
 		t.Errorf("after the restart %+v, %v", got, err)
 	}
 	if err := core.AbortMultipartUpload(t.Context(), b.BackendName, "key", id); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.Sample(t.Context(), b); err != nil || got.Stored != (metering.Stored{}) {
+	if got, err := s.Sample(t.Context(), b); err != nil || got.Totals != (storage.Totals{}) {
 		t.Errorf("after the abort %+v, %v", got, err)
 	}
 	if n := s.count(`SELECT count(*) FROM storage_uploads`); n != 0 {
@@ -374,7 +375,7 @@ func TestInventory_UploadsOutliveRestart(t *testing.T) {
 
 // A process that dies in the middle holds its bucket for a while; then another
 // one goes on where it was. A listing that takes hours is the sample of each.
-func TestInventory_TakenUp(t *testing.T) {
+func TestSampler_TakenUp(t *testing.T) {
 	t.Parallel()
 	s := newStock(t, testenv.MinIO(t))
 	b := s.bucket("big")
@@ -383,7 +384,7 @@ func TestInventory_TakenUp(t *testing.T) {
 	var hours atomic.Int64
 	clock := func() time.Time { return began.Add(time.Duration(hours.Load()) * time.Hour) }
 	// Without a word more once it waits: as if it were dead.
-	dead := s.inventory(func(c *metering.InventoryConfig) { c.SaveInterval, c.Rate, c.Hold, c.Now = 1, 1, 3*time.Second, clock })
+	dead := s.sampler(func(c *storage.Config) { c.SaveInterval, c.Rate, c.Hold, c.Now = 1, 1, 3*time.Second, clock })
 	ctx, kill := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
@@ -391,11 +392,11 @@ func TestInventory_TakenUp(t *testing.T) {
 		ended <- err
 	}()
 	testenv.WaitFor(t, "the first keys", func() bool { return s.count(`SELECT count(*) FROM storage_listings WHERE objects > 100`) == 1 })
-	next := s.inventory(func(c *metering.InventoryConfig) { c.SaveInterval, c.Now = 1, clock })
-	if _, err := next.Sample(t.Context(), b); !errors.Is(err, metering.ErrListed) {
+	next := s.sampler(func(c *storage.Config) { c.SaveInterval, c.Now = 1, clock })
+	if _, err := next.Sample(t.Context(), b); !errors.Is(err, storage.ErrListed) {
 		t.Errorf("two list one bucket: %v", err)
 	}
-	if run, err := next.SampleDue(t.Context()); err != nil || run != (metering.Run{Skipped: 1}) {
+	if run, err := next.SampleDue(t.Context()); err != nil || run != (storage.Run{Skipped: 1}) {
 		t.Errorf("ran %+v, %v", run, err)
 	}
 	kill()
@@ -413,7 +414,7 @@ func TestInventory_TakenUp(t *testing.T) {
 	s.remove(b, "000000")
 	testenv.WaitFor(t, "the hold's end", func() bool {
 		_, err := next.Sample(t.Context(), b)
-		if err != nil && !errors.Is(err, metering.ErrListed) {
+		if err != nil && !errors.Is(err, storage.ErrListed) {
 			t.Fatal(err)
 		}
 		return err == nil
@@ -433,7 +434,7 @@ func TestInventory_TakenUp(t *testing.T) {
 		VALUES ($1, gen_random_uuid(), now(), $2, '{}', '002000', 1, 1, 1, 1, 1)`, b.ID, began.Add(-30*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := next.Sample(t.Context(), b); err != nil || got.Stored != (metering.Stored{Objects: 2299, CurrentBytes: 4598}) {
+	if got, err := next.Sample(t.Context(), b); err != nil || got.Totals != (storage.Totals{Objects: 2299, CurrentBytes: 4598}) {
 		t.Errorf("begun anew: %+v, %v", got, err)
 	}
 }
@@ -441,7 +442,7 @@ func TestInventory_TakenUp(t *testing.T) {
 // Within an hour the sample that was measured later stays, and a sealed one stays
 // whatever is measured; an hour of more than a day before the first that is not
 // sealed gets none. None of it is a failure of the listing.
-func TestInventory_sealed(t *testing.T) {
+func TestSampler_sealed(t *testing.T) {
 	t.Parallel()
 	s := newStock(t, testenv.MinIO(t))
 	b := s.bucket("sealed")
@@ -465,7 +466,11 @@ func TestInventory_sealed(t *testing.T) {
 	if _, err := s.owner.Exec(t.Context(), `INSERT INTO usage_readings VALUES ($1, $1, $1, $1, 'A', $2, 1, 1, 1, 1, 1)`, b.ID, earlier); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := metering.SealUntil(t.Context(), s.db.Pool(t, pg.RoleWorker), s.store.Keyring, present); err != nil || n != 1 {
+	if _, err := s.owner.Exec(t.Context(), `INSERT INTO usage_nodes (epoch, node, flushed_at) VALUES ($1, '', $2)`, b.ID, present); err != nil {
+		t.Fatal(err)
+	}
+	err := metering.NewSealer(metering.SealerConfig{Pool: s.db.Pool(t, pg.RoleWorker), Keys: s.store.Keyring}).Seal(t.Context())
+	if n := s.count(`SELECT count(*) FROM usage_seals`); err != nil || n != 1 {
 		t.Fatalf("%d hours sealed, %v", n, err)
 	}
 	measure(earlier.Add(40*time.Minute), 100, 15)
@@ -477,24 +482,24 @@ func TestInventory_sealed(t *testing.T) {
 	}
 }
 
-func TestNewInventory_Refuses(t *testing.T) {
+func TestNew_Refuses(t *testing.T) {
 	t.Parallel()
 	keyring := must(secret.Generate())(t)
-	for name, cfg := range map[string]metering.InventoryConfig{
+	for name, cfg := range map[string]storage.Config{
 		"no pool":         {Store: &tenancy.Store{Keyring: keyring}},
 		"no store":        {Pool: &pgxpool.Pool{}},
 		"a public key":    {Pool: &pgxpool.Pool{}, Store: &tenancy.Store{Keyring: keyring.Public()}},
 		"a negative rate": {Pool: &pgxpool.Pool{}, Store: &tenancy.Store{Keyring: keyring}, Rate: -1},
 	} {
-		if _, err := metering.NewInventory(cfg); err == nil {
+		if _, err := storage.New(cfg); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}
 }
 
-// BenchmarkInventory_Sample is the listing of 10,000 small objects, and what a
+// BenchmarkSampler_Sample is the listing of 10,000 small objects, and what a
 // sample costs beside it.
-func BenchmarkInventory_Sample(b *testing.B) {
+func BenchmarkSampler_Sample(b *testing.B) {
 	s := newStock(b, testenv.MinIO(b))
 	bucket := s.bucket("bench")
 	const keys = 10_000

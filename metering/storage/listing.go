@@ -1,4 +1,4 @@
-package metering
+package storage
 
 import (
 	"context"
@@ -15,15 +15,15 @@ import (
 // listing is the measuring of one bucket. It can be put down after any key and
 // taken up again, by another process too.
 type listing struct {
-	inventory *Inventory
-	bucket    *tenancy.Bucket
-	holder    tenancy.ID // zero: nothing is kept
-	saved     time.Time
+	sampler *Sampler
+	bucket  *tenancy.Bucket
+	holder  tenancy.ID // zero: nothing is kept
+	saved   time.Time
 
 	startedAt time.Time
 	hours     []time.Time // in which it read, of those that are kept
 	marker    string      // the last key whose versions are all in done
-	done      Stored
+	done      Totals
 	delivered int64 // bytes of done that are delivered access logs: of each key one version at most
 
 	windows []Window // kept by no one, as is what was stored in each
@@ -70,7 +70,7 @@ func (l *listing) versions(ctx context.Context, c *minio.Client) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// The client has no limit for an answer that stops half-way.
-	stall := time.AfterFunc(l.inventory.cfg.Stall, func() { cancel(errStalled) })
+	stall := time.AfterFunc(l.sampler.cfg.Stall, func() { cancel(errStalled) })
 	defer stall.Stop()
 	key, sums, created, n := l.marker, l.done, slices.Clone(l.created), 0
 	delivered, bucket := l.delivered, l.bucket.BackendName
@@ -88,15 +88,15 @@ func (l *listing) versions(ctx context.Context, c *minio.Client) error {
 			}
 			key, isLog = o.Key, false
 		}
-		if !isLog && l.inventory.mac.delivered(bucket, o.Key, o.Size) {
+		if !isLog && l.sampler.mac.delivered(bucket, o.Key, o.Size) {
 			isLog = true
 			delivered += o.Size
 		}
 		sums.add(&o)
 		l.within(created, o.LastModified, o.Size)
 		if n++; n%pageSize == 0 {
-			stall.Reset(l.inventory.cfg.Stall)
-			if err := l.inventory.limiter.Wait(ctx); err != nil {
+			stall.Reset(l.sampler.cfg.Stall)
+			if err := l.sampler.limiter.Wait(ctx); err != nil {
 				return errors.Join(err, stallOf(ctx))
 			}
 		}
@@ -110,7 +110,7 @@ func (l *listing) versions(ctx context.Context, c *minio.Client) error {
 }
 
 // passed notes what there is up to and with a key.
-func (l *listing) passed(key string, sums Stored, delivered int64, created []int64) {
+func (l *listing) passed(key string, sums Totals, delivered int64, created []int64) {
 	l.marker, l.done, l.delivered = key, sums, delivered
 	copy(l.created, created)
 }
@@ -125,7 +125,7 @@ func (l *listing) within(created []int64, at time.Time, size int64) {
 }
 
 // ask makes one request, within the rate and the time that one may take.
-func ask[T any](ctx context.Context, v *Inventory, f func(context.Context) (T, error)) (T, error) {
+func ask[T any](ctx context.Context, v *Sampler, f func(context.Context) (T, error)) (T, error) {
 	var none T
 	if err := v.limiter.Wait(ctx); err != nil {
 		return none, err
@@ -143,7 +143,7 @@ func stallOf(ctx context.Context) error {
 	return nil
 }
 
-func (s *Stored) add(o *minio.ObjectInfo) {
+func (s *Totals) add(o *minio.ObjectInfo) {
 	switch {
 	case o.IsDeleteMarker:
 		s.DeleteMarkers++
@@ -158,43 +158,46 @@ func (s *Stored) add(o *minio.ObjectInfo) {
 
 // save keeps the place when it is time to.
 func (l *listing) save(ctx context.Context) error {
-	if l.holder == (tenancy.ID{}) || time.Since(l.saved) < l.inventory.cfg.SaveInterval {
+	if l.holder == (tenancy.ID{}) || time.Since(l.saved) < l.sampler.cfg.SaveInterval {
 		return nil
 	}
 	l.saved = time.Now()
-	l.note(l.inventory.cfg.Now())
-	return storeError(keepListing(ctx, l.inventory.cfg.Pool, l, l.inventory.cfg.Hold))
+	l.note(l.sampler.cfg.Now())
+	return storeError(keepListing(ctx, l.sampler.cfg.Pool, l, l.sampler.cfg.Hold))
 }
+
+// hourOf is the beginning of the hour of t, UTC.
+func hourOf(t time.Time) time.Time { return t.UTC().Truncate(time.Hour) }
 
 // note makes the hour of now the last of those in which the listing read.
 func (l *listing) note(now time.Time) {
-	h := hourOf(now).time()
+	h := hourOf(now)
 	l.hours = append(slices.DeleteFunc(l.hours, h.Equal), h)
 }
 
 // leave puts the listing down, with what it has. The hour of a failure is a
 // gap, and stays one when the listing is taken up in a later hour.
 func (l *listing) leave(ctx context.Context, failed bool) error {
-	l.note(l.inventory.cfg.Now())
+	l.note(l.sampler.cfg.Now())
 	if failed {
 		l.hours = l.hours[:len(l.hours)-1]
 	}
-	return keepListing(ctx, l.inventory.cfg.Pool, l, 0)
+	return keepListing(ctx, l.sampler.cfg.Pool, l, 0)
 }
 
 // write ends the listing with the sample of each hour in which it read.
 func (l *listing) write(ctx context.Context) (*Sample, error) {
-	now := l.inventory.cfg.Now()
+	now := l.sampler.cfg.Now()
 	l.note(now)
 	s := &Sample{
-		Bucket: l.bucket.ID, Account: l.bucket.AccountID, Hour: hourOf(now).time(), Stored: l.done, Source: SourceListing,
+		Bucket: l.bucket.ID, Account: l.bucket.AccountID, Hour: hourOf(now), Totals: l.done, Source: SourceListing,
 		StartedAt: l.startedAt, MeasuredAt: now,
 	}
-	return s, writeSamples(ctx, l.inventory.cfg.Pool, s, l)
+	return s, writeSamples(ctx, l.sampler.cfg.Pool, s, l)
 }
 
 // take begins a listing, or takes up one that was put down.
-func (v *Inventory) take(ctx context.Context, b *tenancy.Bucket) (*listing, error) {
-	l := &listing{inventory: v, bucket: b, holder: tenancy.NewID(), startedAt: v.cfg.Now(), saved: time.Now()}
+func (v *Sampler) take(ctx context.Context, b *tenancy.Bucket) (*listing, error) {
+	l := &listing{sampler: v, bucket: b, holder: tenancy.NewID(), startedAt: v.cfg.Now(), saved: time.Now()}
 	return l, takeListing(ctx, v.cfg.Pool, l, v.cfg.Hold, l.startedAt.Add(-v.cfg.MaxAge))
 }

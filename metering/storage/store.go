@@ -1,4 +1,4 @@
-package metering
+package storage
 
 import (
 	"context"
@@ -133,7 +133,7 @@ func writeGap(ctx context.Context, q pg.Querier, b *tenancy.Bucket, at time.Time
 	_, err := q.Exec(ctx, `INSERT INTO storage_gaps (bucket_id, hour, account_id, error, failed_at)
 		SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT FROM storage_samples WHERE bucket_id = $1 AND hour = $2)
 		ON CONFLICT (bucket_id, hour) DO UPDATE SET error = excluded.error, failed_at = excluded.failed_at`,
-		b.ID, hourOf(at).time(), b.AccountID, why.Error(), at)
+		b.ID, hourOf(at), b.AccountID, why.Error(), at)
 	return err
 }
 
