@@ -1,7 +1,6 @@
 package metering_test
 
 import (
-	"encoding/binary"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -9,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/metering"
-	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/metering/ledgertest"
 )
 
 // offline is a meter whose database does not exist: nothing connects before
@@ -33,17 +32,11 @@ func offlinePool(t testing.TB) *pgxpool.Pool {
 	return pool
 }
 
-func key(n int) metering.Key {
-	k := metering.Key{Account: tenancy.ID{1}, Class: metering.ClassB}
-	binary.BigEndian.PutUint64(k.AccessKey[8:], uint64(n))
-	return k
-}
-
 // One add while a body moves: the reach is 100 ns and no allocation.
 func BenchmarkTally_Egress(b *testing.B) {
 	m := offline(b)
 	var t metering.Tally
-	m.Begin(&t, key(1))
+	m.Begin(&t, ledgertest.Key(1))
 	b.ReportAllocs()
 	for b.Loop() {
 		t.Egress(1 << 20)
@@ -56,7 +49,7 @@ func BenchmarkTally_EgressParallel(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		var t metering.Tally
-		m.Begin(&t, key(1))
+		m.Begin(&t, ledgertest.Key(1))
 		for pb.Next() {
 			t.Egress(1 << 20)
 		}
@@ -69,11 +62,11 @@ func BenchmarkMeter_Begin(b *testing.B) {
 	m := offline(b)
 	var t metering.Tally
 	for i := range 10_000 {
-		m.Begin(&t, key(i))
+		m.Begin(&t, ledgertest.Key(i))
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		m.Begin(&t, key(i%10_000))
+		m.Begin(&t, ledgertest.Key(i%10_000))
 		t.Request()
 		t.End()
 	}
@@ -88,7 +81,7 @@ func BenchmarkMeter_BeginNew(b *testing.B) {
 				m := offline(b)
 				var t metering.Tally
 				for i := range n {
-					m.Begin(&t, key(i))
+					m.Begin(&t, ledgertest.Key(i))
 				}
 				t.End()
 			}
@@ -107,7 +100,7 @@ func BenchmarkRecovery(b *testing.B) {
 	}
 	for n := range cells {
 		var t metering.Tally
-		m.Begin(&t, key(n))
+		m.Begin(&t, ledgertest.Key(n))
 		t.Request()
 		t.End()
 	}

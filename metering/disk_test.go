@@ -22,6 +22,8 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/ledgertest"
 )
 
 // diskChildren are what this binary does when a test has started it with a
@@ -61,7 +63,7 @@ func degraded(r *prometheus.Registry) (float64, error) {
 func countCells(m *metering.Meter, cells int) {
 	for n := range cells {
 		var t metering.Tally
-		m.Begin(&t, key(n))
+		m.Begin(&t, ledgertest.Key(n))
 		t.Egress(int64(n))
 		t.End()
 	}
@@ -69,7 +71,7 @@ func countCells(m *metering.Meter, cells int) {
 
 // isFinal reports whether any figure is final.
 func isFinal(ctx context.Context, q pg.Querier) (bool, error) {
-	moment, ok, err := metering.Final(ctx, q)
+	moment, ok, err := ledger.Final(ctx, q)
 	return ok && moment.Year() > 1, err
 }
 
@@ -107,7 +109,7 @@ func TestJournal_diskFull(t *testing.T) {
 	if out, err := diskChild(t, "full", t.TempDir(), db.URL(pg.RoleGateway)).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	rows, err := metering.Sum(t.Context(), owner, metering.Query{By: metering.ByClass})
+	rows, err := ledger.Sum(t.Context(), owner, ledger.Query{By: ledger.ByClass})
 	if err != nil || len(rows) != 1 || rows[0].Egress != manyCells*(manyCells-1)/2 {
 		t.Errorf("usage: %+v, %v", rows, err)
 	}
@@ -122,7 +124,7 @@ func startOnFullDisk(dir, url string) error {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=512k"); err != nil {
 		return fmt.Errorf("mount: %w", err)
 	}
-	ctx, c := context.Background(), newClock()
+	ctx, c := context.Background(), ledgertest.NewClock()
 	pool, err := pgxpool.New(ctx, url)
 	if err != nil {
 		return err
@@ -142,7 +144,7 @@ func startOnFullDisk(dir, url string) error {
 	}
 	open := func() (*metering.Meter, *prometheus.Registry, error) {
 		r := prometheus.NewRegistry()
-		m, err := metering.New(metering.Config{Pool: pool, Dir: dir, Metrics: r, Now: c.now})
+		m, err := metering.New(metering.Config{Pool: pool, Dir: dir, Metrics: r, Now: c.Now})
 		return m, r, err
 	}
 	m, r, err := open()
@@ -159,7 +161,7 @@ func startOnFullDisk(dir, url string) error {
 		return fmt.Errorf("remount: %w", err)
 	}
 	expect("with room again", m, r, true, false)
-	c.advance(time.Hour)
+	c.Advance(time.Hour)
 	m.Tick()
 	expect("an hour later", m, r, false, true) // the flush has written and retired the cells in memory
 	countCells(m, 100)
@@ -172,12 +174,12 @@ func startOnFullDisk(dir, url string) error {
 	if m, _, err = open(); err != nil {
 		return err
 	}
-	c.advance(time.Hour)
+	c.Advance(time.Hour)
 	if err := m.Flush(ctx); err != nil {
 		return err
 	}
-	moment, _, err := metering.Final(ctx, pool)
-	if aside, _ := filepath.Glob(filepath.Join(dir, "*.damaged")); err != nil || !moment.Before(c.now()) || len(aside) != 1 {
+	moment, _, err := ledger.Final(ctx, pool)
+	if aside, _ := filepath.Glob(filepath.Join(dir, "*.damaged")); err != nil || !moment.Before(c.Now()) || len(aside) != 1 {
 		faults = append(faults, fmt.Errorf("after a kill with cells in memory figures are final until %v, %d journals are put aside, %w", moment, len(aside), err))
 	}
 	return errors.Join(faults...)
@@ -192,7 +194,7 @@ func TestJournal_diskFullAtStart(t *testing.T) {
 	if out, err := diskChild(t, "full at start", t.TempDir(), db.URL(pg.RoleGateway)).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	rows, err := metering.Sum(t.Context(), db.Pool(t, pg.RoleOwner), metering.Query{By: metering.ByHour})
+	rows, err := ledger.Sum(t.Context(), db.Pool(t, pg.RoleOwner), ledger.Query{By: ledger.ByHour})
 	if err != nil || len(rows) != 2 || rows[0].Egress != 100*99/2 || rows[1].Egress < 100*99/2 {
 		t.Errorf("usage: %+v, %v", rows, err)
 	}
@@ -263,7 +265,7 @@ func countAndSync(dir, _ string) error {
 	for worker := range crashWorkers {
 		adding.Go(func() {
 			var t metering.Tally
-			m.Begin(&t, key(worker))
+			m.Begin(&t, ledgertest.Key(worker))
 			for n := int64(1); ; n++ {
 				t.Request()
 				t.Ingress(crashStep)
@@ -357,13 +359,13 @@ func TestJournal_machineLost(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	rows, err := metering.Sum(t.Context(), owner, metering.Query{By: metering.ByKey})
+	rows, err := ledger.Sum(t.Context(), owner, ledger.Query{By: ledger.ByKey})
 	if err != nil || len(rows) != crashWorkers {
 		t.Fatal(rows, err)
 	}
 	for _, u := range rows {
 		for w := range crashWorkers {
-			if u.Value != key(w).AccessKey.String() {
+			if u.Value != ledgertest.Key(w).AccessKey.String() {
 				continue
 			}
 			for name, got := range map[string]int64{"requests": u.Requests, "in": u.Ingress / crashStep, "out": u.Egress / crashStep, "declared in": u.DeclaredIngress / crashStep, "declared out": u.DeclaredEgress / crashStep} {
@@ -374,7 +376,7 @@ func TestJournal_machineLost(t *testing.T) {
 			t.Logf("key %d: %d additions synced, %d in the ledger, %d counted", w, least[w], u.Requests, most[w])
 		}
 	}
-	if _, ok, err := metering.Final(t.Context(), owner); !ok || err != nil {
+	if _, ok, err := ledger.Final(t.Context(), owner); !ok || err != nil {
 		t.Errorf("no figure is final: %v", err)
 	}
 }

@@ -5,21 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/metering/usage"
 )
-
-// SealUntil seals every hour that is over before until, whatever the nodes say.
-func SealUntil(ctx context.Context, q pg.Querier, keys Keys, until time.Time) (sealed int, err error) {
-	for ; ; sealed++ {
-		head, err := newest(ctx, q)
-		if err != nil {
-			return sealed, err
-		}
-		if s, err := sealNext(ctx, q, keys, until, head); err != nil || s == nil {
-			return sealed, err
-		}
-	}
-}
 
 // Tick moves the hour on as Run does.
 func (m *Meter) Tick() { m.tick() }
@@ -50,7 +37,7 @@ func (m *Meter) WriteUnconfirmed(ctx context.Context) (again func(context.Contex
 
 // HeldUp is a tally that found its hour and was then held up on the way to its
 // cell: arrive is the rest of the way, and reports whether a cell was made.
-func (m *Meter) HeldUp(k Key) (arrive func() bool) {
+func (m *Meter) HeldUp(k usage.Key) (arrive func() bool) {
 	ck := cellKey{k, m.hour()}
 	return func() bool {
 		s := &m.shards[0]
@@ -67,7 +54,7 @@ func Believed(path string) (map[string]int64, error) {
 	}
 	m := map[string]int64{}
 	for _, r := range l.readings {
-		m[fmt.Sprint(r.key)] = r.totals.egress
+		m[fmt.Sprint(r.Key, r.Hour)] = r.Egress
 	}
 	return m, l.damage
 }
@@ -103,12 +90,4 @@ func (m *Meter) Crash() {
 	if m.journal.file != nil {
 		_ = m.journal.file.Close()
 	}
-}
-
-// Look is what Watch does every minute.
-func (s *Sealer) Look(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, err := s.look(ctx)
-	return err
 }

@@ -9,7 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/tenancy/rowid"
 )
 
 const batch = 5000 // readings in one statement
@@ -45,7 +46,7 @@ func (m *Meter) flushAll(ctx context.Context) error {
 			return err
 		}
 		for i := from; i < to; i++ {
-			dirty[i].confirmed = readings[i].totals
+			dirty[i].confirmed = readings[i].Totals
 		}
 		m.metrics.flushed.Add(float64(to - from))
 	}
@@ -68,26 +69,26 @@ func (m *Meter) flushAll(ctx context.Context) error {
 }
 
 // write is one statement, bounded in time.
-func (m *Meter) write(ctx context.Context, epoch tenancy.ID, readings []reading) error {
+func (m *Meter) write(ctx context.Context, epoch rowid.ID, readings []ledger.Reading) error {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout)
 	defer cancel()
-	return write(ctx, m.cfg.Pool, epoch, readings)
+	return ledger.Write(ctx, m.cfg.Pool, epoch, readings)
 }
 
 // report says how far this process's epoch has got, and raises the alarm when
 // another process counts in it: a copy of this machine's disk has another
 // writer, one of its memory is told by a watermark that was not sent from here.
-func (m *Meter) report(ctx context.Context, watermark time.Time, over bool) error {
+func (m *Meter) report(ctx context.Context, watermark time.Time, closed bool) error {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout)
 	defer cancel()
 	if watermark.After(m.sent) {
 		m.sent = watermark
 	}
-	p := progress{epoch: m.journal.epoch, node: m.cfg.Node, watermark: watermark, over: over, writer: m.writer}
-	flushed, contested, err := report(ctx, m.cfg.Pool, p, m.cfg.Clock)
+	p := ledger.Progress{Epoch: m.journal.epoch, Node: m.cfg.Node, Watermark: watermark, Closed: closed, Writer: m.writer}
+	flushed, contested, err := ledger.ReportProgress(ctx, m.cfg.Pool, p, m.cfg.Clock)
 	if err == nil && !contested && flushed.After(m.sent) {
-		p.contested = true
-		_, contested, err = report(ctx, m.cfg.Pool, p, m.cfg.Clock)
+		p.Conflict = true
+		_, contested, err = ledger.ReportProgress(ctx, m.cfg.Pool, p, m.cfg.Clock)
 	}
 	if err != nil {
 		return err
@@ -136,11 +137,11 @@ func (m *Meter) account(ctx context.Context, l *left) error {
 }
 
 // dirty reads the cells that say more than what is confirmed.
-func (m *Meter) dirty() (cells []*cell, readings []reading) {
+func (m *Meter) dirty() (cells []*cell, readings []ledger.Reading) {
 	for i := range m.shards {
 		for n := range m.shards[i].nodes() {
 			if t := n.cell.read(); t != n.cell.confirmed {
-				cells, readings = append(cells, n.cell), append(readings, reading{n.cell.key, t})
+				cells, readings = append(cells, n.cell), append(readings, n.cell.key.reading(t))
 			}
 		}
 	}

@@ -18,7 +18,9 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/usage"
+	"github.com/primecloudpro/primecloud/tenancy/rowid"
 )
 
 // A journal is a file of cells that the process maps into its memory: what was
@@ -53,7 +55,7 @@ type fileHeader struct {
 	magic   [8]byte
 	version uint32
 	sum     uint32 // CRC-32C of epoch and size
-	epoch   tenancy.ID
+	epoch   rowid.ID
 	size    uint32 // recordSize
 	// short is not 0 while cells are in memory for lack of room: a process that
 	// ends meanwhile has counted what is in no journal.
@@ -65,9 +67,9 @@ type fileHeader struct {
 type record struct {
 	state   uint32
 	sum     uint32
-	account tenancy.ID
-	bucket  tenancy.ID
-	key     tenancy.ID
+	account rowid.ID
+	bucket  rowid.ID
+	key     rowid.ID
 	class   uint32
 	hour    uint32
 	counters
@@ -91,7 +93,7 @@ func (h *fileHeader) sumOf() uint32 {
 type journal struct {
 	dir   string
 	lock  *os.File // the folder
-	epoch tenancy.ID
+	epoch rowid.ID
 
 	mu       sync.Mutex
 	file     *os.File // nil: the disk had no room for it yet
@@ -112,7 +114,7 @@ func openJournal(dir string) (*journal, error) {
 	for _, path := range unfinished {
 		_ = os.Remove(path) // of a process that died while it began one: nothing was counted in it
 	}
-	j := &journal{dir: dir, lock: lock, epoch: tenancy.NewID()}
+	j := &journal{dir: dir, lock: lock, epoch: rowid.New()}
 	switch err := j.create(); {
 	case disk.IsFull(err):
 		j.sick = err
@@ -252,17 +254,11 @@ func (j *journal) close(remove bool) error {
 	return errors.Join(err, j.file.Close(), j.lock.Close())
 }
 
-// reading is what a journal says of one cell.
-type reading struct {
-	key    cellKey
-	totals totals
-}
-
 // left is a journal that was read and not accounted for yet.
 type left struct {
 	path     string
-	epoch    tenancy.ID
-	readings []reading
+	epoch    rowid.ID
+	readings []ledger.Reading
 	damage   error // what could not be believed; the readings are intact ones
 }
 
@@ -270,15 +266,15 @@ type left struct {
 // damaged one stays open: no period becomes final until somebody has decided
 // about what could not be believed.
 func (l *left) account(ctx context.Context, q pg.Querier, node string) error {
-	if l.epoch == (tenancy.ID{}) {
+	if l.epoch == (rowid.ID{}) {
 		return nil // neither header nor name: there is nothing to hold open
 	}
 	for readings := range slices.Chunk(l.readings, batch) {
-		if err := write(ctx, q, l.epoch, readings); err != nil {
+		if err := ledger.Write(ctx, q, l.epoch, readings); err != nil {
 			return err
 		}
 	}
-	_, _, err := report(ctx, q, progress{epoch: l.epoch, node: node, over: l.damage == nil, writer: tenancy.NewID(), takesOver: true}, nil)
+	_, _, err := ledger.ReportProgress(ctx, q, ledger.Progress{Epoch: l.epoch, Node: node, Closed: l.damage == nil, Writer: rowid.New(), TakesOver: true}, nil)
 	return err
 }
 
@@ -292,7 +288,7 @@ func (l *left) end() error {
 
 // Imported is what ImportJournal found in a file.
 type Imported struct {
-	Epoch tenancy.ID
+	Epoch rowid.ID
 	Cells int
 }
 
@@ -331,7 +327,7 @@ func readJournal(path string) (*left, error) {
 	l := &left{path: path}
 	// The file's name, for a journal whose header cannot be believed.
 	name, _, _ := strings.Cut(filepath.Base(path), ".")
-	if epoch, err := tenancy.ParseID(name); err == nil {
+	if epoch, err := rowid.Parse(name); err == nil {
 		l.epoch = epoch
 	}
 	if len(data) < recordSize || len(data)%recordSize != 0 {
@@ -353,13 +349,13 @@ func readJournal(path string) (*left, error) {
 			continue
 		}
 		t, ok := r.believed()
-		if r.state != recordUsed || r.sum != r.keySum() || !Class(r.class).known() || !ok {
+		if r.state != recordUsed || r.sum != r.keySum() || !usage.Class(r.class).Known() || !ok {
 			l.damage = errors.Join(l.damage, fmt.Errorf("%w: %s at byte %d: account %s, bucket %s, key %s, hour %s", errDamaged, path, at,
 				r.account, r.bucket, r.key, hour(r.hour).time().Format("2006-01-02T15")))
 			continue
 		}
-		if t != (totals{}) {
-			l.readings = append(l.readings, reading{cellKey{Key{r.account, r.bucket, r.key, Class(r.class)}, hour(r.hour)}, t})
+		if t != (ledger.Totals{}) {
+			l.readings = append(l.readings, cellKey{usage.Key{Account: r.account, Bucket: r.bucket, AccessKey: r.key, Class: usage.Class(r.class)}, hour(r.hour)}.reading(t))
 		}
 	}
 	return l, nil

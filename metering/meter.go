@@ -14,7 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/metering/usage"
+	"github.com/primecloudpro/primecloud/tenancy/rowid"
 )
 
 // Config configures a Meter. Pool and Dir are required.
@@ -43,8 +44,8 @@ type Meter struct {
 	flush  sync.Mutex // one flush at a time
 	left   []*left    // journals of earlier processes
 	closed bool
-	writer tenancy.ID // of reports: this process
-	sent   time.Time  // the latest watermark that was reported
+	writer rowid.ID  // of reports: this process
+	sent   time.Time // the latest watermark that was reported
 
 	metrics metrics
 }
@@ -81,7 +82,7 @@ func New(cfg Config) (*Meter, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Meter{cfg: cfg, journal: j, writer: tenancy.NewID(), seed: maphash.MakeSeed(), metrics: newMetrics(cfg.Metrics, &j.degraded)}
+	m := &Meter{cfg: cfg, journal: j, writer: rowid.New(), seed: maphash.MakeSeed(), metrics: newMetrics(cfg.Metrics, &j.degraded)}
 	if m.left, err = j.leftovers(); err != nil {
 		return nil, errors.Join(err, j.close(true))
 	}
@@ -97,7 +98,7 @@ func New(cfg Config) (*Meter, error) {
 }
 
 // Epoch is what this process's readings are written under.
-func (m *Meter) Epoch() tenancy.ID { return m.journal.epoch }
+func (m *Meter) Epoch() rowid.ID { return m.journal.epoch }
 
 // Close ends the journal: when all of it is in PostgreSQL it is deleted, else
 // the next process takes it over. Run does it; call it where Run is not used.
@@ -142,7 +143,7 @@ func (m *Meter) hour() hour { return hour(m.coarse.Load()) }
 // enter finds or makes the cell of k in the present hour and enters it. Who is
 // held up on the way until that hour's cells are retired finds the cell closed
 // or its hour below the floor, and takes the cell of the hour it is by then.
-func (m *Meter) enter(k Key) *cell {
+func (m *Meter) enter(k usage.Key) *cell {
 	for {
 		ck := cellKey{k, m.hour()}
 		hash := maphash.Comparable(m.seed, ck)

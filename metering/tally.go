@@ -1,6 +1,6 @@
 package metering
 
-import "time"
+import "github.com/primecloudpro/primecloud/metering/usage"
 
 // Tally counts one request. It is embedded in the caller's own, reused
 // structure; one that was not begun counts nothing. Between Begin and End it
@@ -12,33 +12,8 @@ type Tally struct {
 
 	meter *Meter
 	cell  *cell
-	key   Key
-	parts []Counted // what was counted since Begin, the present cell's last; its memory is reused
-}
-
-// Counted is what one request has added to one cell. A request that outlives
-// an hour, or changes its class, has several.
-type Counted struct {
-	Class           Class     `json:"class"`
-	Hour            time.Time `json:"hour"` // its beginning, UTC
-	Requests        int64     `json:"requests"`
-	Ingress         int64     `json:"ingress_bytes"`
-	Egress          int64     `json:"egress_bytes"`
-	DeclaredIngress int64     `json:"declared_ingress_bytes"`
-	DeclaredEgress  int64     `json:"declared_egress_bytes"`
-}
-
-func (c *Counted) nothing() bool {
-	return c.Requests == 0 && c.Ingress == 0 && c.Egress == 0 && c.DeclaredIngress == 0 && c.DeclaredEgress == 0
-}
-
-// Add adds the numbers of another part.
-func (c *Counted) Add(other *Counted) {
-	c.Requests += other.Requests
-	c.Ingress += other.Ingress
-	c.Egress += other.Egress
-	c.DeclaredIngress += other.DeclaredIngress
-	c.DeclaredEgress += other.DeclaredEgress
+	key   usage.Key
+	parts []usage.Delta // what was counted since Begin, the present cell's last; its memory is reused
 }
 
 // noCopy makes go vet refuse copies: two tallies in one cell would leave it twice.
@@ -49,10 +24,10 @@ func (*noCopy) Unlock() {}
 
 // Begin binds t to the cell of k in the present hour. A Tally that was begun
 // must be ended.
-func (m *Meter) Begin(t *Tally, k Key) {
+func (m *Meter) Begin(t *Tally, k usage.Key) {
 	t.End()
-	if !k.Class.known() {
-		k.Class = ClassUnbilled // PostgreSQL would refuse it, and with it all of a flush
+	if !k.Class.Known() {
+		k.Class = usage.ClassUnbilled // PostgreSQL would refuse it, and with it all of a flush
 	}
 	t.meter, t.key = m, k
 	t.enter()
@@ -61,8 +36,8 @@ func (m *Meter) Begin(t *Tally, k Key) {
 // enter takes the cell of the key in the present hour, and opens its part.
 func (t *Tally) enter() {
 	t.cell = t.meter.enter(t.key)
-	part := Counted{Class: t.key.Class, Hour: t.cell.key.hour.time()}
-	if n := len(t.parts); n > 0 && t.parts[n-1].nothing() {
+	part := usage.Delta{Class: t.key.Class, Hour: t.cell.key.hour.time()}
+	if n := len(t.parts); n > 0 && t.parts[n-1].IsZero() {
 		t.parts[n-1] = part
 		return
 	}
@@ -70,11 +45,11 @@ func (t *Tally) enter() {
 }
 
 // Key is the cell's that t was begun with, in its present class.
-func (t *Tally) Key() Key { return t.key }
+func (t *Tally) Key() usage.Key { return t.key }
 
 // Counted is what the ledger has from t since Begin, cell by cell in the order
 // of time; the last one may be empty. It is valid until End.
-func (t *Tally) Counted() []Counted { return t.parts }
+func (t *Tally) Counted() []usage.Delta { return t.parts }
 
 // End lets go of the cell and forgets what was counted.
 func (t *Tally) End() {
@@ -86,7 +61,7 @@ func (t *Tally) End() {
 
 // now returns the counters to add to, of the present hour, and the part that
 // remembers what was added.
-func (t *Tally) now() (*counters, *Counted) {
+func (t *Tally) now() (*counters, *usage.Delta) {
 	if t.cell.key.hour != t.meter.hour() {
 		t.cell.leave()
 		t.enter()
@@ -142,9 +117,9 @@ func (t *Tally) DeclaredEgress(n int64) {
 
 // Reclass makes what is counted from now on belong to another class: the
 // outcome of the request is known.
-func (t *Tally) Reclass(c Class) {
-	if !c.known() {
-		c = ClassUnbilled
+func (t *Tally) Reclass(c usage.Class) {
+	if !c.Known() {
+		c = usage.ClassUnbilled
 	}
 	if t.cell == nil || t.key.Class == c {
 		return

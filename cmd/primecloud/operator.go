@@ -15,7 +15,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/settings"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -140,7 +140,7 @@ func (o *operator) accountID(ctx context.Context, name string) (tenancy.ID, erro
 
 // names turns row ids into what people call them. What is gone keeps its id;
 // the zero id, which stands for unresolved names, is "-".
-func (o *operator) names(ctx context.Context, groups ...metering.Group) (func(string) string, error) {
+func (o *operator) names(ctx context.Context, groups ...ledger.Group) (func(string) string, error) {
 	all := map[string]string{tenancy.ID{}.String(): "-"}
 	add := func(m map[tenancy.ID]string, err error) error {
 		for id, name := range m {
@@ -151,12 +151,12 @@ func (o *operator) names(ctx context.Context, groups ...metering.Group) (func(st
 	if err := add(o.store.AccountNames(ctx, o.pool)); err != nil {
 		return nil, err
 	}
-	if slices.Contains(groups, metering.ByBucket) {
+	if slices.Contains(groups, ledger.ByBucket) {
 		if err := add(o.store.BucketNames(ctx, o.pool)); err != nil {
 			return nil, err
 		}
 	}
-	if slices.Contains(groups, metering.ByKey) {
+	if slices.Contains(groups, ledger.ByKey) {
 		if err := add(o.store.KeyIDs(ctx, o.pool)); err != nil {
 			return nil, err
 		}

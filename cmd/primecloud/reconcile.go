@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/reconcile"
 )
 
@@ -81,7 +81,7 @@ func (u *usageReconcile) report(ctx context.Context, c *cli, o *operator) (*reco
 	if err != nil {
 		return nil, err
 	}
-	named, err := o.names(ctx, metering.ByBucket, metering.ByKey)
+	named, err := o.names(ctx, ledger.ByBucket, ledger.ByKey)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -75,7 +76,7 @@ type usageShow struct {
 
 func (u *usageShow) Run(ctx context.Context, c *cli) error {
 	return c.operate(ctx, func(o *operator) (err error) {
-		q := metering.Query{From: u.From, To: u.To, By: metering.Group(u.By)}
+		q := ledger.Query{From: u.From, To: u.To, By: ledger.Group(u.By)}
 		if q.Account, err = o.accountID(ctx, u.Account); err != nil {
 			return err
 		}
@@ -86,8 +87,8 @@ func (u *usageShow) Run(ctx context.Context, c *cli) error {
 	})
 }
 
-func (u *usageShow) show(ctx context.Context, c *cli, o *operator, q metering.Query) error {
-	report, err := metering.Report(ctx, o.pool, q)
+func (u *usageShow) show(ctx context.Context, c *cli, o *operator, q ledger.Query) error {
+	report, err := ledger.Report(ctx, o.pool, q)
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (u *usageShow) show(ctx context.Context, c *cli, o *operator, q metering.Qu
 	if err != nil {
 		return err
 	}
-	late := slices.ContainsFunc(report, func(r metering.Reported[metering.Usage]) bool { return r.Unsealed != nil })
+	late := slices.ContainsFunc(report, func(r ledger.Reported[ledger.Usage]) bool { return r.Unsealed != nil })
 	data, rows := make([]usageRow, 0, len(report)), make([][]string, 0, len(report))
 	for _, r := range report {
 		s := r.Sum
@@ -103,12 +104,12 @@ func (u *usageShow) show(ctx context.Context, c *cli, o *operator, q metering.Qu
 			DeclaredIngress: s.DeclaredIngress, DeclaredEgress: s.DeclaredEgress,
 			AdjustedRequests: s.AdjustedRequests, AdjustedIngress: s.AdjustedIngress, AdjustedEgress: s.AdjustedEgress}
 		value := named(s.Value)
-		*map[metering.Group]*string{
-			metering.ByBucket: &row.Bucket, metering.ByKey: &row.Key, metering.ByClass: &row.Class, metering.ByHour: &row.Hour,
+		*map[ledger.Group]*string{
+			ledger.ByBucket: &row.Bucket, ledger.ByKey: &row.Key, ledger.ByClass: &row.Class, ledger.ByHour: &row.Hour,
 		}[q.By] = value
 		cells := append([]string{row.Account, value}, numbers(s.Requests, s.Ingress, s.Egress, s.AdjustedRequests, s.AdjustedIngress, s.AdjustedEgress)...)
 		cells = append(cells, fmt.Sprint(r.Final))
-		var unsealed metering.Usage
+		var unsealed ledger.Usage
 		if n := r.Unsealed; n != nil {
 			unsealed = *n
 			row.Unsealed = &unsealedUsage{n.Requests, n.Ingress, n.Egress, n.DeclaredIngress, n.DeclaredEgress}
@@ -171,7 +172,7 @@ type gapRow struct {
 	Error string    `json:"error,omitempty"` // empty: nobody tried
 }
 
-func (u *usageShow) showStorage(ctx context.Context, c *cli, o *operator, q metering.Query) error {
+func (u *usageShow) showStorage(ctx context.Context, c *cli, o *operator, q ledger.Query) error {
 	report, list, err := storage.Report(ctx, o.pool, q)
 	if err != nil {
 		return err
@@ -184,12 +185,12 @@ func (u *usageShow) showStorage(ctx context.Context, c *cli, o *operator, q mete
 	if err != nil {
 		return err
 	}
-	late := slices.ContainsFunc(report, func(r metering.Reported[storage.Usage]) bool { return r.Unsealed != nil })
+	late := slices.ContainsFunc(report, func(r ledger.Reported[storage.Usage]) bool { return r.Unsealed != nil })
 	data, rows := make([]storageRow, 0, len(report)), make([][]string, 0, len(report))
 	for _, r := range report {
 		s, value := r.Sum, named(r.Sum.Value)
 		row := storageRow{Account: named(s.Account.String()), Final: r.Final, Current: s.Current, Noncurrent: s.Noncurrent, Incomplete: s.Incomplete, Measured: s.Measured, Missing: s.Missing}
-		if q.By == metering.ByHour {
+		if q.By == ledger.ByHour {
 			row.Hour = value
 		} else {
 			row.Bucket, row.Gaps = value, gaps[s.Value]
@@ -235,7 +236,7 @@ func (u *usageSample) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		named, err := o.names(ctx, metering.ByBucket)
+		named, err := o.names(ctx, ledger.ByBucket)
 		if err != nil {
 			return err
 		}
@@ -334,11 +335,11 @@ func (u *usageAdjustments) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		all, err := metering.Adjustments(ctx, o.pool, id, u.From, u.To)
+		all, err := ledger.Adjustments(ctx, o.pool, id, u.From, u.To)
 		if err != nil {
 			return err
 		}
-		named, err := o.names(ctx, metering.ByBucket, metering.ByKey)
+		named, err := o.names(ctx, ledger.ByBucket, ledger.ByKey)
 		if err != nil {
 			return err
 		}

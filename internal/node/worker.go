@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/internal/jobs"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -28,7 +28,7 @@ func (n *node) startWorker(ctx context.Context) error {
 	if err := os.MkdirAll(n.cfg.Journal.Dir, 0o700); err != nil {
 		return fmt.Errorf("journal.dir: a worker notes there which seals it knows: %w", err)
 	}
-	sealer := metering.NewSealer(metering.SealerConfig{Pool: pool, Keys: n.keyring, Dir: n.cfg.Journal.Dir, Logger: n.log, Metrics: n.registry})
+	sealer := ledger.NewSealer(ledger.SealerConfig{Pool: pool, Keys: n.keyring, Dir: n.cfg.Journal.Dir, Logger: n.log, Metrics: n.registry})
 	// Every process of the fleet with this role knows all of it.
 	periodic := []jobs.Periodic{
 		sampleStorage(sampler),

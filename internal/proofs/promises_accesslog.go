@@ -58,7 +58,7 @@ var accessLog = []promise{
 		"what has no good signature has its line in a file of strangers, and lines of proven requests and sums of the others, added up, are the rows of the ledger",
 		"./proxy", "TestAccessLog_ledger",
 		[]change{
-			{"metering/accesslog/sum.go", "AccessKeyID: r.AccessKeyID, Counted: *c}", "Counted: *c}"},
+			{"metering/accesslog/sum.go", "AccessKeyID: r.AccessKeyID, Delta: *c}", "Delta: *c}"},
 			{"metering/accesslog/reader.go", "Summed: name.kind == ofUnproven}", "Summed: name.kind == ofSums}"},
 			{"metering/accesslog/record.go", "return r.Requester == \"\" }", "return r.Auth == \"anonymous\" }"},
 		},

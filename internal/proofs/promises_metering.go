@@ -15,11 +15,11 @@ var metering = []promise{
 	{
 		"METERING.md", "Sealed hours",
 		"a seal covers the one before and every column of what it seals, in whatever order it lies",
-		"./metering", "TestVerify_everyColumn|TestVerify_begunAnew",
+		"./metering/ledger", "TestVerify_everyColumn|TestVerify_begunAnew",
 		[]change{
-			{"metering/seal.go", "declared_egress_bytes, read_at", "0::bigint, read_at"},
-			{"metering/seal.go", `FROM usage_readings WHERE hour = $1 ORDER BY epoch, account_id, bucket_id, key_id, class COLLATE "C"`, "FROM usage_readings WHERE hour = $1"},
-			{"metering/seal.go", "append(b, s.Previous[:]...)", "b"},
+			{"metering/ledger/seal.go", "declared_egress_bytes, read_at", "0::bigint, read_at"},
+			{"metering/ledger/seal.go", `FROM usage_readings WHERE hour = $1 ORDER BY epoch, account_id, bucket_id, key_id, class COLLATE "C"`, "FROM usage_readings WHERE hour = $1"},
+			{"metering/ledger/seal.go", "append(b, s.Previous[:]...)", "b"},
 		},
 	},
 	{
@@ -60,7 +60,7 @@ var metering = []promise{
 		"./metering", "TestAllocs",
 		[]change{
 			{"metering/tally.go", "*t = Tally{parts: t.parts[:0]}", "*t = Tally{}"},
-			{"metering/tally.go", "t.parts = append(t.parts, part)", "t.parts = append([]Counted{}, append(t.parts, part)...)"},
+			{"metering/tally.go", "t.parts = append(t.parts, part)", "t.parts = append([]usage.Delta{}, append(t.parts, part)...)"},
 			{"metering/meter.go", "if c := s.find(hash, ck); c != nil && c.enter() {", "if c := s.find(hash, ck); c != nil && c.enter() && len(c.key.AccessKey.String()) > 0 {"},
 		},
 	},
@@ -80,7 +80,7 @@ var metering = []promise{
 		"a damaged journal is put aside, its intact cells are written, and no period becomes final until its epoch is retired",
 		"./metering", "TestJournal_damage",
 		[]change{
-			{"metering/journal.go", "over: l.damage == nil", "over: true"},
+			{"metering/journal.go", "Closed: l.damage == nil", "Closed: true"},
 			{"metering/journal.go", "\tif l.damage != nil {\n\t\treturn disk.Rename", "\tif l.damage == nil {\n\t\treturn disk.Rename"},
 			{"metering/journal.go", "Format(\"2006-01-02T15\")))\n\t\t\tcontinue", "Format(\"2006-01-02T15\")))\n\t\t\tbreak"},
 		},
@@ -102,7 +102,7 @@ var metering = []promise{
 		[]change{
 			{"metering/room.go", "uint32(min(n, 1))", "0"},
 			{"metering/journal.go", "if h.short.Load() != 0 {", "if h.short.Load() > 1 {"},
-			{"metering/journal.go", "over: l.damage == nil", "over: true"},
+			{"metering/journal.go", "Closed: l.damage == nil", "Closed: true"},
 		},
 	},
 	{
@@ -111,7 +111,7 @@ var metering = []promise{
 		"./metering", "TestJournal_kill",
 		[]change{
 			{"metering/journal.go", "unix.MAP_SHARED", "unix.MAP_PRIVATE"},
-			{"metering/journal.go", "over: l.damage == nil", "over: false"},
+			{"metering/journal.go", "Closed: l.damage == nil", "Closed: false"},
 			{"metering/flush.go", "\t\t\terr = l.end()\n", "\t\t\terr = nil\n"},
 		},
 	},
@@ -130,9 +130,9 @@ var metering = []promise{
 		"readings are totals: one that comes again, twice or late changes nothing, and the larger one stays",
 		"./metering", "TestFlush_again",
 		[]change{
-			{"metering/store.go", "requests = greatest(r.requests, excluded.requests)", "requests = r.requests + excluded.requests"},
-			{"metering/store.go", "egress_bytes = greatest(r.egress_bytes, excluded.egress_bytes)", "egress_bytes = excluded.egress_bytes"},
-			{"metering/store.go", "declared_ingress_bytes = greatest(r.declared_ingress_bytes, excluded.declared_ingress_bytes)", "declared_ingress_bytes = r.declared_ingress_bytes"},
+			{"metering/ledger/reading.go", "requests = greatest(r.requests, excluded.requests)", "requests = r.requests + excluded.requests"},
+			{"metering/ledger/reading.go", "egress_bytes = greatest(r.egress_bytes, excluded.egress_bytes)", "egress_bytes = excluded.egress_bytes"},
+			{"metering/ledger/reading.go", "declared_ingress_bytes = greatest(r.declared_ingress_bytes, excluded.declared_ingress_bytes)", "declared_ingress_bytes = r.declared_ingress_bytes"},
 		},
 	},
 	{
@@ -178,29 +178,29 @@ var metering = []promise{
 	{
 		"METERING.md", "Final figures",
 		"hours are sealed up to the earliest moment of the nodes that are not over: one that never comes back holds them up until it is given up or its journal handed in",
-		"./metering", "TestSealFinal|TestImportJournal_afterSealing",
+		"./metering/ledger", "TestSealFinal|TestImportJournal_afterSealing",
 		[]change{
-			{"metering/store.go", "SELECT min(flushed_at) FILTER (WHERE closed_at IS NULL)", "SELECT max(flushed_at) FILTER (WHERE closed_at IS NULL)"},
-			{"metering/store.go", "\tcase open != nil:\n\t\treturn *open, true, nil\n", ""},
-			{"metering/nodes.go", "SET closed_at = now() WHERE epoch = $1 AND closed_at IS NULL", "SET node = node WHERE epoch = $1 AND closed_at IS NULL"},
+			{"metering/ledger/progress.go", "SELECT min(flushed_at) FILTER (WHERE closed_at IS NULL)", "SELECT max(flushed_at) FILTER (WHERE closed_at IS NULL)"},
+			{"metering/ledger/progress.go", "\tcase open != nil:\n\t\treturn *open, true, nil\n", ""},
+			{"metering/ledger/nodes.go", "SET closed_at = now() WHERE epoch = $1 AND closed_at IS NULL", "SET node = node WHERE epoch = $1 AND closed_at IS NULL"},
 		},
 	},
 	{
 		"METERING.md", "Final figures",
 		"no hour is sealed before it is over by the database's clock, whatever nodes say",
-		"./metering", "TestSeal_hourIsOver",
+		"./metering/ledger", "TestSeal_hourIsOver",
 		[]change{
-			{"metering/seal.go", " && !end.After(s.SealedAt)", ""},
+			{"metering/ledger/seal.go", " && !end.After(s.SealedAt)", ""},
 			{"internal/pg/migrations/0011_sealed_figures.sql", "IF NEW.hour + interval '1 hour' > clock_timestamp() THEN", "IF NEW.hour > clock_timestamp() THEN"},
-			{"metering/seal.go", "SELECT hour + interval '1 hour', hash, clock_timestamp()", "SELECT hour + interval '1 hour', hash, clock_timestamp() + interval '2 hours'"},
+			{"metering/ledger/seal.go", "SELECT hour + interval '1 hour', hash, clock_timestamp()", "SELECT hour + interval '1 hour', hash, clock_timestamp() + interval '2 hours'"},
 		},
 	},
 	{
 		"METERING.md", "Final figures",
 		"a final figure is what seals cover, and what came late for it stands beside until its seal",
-		"./metering", "TestSealedFigure",
+		"./metering/ledger", "TestSealedFigure",
 		[]change{
-			{"metering/store.go", "u.Requests-n.Requests, u.Ingress-n.Ingress, u.Egress-n.Egress\n\t\tu.DeclaredIngress", "u.Requests-n.Requests, u.Ingress-n.Ingress, u.Egress\n\t\tu.DeclaredIngress"},
+			{"metering/ledger/query.go", "u.Requests-n.Requests, u.Ingress-n.Ingress, u.Egress-n.Egress\n\t\tu.DeclaredIngress", "u.Requests-n.Requests, u.Ingress-n.Ingress, u.Egress\n\t\tu.DeclaredIngress"},
 			{"internal/pg/migrations/0011_sealed_figures.sql", "EXISTS (SELECT FROM usage_seals s WHERE s.hour = a.seal_hour)", "EXISTS (SELECT FROM usage_seals s WHERE s.hour = a.hour)"},
 			{"internal/pg/migrations/0011_sealed_figures.sql", "\tNEW.seal_hour := public.usage_open_from();\n\tNEW.recorded_at", "\tNEW.recorded_at"},
 		},
@@ -208,17 +208,17 @@ var metering = []promise{
 	{
 		"METERING.md", "Sealed hours",
 		"each hour from the first with readings has one seal, in their order, also when nothing was counted, and one run seals so many and no more",
-		"./metering", "TestSealFinal|TestSealer",
+		"./metering/ledger", "TestSealFinal|TestSealer",
 		[]change{
-			{"metering/seal.go", "SELECT min(hour), clock_timestamp() FROM usage_readings", "SELECT max(hour), clock_timestamp() FROM usage_readings"},
-			{"metering/sealer.go", "for range s.cfg.AtOnce {", "for {"},
-			{"metering/sealer.go", "cfg.AtOnce = 1000", "cfg.AtOnce = 1"},
+			{"metering/ledger/seal.go", "SELECT min(hour), clock_timestamp() FROM usage_readings", "SELECT max(hour), clock_timestamp() FROM usage_readings"},
+			{"metering/ledger/sealer.go", "for range s.cfg.AtOnce {", "for {"},
+			{"metering/ledger/sealer.go", "cfg.AtOnce = 1000", "cfg.AtOnce = 1"},
 		},
 	},
 	{
 		"METERING.md", "Sealed hours",
 		"what is sealed changes for nobody, the tables' owner and a superuser included, and seals can only be added, each for the next hour",
-		"./metering", "TestSealed_refuses",
+		"./metering/ledger", "TestSealed_refuses",
 		[]change{
 			{"internal/pg/migrations/0011_sealed_figures.sql", "IF first < open THEN", "IF first < open - interval '2 years' THEN"},
 			{"internal/pg/migrations/0011_sealed_figures.sql", "never_less BEFORE DELETE OR TRUNCATE ON usage_readings", "never_less BEFORE DELETE ON usage_readings"},
@@ -230,7 +230,7 @@ var metering = []promise{
 	{
 		"METERING.md", "Sealed hours",
 		"readings and adjustments only grow, sealed or not: nobody makes one less, moves it or deletes it",
-		"./metering", "TestUsage_onlyGrows",
+		"./metering/ledger", "TestUsage_onlyGrows",
 		[]change{
 			{"internal/pg/migrations/0011_sealed_figures.sql", "OLD.class, OLD.hour)\n\t\tOR NEW.requests < OLD.requests OR ", "OLD.class, OLD.hour)\n\t\tOR "},
 			{"internal/pg/migrations/0011_sealed_figures.sql", "OLD.hour, OLD.seal_hour)\n\t\tOR NEW.requests < OLD.requests OR NEW.ingress_bytes < OLD.ingress_bytes", "OLD.hour, OLD.seal_hour)\n\t\tOR NEW.requests < OLD.requests"},
@@ -241,39 +241,39 @@ var metering = []promise{
 	{
 		"METERING.md", "Sealed hours",
 		"samples are sealed with their hour or by the next seal, whatever the writer says, and sealed ones stay",
-		"./metering", "TestSeal_samples",
+		"./metering/ledger", "TestSeal_samples",
 		[]change{
 			{"internal/pg/migrations/0011_sealed_figures.sql", "NEW.seal_hour := greatest(open, NEW.hour);", "NEW.seal_hour := NEW.hour;"},
 			{"internal/pg/migrations/0011_sealed_figures.sql", "\t\tNEW.seal_hour := OLD.seal_hour;\n", "\t\tNULL;\n"},
 			{"internal/pg/migrations/0011_sealed_figures.sql", "OR TG_OP <> 'INSERT' AND OLD.seal_hour < open", "OR TG_OP = 'DELETE' AND OLD.seal_hour < open"},
-			{"metering/seal.go", "WHERE seal_hour = $1 OR $2 AND seal_hour < $1", "WHERE seal_hour = $1 OR $2 AND NULL"},
+			{"metering/ledger/seal.go", "WHERE seal_hour = $1 OR $2 AND seal_hour < $1", "WHERE seal_hour = $1 OR $2 AND NULL"},
 		},
 	},
 	{
 		"METERING.md", "Sealed hours",
 		"a worker seals nothing after seals that are not genuine, do not follow each other or do not fit, or while one that it knows is gone",
-		"./metering", "TestSealer_refuses|TestSealer_note",
+		"./metering/ledger", "TestSealer_refuses|TestSealer_note",
 		[]change{
-			{"metering/sealer.go", "this.Hash != known.hash:", "this.Hash != known.hash && known.hour.After(this.Hour):"},
-			{"metering/sealer.go", "s.cfg.Keys.Attested(sealLabel, this.KeyID, this.Hash[:], this.HMAC); err != nil {", "s.cfg.Keys.Attested(sealLabel, this.KeyID, this.Hash[:], this.HMAC); err != nil && i == 0 {"},
-			{"metering/sealer.go", "if now.Hash != head.Hash {", "if now.Rows != head.Rows {"},
-			{"metering/sealer.go", "\t\ts.changed.Set(1)\n", ""},
+			{"metering/ledger/sealer.go", "this.Hash != known.hash:", "this.Hash != known.hash && known.hour.After(this.Hour):"},
+			{"metering/ledger/sealer.go", "s.cfg.Keys.Attested(sealLabel, this.KeyID, this.Hash[:], this.HMAC); err != nil {", "s.cfg.Keys.Attested(sealLabel, this.KeyID, this.Hash[:], this.HMAC); err != nil && i == 0 {"},
+			{"metering/ledger/sealer.go", "if now.Hash != head.Hash {", "if now.Rows != head.Rows {"},
+			{"metering/ledger/sealer.go", "\t\ts.changed.Set(1)\n", ""},
 		},
 	},
 	{
 		"METERING.md", "Sealed hours",
 		"each worker notes the newest seal that it made or saw, outside the database; who has looked removes the note, and it believes what is there",
-		"./metering", "TestSealer_note|TestSealer_refuses",
+		"./metering/ledger", "TestSealer_note|TestSealer_refuses",
 		[]change{
-			{"metering/sealer.go", "\ts.see(head)\n", ""},
-			{"metering/sealer.go", "\t\t\ts.note, s.noted = note{}, false\n", ""},
-			{"metering/sealer.go", "\t\treturn fmt.Errorf(\"metering: %s in %s has no HOUR=HASH\", noteFile, s.cfg.Dir)\n", "\t\treturn nil\n"},
+			{"metering/ledger/sealer.go", "\ts.see(head)\n", ""},
+			{"metering/ledger/sealer.go", "\t\t\ts.note, s.noted = note{}, false\n", ""},
+			{"metering/ledger/sealer.go", "\t\treturn fmt.Errorf(\"metering: %s in %s has no HOUR=HASH\", noteFile, s.cfg.Dir)\n", "\t\treturn nil\n"},
 		},
 	},
 	{
 		"METERING.md", "Sealed hours",
 		"who writes usage holds sealing off until it commits, and nobody who has neither to write nor to seal can hold up either",
-		"./metering", "TestSeal_waitsForWriters|TestLocks",
+		"./metering/ledger", "TestSeal_waitsForWriters|TestLocks",
 		[]change{
 			{"internal/pg/migrations/0011_sealed_figures.sql", "LOCK TABLE public.usage_seals IN ROW SHARE MODE;", "LOCK TABLE public.usage_seals IN ACCESS SHARE MODE;"},
 			{"internal/pg/migrations/0011_sealed_figures.sql", "LOCK TABLE public.usage_seals IN EXCLUSIVE MODE;", "LOCK TABLE public.usage_seals IN SHARE ROW EXCLUSIVE MODE;"},
@@ -283,7 +283,7 @@ var metering = []promise{
 	{
 		"METERING.md", "Sealed hours",
 		"seals of before a rotation of the keyring stay good, and a keyring vouches for no other's",
-		"./metering", "TestVerify_rotatedKeyring",
+		"./metering/ledger", "TestVerify_rotatedKeyring",
 		[]change{
 			{"internal/secret/keyring.go", "attest: slices.Clone(k.attest), bound: k.bound}", "bound: k.bound}"},
 			{"internal/secret/attest.go", "newest := k.attest[len(k.attest)-1]", "newest := k.attest[0]"},
@@ -295,9 +295,9 @@ var metering = []promise{
 		"what comes for a sealed hour is an adjustment: by how much each counter of the epoch's cell is above what is sealed of it, once, however often it comes",
 		"./metering", "TestLateUsage",
 		[]change{
-			{"metering/adjust.go", " AND r.seal_hour < $12", ""},
-			{"metering/adjust.go", "requests = greatest(a.requests, excluded.requests)", "requests = a.requests + excluded.requests"},
-			{"metering/adjust.go", "greatest(l.egress_bytes - s.egress_bytes, 0)", "l.egress_bytes"},
+			{"metering/ledger/adjust.go", " AND r.seal_hour < $12", ""},
+			{"metering/ledger/adjust.go", "requests = greatest(a.requests, excluded.requests)", "requests = a.requests + excluded.requests"},
+			{"metering/ledger/adjust.go", "greatest(l.egress_bytes - s.egress_bytes, 0)", "l.egress_bytes"},
 		},
 	},
 	{
@@ -305,60 +305,60 @@ var metering = []promise{
 		"adjustments are listed by the hour whose seal covers them, so that a bill that takes those of its own hours takes each once, and sums name them beside",
 		"./metering", "TestLateUsage",
 		[]change{
-			{"metering/adjust.go", "AND seal_hour >= $2 AND", "AND hour >= $2 AND"},
-			{"metering/adjust.go", "AND seal_hour < $3", "AND seal_hour <= $3"},
-			{"metering/store.go", "coalesce(sum(requests) FILTER (WHERE late), 0)::bigint", "sum(requests)::bigint"},
+			{"metering/ledger/adjust.go", "AND seal_hour >= $2 AND", "AND hour >= $2 AND"},
+			{"metering/ledger/adjust.go", "AND seal_hour < $3", "AND seal_hour <= $3"},
+			{"metering/ledger/query.go", "coalesce(sum(requests) FILTER (WHERE late), 0)::bigint", "sum(requests)::bigint"},
 		},
 	},
 	{
 		"METERING.md", "Verification",
 		"what was changed, added, removed or moved of sealed rows, and of the seals themselves, is found and named, and the hours before it are not",
-		"./metering", "TestVerify_tampering",
+		"./metering/ledger", "TestVerify_tampering",
 		[]change{
-			{"metering/verify.go", "case now.Rows != s.Rows:", "case now.Rows < s.Rows:"},
-			{"metering/verify.go", "if s.Previous != before.Hash {", "if s.Previous != before.Hash && s.Rows < 0 {"},
-			{"metering/verify.go", "!before.Hour.IsZero() && s.Hour != expected", "before.Hour.IsZero() && s.Hour != expected"},
-			{"metering/verify.go", "SELECT min(seal_hour) FROM usage_adjustments WHERE seal_hour < $1", "SELECT min(seal_hour) FROM usage_adjustments WHERE seal_hour IS NULL AND seal_hour < $1"},
+			{"metering/ledger/verify.go", "case now.Rows != s.Rows:", "case now.Rows < s.Rows:"},
+			{"metering/ledger/verify.go", "if s.Previous != before.Hash {", "if s.Previous != before.Hash && s.Rows < 0 {"},
+			{"metering/ledger/verify.go", "!before.Hour.IsZero() && s.Hour != expected", "before.Hour.IsZero() && s.Hour != expected"},
+			{"metering/ledger/verify.go", "SELECT min(seal_hour) FROM usage_adjustments WHERE seal_hour < $1", "SELECT min(seal_hour) FROM usage_adjustments WHERE seal_hour IS NULL AND seal_hour < $1"},
 		},
 	},
 	{
 		"METERING.md", "Verification",
 		"a seal that is not of a key of the keyring, or that differs from a copy that was kept, is found; of seals that are gone a copy tells",
-		"./metering", "TestVerify_known|TestVerify_rotatedKeyring",
+		"./metering/ledger", "TestVerify_known|TestVerify_rotatedKeyring",
 		[]change{
-			{"metering/verify.go", "if hash, ok := known[s.Hour]; ok && hash != s.Hash {", "if hash, ok := known[s.Hour]; ok && hash == s.Hash && s.KeyID == \"\" {"},
-			{"metering/verify.go", "if !slices.ContainsFunc(there, func(s Seal) bool { return s.Hour.Equal(hour) }) {", "if !slices.ContainsFunc(there, func(s Seal) bool { return !s.Hour.After(hour) }) {"},
-			{"metering/verify.go", "s.KeyID, s.Hash[:], s.HMAC); err != nil {", "s.KeyID, s.Hash[:], s.HMAC); err != nil && s.KeyID == \"\" {"},
+			{"metering/ledger/verify.go", "if hash, ok := known[s.Hour]; ok && hash != s.Hash {", "if hash, ok := known[s.Hour]; ok && hash == s.Hash && s.KeyID == \"\" {"},
+			{"metering/ledger/verify.go", "if !slices.ContainsFunc(there, func(s Seal) bool { return s.Hour.Equal(hour) }) {", "if !slices.ContainsFunc(there, func(s Seal) bool { return !s.Hour.After(hour) }) {"},
+			{"metering/ledger/verify.go", "s.KeyID, s.Hash[:], s.HMAC); err != nil {", "s.KeyID, s.Hash[:], s.HMAC); err != nil && s.KeyID == \"\" {"},
 		},
 	},
 	{
 		"METERING.md", "Verification",
 		"rows that no seal covers or will, and figures below zero, are found wherever figures are read from; those that wait for a seal are listed",
-		"./metering", "TestVerify_uncovered",
+		"./metering/ledger", "TestVerify_uncovered",
 		[]change{
-			{"metering/verify.go", "return !v.Head.Hour.IsZero() && hour.Equal(next)", "return !v.Head.Hour.IsZero() && !hour.Before(next)"},
-			{"metering/verify.go", "return !hour.After(now.Add(clockAhead))", "return hour.Year() > 2000"},
-			{"metering/verify.go", "least(current_bytes, noncurrent_bytes, incomplete_bytes, objects,", "least(current_bytes, noncurrent_bytes, objects,"},
+			{"metering/ledger/verify.go", "return !v.Head.Hour.IsZero() && hour.Equal(next)", "return !v.Head.Hour.IsZero() && !hour.Before(next)"},
+			{"metering/ledger/verify.go", "return !hour.After(now.Add(clockAhead))", "return hour.Year() > 2000"},
+			{"metering/ledger/verify.go", "least(current_bytes, noncurrent_bytes, incomplete_bytes, objects,", "least(current_bytes, noncurrent_bytes, objects,"},
 		},
 	},
 	{
 		"METERING.md", "Verification",
 		"a verification is of one moment, whatever is sealed meanwhile, and says how many final hours have no seal",
-		"./metering", "TestVerify_whileSealing",
+		"./metering/ledger", "TestVerify_whileSealing",
 		[]change{
-			{"metering/verify.go", "err = pg.InSnapshot(ctx, db, func(q pg.Querier) error {", "err = pgx.BeginTxFunc(ctx, db, pgx.TxOptions{}, func(q pgx.Tx) error {"},
+			{"metering/ledger/verify.go", "err = pg.InSnapshot(ctx, db, func(q pg.Querier) error {", "err = pgx.BeginTxFunc(ctx, db, pgx.TxOptions{}, func(q pgx.Tx) error {"},
 			{"internal/pg/pg.go", "IsoLevel: pgx.RepeatableRead, ", ""},
-			{"metering/verify.go", "int(final.Sub(v.Head.Hour)/time.Hour)-1)", "int(final.Sub(v.Head.Hour)/time.Hour))"},
+			{"metering/ledger/verify.go", "int(final.Sub(v.Head.Hour)/time.Hour)-1)", "int(final.Sub(v.Head.Hour)/time.Hour))"},
 		},
 	},
 	{
 		"METERING.md", "Verification",
 		"metrics say until when usage is sealed and how often sealing failed",
-		"./metering", "TestSealer",
+		"./metering/ledger", "TestSealer",
 		[]change{
-			{"metering/sealer.go", "s.until.Set(float64(head.Hour.Add(time.Hour).Unix()))", "s.until.Set(float64(head.Hour.Unix()))"},
-			{"metering/sealer.go", "\t\ts.failures.Inc()\n", ""},
-			{"metering/sealer.go", "\t\ts.sealed.Inc()\n", ""},
+			{"metering/ledger/sealer.go", "s.until.Set(float64(head.Hour.Add(time.Hour).Unix()))", "s.until.Set(float64(head.Hour.Unix()))"},
+			{"metering/ledger/sealer.go", "\t\ts.failures.Inc()\n", ""},
+			{"metering/ledger/sealer.go", "\t\ts.sealed.Inc()\n", ""},
 		},
 	},
 	{
@@ -376,9 +376,9 @@ var metering = []promise{
 		"a machine that was copied is told by the second writer of its epoch: an alarm, exact figures, and nothing becomes final until the epoch is retired",
 		"./metering", "TestMeter_copiedJournal|TestMeter_copiedMemory",
 		[]change{
-			{"metering/store.go", "coalesce(n.contested_at, CASE WHEN $7 OR n.writer <> $5 AND NOT $6 THEN now() END)", "coalesce(n.contested_at, CASE WHEN $7 THEN now() END)"},
-			{"metering/store.go", "CASE WHEN n.contested_at IS NOT NULL OR $7 OR n.writer <> $5 AND NOT $6 THEN n.flushed_at", "CASE WHEN $7 OR n.writer <> $5 AND NOT $6 THEN n.flushed_at"},
-			{"metering/store.go", "CASE WHEN n.contested_at IS NOT NULL THEN n.closed_at WHEN", "CASE WHEN"},
+			{"metering/ledger/progress.go", "coalesce(n.contested_at, CASE WHEN $7 OR n.writer <> $5 AND NOT $6 THEN now() END)", "coalesce(n.contested_at, CASE WHEN $7 THEN now() END)"},
+			{"metering/ledger/progress.go", "CASE WHEN n.contested_at IS NOT NULL OR $7 OR n.writer <> $5 AND NOT $6 THEN n.flushed_at", "CASE WHEN $7 OR n.writer <> $5 AND NOT $6 THEN n.flushed_at"},
+			{"metering/ledger/progress.go", "CASE WHEN n.contested_at IS NOT NULL THEN n.closed_at WHEN", "CASE WHEN"},
 			{"metering/flush.go", "if err == nil && !contested && flushed.After(m.sent) {", "if err == nil && !contested && flushed.Before(m.sent) {"},
 		},
 	},
@@ -470,9 +470,9 @@ var metering = []promise{
 		"usage show calls final what a seal covers, of one moment with the figures, and shows beside it what waits for its seal, of usage and of storage",
 		"./cmd/primecloud", "TestUsageShow_beside|TestUsageShow_whileCounting|TestStorageShow_whileSampling",
 		[]change{
-			{"metering/report.go", "if err := pg.InSnapshot(ctx, pool, func(tx pg.Querier) (err error) {\n\t\tif sums", "if err := func(f func(pg.Querier) error) error { return f(pool) }(func(tx pg.Querier) (err error) {\n\t\tif sums"},
-			{"metering/report.go", "return !until.IsZero() && !until.After(final), nil", "return !until.IsZero(), nil"},
-			{"metering/storage/report.go", "if sealed, err = metering.SealedUntil(ctx, tx); sealed.Before(final) {", "if sealed, err = metering.SealedUntil(ctx, tx); sealed.After(final) {"},
+			{"metering/ledger/report.go", "if err := pg.InSnapshot(ctx, pool, func(tx pg.Querier) (err error) {\n\t\tif sums", "if err := func(f func(pg.Querier) error) error { return f(pool) }(func(tx pg.Querier) (err error) {\n\t\tif sums"},
+			{"metering/ledger/report.go", "return !until.IsZero() && !until.After(final), nil", "return !until.IsZero(), nil"},
+			{"metering/storage/report.go", "if sealed, err = ledger.SealedUntil(ctx, tx); sealed.Before(final) {", "if sealed, err = ledger.SealedUntil(ctx, tx); sealed.After(final) {"},
 		},
 	},
 	{
@@ -510,9 +510,9 @@ var metering = []promise{
 		"node list names the nodes that hold hours up; import-journal and retire end them",
 		"./cmd/primecloud", "TestNode",
 		[]change{
-			{"metering/nodes.go", "WHERE $1 OR closed_at IS NULL ORDER BY", "WHERE $1 OR true ORDER BY"},
-			{"metering/nodes.go", "if err == nil && tag.RowsAffected() == 0 {", "if err == nil && tag.RowsAffected() > 1 {"},
-			{"metering/journal.go", "over: l.damage == nil", "over: false"},
+			{"metering/ledger/nodes.go", "WHERE $1 OR closed_at IS NULL ORDER BY", "WHERE $1 OR true ORDER BY"},
+			{"metering/ledger/nodes.go", "if err == nil && tag.RowsAffected() == 0 {", "if err == nil && tag.RowsAffected() > 1 {"},
+			{"metering/journal.go", "Closed: l.damage == nil", "Closed: false"},
 		},
 	},
 }

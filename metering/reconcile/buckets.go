@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/storage"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -97,7 +98,7 @@ func (u *uploads) add(r *accesslog.Record) {
 	}
 }
 
-func (r *Report) compareBuckets(ctx context.Context, cfg *Config, l *ledger, log *requestLog) error {
+func (r *Report) compareBuckets(ctx context.Context, cfg *Config, l *window, log *requestLog) error {
 	for after := (tenancy.ID{}); ; {
 		page, err := cfg.Store.AllBuckets(ctx, cfg.Pool, cfg.Account, after, 1000)
 		if err != nil || len(page) == 0 {
@@ -112,7 +113,7 @@ func (r *Report) compareBuckets(ctx context.Context, cfg *Config, l *ledger, log
 	}
 }
 
-func (r *Report) compareBucket(ctx context.Context, cfg *Config, b *tenancy.Bucket, l *ledger, log *requestLog) error {
+func (r *Report) compareBucket(ctx context.Context, cfg *Config, b *tenancy.Bucket, l *window, log *requestLog) error {
 	one := Bucket{Account: Name{ID: b.AccountID}, Bucket: Name{b.ID, b.Name}}
 	// What was in a bucket before it was the account's came another way.
 	from := cfg.From
@@ -167,11 +168,11 @@ func (b *Bucket) compareSample(ctx context.Context, cfg *Config, recent int64) e
 		return nil
 	}
 	writes := int64(0)
-	for c, err := range metering.Cells(ctx, cfg.Pool, metering.Query{Account: b.Account.ID, From: last.StartedAt.UTC().Truncate(time.Hour)}) {
+	for c, err := range ledger.Cells(ctx, cfg.Pool, ledger.Query{Account: b.Account.ID, From: last.StartedAt.UTC().Truncate(time.Hour)}) {
 		if err != nil {
 			return err
 		}
-		if c.Bucket == b.Bucket.ID && (c.Class == metering.ClassA || c.Class == metering.ClassFree) {
+		if c.Bucket == b.Bucket.ID && (c.Class == usage.ClassA || c.Class == usage.ClassFree) {
 			writes += c.Requests
 		}
 	}
@@ -192,10 +193,10 @@ func (b *Bucket) compareSample(ctx context.Context, cfg *Config, recent int64) e
 // compareContent: every byte that was stored in the window was uploaded in it,
 // but for copies, and for parts that came before it. sure is those of the bytes
 // that were stored in time for their lines to be there.
-func (b *Bucket) compareContent(l *ledger, log *requestLog, to time.Time, sure int64) {
+func (b *Bucket) compareContent(l *window, log *requestLog, to time.Time, sure int64) {
 	writes := int64(0)
 	for id, f := range l.cells {
-		if id.bucket == b.Bucket.ID && id.class == metering.ClassA {
+		if id.bucket == b.Bucket.ID && id.class == usage.ClassA {
 			writes += f.Requests
 			b.Uploaded += f.Ingress
 		}

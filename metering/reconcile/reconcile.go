@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/storage"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -47,7 +47,7 @@ func (f Figures) size() Figures {
 // Bytes is what moved in both directions.
 func (f Figures) Bytes() int64 { return f.Ingress + f.Egress }
 
-func figures(c *metering.Counted) Figures { return Figures{c.Requests, c.Ingress, c.Egress} }
+func figures(c *usage.Delta) Figures { return Figures{c.Requests, c.Ingress, c.Egress} }
 
 // Name is a row and what people call it.
 type Name struct {

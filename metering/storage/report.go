@@ -7,12 +7,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 )
 
-// Report is metering.Report for what was stored, with the hours that have no sample when
+// Report is ledger.Report for what was stored, with the hours that have no sample when
 // it is by bucket.
-func Report(ctx context.Context, pool *pgxpool.Pool, q metering.Query) (rows []metering.Reported[Usage], gaps []Gap, err error) {
+func Report(ctx context.Context, pool *pgxpool.Pool, q ledger.Query) (rows []ledger.Reported[Usage], gaps []Gap, err error) {
 	var sums []Usage
 	var final time.Time
 	// Of one moment: a listing that ends meanwhile makes an hour final, and its
@@ -25,7 +25,7 @@ func Report(ctx context.Context, pool *pgxpool.Pool, q metering.Query) (rows []m
 		if sums, err = Sum(ctx, tx, q, now); err != nil {
 			return err
 		}
-		if q.By == metering.ByBucket {
+		if q.By == ledger.ByBucket {
 			if gaps, err = Gaps(ctx, tx, q, now); err != nil {
 				return err
 			}
@@ -33,7 +33,7 @@ func Report(ctx context.Context, pool *pgxpool.Pool, q metering.Query) (rows []m
 		if final, err = Final(ctx, tx, now); err != nil {
 			return err
 		}
-		if sealed, err = metering.SealedUntil(ctx, tx); sealed.Before(final) {
+		if sealed, err = ledger.SealedUntil(ctx, tx); sealed.Before(final) {
 			final = sealed
 		}
 		return err
@@ -41,7 +41,7 @@ func Report(ctx context.Context, pool *pgxpool.Pool, q metering.Query) (rows []m
 		return nil, nil, err
 	}
 	for _, s := range sums {
-		row := metering.Reported[Usage]{Sum: s}
+		row := ledger.Reported[Usage]{Sum: s}
 		if row.Final, err = q.Final(s.Value, final); err != nil {
 			return nil, nil, err
 		}

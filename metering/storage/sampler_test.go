@@ -19,7 +19,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -469,7 +469,7 @@ func TestSampler_sealed(t *testing.T) {
 	if _, err := s.owner.Exec(t.Context(), `INSERT INTO usage_nodes (epoch, node, flushed_at) VALUES ($1, '', $2)`, b.ID, present); err != nil {
 		t.Fatal(err)
 	}
-	err := metering.NewSealer(metering.SealerConfig{Pool: s.db.Pool(t, pg.RoleWorker), Keys: s.store.Keyring}).Seal(t.Context())
+	err := ledger.NewSealer(ledger.SealerConfig{Pool: s.db.Pool(t, pg.RoleWorker), Keys: s.store.Keyring}).Seal(t.Context())
 	if n := s.count(`SELECT count(*) FROM usage_seals`); err != nil || n != 1 {
 		t.Fatalf("%d hours sealed, %v", n, err)
 	}
@@ -477,7 +477,7 @@ func TestSampler_sealed(t *testing.T) {
 	measure(present.Add(-26*time.Hour), 1000, -1)
 	measure(present.Add(-25*time.Hour), 10_000, 11_116) // late, and of the next seal
 	measure(present, 100_000, 111_116)
-	if v, err := metering.Verify(t.Context(), s.owner, s.store.Keyring, metering.VerifyQuery{}); err != nil || v.Difference != nil || v.Samples != 1 {
+	if v, err := ledger.Verify(t.Context(), s.owner, s.store.Keyring, ledger.VerifyQuery{}); err != nil || v.Difference != nil || v.Samples != 1 {
 		t.Errorf("%+v, %+v, %v", v, v.Difference, err)
 	}
 }

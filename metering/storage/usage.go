@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -50,7 +50,7 @@ type lives struct {
 }
 
 // whole returns the hours that a bucket was there for and that are over.
-func whole(q metering.Query, l tenancy.Life, now time.Time) (first, last time.Time) {
+func whole(q ledger.Query, l tenancy.Life, now time.Time) (first, last time.Time) {
 	from, to := q.Bounds()
 	if l.DeletedAt.Year() > 1 {
 		now = l.DeletedAt
@@ -73,7 +73,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-func findLives(ctx context.Context, q pg.Querier, query metering.Query, now time.Time) (*lives, error) {
+func findLives(ctx context.Context, q pg.Querier, query ledger.Query, now time.Time) (*lives, error) {
 	all, err := (&tenancy.Store{}).BucketLives(ctx, q, query.Account)
 	if err != nil {
 		return nil, err
@@ -88,13 +88,13 @@ func findLives(ctx context.Context, q pg.Querier, query metering.Query, now time
 	return l, nil
 }
 
-// hourColumn is a sample's hour as text, as metering.ByHour has it.
+// hourColumn is a sample's hour as text, as ledger.ByHour has it.
 const hourColumn = `to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:00:00"Z"')`
 
 // Sum returns stored bytes by account and bucket or hour. The sample of
 // the hour of now is in it, and may still be replaced.
-func Sum(ctx context.Context, q pg.Querier, query metering.Query, now time.Time) ([]Usage, error) {
-	if query.By != metering.ByBucket && query.By != metering.ByHour {
+func Sum(ctx context.Context, q pg.Querier, query ledger.Query, now time.Time) ([]Usage, error) {
+	if query.By != ledger.ByBucket && query.By != ledger.ByHour {
 		return nil, fmt.Errorf("metering: storage cannot be summed by %q; use bucket or hour", query.By)
 	}
 	l, err := findLives(ctx, q, query, now)
@@ -102,7 +102,7 @@ func Sum(ctx context.Context, q pg.Querier, query metering.Query, now time.Time)
 		return nil, err
 	}
 	from, to := query.Bounds()
-	rows, err := q.Query(ctx, `SELECT s.account_id, `+map[metering.Group]string{metering.ByBucket: "s.bucket_id::text", metering.ByHour: hourColumn}[query.By]+`,
+	rows, err := q.Query(ctx, `SELECT s.account_id, `+map[ledger.Group]string{ledger.ByBucket: "s.bucket_id::text", ledger.ByHour: hourColumn}[query.By]+`,
 			sum(s.current_bytes)::text, sum(s.noncurrent_bytes)::text, sum(s.incomplete_bytes)::text,
 			count(*), count(*) FILTER (WHERE s.hour >= l.first AND s.hour < l.last),
 			coalesce(sum(s.current_bytes) FILTER (WHERE NOT sealed), 0)::text, coalesce(sum(s.noncurrent_bytes) FILTER (WHERE NOT sealed), 0)::text,
@@ -160,9 +160,9 @@ type usageRow struct {
 }
 
 // expected counts the samples that there should be.
-func (l *lives) expected(by metering.Group) map[usageRow]int64 {
+func (l *lives) expected(by ledger.Group) map[usageRow]int64 {
 	m := map[usageRow]int64{}
-	if by == metering.ByBucket {
+	if by == ledger.ByBucket {
 		for i, id := range l.ids {
 			m[usageRow{l.accounts[i], id.String()}] = int64(l.last[i].Sub(l.first[i]) / time.Hour)
 		}
@@ -197,7 +197,7 @@ type Gap struct {
 }
 
 // Gaps returns the missing hours of Sum, each run in one.
-func Gaps(ctx context.Context, q pg.Querier, query metering.Query, now time.Time) ([]Gap, error) {
+func Gaps(ctx context.Context, q pg.Querier, query ledger.Query, now time.Time) ([]Gap, error) {
 	l, err := findLives(ctx, q, query, now)
 	if err != nil {
 		return nil, err

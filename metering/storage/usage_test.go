@@ -12,7 +12,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -91,17 +91,17 @@ func TestSum(t *testing.T) {
 	hour := func(n float64) string { return s.at(n).Format(time.RFC3339) }
 	for _, tc := range []struct {
 		name  string
-		query metering.Query
+		query ledger.Query
 		want  []line
 	}{
-		{"by bucket", metering.Query{Account: alpha, By: metering.ByBucket}, []line{
+		{"by bucket", ledger.Query{Account: alpha, By: ledger.ByBucket}, []line{
 			{bucket1.String(), 1000, 100, 4, 4, 2}, {bucket2.String(), 7, 0, 0, 1, 1}}},
-		{"by hour", metering.Query{Account: alpha, By: metering.ByHour}, []line{
+		{"by hour", ledger.Query{Account: alpha, By: ledger.ByHour}, []line{
 			{hour(0), 100, 10, 1, 1, 0}, {hour(1), 207, 20, 1, 2, 0}, {hour(2), 300, 30, 1, 1, 1}, {hour(3), 0, 0, 0, 0, 1}, {hour(4), 0, 0, 0, 0, 1}, {hour(5), 400, 40, 1, 1, 0}}},
-		{"never measured", metering.Query{Account: beta, By: metering.ByBucket}, []line{{tenancy.ID{3}.String(), 0, 0, 0, 0, 4}}},
-		{"bounds", metering.Query{Account: alpha, By: metering.ByBucket, From: s.at(2), To: s.at(4)}, []line{
+		{"never measured", ledger.Query{Account: beta, By: ledger.ByBucket}, []line{{tenancy.ID{3}.String(), 0, 0, 0, 0, 4}}},
+		{"bounds", ledger.Query{Account: alpha, By: ledger.ByBucket, From: s.at(2), To: s.at(4)}, []line{
 			{bucket1.String(), 300, 30, 1, 1, 1}, {bucket2.String(), 0, 0, 0, 0, 1}}},
-		{"before everything", metering.Query{By: metering.ByHour, To: s.at(-3)}, nil},
+		{"before everything", ledger.Query{By: ledger.ByHour, To: s.at(-3)}, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -118,7 +118,7 @@ func TestSum(t *testing.T) {
 			}
 		})
 	}
-	if _, err := storage.Sum(t.Context(), s.db.Pool(t, pg.RoleWorker), metering.Query{By: metering.ByKey}, now); err == nil {
+	if _, err := storage.Sum(t.Context(), s.db.Pool(t, pg.RoleWorker), ledger.Query{By: ledger.ByKey}, now); err == nil {
 		t.Error("storage by key")
 	}
 }
@@ -127,7 +127,7 @@ func TestSum(t *testing.T) {
 func TestGaps(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
-	got, err := storage.Gaps(t.Context(), s.db.Pool(t, pg.RoleWorker), metering.Query{}, s.at(5.333))
+	got, err := storage.Gaps(t.Context(), s.db.Pool(t, pg.RoleWorker), ledger.Query{}, s.at(5.333))
 	want := []storage.Gap{
 		{Account: alpha, Bucket: bucket1, From: s.at(3), To: s.at(5), Error: "minio is away"},
 		{Account: alpha, Bucket: bucket2, From: s.at(2), To: s.at(3)},
@@ -146,7 +146,7 @@ func TestSum_Large(t *testing.T) {
 	s.exec(`DELETE FROM storage_samples`)
 	s.exec(`INSERT INTO storage_samples SELECT $1, $2::timestamptz + n * interval '1 hour', $3, $4, 0, 0, 1, 0, 0, 0, 'listing', now(), now()
 		FROM generate_series(0, 743) n`, bucket1, s.at(0), alpha, int64(petabytes))
-	got, err := storage.Sum(t.Context(), s.db.Pool(t, pg.RoleWorker), metering.Query{Account: alpha, By: metering.ByBucket, To: s.at(744)}, s.at(800))
+	got, err := storage.Sum(t.Context(), s.db.Pool(t, pg.RoleWorker), ledger.Query{Account: alpha, By: ledger.ByBucket, To: s.at(744)}, s.at(800))
 	if err != nil || len(got) != 2 || got[0].Current.String() != "74400000000000000000" || got[0].Missing != 0 {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -190,7 +190,7 @@ func TestStorage_Roles(t *testing.T) {
 		}
 	}
 	pool := s.db.Pool(t, pg.RolePortal)
-	query := metering.Query{By: metering.ByBucket}
+	query := ledger.Query{By: ledger.ByBucket}
 	if none, err := storage.Sum(t.Context(), pool, query, s.at(5)); err != nil || len(none) != 0 {
 		t.Errorf("without an account the portal sees %v, %v", none, err)
 	}

@@ -1,4 +1,4 @@
-package metering
+package ledger
 
 import (
 	"context"
@@ -125,15 +125,20 @@ func (s *Sealer) sealFinal(ctx context.Context) error {
 // Watch looks at the seals every minute, so that a process knows those that
 // others make: whichever of the fleet seals next would see that one is gone.
 func (s *Sealer) Watch(ctx context.Context) {
-	look := func() {
+	t := time.NewTicker(time.Minute)
+	defer t.Stop()
+	for {
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		if _, err := s.look(ctx); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Error("the seals of usage", "error", err)
 		}
+		s.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
 	}
-	look()
-	every(ctx, time.Minute, look)
 }
 
 // look returns the newest seal when it and all since the one that is known are

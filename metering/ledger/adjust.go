@@ -1,4 +1,4 @@
-package metering
+package ledger
 
 import (
 	"context"
@@ -8,14 +8,15 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/metering/usage"
+	"github.com/primecloudpro/primecloud/tenancy/rowid"
 )
 
 // adjust records readings of hours that are sealed, open being the first hour
 // that is not: for each counter, what it is above all that is sealed of it. What
 // is sealed does not change, so that the same reading gives the same adjustment
 // however often it comes, and the larger one stays.
-func adjust(ctx context.Context, q pg.Querier, epoch tenancy.ID, open time.Time, readings []reading) error {
+func adjust(ctx context.Context, q pg.Querier, epoch rowid.ID, open time.Time, readings []Reading) error {
 	_, err := q.Exec(ctx, `INSERT INTO usage_adjustments AS a
 		(epoch, account_id, bucket_id, key_id, class, hour, seal_hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes)
 		SELECT $1, l.account_id, l.bucket_id, l.key_id, l.class, l.hour, $12,
@@ -47,7 +48,7 @@ func adjust(ctx context.Context, q pg.Querier, epoch tenancy.ID, open time.Time,
 // Adjustment is usage that came after its hour was sealed, summed over the
 // epochs that it came from.
 type Adjustment struct {
-	Key
+	usage.Key
 	Hour     time.Time
 	SealHour time.Time // its seal covers the adjustment
 	Recorded time.Time // when the first of it came
@@ -59,7 +60,7 @@ type Adjustment struct {
 // SealHour is from the one given until before the other; zero for no bound.
 // Each belongs to exactly one SealHour, and one that is sealed does not change:
 // a bill that goes on where the last one ended misses none and has none twice.
-func Adjustments(ctx context.Context, q pg.Querier, account tenancy.ID, from, to time.Time) ([]Adjustment, error) {
+func Adjustments(ctx context.Context, q pg.Querier, account rowid.ID, from, to time.Time) ([]Adjustment, error) {
 	rows, err := q.Query(ctx, `SELECT account_id, bucket_id, key_id, class, hour, seal_hour, min(recorded_at), sum(requests)::bigint, sum(ingress_bytes)::bigint,
 			sum(egress_bytes)::bigint, sum(declared_ingress_bytes)::bigint, sum(declared_egress_bytes)::bigint
 		FROM usage_adjustments WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND seal_hour >= $2 AND seal_hour < $3

@@ -11,40 +11,21 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/ledgertest"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
-
-// clock is a time that tests move.
-type clock struct{ seconds atomic.Int64 }
-
-func newClock() *clock {
-	c := &clock{}
-	c.seconds.Store(time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC).Unix())
-	return c
-}
-
-func (c *clock) now() time.Time          { return time.Unix(c.seconds.Load(), 0).UTC() }
-func (c *clock) advance(d time.Duration) { c.seconds.Add(int64(d.Seconds())) }
-
-func newMeter(t testing.TB, pool *pgxpool.Pool, c *clock) *metering.Meter {
-	t.Helper()
-	m, err := metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), Node: "test", Now: c.now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
 
 // sums of a cell, in the order of the table's columns.
 type sums [5]int64
 
 type row struct {
-	metering.Key
+	usage.Key
 	hour time.Time
 }
 
@@ -61,7 +42,7 @@ func stored(t testing.TB, q pg.Querier) map[row]sums {
 	var class string
 	var s sums
 	_, err = pgx.ForEachRow(rows, []any{&r.Account, &r.Bucket, &r.AccessKey, &class, &r.hour, &s[0], &s[1], &s[2], &s[3], &s[4]}, func() error {
-		r.Class = map[string]metering.Class{"A": metering.ClassA, "B": metering.ClassB, "free": metering.ClassFree, "unbilled": metering.ClassUnbilled}[class]
+		r.Class = map[string]usage.Class{"A": usage.ClassA, "B": usage.ClassB, "free": usage.ClassFree, "unbilled": usage.ClassUnbilled}[class]
 		r.hour = r.hour.UTC()
 		all[r] = s
 		return nil
@@ -86,10 +67,10 @@ func same(t testing.TB, got, want map[row]sums) {
 	}
 }
 
-func randomKey(r *rand.Rand) metering.Key {
-	return metering.Key{
+func randomKey(r *rand.Rand) usage.Key {
+	return usage.Key{
 		Account: tenancy.ID{byte(r.IntN(2))}, Bucket: tenancy.ID{byte(r.IntN(2))}, AccessKey: tenancy.ID{byte(r.IntN(3))},
-		Class: metering.Class(1 + r.IntN(4)),
+		Class: usage.Class(1 + r.IntN(4)),
 	}
 }
 
@@ -125,9 +106,9 @@ func TestMeter_AnyInterleaving(t *testing.T) {
 
 func interleave(t *testing.T, r *rand.Rand) {
 	db := testenv.Postgres(t)
-	c, pool, dir := newClock(), db.Pool(t, pg.RoleGateway), t.TempDir()
+	c, pool, dir := ledgertest.NewClock(), db.Pool(t, pg.RoleGateway), t.TempDir()
 	open := func() *metering.Meter {
-		m, err := metering.New(metering.Config{Pool: pool, Dir: dir, Node: "test", Now: c.now})
+		m, err := metering.New(metering.Config{Pool: pool, Dir: dir, Node: "test", Now: c.Now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,11 +117,11 @@ func interleave(t *testing.T, r *rand.Rand) {
 	m := open()
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	worker, keys := db.Pool(t, pg.RoleWorker), newKeyring(t)
+	worker, owner, keys := db.Pool(t, pg.RoleWorker), db.Pool(t, pg.RoleOwner), ledgertest.NewKeyring(t)
 
 	want := map[row]sums{}
 	var tallies [6]metering.Tally
-	var cells [6]metering.Key
+	var cells [6]usage.Key
 	var again []func(context.Context) error
 	for range 600 {
 		i := r.IntN(len(tallies))
@@ -173,8 +154,8 @@ func interleave(t *testing.T, r *rand.Rand) {
 			cells[i].Class = 0
 			tallies[i].End()
 		case op < 25 && cells[i].Class != 0:
-			cells[i].Class = metering.ClassUnbilled
-			tallies[i].Reclass(metering.ClassUnbilled)
+			cells[i].Class = usage.ClassUnbilled
+			tallies[i].Reclass(usage.ClassUnbilled)
 		case op < 80:
 			counter, n := r.IntN(5), r.Int64N(1<<20)
 			add(&tallies[i], counter, n)
@@ -187,13 +168,13 @@ func interleave(t *testing.T, r *rand.Rand) {
 				want[k] = s
 			}
 		case op < 85:
-			c.advance(time.Duration(r.IntN(90)) * time.Minute)
+			c.Advance(time.Duration(r.IntN(90)) * time.Minute)
 			m.Tick()
 		case op < 88:
-			c.advance(-time.Duration(r.IntN(10)) * time.Minute) // a clock that is set back
+			c.Advance(-time.Duration(r.IntN(10)) * time.Minute) // a clock that is set back
 			m.Tick()
 		case op < 90:
-			if _, err := metering.SealUntil(t.Context(), worker, keys, c.now()); err != nil {
+			if err := ledgertest.SealUntil(t.Context(), owner, keys, c.Now()); err != nil {
 				t.Fatal(err)
 			}
 		case op < 93:
@@ -225,14 +206,14 @@ func interleave(t *testing.T, r *rand.Rand) {
 		}
 	}
 	same(t, stored(t, db.Pool(t, pg.RoleOwner)), want)
-	if v, err := metering.Verify(t.Context(), worker, keys, metering.VerifyQuery{}); err != nil || v.Difference != nil || v.Hours == 0 {
+	if v, err := ledger.Verify(t.Context(), worker, keys, ledger.VerifyQuery{}); err != nil || v.Difference != nil || v.Hours == 0 {
 		t.Errorf("what was sealed: %+v, %+v, %v", v, v.Difference, err)
 	}
 
 	for i := range tallies {
 		tallies[i].End()
 	}
-	c.advance(24 * time.Hour)
+	c.Advance(24 * time.Hour)
 	if err := m.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +223,7 @@ func interleave(t *testing.T, r *rand.Rand) {
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if nodes, err := metering.Nodes(t.Context(), pool, false); err != nil || len(nodes) != 0 {
+	if nodes, err := ledger.Nodes(t.Context(), pool, false); err != nil || len(nodes) != 0 {
 		t.Errorf("epochs that hold the figures open after the last process's end: %v, %v", nodes, err)
 	}
 	if left := journals(t, dir, ""); len(left) != 0 {
@@ -255,9 +236,9 @@ func interleave(t *testing.T, r *rand.Rand) {
 func TestFlush_again(t *testing.T) {
 	t.Parallel()
 	db := testenv.Postgres(t)
-	m := newMeter(t, db.Pool(t, pg.RoleGateway), newClock())
+	m := ledgertest.NewMeter(t, db.Pool(t, pg.RoleGateway), ledgertest.NewClock())
 	var tally metering.Tally
-	m.Begin(&tally, key(1))
+	m.Begin(&tally, ledgertest.Key(1))
 	defer tally.End()
 	var again []func(context.Context) error
 	want := map[row]sums{}
@@ -267,7 +248,7 @@ func TestFlush_again(t *testing.T) {
 		tally.Egress(100 + n)
 		tally.DeclaredIngress(1000 + n)
 		tally.DeclaredEgress(10_000 + n)
-		r := row{key(1), m.Hour()}
+		r := row{ledgertest.Key(1), m.Hour()}
 		s := want[r]
 		for i, add := range []int64{1, 10 + n, 100 + n, 1000 + n, 10_000 + n} {
 			s[i] += add
@@ -292,8 +273,8 @@ func TestFlush_again(t *testing.T) {
 func TestMeter_Concurrent(t *testing.T) {
 	t.Parallel()
 	db := testenv.Postgres(t)
-	c := newClock()
-	m := newMeter(t, db.Pool(t, pg.RoleGateway), c)
+	c := ledgertest.NewClock()
+	m := ledgertest.NewMeter(t, db.Pool(t, pg.RoleGateway), c)
 	const workers, retirements = 8, 20
 	enough := make(chan struct{})
 	var counted [3]atomic.Int64 // egress by key
@@ -310,7 +291,7 @@ func TestMeter_Concurrent(t *testing.T) {
 				default:
 				}
 				k := r.IntN(len(counted))
-				m.Begin(&tally, key(k))
+				m.Begin(&tally, ledgertest.Key(k))
 				for range r.IntN(4) {
 					n := r.Int64N(1000)
 					tally.Egress(n)
@@ -325,7 +306,7 @@ func TestMeter_Concurrent(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	flush := func() (retired int) {
-		c.advance(30 * time.Minute)
+		c.Advance(30 * time.Minute)
 		m.Tick()
 		_ = m.Flush(cancelled)
 		before := m.Cells()
@@ -355,13 +336,13 @@ func TestMeter_Concurrent(t *testing.T) {
 // cell of a retired hour: that one would begin at zero.
 func TestMeter_HeldUpBeyondRetirement(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	m := newMeter(t, testenv.Postgres(t).Pool(t, pg.RoleGateway), c)
-	inTime, late := m.HeldUp(key(1)), m.HeldUp(key(2))
+	c := ledgertest.NewClock()
+	m := ledgertest.NewMeter(t, testenv.Postgres(t).Pool(t, pg.RoleGateway), c)
+	inTime, late := m.HeldUp(ledgertest.Key(1)), m.HeldUp(ledgertest.Key(2))
 	if !inTime() {
 		t.Error("no cell in the present hour")
 	}
-	c.advance(5 * time.Hour)
+	c.Advance(5 * time.Hour)
 	if err := m.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package metering_test
+package ledger_test
 
 import (
 	"fmt"
@@ -7,7 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/ledgertest"
 )
 
 // otherwise is SQL that makes another allowed value of a column, by its type.
@@ -20,19 +21,19 @@ var otherwise = map[string]string{
 // rows in another physical order.
 func TestVerify_everyColumn(t *testing.T) {
 	t.Parallel()
-	l := newLedger(t)
+	l := newBooks(t)
 	l.fillAll()
-	l.clock.advance(time.Hour)
-	l.flush()
-	l.seal()
+	l.Clock.Advance(time.Hour)
+	l.Flush()
+	l.Seal()
 	for table, special := range map[string]map[string]string{
 		"usage_readings":    {"hour": "%[1]s + interval '2 hours'", "class": "CASE %[1]s WHEN 'A' THEN 'B' ELSE 'A' END"},
 		"usage_adjustments": {"hour": "%[1]s - interval '1 hour'", "seal_hour": "%[1]s - interval '1 hour'", "class": "CASE %[1]s WHEN 'A' THEN 'B' ELSE 'A' END"},
 		"storage_samples":   {"hour": "%[1]s + interval '1 hour'", "seal_hour": "%[1]s - interval '1 hour'", "started_at": "%[1]s - interval '1 microsecond'", "source": "CASE %[1]s WHEN 'listing' THEN 'metrics' ELSE 'listing' END"},
 		"usage_seals":       {"hour": "%[1]s - interval '1 hour'"},
 	} {
-		l.exec("", `CREATE TABLE saved AS SELECT * FROM `+table)
-		rows, err := l.db.Pool(t, "").Query(t.Context(), `SELECT column_name::text, data_type::text FROM information_schema.columns WHERE table_name = $1`, table)
+		l.Exec("", `CREATE TABLE saved AS SELECT * FROM `+table)
+		rows, err := l.DB.Pool(t, "").Query(t.Context(), `SELECT column_name::text, data_type::text FROM information_schema.columns WHERE table_name = $1`, table)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,17 +48,17 @@ func TestVerify_everyColumn(t *testing.T) {
 				to = otherwise[c.Type]
 			}
 			sql := fmt.Sprintf(`UPDATE `+table+` SET %[1]s = `+to+` WHERE (`+first+`) AND $1::timestamptz IS NOT NULL`, c.Name)
-			l.tamper(sql, hourAt(0))
-			if v := l.verify(metering.VerifyQuery{}); v.Difference == nil {
+			l.tamper(sql, ledgertest.HourAt(0))
+			if v := l.Verify(ledger.VerifyQuery{}); v.Difference == nil {
 				t.Errorf("%s.%s may be changed", table, c.Name)
 			}
 			l.tamper(`DELETE FROM ` + table)
 			l.tamper(`INSERT INTO ` + table + ` SELECT * FROM saved ORDER BY random()`)
-			if v := l.verify(metering.VerifyQuery{}); v.Difference != nil {
+			if v := l.Verify(ledger.VerifyQuery{}); v.Difference != nil {
 				t.Fatalf("%s.%s was put back: %+v", table, c.Name, v.Difference)
 			}
 		}
-		l.exec("", `DROP TABLE saved`)
+		l.Exec("", `DROP TABLE saved`)
 	}
 }
 
@@ -66,14 +67,14 @@ func TestVerify_everyColumn(t *testing.T) {
 func TestVerify_begunAnew(t *testing.T) {
 	t.Parallel()
 	for n := 1; n < 4; n++ {
-		l := newLedger(t)
-		l.fill()
-		l.exec("", `CREATE TABLE saved AS SELECT previous FROM usage_seals ORDER BY hour LIMIT 1`)
+		l := newBooks(t)
+		l.Fill()
+		l.Exec("", `CREATE TABLE saved AS SELECT previous FROM usage_seals ORDER BY hour LIMIT 1`)
 		for _, table := range []string{"usage_readings", "usage_seals"} {
-			l.tamper(`DELETE FROM `+table+` WHERE hour < $1`, hourAt(n))
+			l.tamper(`DELETE FROM `+table+` WHERE hour < $1`, ledgertest.HourAt(n))
 		}
-		l.tamper(`UPDATE usage_seals SET previous = (SELECT previous FROM saved) WHERE hour = $1`, hourAt(n))
-		if d := l.verify(metering.VerifyQuery{}).Difference; d == nil || !d.Hour.Equal(hourAt(n)) {
+		l.tamper(`UPDATE usage_seals SET previous = (SELECT previous FROM saved) WHERE hour = $1`, ledgertest.HourAt(n))
+		if d := l.Verify(ledger.VerifyQuery{}).Difference; d == nil || !d.Hour.Equal(ledgertest.HourAt(n)) {
 			t.Errorf("the first %d hours are gone: %+v", n, d)
 		}
 	}

@@ -1,4 +1,4 @@
-package metering
+package ledger
 
 import (
 	"context"
@@ -7,15 +7,16 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/metering/usage"
+	"github.com/primecloudpro/primecloud/tenancy/rowid"
 )
 
 // EpochUsage is what one epoch has counted in one class, in the piece'th of
 // the pieces into which the period was cut.
 type EpochUsage struct {
-	Epoch    tenancy.ID
+	Epoch    rowid.ID
 	Over     bool // it will count nothing more: this is complete
-	Class    Class
+	Class    usage.Class
 	Piece    int
 	Requests int64
 	Ingress  int64
@@ -25,7 +26,7 @@ type EpochUsage struct {
 // SumEpochs returns what an account has used of what is billed (the classes A
 // and B) from from until to, by epoch. A key that is not zero selects what was
 // used with it. cuts, ascending, divide the period: before the first is piece 0.
-func SumEpochs(ctx context.Context, q pg.Querier, account, key tenancy.ID, from, to time.Time, cuts []time.Time) ([]EpochUsage, error) {
+func SumEpochs(ctx context.Context, q pg.Querier, account, key rowid.ID, from, to time.Time, cuts []time.Time) ([]EpochUsage, error) {
 	rows, err := q.Query(ctx, `SELECT epoch, class, width_bucket(hour, $5::timestamptz[]) AS piece,
 			sum(requests)::bigint, sum(ingress_bytes)::bigint, sum(egress_bytes)::bigint,
 			EXISTS (SELECT FROM usage_nodes n WHERE n.epoch = counted.epoch AND n.closed_at IS NOT NULL)
@@ -42,9 +43,9 @@ func SumEpochs(ctx context.Context, q pg.Querier, account, key tenancy.ID, from,
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (u EpochUsage, err error) {
 		var class string
 		err = r.Scan(&u.Epoch, &class, &u.Piece, &u.Requests, &u.Ingress, &u.Egress, &u.Over)
-		u.Class = ClassA
-		if class == ClassB.String() {
-			u.Class = ClassB
+		u.Class = usage.ClassA
+		if class == usage.ClassB.String() {
+			u.Class = usage.ClassB
 		}
 		return u, err
 	})
@@ -52,13 +53,13 @@ func SumEpochs(ctx context.Context, q pg.Querier, account, key tenancy.ID, from,
 
 // EpochsOver returns those of the epochs that will count nothing more, like
 // EpochUsage.Over: readings that are read after it are complete for them.
-func EpochsOver(ctx context.Context, q pg.Querier, epochs []tenancy.ID) (map[tenancy.ID]bool, error) {
+func EpochsOver(ctx context.Context, q pg.Querier, epochs []rowid.ID) (map[rowid.ID]bool, error) {
 	rows, err := q.Query(ctx, `SELECT epoch FROM usage_nodes WHERE closed_at IS NOT NULL AND epoch = ANY($1)`, epochs)
 	if err != nil {
 		return nil, err
 	}
-	over := map[tenancy.ID]bool{}
-	var epoch tenancy.ID
+	over := map[rowid.ID]bool{}
+	var epoch rowid.ID
 	_, err = pgx.ForEachRow(rows, []any{&epoch}, func() error { over[epoch] = true; return nil })
 	return over, err
 }

@@ -1,4 +1,4 @@
-package metering
+package ledger
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/tenancy/rowid"
 )
 
 // Keys vouch for seals. They are kept outside the database: who can change a
@@ -136,19 +136,19 @@ func hashRows(ctx context.Context, q pg.Querier, h hash.Hash, sql string, hour t
 	if err != nil {
 		return 0, err
 	}
-	var epoch, account, bucket, key tenancy.ID
+	var epoch, account, bucket, key rowid.ID
 	var class string
 	var of, at time.Time
-	var t totals
-	into := []any{&epoch, &account, &bucket, &key, &class, &of, &t.requests, &t.ingress, &t.egress, &t.declaredIngress, &t.declaredEgress, &at}
+	var t Totals
+	into := []any{&epoch, &account, &bucket, &key, &class, &of, &t.Requests, &t.Ingress, &t.Egress, &t.DeclaredIngress, &t.DeclaredEgress, &at}
 	b := make([]byte, 0, 256)
 	_, err = pgx.ForEachRow(rows, into, func() error {
 		b = append(b[:0], 'r')
-		for _, id := range [...]*tenancy.ID{&epoch, &account, &bucket, &key} {
+		for _, id := range [...]*rowid.ID{&epoch, &account, &bucket, &key} {
 			b = append(b, id[:]...)
 		}
 		b = append(binary.AppendUvarint(b, uint64(len(class))), class...)
-		for _, n := range [...]int64{t.requests, t.ingress, t.egress, t.declaredIngress, t.declaredEgress} {
+		for _, n := range [...]int64{t.Requests, t.Ingress, t.Egress, t.DeclaredIngress, t.DeclaredEgress} {
 			b = binary.BigEndian.AppendUint64(b, uint64(n))
 		}
 		b = appendTimes(b, of, at)
@@ -172,7 +172,7 @@ func hashSamples(ctx context.Context, q pg.Querier, h hash.Hash, hour time.Time,
 	if err != nil {
 		return 0, err
 	}
-	var bucket, account tenancy.ID
+	var bucket, account rowid.ID
 	var figures [7]int64 // from current_bytes to uploads
 	var source string
 	var of, started, measured time.Time

@@ -1,4 +1,4 @@
-package metering
+package ledger
 
 import (
 	"context"
@@ -8,12 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/tenancy/rowid"
 )
 
 // Node is an epoch: one journal of one gateway process.
 type Node struct {
-	Epoch     tenancy.ID
+	Epoch     rowid.ID
 	Name      string
 	FlushedAt time.Time // what it counted before is written
 	ClosedAt  time.Time // zero: it may still count, and holds the figures after FlushedAt open
@@ -40,7 +40,7 @@ func Nodes(ctx context.Context, q pg.Querier, all bool) ([]Node, error) {
 
 // RetireNode gives an epoch up: what its journal holds beyond the last flush
 // will not be billed. If it comes back after all, its readings still count.
-func RetireNode(ctx context.Context, q pg.Querier, epoch tenancy.ID) error {
+func RetireNode(ctx context.Context, q pg.Querier, epoch rowid.ID) error {
 	tag, err := q.Exec(ctx, `UPDATE usage_nodes SET closed_at = now() WHERE epoch = $1 AND closed_at IS NULL`, epoch)
 	if err == nil && tag.RowsAffected() == 0 {
 		return ErrNodeUnknown
