@@ -57,7 +57,7 @@ func BenchmarkTally_EgressParallel(b *testing.B) {
 	})
 }
 
-// What a request costs beside its adds, with 10,000 cells present.
+// What a request costs beside its adds, with 10,000 series present.
 func BenchmarkMeter_Begin(b *testing.B) {
 	m := offline(b)
 	var t metering.Tally
@@ -72,7 +72,7 @@ func BenchmarkMeter_Begin(b *testing.B) {
 	}
 }
 
-// An hour's beginning: every key needs a new cell.
+// An hour's beginning: every key needs a new series.
 func BenchmarkMeter_BeginNew(b *testing.B) {
 	for _, n := range []int{1_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -90,15 +90,15 @@ func BenchmarkMeter_BeginNew(b *testing.B) {
 	}
 }
 
-// BenchmarkRecovery reads a journal of a million cells.
+// BenchmarkRecovery reads a journal of a million series.
 func BenchmarkRecovery(b *testing.B) {
-	const cells = 1_000_000
+	const series = 1_000_000
 	dir := b.TempDir()
 	m, err := metering.New(metering.Config{Pool: offlinePool(b), Dir: dir})
 	if err != nil {
 		b.Fatal(err)
 	}
-	for n := range cells {
+	for n := range series {
 		var t metering.Tally
 		m.Begin(&t, ledgertest.Key(n))
 		t.Request()
@@ -112,9 +112,9 @@ func BenchmarkRecovery(b *testing.B) {
 		b.Fatal(file, err)
 	}
 	for b.Loop() {
-		if n, err := metering.Recover(file[0]); err != nil || n != cells {
+		if n, err := metering.Recover(file[0]); err != nil || n != series {
 			b.Fatal(n, err)
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/cells, "ns/cell")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/series, "ns/cell")
 }

@@ -59,9 +59,9 @@ func degraded(r *prometheus.Registry) (float64, error) {
 	return 0, errors.Join(err, errors.New("there is no alarm metric"))
 }
 
-// countCells counts n bytes out into the nth of some cells.
-func countCells(m *metering.Meter, cells int) {
-	for n := range cells {
+// countSeries counts n bytes out into the nth of some series.
+func countSeries(m *metering.Meter, count int) {
+	for n := range count {
 		var t metering.Tally
 		m.Begin(&t, ledgertest.Key(n))
 		t.Egress(int64(n))
@@ -78,7 +78,7 @@ func isFinal(ctx context.Context, q pg.Querier) (bool, error) {
 // manyCells is more than a journal's first MiB has room for.
 const manyCells = 6000
 
-// fillDisk counts into more cells than its disk of 1 MiB has room for.
+// fillDisk counts into more series than its disk of 1 MiB has room for.
 func fillDisk(dir, url string) error {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		return fmt.Errorf("mount: %w", err)
@@ -93,7 +93,7 @@ func fillDisk(dir, url string) error {
 	if err != nil {
 		return err
 	}
-	countCells(m, manyCells)
+	countSeries(m, manyCells)
 	if n, err := degraded(registry); err != nil || n == 0 {
 		return fmt.Errorf("no cell is said to be without a journal: %w", err)
 	}
@@ -152,7 +152,7 @@ func startOnFullDisk(dir, url string) error {
 		return fmt.Errorf("a full disk keeps the process from starting: %w", err)
 	}
 	expect("before anything is counted", m, r, true, false)
-	countCells(m, 100)
+	countSeries(m, 100)
 	expect("on a full disk", m, r, true, false)
 	if _, _, err := open(); !errors.Is(err, disk.ErrLocked) {
 		return fmt.Errorf("a second process on a full disk: %w", err)
@@ -163,10 +163,10 @@ func startOnFullDisk(dir, url string) error {
 	expect("with room again", m, r, true, false)
 	c.Advance(time.Hour)
 	m.Tick()
-	expect("an hour later", m, r, false, true) // the flush has written and retired the cells in memory
-	countCells(m, 100)
+	expect("an hour later", m, r, false, true) // the flush has written and retired the series in memory
+	countSeries(m, 100)
 	expect("with the journal begun", m, r, false, true)
-	countCells(m, manyCells)
+	countSeries(m, manyCells)
 	if n, err := degraded(r); err != nil || n == 0 {
 		return fmt.Errorf("the disk is not full: %w", err)
 	}
@@ -224,7 +224,7 @@ func countAndRun(dir, _ string) error {
 	defer stop()
 	go func() { _ = m.Run(ctx) }()
 	for n := range 3 {
-		countCells(m, manyCells*(n+1)) // the later ones in segments that came later
+		countSeries(m, manyCells*(n+1)) // the later ones in segments that came later
 		for {
 			counted, err := os.ReadFile(m.Path())
 			if err != nil {

@@ -14,8 +14,8 @@ func (m *Meter) Tick() { m.tick() }
 // Hour is the hour that is counted in.
 func (m *Meter) Hour() time.Time { return m.hour().time() }
 
-// Cells is how many cells are in memory.
-func (m *Meter) Cells() (n int) {
+// Series is how many series are in memory.
+func (m *Meter) Series() (n int) {
 	for i := range m.shards {
 		for range m.shards[i].nodes() {
 			n++
@@ -28,17 +28,17 @@ func (m *Meter) Cells() (n int) {
 // in the database and the meter does not know. again writes the same ones once
 // more, as a network or a doubled process may at any later time.
 func (m *Meter) WriteUnconfirmed(ctx context.Context) (again func(context.Context) error, err error) {
-	m.flush.Lock()
-	defer m.flush.Unlock()
+	m.flushing.Lock()
+	defer m.flushing.Unlock()
 	_, readings := m.dirty()
 	again = func(ctx context.Context) error { return m.write(ctx, m.journal.epoch, readings) }
 	return again, again(ctx)
 }
 
 // HeldUp is a tally that found its hour and was then held up on the way to its
-// cell: arrive is the rest of the way, and reports whether a cell was made.
+// series: arrive is the rest of the way, and reports whether a series was made.
 func (m *Meter) HeldUp(k usage.Key) (arrive func() bool) {
-	ck := cellKey{k, m.hour()}
+	ck := seriesKey{k, m.hour()}
 	return func() bool {
 		s := &m.shards[0]
 		s.add(0, ck, m.journal)
@@ -46,7 +46,7 @@ func (m *Meter) HeldUp(k usage.Key) (arrive func() bool) {
 	}
 }
 
-// Believed is the egress that a journal is believed to have, by cell.
+// Believed is the egress that a journal is believed to have, by series.
 func Believed(path string) (map[string]int64, error) {
 	l, err := readJournal(path)
 	if err != nil {
@@ -59,7 +59,7 @@ func Believed(path string) (map[string]int64, error) {
 	return m, l.damage
 }
 
-// Recover reads a journal and returns how many cells it has.
+// Recover reads a journal and returns how many series it has.
 func Recover(path string) (int, error) {
 	l, err := readJournal(path)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// sums of a cell, in the order of the table's columns.
+// sums of a series, in the order of the table's columns.
 type sums [5]int64
 
 type row struct {
@@ -92,7 +92,7 @@ func add(tally *metering.Tally, counter int, n int64) {
 // TestMeter_AnyInterleaving holds the ledger to a plain sum, whatever comes
 // between counting and writing: failed flushes, lost answers, duplicates that
 // come late (also from a process that is dead), hours that pass while tallies
-// are open, retired cells, crashes, clean ends, the next process on what they
+// are open, retired series, crashes, clean ends, the next process on what they
 // left, and hours that are sealed before all of them is written.
 func TestMeter_AnyInterleaving(t *testing.T) {
 	t.Parallel()
@@ -121,20 +121,20 @@ func interleave(t *testing.T, r *rand.Rand) {
 
 	want := map[row]sums{}
 	var tallies [6]metering.Tally
-	var cells [6]usage.Key
+	var series [6]usage.Key
 	var again []func(context.Context) error
 	for range 600 {
 		i := r.IntN(len(tallies))
 		switch op := r.IntN(104); {
 		case op >= 102: // a crash
 			m.Crash()
-			clear(cells[:])
+			clear(series[:])
 			for i := range tallies {
 				tallies[i] = metering.Tally{}
 			}
 			m = open()
 		case op >= 100: // an end, clean or with readings that could not be written
-			clear(cells[:])
+			clear(series[:])
 			for i := range tallies {
 				tallies[i].End()
 			}
@@ -148,13 +148,13 @@ func interleave(t *testing.T, r *rand.Rand) {
 			}
 			m = open()
 		case op < 15:
-			cells[i] = randomKey(r)
-			m.Begin(&tallies[i], cells[i])
+			series[i] = randomKey(r)
+			m.Begin(&tallies[i], series[i])
 		case op < 20:
-			cells[i].Class = 0
+			series[i].Class = 0
 			tallies[i].End()
-		case op < 25 && cells[i].Class != 0:
-			cells[i].Class = usage.ClassUnbilled
+		case op < 25 && series[i].Class != 0:
+			series[i].Class = usage.ClassUnbilled
 			tallies[i].Reclass(usage.ClassUnbilled)
 		case op < 80:
 			counter, n := r.IntN(5), r.Int64N(1<<20)
@@ -162,7 +162,7 @@ func interleave(t *testing.T, r *rand.Rand) {
 			if counter == 0 {
 				n = 1
 			}
-			if k := (row{cells[i], m.Hour()}); k.Class != 0 && n > 0 {
+			if k := (row{series[i], m.Hour()}); k.Class != 0 && n > 0 {
 				s := want[k]
 				s[counter] += n
 				want[k] = s
@@ -217,7 +217,7 @@ func interleave(t *testing.T, r *rand.Rand) {
 	if err := m.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := m.Cells(); n != 0 {
+	if n := m.Series(); n != 0 {
 		t.Errorf("%d cells of closed hours are kept", n)
 	}
 	if err := m.Close(); err != nil {
@@ -309,11 +309,11 @@ func TestMeter_Concurrent(t *testing.T) {
 		c.Advance(30 * time.Minute)
 		m.Tick()
 		_ = m.Flush(cancelled)
-		before := m.Cells()
+		before := m.Series()
 		if err := m.Flush(t.Context()); err != nil {
 			t.Error(err)
 		}
-		return max(0, before-m.Cells())
+		return max(0, before-m.Series())
 	}
 	for retired := 0; retired < retirements && !t.Failed(); retired += flush() { //nolint:revive // until enough
 	}
@@ -332,8 +332,8 @@ func TestMeter_Concurrent(t *testing.T) {
 }
 
 // A goroutine may be held up for hours between finding the hour and reaching
-// its cell (a stopped process, a sleeping machine). It must not begin a second
-// cell of a retired hour: that one would begin at zero.
+// its series (a stopped process, a sleeping machine). It must not begin a second
+// series of a retired hour: that one would begin at zero.
 func TestMeter_HeldUpBeyondRetirement(t *testing.T) {
 	t.Parallel()
 	c := ledgertest.NewClock()

@@ -214,7 +214,7 @@ func TestJournal_damage(t *testing.T) {
 	if err != nil || len(sound) != 2 {
 		t.Fatal(sound, err)
 	}
-	const records = 3 * 256 // header and two cells
+	const records = 3 * 256 // header and two series
 	for at := range records {
 		for _, flip := range []byte{1, 0x80} {
 			bad := append([]byte(nil), good...)
@@ -246,7 +246,7 @@ func TestJournal_damage(t *testing.T) {
 		t.Errorf("a journal without a header is of epoch %s, %v", epoch, err)
 	}
 	bad := append([]byte(nil), good...)
-	bad[256+8] ^= 1 // of the first cell's account
+	bad[256+8] ^= 1 // of the first series' account
 	if err := os.WriteFile(file, bad, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -282,20 +282,20 @@ func TestJournal_damage(t *testing.T) {
 	}
 }
 
-// Cells of past hours make room for others: a journal does not grow with the
-// hours, and nothing of the cells before is in those that take their places.
+// Series of past hours make room for others: a journal does not grow with the
+// hours, and nothing of the series before is in those that take their places.
 func TestJournal_room(t *testing.T) {
 	t.Parallel()
 	db, c := testenv.Postgres(t), ledgertest.NewClock()
 	m := ledgertest.NewMeter(t, db.Pool(t, pg.RoleGateway), c)
-	const hours, cells = 6, 3000 // of the 4095 that the first MiB has room for
+	const hours, series = 6, 3000 // of the 4095 that the first MiB has room for
 	for range hours {
-		countCells(m, cells)
+		countSeries(m, series)
 		c.Advance(time.Hour)
 		if err := m.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if n := m.Cells(); n != 0 {
+		if n := m.Series(); n != 0 {
 			t.Fatalf("%d cells of the hour before are kept", n)
 		}
 	}
@@ -307,7 +307,7 @@ func TestJournal_room(t *testing.T) {
 		t.Fatal(rows, err)
 	}
 	for _, u := range rows {
-		if u.Egress != cells*(cells-1)/2 {
+		if u.Egress != series*(series-1)/2 {
 			t.Errorf("%s: %d bytes", u.Value, u.Egress)
 		}
 	}

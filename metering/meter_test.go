@@ -159,7 +159,7 @@ func TestFlush_watermark(t *testing.T) {
 	mu.Lock()
 	m = meter
 	mu.Unlock()
-	over := map[row]sums{} // cells of hours that ended before a moment that was reported
+	over := map[row]sums{} // series of hours that ended before a moment that was reported
 	for range 20 {
 		step()
 		if err := m.Flush(t.Context()); err != nil {
@@ -170,13 +170,13 @@ func TestFlush_watermark(t *testing.T) {
 			t.Fatal(err)
 		}
 		written, before := int64(0), int64(0)
-		for cell, s := range stored(t, owner) {
+		for series, s := range stored(t, owner) {
 			written += s[2]
-			if !cell.hour.Add(time.Hour).After(reported) {
-				if was, ok := over[cell]; ok && was != s {
-					t.Errorf("the hour %s was reported as over with %v, and has %v", cell.hour, was, s)
+			if !series.hour.Add(time.Hour).After(reported) {
+				if was, ok := over[series]; ok && was != s {
+					t.Errorf("the hour %s was reported as over with %v, and has %v", series.hour, was, s)
 				}
-				over[cell] = s
+				over[series] = s
 			}
 		}
 		mu.Lock()
@@ -221,7 +221,7 @@ func TestTally_Wrong(t *testing.T) {
 	})
 }
 
-// A million requests with invented names come with zero ids: they add no cells.
+// A million requests with invented names come with zero ids: they add no series.
 func TestMeter_InventedNames(t *testing.T) {
 	t.Parallel()
 	m := offline(t)
@@ -231,7 +231,7 @@ func TestMeter_InventedNames(t *testing.T) {
 		tally.Request()
 		tally.End()
 	}
-	if n := m.Cells(); n != 1 {
+	if n := m.Series(); n != 1 {
 		t.Errorf("%d cells", n)
 	}
 }
@@ -249,10 +249,10 @@ func TestNew_Refuses(t *testing.T) {
 func BenchmarkMeter_Flush(b *testing.B) {
 	db := testenv.Postgres(b)
 	m := ledgertest.NewMeter(b, db.Pool(b, pg.RoleGateway), ledgertest.NewClock())
-	const cells = 100_000
+	const series = 100_000
 	for b.Loop() {
 		var tally metering.Tally
-		for i := range cells {
+		for i := range series {
 			m.Begin(&tally, ledgertest.Key(i))
 			tally.Request()
 		}
@@ -261,5 +261,5 @@ func BenchmarkMeter_Flush(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*cells), "ns/cell")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*series), "ns/cell")
 }

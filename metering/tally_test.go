@@ -13,7 +13,7 @@ import (
 	"github.com/primecloudpro/primecloud/metering/usage"
 )
 
-// A tally tells, cell by cell, what the ledger has from it: over the end of an
+// A tally tells, series by series, what the ledger has from it: over the end of an
 // hour and over a change of class.
 func TestTally_Counted(t *testing.T) {
 	t.Parallel()

@@ -307,7 +307,7 @@ func (u *usageImportJournal) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		return c.print(map[string]any{"epoch": done.Epoch, "cells": done.Cells}, "EPOCH CELLS", [][]string{{done.Epoch.String(), fmt.Sprint(done.Cells)}})
+		return c.print(map[string]any{"epoch": done.Epoch, "cells": done.Series}, "EPOCH CELLS", [][]string{{done.Epoch.String(), fmt.Sprint(done.Series)}})
 	})
 }
 

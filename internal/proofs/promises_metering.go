@@ -80,8 +80,8 @@ var metering = []promise{
 		"a damaged journal is put aside, its intact cells are written, and no period becomes final until its epoch is retired",
 		"./metering", "TestJournal_damage",
 		[]change{
-			{"metering/journal.go", "Closed: l.damage == nil", "Closed: true"},
-			{"metering/journal.go", "\tif l.damage != nil {\n\t\treturn disk.Rename", "\tif l.damage == nil {\n\t\treturn disk.Rename"},
+			{"metering/journal.go", "Closed: o.damage == nil", "Closed: true"},
+			{"metering/journal.go", "\tif o.damage != nil {\n\t\treturn disk.Rename", "\tif o.damage == nil {\n\t\treturn disk.Rename"},
 			{"metering/journal.go", "Format(\"2006-01-02T15\")))\n\t\t\tcontinue", "Format(\"2006-01-02T15\")))\n\t\t\tbreak"},
 		},
 	},
@@ -92,7 +92,7 @@ var metering = []promise{
 		[]change{
 			{"metering/journal.go", "case disk.IsFull(err):", "case disk.IsFull(err) && len(dir) == 0:"},
 			{"metering/flush.go", "\t\twatermark = time.Time{}\n", ""},
-			{"metering/room.go", "\t\tj.more(-1)\n", ""},
+			{"metering/late.go", "\t\tj.addDegraded(-1)\n", ""},
 		},
 	},
 	{
@@ -100,9 +100,9 @@ var metering = []promise{
 		"a process that is killed while its disk is full has counted what is in no journal: its epoch stays open",
 		"./metering", "TestJournal_diskFullAtStart",
 		[]change{
-			{"metering/room.go", "uint32(min(n, 1))", "0"},
-			{"metering/journal.go", "if h.short.Load() != 0 {", "if h.short.Load() > 1 {"},
-			{"metering/journal.go", "Closed: l.damage == nil", "Closed: true"},
+			{"metering/late.go", "uint32(min(n, 1))", "0"},
+			{"metering/journal.go", "if h.incomplete.Load() != 0 {", "if h.incomplete.Load() > 1 {"},
+			{"metering/journal.go", "Closed: o.damage == nil", "Closed: true"},
 		},
 	},
 	{
@@ -111,8 +111,8 @@ var metering = []promise{
 		"./metering", "TestJournal_kill",
 		[]change{
 			{"metering/journal.go", "unix.MAP_SHARED", "unix.MAP_PRIVATE"},
-			{"metering/journal.go", "Closed: l.damage == nil", "Closed: false"},
-			{"metering/flush.go", "\t\t\terr = l.end()\n", "\t\t\terr = nil\n"},
+			{"metering/journal.go", "Closed: o.damage == nil", "Closed: false"},
+			{"metering/flush.go", "\t\t\terr = o.end()\n", "\t\t\terr = nil\n"},
 		},
 	},
 	{
@@ -140,7 +140,7 @@ var metering = []promise{
 		"cells of past hours that are written make room for others, and none of them begins anew",
 		"./metering", "TestJournal_room|TestMeter_HeldUpBeyondRetirement",
 		[]change{
-			{"metering/shard.go", "k.hour < s.floor || ", ""},
+			{"metering/shard.go", "k.hour < s.minHour || ", ""},
 			{"metering/journal.go", "\tj.free = append(j.free, c.record)\n}", "}"},
 			{"metering/journal.go", "\tr.reset()\n\tr.sum", "\tr.sum"},
 		},
@@ -150,7 +150,7 @@ var metering = []promise{
 		"PostgreSQL that is away, or a network that falls silent, costs nothing: a flush gives up in time and writes it all later",
 		"./metering", "TestMeter_SilentNetwork",
 		[]change{
-			{"metering/flush.go", "if t := n.cell.read(); t != n.cell.confirmed {", "if t := n.cell.read(); t.requests != n.cell.confirmed.requests {"},
+			{"metering/flush.go", "if t := n.series.read(); t != n.series.confirmed {", "if t := n.series.read(); t.Requests != n.series.confirmed.Requests {"},
 			{"metering/flush.go", "\t\tif err := m.write(ctx, m.journal.epoch, readings[from:to]); err != nil {\n\t\t\treturn err\n\t\t}\n", "\t\t_ = m.write(ctx, m.journal.epoch, readings[from:to])\n"},
 			{"metering/flush.go", "\t\tm.metrics.failures.Inc()\n\t\treturn fmt.Errorf(\"flush", "\t\treturn fmt.Errorf(\"flush"},
 		},
@@ -379,7 +379,7 @@ var metering = []promise{
 			{"metering/ledger/progress.go", "coalesce(n.contested_at, CASE WHEN $7 OR n.writer <> $5 AND NOT $6 THEN now() END)", "coalesce(n.contested_at, CASE WHEN $7 THEN now() END)"},
 			{"metering/ledger/progress.go", "CASE WHEN n.contested_at IS NOT NULL OR $7 OR n.writer <> $5 AND NOT $6 THEN n.flushed_at", "CASE WHEN $7 OR n.writer <> $5 AND NOT $6 THEN n.flushed_at"},
 			{"metering/ledger/progress.go", "CASE WHEN n.contested_at IS NOT NULL THEN n.closed_at WHEN", "CASE WHEN"},
-			{"metering/flush.go", "if err == nil && !contested && flushed.After(m.sent) {", "if err == nil && !contested && flushed.Before(m.sent) {"},
+			{"metering/flush.go", "if err == nil && !conflictingWriters && flushed.After(m.sent) {", "if err == nil && !conflictingWriters && flushed.Before(m.sent) {"},
 		},
 	},
 	{
@@ -512,7 +512,7 @@ var metering = []promise{
 		[]change{
 			{"metering/ledger/nodes.go", "WHERE $1 OR closed_at IS NULL ORDER BY", "WHERE $1 OR true ORDER BY"},
 			{"metering/ledger/nodes.go", "if err == nil && tag.RowsAffected() == 0 {", "if err == nil && tag.RowsAffected() > 1 {"},
-			{"metering/journal.go", "Closed: l.damage == nil", "Closed: false"},
+			{"metering/journal.go", "Closed: o.damage == nil", "Closed: false"},
 		},
 	},
 }

@@ -14,11 +14,11 @@ type Progress struct {
 	Node  string // a label for people
 	// Watermark is the moment before which all is written. The zero time says
 	// nothing but that the epoch exists.
-	Watermark time.Time
-	Closed    bool     // it will count nothing more
-	Writer    rowid.ID // the process
-	TakesOver bool     // the epoch is of another process, which is believed to be gone
-	Conflict  bool     // the process has seen that another one writes the epoch
+	Watermark          time.Time
+	Closed             bool     // it will count nothing more
+	Writer             rowid.ID // the process
+	TakesOver          bool     // the epoch is of another process, which is believed to be gone
+	ConflictingWriters bool     // the process has seen that another one writes the epoch
 }
 
 // ReportProgress stores how far an epoch has got, and returns how far it is. An epoch
@@ -36,7 +36,7 @@ func ReportProgress(ctx context.Context, q pg.Querier, p Progress, clock *pg.Clo
 			closed_at = CASE WHEN n.contested_at IS NOT NULL THEN n.closed_at WHEN $7 OR n.writer <> $5 AND NOT $6 THEN NULL
 				ELSE coalesce(n.closed_at, excluded.closed_at) END
 		RETURNING flushed_at, contested_at IS NOT NULL, clock_timestamp()`,
-		p.Epoch, p.Node, p.Watermark, p.Closed, p.Writer, p.TakesOver, p.Conflict).Scan(&flushed, &contested, &there)
+		p.Epoch, p.Node, p.Watermark, p.Closed, p.Writer, p.TakesOver, p.ConflictingWriters).Scan(&flushed, &contested, &there)
 	if err == nil {
 		answer(there)
 	}

@@ -2,9 +2,9 @@ package metering
 
 import "testing"
 
-func TestCell_Retire(t *testing.T) {
+func TestSeries_Retire(t *testing.T) {
 	t.Parallel()
-	c := &cell{counters: &counters{}}
+	c := &series{counters: &counters{}}
 	if !c.enter() {
 		t.Fatal("a new cell is closed")
 	}
