@@ -174,7 +174,7 @@ func (s *scope) read(ctx context.Context) error {
 	for i := range s.rows {
 		epochs[i] = s.rows[i].epoch
 	}
-	over, err := ledger.EpochsOver(ctx, s.q, epochs)
+	over, err := ledger.ClosedEpochs(ctx, s.q, epochs)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (s *scope) read(ctx context.Context) error {
 				continue
 			}
 			r := s.row(b, month, u.Epoch)
-			r.final = r.final || u.Over
+			r.final = r.final || u.Closed
 			switch b {
 			case tenancy.Egress:
 				r.ledger += u.Egress
@@ -234,7 +234,7 @@ func (l *Limiter) exchange(ctx context.Context, account, key tenancy.ID, at time
 		if err != nil {
 			return err
 		}
-		over, err := ledger.EpochsOver(ctx, tx, []tenancy.ID{l.cfg.Epoch})
+		over, err := ledger.ClosedEpochs(ctx, tx, []tenancy.ID{l.cfg.Epoch})
 		if err != nil {
 			return err
 		}

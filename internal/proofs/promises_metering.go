@@ -397,7 +397,7 @@ var metering = []promise{
 		"a backend that is away or a bucket that is gone is a gap with its reason, never a zero, and a try within the hour closes it; one that was measured is left alone",
 		"./metering/storage", "TestSampler_SampleDue",
 		[]change{
-			{"metering/storage/sampler.go", "\tif err := l.read(ctx, clients); err != nil {\n", "\tif err := l.read(ctx, clients); err != nil && !errors.Is(err, ErrBucketMissing) {\n"},
+			{"metering/storage/sampler.go", "\tif err := l.read(ctx, clients); err != nil {\n", "\tif err := l.read(ctx, clients); err != nil && !errors.Is(err, errBucketMissing) {\n"},
 			{"metering/storage/sampler.go", "errors.Join(err, writeGap(after, v.cfg.Pool, b, v.cfg.Now(), err))", "err"},
 			{"metering/storage/store.go", "WHERE NOT EXISTS (SELECT FROM storage_samples s WHERE s.bucket_id = b.id AND s.hour = $2)", "WHERE $2::timestamptz IS NOT NULL"},
 			{"metering/storage/store.go", "DELETE FROM storage_gaps WHERE bucket_id = $1 AND hour = ANY($2)", "DELETE FROM storage_gaps WHERE bucket_id = $1 AND hour <> ALL($2)"},
@@ -420,7 +420,7 @@ var metering = []promise{
 		"./metering/storage", "TestSampler_UploadsOutliveRestart",
 		[]change{
 			{"metering/storage/store.go", "[]byte(list[i].Key)", "[]byte(list[i].UploadID)"},
-			{"metering/storage/uploads.go", "\t\t\tover = append(over, u.id)\n", ""},
+			{"metering/storage/uploads.go", "\t\t\tfinished = append(finished, u.id)\n", ""},
 			{"metering/storage/uploads.go", "case answer(err) == minio.NoSuchUpload:", "case answer(err) == minio.NoSuchKey:"},
 		},
 	},

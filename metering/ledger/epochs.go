@@ -15,7 +15,7 @@ import (
 // the pieces into which the period was cut.
 type EpochUsage struct {
 	Epoch    rowid.ID
-	Over     bool // it will count nothing more: this is complete
+	Closed   bool // it will count nothing more: this is complete
 	Class    usage.Class
 	Piece    int
 	Requests int64
@@ -23,9 +23,10 @@ type EpochUsage struct {
 	Egress   int64
 }
 
-// SumEpochs returns what an account has used of what is billed (the classes A
-// and B) from from until to, by epoch. A key that is not zero selects what was
-// used with it. cuts, ascending, divide the period: before the first is piece 0.
+// SumEpochs sums an account's billable usage (classes A and B) in [from, to) by
+// epoch, class and price interval. A key that is not zero selects what was used
+// with it. cuts are the ascending instants at which prices change: EpochUsage.Piece
+// is 0 before the first of them.
 func SumEpochs(ctx context.Context, q pg.Querier, account, key rowid.ID, from, to time.Time, cuts []time.Time) ([]EpochUsage, error) {
 	rows, err := q.Query(ctx, `SELECT epoch, class, width_bucket(hour, $5::timestamptz[]) AS piece,
 			sum(requests)::bigint, sum(ingress_bytes)::bigint, sum(egress_bytes)::bigint,
@@ -42,7 +43,7 @@ func SumEpochs(ctx context.Context, q pg.Querier, account, key rowid.ID, from, t
 	}
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (u EpochUsage, err error) {
 		var class string
-		err = r.Scan(&u.Epoch, &class, &u.Piece, &u.Requests, &u.Ingress, &u.Egress, &u.Over)
+		err = r.Scan(&u.Epoch, &class, &u.Piece, &u.Requests, &u.Ingress, &u.Egress, &u.Closed)
 		u.Class = usage.ClassA
 		if class == usage.ClassB.String() {
 			u.Class = usage.ClassB
@@ -51,17 +52,17 @@ func SumEpochs(ctx context.Context, q pg.Querier, account, key rowid.ID, from, t
 	})
 }
 
-// EpochsOver returns those of the epochs that will count nothing more, like
-// EpochUsage.Over: readings that are read after it are complete for them.
-func EpochsOver(ctx context.Context, q pg.Querier, epochs []rowid.ID) (map[rowid.ID]bool, error) {
+// ClosedEpochs returns those of the epochs that will count nothing more, like
+// EpochUsage.Closed: readings that are read after it are complete for them.
+func ClosedEpochs(ctx context.Context, q pg.Querier, epochs []rowid.ID) (map[rowid.ID]bool, error) {
 	rows, err := q.Query(ctx, `SELECT epoch FROM usage_nodes WHERE closed_at IS NOT NULL AND epoch = ANY($1)`, epochs)
 	if err != nil {
 		return nil, err
 	}
-	over := map[rowid.ID]bool{}
+	closed := map[rowid.ID]bool{}
 	var epoch rowid.ID
-	_, err = pgx.ForEachRow(rows, []any{&epoch}, func() error { over[epoch] = true; return nil })
-	return over, err
+	_, err = pgx.ForEachRow(rows, []any{&epoch}, func() error { closed[epoch] = true; return nil })
+	return closed, err
 }
 
 // LiveNodes counts the nodes that have written within the time given.

@@ -24,7 +24,7 @@ type Progress struct {
 // ReportProgress stores how far an epoch has got, and returns how far it is. An epoch
 // that another process has written meanwhile is contested: it stays where it is
 // and open, so that nothing becomes final, until somebody retires it.
-func ReportProgress(ctx context.Context, q pg.Querier, p Progress, clock *pg.Clock) (flushed time.Time, contested bool, err error) {
+func ReportProgress(ctx context.Context, q pg.Querier, p Progress, clock *pg.Clock) (flushed time.Time, conflictingWriters bool, err error) {
 	answer := clock.Ask()
 	var there time.Time
 	err = q.QueryRow(ctx, `INSERT INTO usage_nodes AS n (epoch, node, flushed_at, closed_at, writer, hears_changes)
@@ -36,11 +36,11 @@ func ReportProgress(ctx context.Context, q pg.Querier, p Progress, clock *pg.Clo
 			closed_at = CASE WHEN n.contested_at IS NOT NULL THEN n.closed_at WHEN $7 OR n.writer <> $5 AND NOT $6 THEN NULL
 				ELSE coalesce(n.closed_at, excluded.closed_at) END
 		RETURNING flushed_at, contested_at IS NOT NULL, clock_timestamp()`,
-		p.Epoch, p.Node, p.Watermark, p.Closed, p.Writer, p.TakesOver, p.ConflictingWriters).Scan(&flushed, &contested, &there)
+		p.Epoch, p.Node, p.Watermark, p.Closed, p.Writer, p.TakesOver, p.ConflictingWriters).Scan(&flushed, &conflictingWriters, &there)
 	if err == nil {
 		answer(there)
 	}
-	return flushed, contested, err
+	return flushed, conflictingWriters, err
 }
 
 // Final returns the moment before which everything is written, and may be

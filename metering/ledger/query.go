@@ -114,25 +114,25 @@ func (u *Usage) add(v Usage) {
 	u.AdjustedRequests, u.AdjustedIngress, u.AdjustedEgress = u.AdjustedRequests+v.AdjustedRequests, u.AdjustedIngress+v.AdjustedIngress, u.AdjustedEgress+v.AdjustedEgress
 }
 
-// Cell is a row of the ledger.
-type Cell struct {
+// Row is a row of the ledger.
+type Row struct {
 	Account, Bucket, AccessKey rowid.ID
 	usage.Delta
 }
 
-// Cells yields the rows that a query selects, whatever its By, in no order.
-func Cells(ctx context.Context, q pg.Querier, query Query) iter.Seq2[Cell, error] {
-	return func(yield func(Cell, error) bool) {
+// Rows yields the rows that a query selects, whatever its By, in no order.
+func Rows(ctx context.Context, q pg.Querier, query Query) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
 		from, to := query.Bounds()
 		rows, err := q.Query(ctx, `SELECT account_id, bucket_id, key_id, class, hour, requests, ingress_bytes, egress_bytes, declared_ingress_bytes, declared_egress_bytes
 			FROM usage_hourly WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND hour >= $2 AND hour < $3`, query.Account, from, to)
 		if err != nil {
-			yield(Cell{}, err)
+			yield(Row{}, err)
 			return
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var c Cell
+			var c Row
 			var class string
 			err := rows.Scan(&c.Account, &c.Bucket, &c.AccessKey, &class, &c.Hour, &c.Requests, &c.Ingress, &c.Egress, &c.DeclaredIngress, &c.DeclaredEgress)
 			if err == nil {
@@ -144,7 +144,7 @@ func Cells(ctx context.Context, q pg.Querier, query Query) iter.Seq2[Cell, error
 			}
 		}
 		if err := rows.Err(); err != nil {
-			yield(Cell{}, err)
+			yield(Row{}, err)
 		}
 	}
 }

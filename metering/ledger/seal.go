@@ -50,7 +50,7 @@ type Seal struct {
 // that writers share, and again with it: nil when there is nothing to do, or
 // another process has sealed meanwhile.
 func sealNext(ctx context.Context, q pg.Querier, keys Keys, final time.Time, head Seal) (sealed *Seal, err error) {
-	if s, err := next(ctx, q); err != nil || !s.over(final) {
+	if s, err := next(ctx, q); err != nil || !s.ended(final) {
 		return nil, err
 	}
 	err = pg.InTx(ctx, q, func(tx pgx.Tx) error {
@@ -58,7 +58,7 @@ func sealNext(ctx context.Context, q pg.Querier, keys Keys, final time.Time, hea
 			return err
 		}
 		s, err := next(ctx, tx)
-		if err != nil || !s.over(final) || s.Previous != head.Hash {
+		if err != nil || !s.ended(final) || s.Previous != head.Hash {
 			return err
 		}
 		if err := s.compute(ctx, tx); err != nil {
@@ -74,9 +74,9 @@ func sealNext(ctx context.Context, q pg.Querier, keys Keys, final time.Time, hea
 	return sealed, nil
 }
 
-// over reports whether the hour to be sealed is over: before final, which the
+// ended reports whether the hour to be sealed is over: before final, which the
 // nodes say, and by the database's clock too, which next has read.
-func (s Seal) over(final time.Time) bool {
+func (s Seal) ended(final time.Time) bool {
 	end := s.Hour.Add(time.Hour)
 	return !s.Hour.IsZero() && !end.After(final) && !end.After(s.SealedAt)
 }

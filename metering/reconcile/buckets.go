@@ -168,7 +168,7 @@ func (b *Bucket) compareSample(ctx context.Context, cfg *Config, recent int64) e
 		return nil
 	}
 	writes := int64(0)
-	for c, err := range ledger.Cells(ctx, cfg.Pool, ledger.Query{Account: b.Account.ID, From: last.StartedAt.UTC().Truncate(time.Hour)}) {
+	for c, err := range ledger.Rows(ctx, cfg.Pool, ledger.Query{Account: b.Account.ID, From: last.StartedAt.UTC().Truncate(time.Hour)}) {
 		if err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func (l *window) read(ctx context.Context, cfg *Config) error {
 			return err
 		}
 		l.progress(nodes)
-		for c, err := range ledger.Cells(ctx, q, ledger.Query{Account: cfg.Account, From: cfg.From, To: cfg.To}) {
+		for c, err := range ledger.Rows(ctx, q, ledger.Query{Account: cfg.Account, From: cfg.From, To: cfg.To}) {
 			if err != nil {
 				return err
 			}

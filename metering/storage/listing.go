@@ -59,7 +59,7 @@ func (l *listing) explain(err error) error {
 	case err == nil:
 		return nil
 	case answer(err) == minio.NoSuchBucket:
-		return fmt.Errorf("%w: %w", ErrBucketMissing, err)
+		return fmt.Errorf("%w: %w", errBucketMissing, err)
 	}
 	return fmt.Errorf("list bucket %s: %w", l.bucket.BackendName, err)
 }
@@ -190,7 +190,7 @@ func (l *listing) write(ctx context.Context) (*Sample, error) {
 	now := l.sampler.cfg.Now()
 	l.note(now)
 	s := &Sample{
-		Bucket: l.bucket.ID, Account: l.bucket.AccountID, Hour: hourOf(now), Totals: l.done, Source: SourceListing,
+		Bucket: l.bucket.ID, Account: l.bucket.AccountID, Hour: hourOf(now), Totals: l.done, Source: sourceListing,
 		StartedAt: l.startedAt, MeasuredAt: now,
 	}
 	return s, writeSamples(ctx, l.sampler.cfg.Pool, s, l)

@@ -90,14 +90,14 @@ type Sample struct {
 	MeasuredAt time.Time `json:"measured_at"`
 }
 
-// SourceListing marks samples that come from listing.
-const SourceListing = "listing"
+// sourceListing marks samples that come from listing.
+const sourceListing = "listing"
 
 var (
 	// ErrListed means that the bucket is being listed by another process.
 	ErrListed = errors.New("metering: the bucket is being measured at this moment")
-	// ErrBucketMissing means that the backend does not have the bucket.
-	ErrBucketMissing = errors.New("metering: the backend has no such bucket")
+	// errBucketMissing means that the backend does not have the bucket.
+	errBucketMissing = errors.New("metering: the backend has no such bucket")
 )
 
 // New returns a Sampler.
@@ -231,7 +231,7 @@ func (v *Sampler) sample(ctx context.Context, backends *backends, b *tenancy.Buc
 	if ctx.Err() != nil {
 		return nil, err // told to stop: nothing is wrong with the bucket
 	}
-	if owned, oerr := v.cfg.Store.BucketOwned(after, v.cfg.Pool, b.ID); oerr == nil && !owned && errors.Is(err, ErrBucketMissing) {
+	if owned, oerr := v.cfg.Store.BucketOwned(after, v.cfg.Pool, b.ID); oerr == nil && !owned && errors.Is(err, errBucketMissing) {
 		return nil, fmt.Errorf("%s: %w", b.Name, tenancy.ErrBucketUnknown)
 	}
 	v.samples.WithLabelValues("failed").Inc()
@@ -258,15 +258,16 @@ func (v *Sampler) Measure(ctx context.Context, b *tenancy.Bucket) (Totals, error
 	return stored, err
 }
 
-// Window is from From on and before To; a zero To is no end.
+// Window is the time [From, To); a zero To is no end.
 type Window struct{ From, To time.Time }
 
 func (w Window) has(at time.Time) bool {
 	return !at.Before(w.From) && (w.To.IsZero() || at.Before(w.To))
 }
 
-// MeasureWindows is Measure, and for each window the bytes of what is there that
-// was stored in it: objects, versions, and parts of unfinished uploads.
+// MeasureWindows is Measure, and returns for each window how many of the bytes were
+// stored in it, by the backend's times: of objects, versions, and parts of
+// unfinished uploads. created has the order of windows.
 func (v *Sampler) MeasureWindows(ctx context.Context, b *tenancy.Bucket, windows ...Window) (stored Totals, created []int64, err error) {
 	clients, err := v.backends().clients(ctx, b.BackendID)
 	if err != nil {

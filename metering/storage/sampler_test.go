@@ -228,7 +228,7 @@ func TestSampler_Sample(t *testing.T) {
 				t.Errorf("measured %+v\nstored   %+v", got.Totals, tc.want)
 			}
 			last := s.last(b)
-			if last.Totals != tc.want || !last.Hour.Equal(got.MeasuredAt.Truncate(time.Hour)) || last.Source != storage.SourceListing || last.Account != s.account.ID {
+			if last.Totals != tc.want || !last.Hour.Equal(got.MeasuredAt.Truncate(time.Hour)) || last.Source != "listing" || last.Account != s.account.ID {
 				t.Errorf("kept %+v", last)
 			}
 			if live, err := s.Measure(t.Context(), b); err != nil || live != tc.want {

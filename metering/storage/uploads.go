@@ -67,12 +67,12 @@ type upload struct{ id, key string }
 
 // measure adds up the parts of some uploads, and forgets those that are over.
 func (l *listing) measure(ctx context.Context, clients []*minio.Client, page []upload) error {
-	var over []string
+	var finished []string
 	for _, u := range page {
 		bytes, err := l.parts(ctx, clients, u)
 		switch {
 		case answer(err) == minio.NoSuchUpload:
-			over = append(over, u.id)
+			finished = append(finished, u.id)
 		case err != nil:
 			return err
 		default:
@@ -80,7 +80,7 @@ func (l *listing) measure(ctx context.Context, clients []*minio.Client, page []u
 			l.done.IncompleteBytes += bytes
 		}
 	}
-	return forgetUploads(ctx, l.sampler.cfg.Pool, l.bucket.ID, over)
+	return forgetUploads(ctx, l.sampler.cfg.Pool, l.bucket.ID, finished)
 }
 
 func (l *listing) parts(ctx context.Context, clients []*minio.Client, u upload) (bytes int64, err error) {

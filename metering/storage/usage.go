@@ -43,8 +43,8 @@ func (u Usage) Sealed() Usage {
 	return u
 }
 
-// lives are buckets' hours within a query: whole ones, that are over.
-type lives struct {
+// lifetimes are buckets' hours within a query: whole ones, that are over.
+type lifetimes struct {
 	ids, accounts []tenancy.ID
 	first, last   []time.Time // last is excluded
 }
@@ -73,12 +73,12 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-func findLives(ctx context.Context, q pg.Querier, query ledger.Query, now time.Time) (*lives, error) {
+func findLifetimes(ctx context.Context, q pg.Querier, query ledger.Query, now time.Time) (*lifetimes, error) {
 	all, err := (&tenancy.Store{}).BucketLives(ctx, q, query.Account)
 	if err != nil {
 		return nil, err
 	}
-	l := &lives{}
+	l := &lifetimes{}
 	for _, one := range all {
 		if first, last := whole(query, one, now); first.Before(last) {
 			l.ids, l.accounts = append(l.ids, one.ID), append(l.accounts, one.AccountID)
@@ -97,7 +97,7 @@ func Sum(ctx context.Context, q pg.Querier, query ledger.Query, now time.Time) (
 	if query.By != ledger.ByBucket && query.By != ledger.ByHour {
 		return nil, fmt.Errorf("metering: storage cannot be summed by %q; use bucket or hour", query.By)
 	}
-	l, err := findLives(ctx, q, query, now)
+	l, err := findLifetimes(ctx, q, query, now)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ type usageRow struct {
 }
 
 // expected counts the samples that there should be.
-func (l *lives) expected(by ledger.Group) map[usageRow]int64 {
+func (l *lifetimes) expected(by ledger.Group) map[usageRow]int64 {
 	m := map[usageRow]int64{}
 	if by == ledger.ByBucket {
 		for i, id := range l.ids {
@@ -198,7 +198,7 @@ type Gap struct {
 
 // Gaps returns the missing hours of Sum, each run in one.
 func Gaps(ctx context.Context, q pg.Querier, query ledger.Query, now time.Time) ([]Gap, error) {
-	l, err := findLives(ctx, q, query, now)
+	l, err := findLifetimes(ctx, q, query, now)
 	if err != nil {
 		return nil, err
 	}
