@@ -42,7 +42,7 @@ race: tools ## every test under the race detector
 	PRIMECLOUD_TEST_STRICT=$(STRICT) go test $(COUNT) -race -timeout 30m ./...
 
 # Where goroutines share memory. proxy itself would take longer than the rest of CI.
-SHARING = ./proxy/flatnames ./proxy/socket ./proxy/upstream ./sigv4 ./tenancy ./limits ./metering ./metering/accesslog ./internal/jobs ./internal/subscriber ./internal/secret
+SHARING = ./proxy/flatnames ./proxy/socket ./proxy/upstream ./sigv4 ./tenancy ./limits ./metering ./metering/ledger ./metering/storage ./metering/accesslog ./internal/jobs ./internal/subscriber ./internal/secret
 race-ci: tools ## the packages where goroutines share most, under the race detector
 	PRIMECLOUD_TEST_STRICT=$(STRICT) go test $(COUNT) -race -timeout 30m $(SHARING)
 
@@ -121,7 +121,7 @@ bench-profile: bin/bench ## CPU profiles of a node under load
 
 BENCHCOUNT ?= 10
 bench-go: ## the hot path's Go benchmarks, for benchstat
-	go test -run '^$$' -bench . -benchmem -count=$(BENCHCOUNT) ./sigv4 ./tenancy ./metering ./proxy/...
+	go test -run '^$$' -bench . -benchmem -count=$(BENCHCOUNT) ./sigv4 ./tenancy ./metering ./metering/ledger ./metering/storage ./proxy/...
 
 docs: ## write what docs/ says of operations, of counting, of settings and of the database's roles
 	go test ./proxy/s3op -run 'TestCompatibilityPage|TestCountingPage' -update

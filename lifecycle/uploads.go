@@ -15,7 +15,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/jobs"
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -165,7 +165,7 @@ func (a *Aborter) abort(ctx context.Context, c *minio.Client, b *tenancy.Bucket,
 	began := a.cfg.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -r.Days)
 	var errs []error
 	for after := ""; n.aborted < a.cfg.Most; {
-		page, err := metering.OldUploads(ctx, a.cfg.Pool, b.ID, r.Prefix, began, after, min(pageSize, a.cfg.Most-n.aborted))
+		page, err := storage.OldUploads(ctx, a.cfg.Pool, b.ID, r.Prefix, began, after, min(pageSize, a.cfg.Most-n.aborted))
 		if err != nil || len(page) == 0 {
 			return errors.Join(append(errs, err)...)
 		}
@@ -204,5 +204,5 @@ func (a *Aborter) abort(ctx context.Context, c *minio.Client, b *tenancy.Bucket,
 func (a *Aborter) forget(ctx context.Context, b *tenancy.Bucket, ended []string) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer done()
-	return metering.ForgetUploads(ctx, a.cfg.Pool, b.ID, ended)
+	return storage.ForgetUploads(ctx, a.cfg.Pool, b.ID, ended)
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/limits"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -30,7 +30,7 @@ func BenchmarkLimiter_Admit(b *testing.B) {
 		b.Fatal(err)
 	}
 	key := &tenancy.Identity{ID: k.ID, AccountID: f.account.ID, Limits: &l}
-	r := limits.Request{Account: f.account, Key: key, Class: metering.ClassB, Download: true}
+	r := limits.Request{Account: f.account, Key: key, Class: usage.ClassB, Download: true}
 	limiter, ctx := f.nodes[0].limiter, b.Context()
 	var g limits.Grant
 	b.ReportAllocs()

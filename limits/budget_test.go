@@ -13,7 +13,8 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/limits"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -187,7 +188,7 @@ func interleave(t *testing.T, r *rand.Rand) {
 			open = kept
 			n.flush()
 			if r.IntN(2) == 0 {
-				if err := metering.RetireNode(t.Context(), f.owner, n.meter.Epoch()); err != nil {
+				if err := ledger.RetireNode(t.Context(), f.owner, n.meter.Epoch()); err != nil {
 					t.Fatal(err)
 				}
 				f.reread()
@@ -236,7 +237,7 @@ func TestBudget_deadNode(t *testing.T) {
 	if err := live.download(500, 500); reason(err) != int(limits.Exhausted) {
 		t.Errorf("what a node holds that is silent for a day was given twice: %v", err)
 	}
-	if err := metering.RetireNode(t.Context(), f.owner, dead.meter.Epoch()); err != nil {
+	if err := ledger.RetireNode(t.Context(), f.owner, dead.meter.Epoch()); err != nil {
 		t.Fatal(err)
 	}
 	f.reread()
@@ -347,7 +348,7 @@ func TestBudget_settles(t *testing.T) {
 	}
 	// Deletes are free: who is over budget can still make room.
 	var g limits.Grant
-	if err := n.limiter.Admit(t.Context(), &g, limits.Request{Account: f.account, Class: metering.ClassFree}); err != nil {
+	if err := n.limiter.Admit(t.Context(), &g, limits.Request{Account: f.account, Class: usage.ClassFree}); err != nil {
 		t.Errorf("a delete: %v", err)
 	}
 	g.Settle(limits.Outcome{Billed: true})

@@ -12,6 +12,8 @@ import (
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 	"github.com/primecloudpro/primecloud/tenancy/tenancytest"
 )
@@ -135,7 +137,7 @@ func (n *node) begin(g *limits.Grant, key *tenancy.Identity, size int64) error {
 // beginAs is begin for a key, or with nil for nobody's.
 func (n *node) beginAs(g *limits.Grant, key *tenancy.Identity, size int64) error {
 	ctx := context.WithoutCancel(n.f.t.Context())
-	if err := n.limiter.Admit(ctx, g, limits.Request{Account: n.f.account, Key: key, Class: metering.ClassB, Download: true}); err != nil {
+	if err := n.limiter.Admit(ctx, g, limits.Request{Account: n.f.account, Key: key, Class: usage.ClassB, Download: true}); err != nil {
 		return err
 	}
 	if err := g.Answer(ctx, size); err != nil {
@@ -152,7 +154,7 @@ func (n *node) finish(g *limits.Grant, key *tenancy.Identity, sent int64) {
 
 // count puts a request into the ledger.
 func (n *node) count(key *tenancy.Identity, sent int64) {
-	k := metering.Key{Account: n.f.account.ID, Class: metering.ClassB}
+	k := usage.Key{Account: n.f.account.ID, Class: usage.ClassB}
 	if key != nil {
 		k.AccessKey = key.ID
 	}
@@ -168,7 +170,7 @@ func (n *node) renew() { n.limiter.Renew(n.f.t.Context()) }
 
 func (n *node) upload(size int64, kept bool) error {
 	var g limits.Grant
-	if err := n.limiter.Admit(n.f.t.Context(), &g, limits.Request{Account: n.f.account, Key: &tenancy.Identity{}, Class: metering.ClassA, Upload: size, Stores: size}); err != nil {
+	if err := n.limiter.Admit(n.f.t.Context(), &g, limits.Request{Account: n.f.account, Key: &tenancy.Identity{}, Class: usage.ClassA, Upload: size, Stores: size}); err != nil {
 		return err
 	}
 	g.Settle(limits.Outcome{Billed: true, Received: size, Stored: kept})
@@ -197,7 +199,7 @@ func (f *fleet) egress() (sum int64) {
 	}
 	month := f.clock.Now().UTC()
 	from := time.Date(month.Year(), month.Month(), 1, 0, 0, 0, 0, time.UTC)
-	rows, err := metering.Sum(f.t.Context(), f.owner, metering.Query{Account: f.account.ID, By: metering.ByClass, From: from})
+	rows, err := ledger.Sum(f.t.Context(), f.owner, ledger.Query{Account: f.account.ID, By: ledger.ByClass, From: from})
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -12,7 +12,7 @@ import (
 type Request struct {
 	Account  *tenancy.Account
 	Key      *tenancy.Identity // nil: anonymous, the account's all the same
-	Class    metering.Class
+	Class    usage.Class
 	Upload   int64 // bytes of the body
 	Stores   int64 // bytes that will be kept
 	Download bool  // the answer has a body
@@ -44,7 +44,7 @@ type Grant struct {
 	_ noCopy
 
 	l        *Limiter // nil: nothing is held
-	class    metering.Class
+	class    usage.Class
 	at       time.Time   // of the admission: asked for once
 	subjects [2]*subject // the account's and the key's, nil without limits
 	limits   [2]*tenancy.Limits
@@ -124,7 +124,7 @@ func (g *Grant) admit(ctx context.Context, r Request) error {
 
 // billed reports whether budgets count the class. Deletes are free, so that
 // an account over its budget can still make room.
-func billed(c metering.Class) bool { return c == metering.ClassA || c == metering.ClassB }
+func billed(c usage.Class) bool { return c == usage.ClassA || c == usage.ClassB }
 
 // rate holds the request to the i-th limits' rates. What was taken of one is
 // not given back when another refuses: the request was made.

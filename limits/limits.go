@@ -21,7 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -130,7 +130,7 @@ func (l *Limiter) Run(ctx context.Context) {
 func (l *Limiter) countNodes(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Wait)
 	defer cancel()
-	if n, err := metering.LiveNodes(ctx, l.cfg.Pool, liveness); err == nil {
+	if n, err := ledger.LiveNodes(ctx, l.cfg.Pool, liveness); err == nil {
 		l.nodes.Store(int64(max(1, n)))
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -31,7 +31,7 @@ type KeyOverview struct {
 func ReadOverview(ctx context.Context, q *pgxpool.Pool, a *tenancy.Account, now time.Time) (*Overview, error) {
 	o := &Overview{Account: a}
 	var err error
-	if o.Budgets, err = Report(ctx, q, metering.StoredBytes, a.ID, tenancy.ID{}, now); err != nil {
+	if o.Budgets, err = Report(ctx, q, storage.StoredBytes, a.ID, tenancy.ID{}, now); err != nil {
 		return nil, err
 	}
 	month := time.Date(now.UTC().Year(), now.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
@@ -51,7 +51,7 @@ func ReadOverview(ctx context.Context, q *pgxpool.Pool, a *tenancy.Account, now 
 		if k.Limits, err = tenancy.LimitsOf(ctx, q, a.ID, id); err != nil {
 			return nil, err
 		}
-		if k.Budgets, err = Report(ctx, q, metering.StoredBytes, a.ID, id, now); err != nil {
+		if k.Budgets, err = Report(ctx, q, storage.StoredBytes, a.ID, id, now); err != nil {
 			return nil, err
 		}
 		o.Keys = append(o.Keys, k)

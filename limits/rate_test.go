@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/limits"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -277,27 +277,27 @@ func TestRates_Cost(t *testing.T) {
 	t.Parallel()
 	r := &limits.Rates{EgressGB: 10_000_000, IngressGB: 1, ThousandA: 5_000_000, ThousandB: 400_000}
 	for _, c := range []struct {
-		class             metering.Class
+		class             usage.Class
 		requests, in, out int64
 		want              int64
 		because           string
 	}{
-		{metering.ClassA, 1, 0, 0, 5000, "one of a thousand"},
-		{metering.ClassB, 3, 0, 0, 1200, "class B"},
-		{metering.ClassB, 0, 0, 1e9, 10_000_000, "a GB is 10^9"},
-		{metering.ClassB, 0, 0, 1, 1, "rounded up"},
-		{metering.ClassB, 0, 1, 101, 3, "each part"},
-		{metering.ClassB, 0, 0, 5e18, 5e16, "five exabytes"},
+		{usage.ClassA, 1, 0, 0, 5000, "one of a thousand"},
+		{usage.ClassB, 3, 0, 0, 1200, "class B"},
+		{usage.ClassB, 0, 0, 1e9, 10_000_000, "a GB is 10^9"},
+		{usage.ClassB, 0, 0, 1, 1, "rounded up"},
+		{usage.ClassB, 0, 1, 101, 3, "each part"},
+		{usage.ClassB, 0, 0, 5e18, 5e16, "five exabytes"},
 	} {
 		if got := r.Cost(c.class, c.requests, c.in, c.out); got != c.want {
 			t.Errorf("%s: %d, want %d", c.because, got, c.want)
 		}
 	}
 	huge := &limits.Rates{EgressGB: 1 << 62, IngressGB: 1 << 62, ThousandB: 1 << 62}
-	if got := huge.Cost(metering.ClassB, 1<<62, 1<<62, 1<<62); got <= 0 {
+	if got := huge.Cost(usage.ClassB, 1<<62, 1<<62, 1<<62); got <= 0 {
 		t.Errorf("overflow: %d", got)
 	}
-	if (*limits.Rates)(nil).Cost(metering.ClassA, 1, 1, 1) != 0 {
+	if (*limits.Rates)(nil).Cost(usage.ClassA, 1, 1, 1) != 0 {
 		t.Error("no card is free")
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -28,12 +28,12 @@ type Rates struct {
 
 // Cost is the price of requests of a class and of the bytes that they moved,
 // each rounded up. A nil card is free.
-func (r *Rates) Cost(class metering.Class, requests, ingress, egress int64) int64 {
+func (r *Rates) Cost(class usage.Class, requests, ingress, egress int64) int64 {
 	if r == nil {
 		return 0
 	}
 	thousand := r.ThousandB
-	if class == metering.ClassA {
+	if class == usage.ClassA {
 		thousand = r.ThousandA
 	}
 	return part(requests, thousand, 1000) + part(ingress, r.IngressGB, 1e9) + part(egress, r.EgressGB, 1e9)

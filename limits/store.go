@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -82,7 +82,7 @@ func loadAccount(ctx context.Context, q pg.Querier, stored Stored, account, key 
 	if s.cards, err = Cards(ctx, q, account); err != nil {
 		return nil, err
 	}
-	if n, err := metering.LiveNodes(ctx, q, liveness); err != nil {
+	if n, err := ledger.LiveNodes(ctx, q, liveness); err != nil {
 		return nil, err
 	} else if n > 0 {
 		s.nodes = n
@@ -175,12 +175,12 @@ func (s *accountState) sumLedger(ctx context.Context) error {
 	for i := range s.rows {
 		epochs[i] = s.rows[i].epoch
 	}
-	over, err := metering.EpochsOver(ctx, s.q, epochs)
+	over, err := ledger.ClosedEpochs(ctx, s.q, epochs)
 	if err != nil {
 		return err
 	}
 	cuts := cutsOf(s.cards, month, end)
-	sums, err := metering.SumEpochs(ctx, s.q, s.account, s.key, month, end, cuts)
+	sums, err := ledger.SumEpochs(ctx, s.q, s.account, s.key, month, end, cuts)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (s *accountState) sumLedger(ctx context.Context) error {
 				continue
 			}
 			r := s.row(b, month, u.Epoch)
-			r.final = r.final || u.Over
+			r.final = r.final || u.Closed
 			switch b {
 			case tenancy.Egress:
 				r.ledger += u.Egress
@@ -236,7 +236,7 @@ func (l *Limiter) renew(ctx context.Context, account, key tenancy.ID, at time.Ti
 		if err != nil {
 			return err
 		}
-		over, err := metering.EpochsOver(ctx, tx, []tenancy.ID{l.cfg.Epoch})
+		over, err := ledger.ClosedEpochs(ctx, tx, []tenancy.ID{l.cfg.Epoch})
 		if err != nil {
 			return err
 		}

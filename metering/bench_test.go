@@ -1,7 +1,6 @@
 package metering_test
 
 import (
-	"encoding/binary"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -9,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/metering"
-	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/metering/ledgertest"
 )
 
 // offline is a meter whose database does not exist: nothing connects before
@@ -33,17 +32,11 @@ func offlinePool(t testing.TB) *pgxpool.Pool {
 	return pool
 }
 
-func key(n int) metering.Key {
-	k := metering.Key{Account: tenancy.ID{1}, Class: metering.ClassB}
-	binary.BigEndian.PutUint64(k.AccessKey[8:], uint64(n))
-	return k
-}
-
 // One add while a body moves: the reach is 100 ns and no allocation.
 func BenchmarkTally_Egress(b *testing.B) {
 	m := offline(b)
 	var t metering.Tally
-	m.Begin(&t, key(1))
+	m.Begin(&t, ledgertest.Key(1))
 	b.ReportAllocs()
 	for b.Loop() {
 		t.Egress(1 << 20)
@@ -56,7 +49,7 @@ func BenchmarkTally_EgressParallel(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		var t metering.Tally
-		m.Begin(&t, key(1))
+		m.Begin(&t, ledgertest.Key(1))
 		for pb.Next() {
 			t.Egress(1 << 20)
 		}
@@ -64,22 +57,22 @@ func BenchmarkTally_EgressParallel(b *testing.B) {
 	})
 }
 
-// What a request costs beside its adds, with 10,000 cells present.
+// What a request costs beside its adds, with 10,000 series present.
 func BenchmarkMeter_Begin(b *testing.B) {
 	m := offline(b)
 	var t metering.Tally
 	for i := range 10_000 {
-		m.Begin(&t, key(i))
+		m.Begin(&t, ledgertest.Key(i))
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		m.Begin(&t, key(i%10_000))
+		m.Begin(&t, ledgertest.Key(i%10_000))
 		t.Request()
 		t.End()
 	}
 }
 
-// An hour's beginning: every key needs a new cell.
+// An hour's beginning: every key needs a new series.
 func BenchmarkMeter_BeginNew(b *testing.B) {
 	for _, n := range []int{1_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -88,7 +81,7 @@ func BenchmarkMeter_BeginNew(b *testing.B) {
 				m := offline(b)
 				var t metering.Tally
 				for i := range n {
-					m.Begin(&t, key(i))
+					m.Begin(&t, ledgertest.Key(i))
 				}
 				t.End()
 			}
@@ -97,17 +90,17 @@ func BenchmarkMeter_BeginNew(b *testing.B) {
 	}
 }
 
-// BenchmarkRecovery reads a journal of a million cells.
+// BenchmarkRecovery reads a journal of a million series.
 func BenchmarkRecovery(b *testing.B) {
-	const cells = 1_000_000
+	const series = 1_000_000
 	dir := b.TempDir()
 	m, err := metering.New(metering.Config{Pool: offlinePool(b), Dir: dir})
 	if err != nil {
 		b.Fatal(err)
 	}
-	for n := range cells {
+	for n := range series {
 		var t metering.Tally
-		m.Begin(&t, key(n))
+		m.Begin(&t, ledgertest.Key(n))
 		t.Request()
 		t.End()
 	}
@@ -119,9 +112,9 @@ func BenchmarkRecovery(b *testing.B) {
 		b.Fatal(file, err)
 	}
 	for b.Loop() {
-		if n, err := metering.Recover(file[0]); err != nil || n != cells {
+		if n, err := metering.Recover(file[0]); err != nil || n != series {
 			b.Fatal(n, err)
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/cells, "ns/cell")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/series, "ns/cell")
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/ledgertest"
 )
 
 // diskChildren are what this binary does when a test has started it with a
@@ -57,11 +59,11 @@ func degraded(r *prometheus.Registry) (float64, error) {
 	return 0, errors.Join(err, errors.New("there is no alarm metric"))
 }
 
-// countCells counts n bytes out into the nth of some cells.
-func countCells(m *metering.Meter, cells int) {
-	for n := range cells {
+// countSeries counts n bytes out into the nth of some series.
+func countSeries(m *metering.Meter, count int) {
+	for n := range count {
 		var t metering.Tally
-		m.Begin(&t, key(n))
+		m.Begin(&t, ledgertest.Key(n))
 		t.Egress(int64(n))
 		t.End()
 	}
@@ -69,14 +71,14 @@ func countCells(m *metering.Meter, cells int) {
 
 // isFinal reports whether any figure is final.
 func isFinal(ctx context.Context, q pg.Querier) (bool, error) {
-	moment, ok, err := metering.Final(ctx, q)
+	moment, ok, err := ledger.Final(ctx, q)
 	return ok && moment.Year() > 1, err
 }
 
 // manyCells is more than a journal's first MiB has room for.
 const manyCells = 6000
 
-// fillDisk counts into more cells than its disk of 1 MiB has room for.
+// fillDisk counts into more series than its disk of 1 MiB has room for.
 func fillDisk(dir, url string) error {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		return fmt.Errorf("mount: %w", err)
@@ -91,7 +93,7 @@ func fillDisk(dir, url string) error {
 	if err != nil {
 		return err
 	}
-	countCells(m, manyCells)
+	countSeries(m, manyCells)
 	if n, err := degraded(registry); err != nil || n == 0 {
 		return fmt.Errorf("no cell is said to be without a journal: %w", err)
 	}
@@ -107,7 +109,7 @@ func TestJournal_diskFull(t *testing.T) {
 	if out, err := diskChild(t, "full", t.TempDir(), db.URL(pg.RoleGateway)).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	rows, err := metering.Sum(t.Context(), owner, metering.Query{By: metering.ByClass})
+	rows, err := ledger.Sum(t.Context(), owner, ledger.Query{By: ledger.ByClass})
 	if err != nil || len(rows) != 1 || rows[0].Egress != manyCells*(manyCells-1)/2 {
 		t.Errorf("usage: %+v, %v", rows, err)
 	}
@@ -122,7 +124,7 @@ func startOnFullDisk(dir, url string) error {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=512k"); err != nil {
 		return fmt.Errorf("mount: %w", err)
 	}
-	ctx, c := context.Background(), newClock()
+	ctx, c := context.Background(), ledgertest.NewClock()
 	pool, err := pgxpool.New(ctx, url)
 	if err != nil {
 		return err
@@ -142,7 +144,7 @@ func startOnFullDisk(dir, url string) error {
 	}
 	open := func() (*metering.Meter, *prometheus.Registry, error) {
 		r := prometheus.NewRegistry()
-		m, err := metering.New(metering.Config{Pool: pool, Dir: dir, Metrics: r, Now: c.now})
+		m, err := metering.New(metering.Config{Pool: pool, Dir: dir, Metrics: r, Now: c.Now})
 		return m, r, err
 	}
 	m, r, err := open()
@@ -150,7 +152,7 @@ func startOnFullDisk(dir, url string) error {
 		return fmt.Errorf("a full disk keeps the process from starting: %w", err)
 	}
 	expect("before anything is counted", m, r, true, false)
-	countCells(m, 100)
+	countSeries(m, 100)
 	expect("on a full disk", m, r, true, false)
 	if _, _, err := open(); !errors.Is(err, disk.ErrLocked) {
 		return fmt.Errorf("a second process on a full disk: %w", err)
@@ -159,12 +161,12 @@ func startOnFullDisk(dir, url string) error {
 		return fmt.Errorf("remount: %w", err)
 	}
 	expect("with room again", m, r, true, false)
-	c.advance(time.Hour)
+	c.Advance(time.Hour)
 	m.Tick()
-	expect("an hour later", m, r, false, true) // the flush has written and retired the cells in memory
-	countCells(m, 100)
+	expect("an hour later", m, r, false, true) // the flush has written and retired the series in memory
+	countSeries(m, 100)
 	expect("with the journal begun", m, r, false, true)
-	countCells(m, manyCells)
+	countSeries(m, manyCells)
 	if n, err := degraded(r); err != nil || n == 0 {
 		return fmt.Errorf("the disk is not full: %w", err)
 	}
@@ -172,12 +174,12 @@ func startOnFullDisk(dir, url string) error {
 	if m, _, err = open(); err != nil {
 		return err
 	}
-	c.advance(time.Hour)
+	c.Advance(time.Hour)
 	if err := m.Flush(ctx); err != nil {
 		return err
 	}
-	moment, _, err := metering.Final(ctx, pool)
-	if aside, _ := filepath.Glob(filepath.Join(dir, "*.damaged")); err != nil || !moment.Before(c.now()) || len(aside) != 1 {
+	moment, _, err := ledger.Final(ctx, pool)
+	if aside, _ := filepath.Glob(filepath.Join(dir, "*.damaged")); err != nil || !moment.Before(c.Now()) || len(aside) != 1 {
 		faults = append(faults, fmt.Errorf("after a kill with cells in memory figures are final until %v, %d journals are put aside, %w", moment, len(aside), err))
 	}
 	return errors.Join(faults...)
@@ -192,7 +194,7 @@ func TestJournal_diskFullAtStart(t *testing.T) {
 	if out, err := diskChild(t, "full at start", t.TempDir(), db.URL(pg.RoleGateway)).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	rows, err := metering.Sum(t.Context(), db.Pool(t, pg.RoleOwner), metering.Query{By: metering.ByHour})
+	rows, err := ledger.Sum(t.Context(), db.Pool(t, pg.RoleOwner), ledger.Query{By: ledger.ByHour})
 	if err != nil || len(rows) != 2 || rows[0].Egress != 100*99/2 || rows[1].Egress < 100*99/2 {
 		t.Errorf("usage: %+v, %v", rows, err)
 	}
@@ -222,7 +224,7 @@ func countAndRun(dir, _ string) error {
 	defer stop()
 	go func() { _ = m.Run(ctx) }()
 	for n := range 3 {
-		countCells(m, manyCells*(n+1)) // the later ones in segments that came later
+		countSeries(m, manyCells*(n+1)) // the later ones in segments that came later
 		for {
 			counted, err := os.ReadFile(m.Path())
 			if err != nil {
@@ -263,7 +265,7 @@ func countAndSync(dir, _ string) error {
 	for worker := range crashWorkers {
 		adding.Go(func() {
 			var t metering.Tally
-			m.Begin(&t, key(worker))
+			m.Begin(&t, ledgertest.Key(worker))
 			for n := int64(1); ; n++ {
 				t.Request()
 				t.Ingress(crashStep)
@@ -357,13 +359,13 @@ func TestJournal_machineLost(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	rows, err := metering.Sum(t.Context(), owner, metering.Query{By: metering.ByKey})
+	rows, err := ledger.Sum(t.Context(), owner, ledger.Query{By: ledger.ByKey})
 	if err != nil || len(rows) != crashWorkers {
 		t.Fatal(rows, err)
 	}
 	for _, u := range rows {
 		for w := range crashWorkers {
-			if u.Value != key(w).AccessKey.String() {
+			if u.Value != ledgertest.Key(w).AccessKey.String() {
 				continue
 			}
 			for name, got := range map[string]int64{"requests": u.Requests, "in": u.Ingress / crashStep, "out": u.Egress / crashStep, "declared in": u.DeclaredIngress / crashStep, "declared out": u.DeclaredEgress / crashStep} {
@@ -374,7 +376,7 @@ func TestJournal_machineLost(t *testing.T) {
 			t.Logf("key %d: %d additions synced, %d in the ledger, %d counted", w, least[w], u.Requests, most[w])
 		}
 	}
-	if _, ok, err := metering.Final(t.Context(), owner); !ok || err != nil {
+	if _, ok, err := ledger.Final(t.Context(), owner); !ok || err != nil {
 		t.Errorf("no figure is final: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -25,12 +26,12 @@ func ExampleMeter_Begin() {
 		return
 	}
 	var request struct{ tally metering.Tally }
-	meter.Begin(&request.tally, metering.Key{Account: tenancy.NewID(), Class: metering.ClassB})
+	meter.Begin(&request.tally, usage.Key{Account: tenancy.NewID(), Class: usage.ClassB})
 	for _, taken := range []int64{256 << 10, 256 << 10, 17} { // bytes that the socket took
 		request.tally.Egress(taken)
 	}
 	request.tally.Request()
 	request.tally.End()
-	fmt.Println(metering.ClassB)
+	fmt.Println(usage.ClassB)
 	// Output: B
 }

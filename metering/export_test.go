@@ -5,21 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/metering/usage"
 )
-
-// SealUntil seals every hour that is over before until, whatever the nodes say.
-func SealUntil(ctx context.Context, q pg.Querier, keys Keys, until time.Time) (sealed int, err error) {
-	for ; ; sealed++ {
-		head, err := newest(ctx, q)
-		if err != nil {
-			return sealed, err
-		}
-		if s, err := sealNext(ctx, q, keys, until, head); err != nil || s == nil {
-			return sealed, err
-		}
-	}
-}
 
 // Tick moves the hour on as Run does.
 func (m *Meter) Tick() { m.tick() }
@@ -27,8 +14,8 @@ func (m *Meter) Tick() { m.tick() }
 // Hour is the hour that is counted in.
 func (m *Meter) Hour() time.Time { return m.hour().time() }
 
-// Cells is how many cells are in memory.
-func (m *Meter) Cells() (n int) {
+// Series is how many series are in memory.
+func (m *Meter) Series() (n int) {
 	for i := range m.shards {
 		for range m.shards[i].nodes() {
 			n++
@@ -41,17 +28,17 @@ func (m *Meter) Cells() (n int) {
 // in the database and the meter does not know. again writes the same ones once
 // more, as a network or a doubled process may at any later time.
 func (m *Meter) WriteUnconfirmed(ctx context.Context) (again func(context.Context) error, err error) {
-	m.flush.Lock()
-	defer m.flush.Unlock()
+	m.flushing.Lock()
+	defer m.flushing.Unlock()
 	_, readings := m.dirty()
 	again = func(ctx context.Context) error { return m.write(ctx, m.journal.epoch, readings) }
 	return again, again(ctx)
 }
 
 // HeldUp is a tally that found its hour and was then held up on the way to its
-// cell: arrive is the rest of the way, and reports whether a cell was made.
-func (m *Meter) HeldUp(k Key) (arrive func() bool) {
-	ck := cellKey{k, m.hour()}
+// series: arrive is the rest of the way, and reports whether a series was made.
+func (m *Meter) HeldUp(k usage.Key) (arrive func() bool) {
+	ck := seriesKey{k, m.hour()}
 	return func() bool {
 		s := &m.shards[0]
 		s.add(0, ck, m.journal)
@@ -59,7 +46,7 @@ func (m *Meter) HeldUp(k Key) (arrive func() bool) {
 	}
 }
 
-// Believed is the egress that a journal is believed to have, by cell.
+// Believed is the egress that a journal is believed to have, by series.
 func Believed(path string) (map[string]int64, error) {
 	l, err := readJournal(path)
 	if err != nil {
@@ -67,12 +54,12 @@ func Believed(path string) (map[string]int64, error) {
 	}
 	m := map[string]int64{}
 	for _, r := range l.readings {
-		m[fmt.Sprint(r.key)] = r.totals.egress
+		m[fmt.Sprint(r.Key, r.Hour)] = r.Egress
 	}
 	return m, l.damage
 }
 
-// Recover reads a journal and returns how many cells it has.
+// Recover reads a journal and returns how many series it has.
 func Recover(path string) (int, error) {
 	l, err := readJournal(path)
 	if err != nil {
@@ -103,12 +90,4 @@ func (m *Meter) Crash() {
 	if m.journal.file != nil {
 		_ = m.journal.file.Close()
 	}
-}
-
-// Look is what Watch does every minute.
-func (s *Sealer) Look(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, err := s.look(ctx)
-	return err
 }

@@ -9,17 +9,18 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/tenancy/rowid"
 )
 
 const batch = 5000 // readings in one statement
 
-// Flush writes a reading of every cell that has moved since its last one, and
-// retires the cells of past hours whose reading is confirmed. A flush that
+// Flush writes a reading of every series that has moved since its last one, and
+// retires the series of past hours whose reading is confirmed. A flush that
 // fails, or whose answer is lost, is repeated with the same or larger totals.
 func (m *Meter) Flush(ctx context.Context) error {
-	m.flush.Lock()
-	defer m.flush.Unlock()
+	m.flushing.Lock()
+	defer m.flushing.Unlock()
 	err := m.flushAll(ctx)
 	if err != nil {
 		m.metrics.failures.Inc()
@@ -37,7 +38,7 @@ func (m *Meter) flushAll(ctx context.Context) error {
 	if old != nil && !refused(old) {
 		return old // nobody answers: what is new would wait as long
 	}
-	m.journal.begin()
+	m.journal.createLate()
 	dirty, readings := m.dirty()
 	for from := 0; from < len(dirty); from += batch {
 		to := min(from+batch, len(dirty))
@@ -45,7 +46,7 @@ func (m *Meter) flushAll(ctx context.Context) error {
 			return err
 		}
 		for i := from; i < to; i++ {
-			dirty[i].confirmed = readings[i].totals
+			dirty[i].confirmed = readings[i].Totals
 		}
 		m.metrics.flushed.Add(float64(to - from))
 	}
@@ -68,57 +69,59 @@ func (m *Meter) flushAll(ctx context.Context) error {
 }
 
 // write is one statement, bounded in time.
-func (m *Meter) write(ctx context.Context, epoch tenancy.ID, readings []reading) error {
+func (m *Meter) write(ctx context.Context, epoch rowid.ID, readings []ledger.Reading) error {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout)
 	defer cancel()
-	return write(ctx, m.cfg.Pool, epoch, readings)
+	return ledger.Write(ctx, m.cfg.Pool, epoch, readings)
 }
 
-// report says how far this process's epoch has got, and raises the alarm when
-// another process counts in it: a copy of this machine's disk has another
-// writer, one of its memory is told by a watermark that was not sent from here.
-func (m *Meter) report(ctx context.Context, watermark time.Time, over bool) error {
+// report stores how far this process's epoch has got, and raises the alarm when
+// another process counts in it. Two clones are detected: a copied disk restarts
+// with a new writer id; a copied VM keeps ours, but PostgreSQL then has a later
+// watermark than we ever sent.
+func (m *Meter) report(ctx context.Context, watermark time.Time, closed bool) error {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout)
 	defer cancel()
 	if watermark.After(m.sent) {
 		m.sent = watermark
 	}
-	p := progress{epoch: m.journal.epoch, node: m.cfg.Node, watermark: watermark, over: over, writer: m.writer}
-	flushed, contested, err := report(ctx, m.cfg.Pool, p, m.cfg.Clock)
-	if err == nil && !contested && flushed.After(m.sent) {
-		p.contested = true
-		_, contested, err = report(ctx, m.cfg.Pool, p, m.cfg.Clock)
+	p := ledger.Progress{Epoch: m.journal.epoch, Node: m.cfg.Node, Watermark: watermark, Closed: closed, Writer: m.writer}
+	flushed, conflictingWriters, err := ledger.ReportProgress(ctx, m.cfg.Pool, p, m.cfg.Clock)
+	if err == nil && !conflictingWriters && flushed.After(m.sent) {
+		p.ConflictingWriters = true
+		_, conflictingWriters, err = ledger.ReportProgress(ctx, m.cfg.Pool, p, m.cfg.Clock)
 	}
 	if err != nil {
 		return err
 	}
-	if contested {
-		m.metrics.contested.Set(1)
+	if conflictingWriters {
+		m.metrics.conflictingWriters.Set(1)
 		m.cfg.Logger.Error("another process writes the usage of this one: was the machine or its disk copied? No period becomes final; restart both and then retire the epoch",
 			"epoch", m.journal.epoch)
 	}
 	return nil
 }
 
-// takeOver writes what earlier processes counted and ends their journals.
+// takeOver writes the readings of earlier processes' journals and removes the
+// journals. One that PostgreSQL refuses is kept, and the others are still written.
 func (m *Meter) takeOver(ctx context.Context) error {
 	var errs []error
-	kept := m.left[:0]
-	for i, l := range m.left {
-		err := m.account(ctx, l)
+	kept := m.orphans[:0]
+	for i, o := range m.orphans {
+		err := m.ingest(ctx, o)
 		if err == nil {
-			err = l.end()
+			err = o.end()
 		}
 		if err != nil {
-			kept, errs = append(kept, l), append(errs, fmt.Errorf("%s: %w", filepath.Base(l.path), err))
+			kept, errs = append(kept, o), append(errs, fmt.Errorf("%s: %w", filepath.Base(o.path), err))
 			if !refused(err) {
-				kept = append(kept, m.left[i+1:]...)
+				kept = append(kept, m.orphans[i+1:]...)
 				break
 			}
 		}
 	}
-	clear(m.left[len(kept):])
-	m.left = kept
+	clear(m.orphans[len(kept):])
+	m.orphans = kept
 	return errors.Join(errs...)
 }
 
@@ -129,28 +132,29 @@ func refused(err error) bool {
 	return errors.As(err, &answer)
 }
 
-func (m *Meter) account(ctx context.Context, l *left) error {
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout*time.Duration(2+len(l.readings)/batch))
+func (m *Meter) ingest(ctx context.Context, o *orphan) error {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.FlushTimeout*time.Duration(2+len(o.readings)/batch))
 	defer cancel()
-	return l.account(ctx, m.cfg.Pool, m.cfg.Node)
+	return o.ingest(ctx, m.cfg.Pool, m.cfg.Node)
 }
 
-// dirty reads the cells that say more than what is confirmed.
-func (m *Meter) dirty() (cells []*cell, readings []reading) {
+// dirty returns the series whose counters have moved since their last confirmed
+// reading, and their new readings, in the same order.
+func (m *Meter) dirty() (series []*series, readings []ledger.Reading) {
 	for i := range m.shards {
 		for n := range m.shards[i].nodes() {
-			if t := n.cell.read(); t != n.cell.confirmed {
-				cells, readings = append(cells, n.cell), append(readings, reading{n.cell.key, t})
+			if t := n.series.read(); t != n.series.confirmed {
+				series, readings = append(series, n.series), append(readings, n.series.key.reading(t))
 			}
 		}
 	}
-	return cells, readings
+	return series, readings
 }
 
 func (m *Meter) retire() {
-	present, left := m.hour(), 0
+	present, kept := m.hour(), 0
 	for i := range m.shards {
-		left += m.shards[i].retire(present, m.journal)
+		kept += m.shards[i].retire(present, m.journal)
 	}
-	m.metrics.cells.Set(float64(left))
+	m.metrics.series.Set(float64(kept))
 }

@@ -18,15 +18,17 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/usage"
+	"github.com/primecloudpro/primecloud/tenancy/rowid"
 )
 
-// A journal is a file of cells that the process maps into its memory: what was
+// A journal is a file of series that the process maps into its memory: what was
 // added is in the page cache at once, and outlives a killed process.
 //
 // The file is a row of segments, each allocated on the disk before it is
 // mapped (a sparse map dies of SIGBUS on a full disk). The first record of the
-// file is its header; every other one is a cell or free. Integers are in the
+// file is its header; every other one is a series or free. Integers are in the
 // machine's order: a journal is read where it was written.
 const (
 	recordSize  = 256 // divides a disk's sector: a record is never half of two writes
@@ -53,21 +55,21 @@ type fileHeader struct {
 	magic   [8]byte
 	version uint32
 	sum     uint32 // CRC-32C of epoch and size
-	epoch   tenancy.ID
+	epoch   rowid.ID
 	size    uint32 // recordSize
-	// short is not 0 while cells are in memory for lack of room: a process that
+	// incomplete is not 0 while series are in memory for lack of room: a process that
 	// ends meanwhile has counted what is in no journal.
-	short atomic.Uint32
+	incomplete atomic.Uint32
 }
 
-// record is a cell on its disk. The sum covers the key, so that a torn record
+// record is a series on its disk. The sum covers the key, so that a torn record
 // is found.
 type record struct {
 	state   uint32
 	sum     uint32
-	account tenancy.ID
-	bucket  tenancy.ID
-	key     tenancy.ID
+	account rowid.ID
+	bucket  rowid.ID
+	key     rowid.ID
 	class   uint32
 	hour    uint32
 	counters
@@ -84,21 +86,21 @@ func (r *record) keySum() uint32 {
 
 func (h *fileHeader) sumOf() uint32 {
 	b := unsafe.Slice((*byte)(unsafe.Pointer(h)), recordSize)
-	return crc32.Checksum(b[unsafe.Offsetof(h.epoch):unsafe.Offsetof(h.short)], castagnoli)
+	return crc32.Checksum(b[unsafe.Offsetof(h.epoch):unsafe.Offsetof(h.incomplete)], castagnoli)
 }
 
 // journal is the file of this process.
 type journal struct {
 	dir   string
 	lock  *os.File // the folder
-	epoch tenancy.ID
+	epoch rowid.ID
 
 	mu       sync.Mutex
 	file     *os.File // nil: the disk had no room for it yet
 	segments [][]byte
 	free     []*record
-	degraded atomic.Int64 // cells that found no room on the disk, and 1 when the journal itself has found none
-	sick     error        // why
+	degraded atomic.Int64 // series that found no room on the disk, and 1 when the journal itself has found none
+	allocErr error        // of the latest attempt to get room that failed
 }
 
 // openJournal locks the folder and begins a journal of a new epoch. On a full
@@ -112,10 +114,10 @@ func openJournal(dir string) (*journal, error) {
 	for _, path := range unfinished {
 		_ = os.Remove(path) // of a process that died while it began one: nothing was counted in it
 	}
-	j := &journal{dir: dir, lock: lock, epoch: tenancy.NewID()}
+	j := &journal{dir: dir, lock: lock, epoch: rowid.New()}
 	switch err := j.create(); {
 	case disk.IsFull(err):
-		j.sick = err
+		j.allocErr = err
 		j.degraded.Add(1)
 	case err != nil:
 		_ = lock.Close()
@@ -146,7 +148,7 @@ func (j *journal) create() error {
 		_ = file.Close()
 		_ = os.Remove(temporary)
 		for _, s := range j.segments {
-			_ = unix.Munmap(s) // no cell is in it yet
+			_ = unix.Munmap(s) // no series is in it yet
 		}
 		j.file, j.segments, j.free = nil, nil, nil
 	}
@@ -157,10 +159,12 @@ func (j *journal) header() *fileHeader { return (*fileHeader)(unsafe.Pointer(&j.
 
 func (j *journal) path() string { return filepath.Join(j.dir, j.epoch.String()+journalSuffix) }
 
-// extend adds a segment.
+// extend allocates and maps another segment at the end of the file, and makes its
+// records free. It fails on a full disk and then changes nothing. With j.mu held,
+// or before anybody else has j.
 func (j *journal) extend() error {
 	if j.file == nil {
-		return j.sick
+		return j.allocErr
 	}
 	at := int64(len(j.segments)) * segmentSize
 	if err := unix.Fallocate(int(j.file.Fd()), 0, at, segmentSize); err != nil {
@@ -180,15 +184,15 @@ func (j *journal) extend() error {
 	return nil
 }
 
-// cell makes the cell of k. Without room on the disk it is in memory only.
-func (j *journal) cell(k cellKey) *cell {
-	c := &cell{key: k}
+// series makes the series of k. Without room on the disk it is in memory only.
+func (j *journal) series(k seriesKey) *series {
+	c := &series{key: k}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.free) == 0 {
 		if err := j.extend(); err != nil {
-			j.sick = err
-			j.more(1)
+			j.allocErr = err
+			j.addDegraded(1)
 			c.counters = &counters{}
 			c.reset()
 			return c
@@ -204,24 +208,24 @@ func (j *journal) cell(k cellKey) *cell {
 	return c
 }
 
-// release gives the place of a retired cell to others. A late reader may still
-// hold the cell, and finds it closed.
-func (j *journal) release(c *cell) {
+// release gives the place of a retired series to others. A late reader may still
+// hold the series, and finds it closed.
+func (j *journal) release(c *series) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if c.record == nil {
-		j.more(-1)
+		j.addDegraded(-1)
 		return
 	}
 	atomic.StoreUint32(&c.record.state, recordFree)
 	j.free = append(j.free, c.record)
 }
 
-// reason is why cells are in memory.
+// reason is the error of the latest attempt to get room that failed.
 func (j *journal) reason() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.sick
+	return j.allocErr
 }
 
 // sync writes what is mapped to the disk.
@@ -238,7 +242,7 @@ func (j *journal) sync() error {
 }
 
 // close lets go of the folder; with remove, everything in the journal is
-// confirmed and it is deleted. The mapping stays: a tally may hold a cell.
+// confirmed and it is deleted. The mapping stays: a tally may hold a series.
 func (j *journal) close(remove bool) error {
 	if j.file == nil {
 		return j.lock.Close()
@@ -252,48 +256,42 @@ func (j *journal) close(remove bool) error {
 	return errors.Join(err, j.file.Close(), j.lock.Close())
 }
 
-// reading is what a journal says of one cell.
-type reading struct {
-	key    cellKey
-	totals totals
-}
-
-// left is a journal that was read and not accounted for yet.
-type left struct {
+// orphan is a journal that was read and not accounted for yet.
+type orphan struct {
 	path     string
-	epoch    tenancy.ID
-	readings []reading
+	epoch    rowid.ID
+	readings []ledger.Reading
 	damage   error // what could not be believed; the readings are intact ones
 }
 
-// account writes what the journal says and that its epoch is over. That of a
-// damaged one stays open: no period becomes final until somebody has decided
-// about what could not be believed.
-func (l *left) account(ctx context.Context, q pg.Querier, node string) error {
-	if l.epoch == (tenancy.ID{}) {
+// ingest writes the journal's readings to the ledger and closes its epoch. The
+// epoch of a damaged journal stays open: no period becomes final until an operator
+// has decided what to do about the records that could not be read.
+func (o *orphan) ingest(ctx context.Context, q pg.Querier, node string) error {
+	if o.epoch == (rowid.ID{}) {
 		return nil // neither header nor name: there is nothing to hold open
 	}
-	for readings := range slices.Chunk(l.readings, batch) {
-		if err := write(ctx, q, l.epoch, readings); err != nil {
+	for readings := range slices.Chunk(o.readings, batch) {
+		if err := ledger.Write(ctx, q, o.epoch, readings); err != nil {
 			return err
 		}
 	}
-	_, _, err := report(ctx, q, progress{epoch: l.epoch, node: node, over: l.damage == nil, writer: tenancy.NewID(), takesOver: true}, nil)
+	_, _, err := ledger.ReportProgress(ctx, q, ledger.Progress{Epoch: o.epoch, Node: node, Closed: o.damage == nil, Writer: rowid.New(), TakesOver: true}, nil)
 	return err
 }
 
 // end deletes the journal, or puts a damaged one aside.
-func (l *left) end() error {
-	if l.damage != nil {
-		return disk.Rename(l.path, l.path+damagedSuffix)
+func (o *orphan) end() error {
+	if o.damage != nil {
+		return disk.Rename(o.path, o.path+damagedSuffix)
 	}
-	return disk.Remove(l.path)
+	return disk.Remove(o.path)
 }
 
 // Imported is what ImportJournal found in a file.
 type Imported struct {
-	Epoch tenancy.ID
-	Cells int
+	Epoch  rowid.ID
+	Series int
 }
 
 // ImportJournal writes what the journal of a node that never comes back has
@@ -307,15 +305,15 @@ func ImportJournal(ctx context.Context, q pg.Querier, path string) (Imported, er
 		return Imported{}, err
 	}
 	defer lock.Close()
-	l, err := readJournal(path)
+	o, err := readJournal(path)
 	if err != nil {
 		return Imported{}, err
 	}
-	done := Imported{l.epoch, len(l.readings)}
-	if err := l.account(ctx, q, "imported"); err != nil {
+	done := Imported{o.epoch, len(o.readings)}
+	if err := o.ingest(ctx, q, "imported"); err != nil {
 		return Imported{}, err
 	}
-	return done, l.damage
+	return done, o.damage
 }
 
 // errDamaged is what damage wraps.
@@ -323,64 +321,64 @@ var errDamaged = errors.New("metering: damaged journal")
 
 // readJournal reads a journal whole. It believes a record when its key's sum
 // is right and the copies of each counter agree.
-func readJournal(path string) (*left, error) {
+func readJournal(path string) (*orphan, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	l := &left{path: path}
+	o := &orphan{path: path}
 	// The file's name, for a journal whose header cannot be believed.
 	name, _, _ := strings.Cut(filepath.Base(path), ".")
-	if epoch, err := tenancy.ParseID(name); err == nil {
-		l.epoch = epoch
+	if epoch, err := rowid.Parse(name); err == nil {
+		o.epoch = epoch
 	}
 	if len(data) < recordSize || len(data)%recordSize != 0 {
-		l.damage = fmt.Errorf("%w: %s has %d bytes", errDamaged, path, len(data))
-		return l, nil
+		o.damage = fmt.Errorf("%w: %s has %d bytes", errDamaged, path, len(data))
+		return o, nil
 	}
 	h := (*fileHeader)(unsafe.Pointer(&data[0]))
 	if !bytes.Equal(h.magic[:], []byte(journalMagic)) || h.version != journalVersion || h.size != recordSize || h.sum != h.sumOf() {
-		l.damage = fmt.Errorf("%w: %s has no valid header", errDamaged, path)
-		return l, nil
+		o.damage = fmt.Errorf("%w: %s has no valid header", errDamaged, path)
+		return o, nil
 	}
-	l.epoch = h.epoch
-	if h.short.Load() != 0 {
-		l.damage = fmt.Errorf("%w: %s: its disk was full, and what was counted in memory is not in it", errDamaged, path)
+	o.epoch = h.epoch
+	if h.incomplete.Load() != 0 {
+		o.damage = fmt.Errorf("%w: %s: its disk was full, and what was counted in memory is not in it", errDamaged, path)
 	}
 	for at := recordSize; at < len(data); at += recordSize {
 		r := (*record)(unsafe.Pointer(&data[at]))
 		if r.state == recordFree || bytes.Equal(data[at:at+recordSize], neverUsed[:]) {
 			continue
 		}
-		t, ok := r.believed()
-		if r.state != recordUsed || r.sum != r.keySum() || !Class(r.class).known() || !ok {
-			l.damage = errors.Join(l.damage, fmt.Errorf("%w: %s at byte %d: account %s, bucket %s, key %s, hour %s", errDamaged, path, at,
+		t, ok := r.recoverCounts()
+		if r.state != recordUsed || r.sum != r.keySum() || !usage.Class(r.class).Known() || !ok {
+			o.damage = errors.Join(o.damage, fmt.Errorf("%w: %s at byte %d: account %s, bucket %s, key %s, hour %s", errDamaged, path, at,
 				r.account, r.bucket, r.key, hour(r.hour).time().Format("2006-01-02T15")))
 			continue
 		}
-		if t != (totals{}) {
-			l.readings = append(l.readings, reading{cellKey{Key{r.account, r.bucket, r.key, Class(r.class)}, hour(r.hour)}, t})
+		if t != (ledger.Totals{}) {
+			o.readings = append(o.readings, seriesKey{usage.Key{Account: r.account, Bucket: r.bucket, AccessKey: r.key, Class: usage.Class(r.class)}, hour(r.hour)}.reading(t))
 		}
 	}
-	return l, nil
+	return o, nil
 }
 
-// leftovers are the journals of a folder that no process writes any more.
-func (j *journal) leftovers() ([]*left, error) {
+// orphans are the journals of a folder that no process writes any more.
+func (j *journal) orphans() ([]*orphan, error) {
 	paths, err := filepath.Glob(filepath.Join(j.dir, "*"+journalSuffix))
 	if err != nil {
 		return nil, err
 	}
-	var all []*left
+	var all []*orphan
 	for _, path := range paths {
 		if path == j.path() {
 			continue
 		}
-		l, err := readJournal(path)
+		o, err := readJournal(path)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, l)
+		all = append(all, o)
 	}
 	return all, nil
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/ledgertest"
 )
 
 // TestMain counts until it is killed when a test has started this binary so.
@@ -51,7 +53,7 @@ func countForEver(dir string) {
 			for worker := range crashWorkers {
 				adding.Go(func() {
 					var t metering.Tally
-					meter.Begin(&t, key(worker))
+					meter.Begin(&t, ledgertest.Key(worker))
 					for n := int64(1); ; n++ {
 						t.Egress(crashStep)
 						fmt.Printf("%d %d\n", worker, n*crashStep)
@@ -98,7 +100,7 @@ func TestJournal_kill(t *testing.T) {
 			if _, err := fmt.Sscan(line, &worker, &n); err != nil {
 				return err
 			}
-			last[key(worker).AccessKey.String()] = n
+			last[ledgertest.Key(worker).AccessKey.String()] = n
 			return nil
 		}
 		for range 1 + rand.IntN(2000) {
@@ -126,7 +128,7 @@ func TestJournal_kill(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	rows, err := metering.Sum(t.Context(), owner, metering.Query{By: metering.ByKey})
+	rows, err := ledger.Sum(t.Context(), owner, ledger.Query{By: ledger.ByKey})
 	if err != nil || len(rows) != crashWorkers {
 		t.Fatal(rows, err)
 	}
@@ -145,7 +147,7 @@ func TestJournal_kill(t *testing.T) {
 	if left := journals(t, dir, ".journal"); len(left) != 0 {
 		t.Errorf("journals left after a clean end: %v", left)
 	}
-	if open, err := metering.Nodes(t.Context(), owner, false); err != nil || len(open) != 0 {
+	if open, err := ledger.Nodes(t.Context(), owner, false); err != nil || len(open) != 0 {
 		t.Errorf("epochs that are not over: %+v, %v", open, err)
 	}
 }
@@ -195,7 +197,7 @@ func TestJournal_damage(t *testing.T) {
 	}
 	for n := range 2 {
 		var tally metering.Tally
-		m.Begin(&tally, key(n))
+		m.Begin(&tally, ledgertest.Key(n))
 		tally.Request()
 		tally.Egress(int64(1000 + n))
 		tally.End()
@@ -212,7 +214,7 @@ func TestJournal_damage(t *testing.T) {
 	if err != nil || len(sound) != 2 {
 		t.Fatal(sound, err)
 	}
-	const records = 3 * 256 // header and two cells
+	const records = 3 * 256 // header and two series
 	for at := range records {
 		for _, flip := range []byte{1, 0x80} {
 			bad := append([]byte(nil), good...)
@@ -244,7 +246,7 @@ func TestJournal_damage(t *testing.T) {
 		t.Errorf("a journal without a header is of epoch %s, %v", epoch, err)
 	}
 	bad := append([]byte(nil), good...)
-	bad[256+8] ^= 1 // of the first cell's account
+	bad[256+8] ^= 1 // of the first series' account
 	if err := os.WriteFile(file, bad, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -258,21 +260,21 @@ func TestJournal_damage(t *testing.T) {
 	if aside := journals(t, dir, ".damaged"); len(aside) != 1 || !strings.HasPrefix(filepath.Base(aside[0]), filepath.Base(file)) {
 		t.Errorf("put aside: %v", aside)
 	}
-	rows, err := metering.Sum(t.Context(), db.Pool(t, pg.RoleOwner), metering.Query{By: metering.ByBucket})
+	rows, err := ledger.Sum(t.Context(), db.Pool(t, pg.RoleOwner), ledger.Query{By: ledger.ByBucket})
 	if err != nil || len(rows) != 1 {
 		t.Errorf("the intact cell alone should be written: %v, %v", rows, err)
 	}
 	if err := again.Close(); err != nil {
 		t.Error(err)
 	}
-	if moment, ok, err := metering.Final(t.Context(), db.Pool(t, pg.RoleOwner)); err != nil || ok && moment.Year() > 1 {
+	if moment, ok, err := ledger.Final(t.Context(), db.Pool(t, pg.RoleOwner)); err != nil || ok && moment.Year() > 1 {
 		t.Errorf("figures are final until %v with a damaged journal, %v", moment, err)
 	}
-	damaged, err := metering.Nodes(t.Context(), pool, false)
+	damaged, err := ledger.Nodes(t.Context(), pool, false)
 	if err != nil || len(damaged) != 1 || damaged[0].Epoch.String()+".journal" != filepath.Base(file) {
 		t.Fatalf("held up by %+v, %v", damaged, err)
 	}
-	if err := metering.RetireNode(t.Context(), db.Pool(t, pg.RoleOwner), damaged[0].Epoch); err != nil {
+	if err := ledger.RetireNode(t.Context(), db.Pool(t, pg.RoleOwner), damaged[0].Epoch); err != nil {
 		t.Fatal(err)
 	}
 	if final, err := isFinal(t.Context(), pool); err != nil || !final {
@@ -280,32 +282,32 @@ func TestJournal_damage(t *testing.T) {
 	}
 }
 
-// Cells of past hours make room for others: a journal does not grow with the
-// hours, and nothing of the cells before is in those that take their places.
+// Series of past hours make room for others: a journal does not grow with the
+// hours, and nothing of the series before is in those that take their places.
 func TestJournal_room(t *testing.T) {
 	t.Parallel()
-	db, c := testenv.Postgres(t), newClock()
-	m := newMeter(t, db.Pool(t, pg.RoleGateway), c)
-	const hours, cells = 6, 3000 // of the 4095 that the first MiB has room for
+	db, c := testenv.Postgres(t), ledgertest.NewClock()
+	m := ledgertest.NewMeter(t, db.Pool(t, pg.RoleGateway), c)
+	const hours, series = 6, 3000 // of the 4095 that the first MiB has room for
 	for range hours {
-		countCells(m, cells)
-		c.advance(time.Hour)
+		countSeries(m, series)
+		c.Advance(time.Hour)
 		if err := m.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if n := m.Cells(); n != 0 {
+		if n := m.Series(); n != 0 {
 			t.Fatalf("%d cells of the hour before are kept", n)
 		}
 	}
 	if info, err := os.Stat(m.Path()); err != nil || info.Size() != 1<<20 {
 		t.Errorf("the journal: %v, %v", info, err)
 	}
-	rows, err := metering.Sum(t.Context(), db.Pool(t, pg.RoleOwner), metering.Query{By: metering.ByHour})
+	rows, err := ledger.Sum(t.Context(), db.Pool(t, pg.RoleOwner), ledger.Query{By: ledger.ByHour})
 	if err != nil || len(rows) != hours {
 		t.Fatal(rows, err)
 	}
 	for _, u := range rows {
-		if u.Egress != cells*(cells-1)/2 {
+		if u.Egress != series*(series-1)/2 {
 			t.Errorf("%s: %d bytes", u.Value, u.Egress)
 		}
 	}
@@ -315,15 +317,15 @@ func TestJournal_room(t *testing.T) {
 // ones nor what is counted now from being written; nothing becomes final.
 func TestFlush_badJournal(t *testing.T) {
 	t.Parallel()
-	l := newLedger(t)
+	l := ledgertest.New(t)
 	dir := t.TempDir()
 	for _, bytes := range []int64{7, 20} {
-		c := newClock()
-		m, err := metering.New(metering.Config{Pool: l.db.Pool(t, pg.RoleGateway), Dir: filepath.Join(dir, fmt.Sprint(bytes)), Now: c.now})
+		c := ledgertest.NewClock()
+		m, err := metering.New(metering.Config{Pool: l.DB.Pool(t, pg.RoleGateway), Dir: filepath.Join(dir, fmt.Sprint(bytes)), Now: c.Now})
 		if err != nil {
 			t.Fatal(err)
 		}
-		count(m, key(1), bytes)
+		ledgertest.Count(m, ledgertest.Key(1), bytes)
 		if err := m.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -333,18 +335,18 @@ func TestFlush_badJournal(t *testing.T) {
 			}
 		}
 	}
-	l.exec("", `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''refused''; END'`)
-	l.exec("", `CREATE TRIGGER refuse BEFORE INSERT ON usage_readings FOR EACH ROW WHEN (NEW.egress_bytes = 7) EXECUTE FUNCTION refuse()`)
-	m, err := metering.New(metering.Config{Pool: l.db.Pool(t, pg.RoleGateway), Dir: dir, Now: l.clock.now})
+	l.Exec("", `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''refused''; END'`)
+	l.Exec("", `CREATE TRIGGER refuse BEFORE INSERT ON usage_readings FOR EACH ROW WHEN (NEW.egress_bytes = 7) EXECUTE FUNCTION refuse()`)
+	m, err := metering.New(metering.Config{Pool: l.DB.Pool(t, pg.RoleGateway), Dir: dir, Now: l.Clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
-	count(m, key(2), 300)
+	ledgertest.Count(m, ledgertest.Key(2), 300)
 	if err := m.Flush(t.Context()); err == nil {
 		t.Error("the refused journal is not told of")
 	}
-	u, err := metering.Sum(t.Context(), l.owner, metering.Query{By: metering.ByClass})
+	u, err := ledger.Sum(t.Context(), l.Owner, ledger.Query{By: ledger.ByClass})
 	if err != nil || len(u) != 1 || u[0].Egress != 320 {
 		t.Errorf("usage: %+v, %v", u, err)
 	}
@@ -352,7 +354,7 @@ func TestFlush_badJournal(t *testing.T) {
 		t.Errorf("journals: %v", left)
 	}
 	var reported int
-	if err := l.owner.QueryRow(t.Context(), `SELECT count(*) FROM usage_nodes WHERE epoch = $1`, m.Epoch()).Scan(&reported); err != nil || reported > 0 {
+	if err := l.Owner.QueryRow(t.Context(), `SELECT count(*) FROM usage_nodes WHERE epoch = $1`, m.Epoch()).Scan(&reported); err != nil || reported > 0 {
 		t.Errorf("a watermark was told, %v", err)
 	}
 }

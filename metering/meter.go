@@ -14,7 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/metering/usage"
+	"github.com/primecloudpro/primecloud/tenancy/rowid"
 )
 
 // Config configures a Meter. Pool and Dir are required.
@@ -31,20 +32,20 @@ type Config struct {
 	Clock         *pg.Clock        // is told the database's time at each flush; nil: nobody is
 }
 
-// Meter holds the cells of this process, in a journal that outlives it, and
+// Meter holds the series of this process, in a journal that outlives it, and
 // writes their readings. What an earlier process left is written first.
 type Meter struct {
-	cfg     Config
-	journal *journal // its epoch is unique: readings are cumulative within it
-	shards  [64]shard
-	seed    maphash.Seed
-	coarse  atomic.Uint32 // the present hour, kept by Run and Flush
+	cfg         Config
+	journal     *journal // its epoch is unique: readings are cumulative within it
+	shards      [64]shard
+	seed        maphash.Seed
+	currentHour atomic.Uint32 // the present hour, kept by Run and Flush
 
-	flush  sync.Mutex // one flush at a time
-	left   []*left    // journals of earlier processes
-	closed bool
-	writer tenancy.ID // of reports: this process
-	sent   time.Time  // the latest watermark that was reported
+	flushing sync.Mutex // one flush at a time
+	orphans  []*orphan  // journals of earlier processes
+	closed   bool
+	writer   rowid.ID  // of reports: this process
+	sent     time.Time // the latest watermark that was reported
 
 	metrics metrics
 }
@@ -81,15 +82,15 @@ func New(cfg Config) (*Meter, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Meter{cfg: cfg, journal: j, writer: tenancy.NewID(), seed: maphash.MakeSeed(), metrics: newMetrics(cfg.Metrics, &j.degraded)}
-	if m.left, err = j.leftovers(); err != nil {
+	m := &Meter{cfg: cfg, journal: j, writer: rowid.New(), seed: maphash.MakeSeed(), metrics: newMetrics(cfg.Metrics, &j.degraded)}
+	if m.orphans, err = j.orphans(); err != nil {
 		return nil, errors.Join(err, j.close(true))
 	}
-	for _, l := range m.left {
-		cfg.Logger.Info("usage of an earlier process is taken over", "journal", l.path, "readings", len(l.readings))
-		if l.damage != nil {
+	for _, o := range m.orphans {
+		cfg.Logger.Info("usage of an earlier process is taken over", "journal", o.path, "readings", len(o.readings))
+		if o.damage != nil {
 			m.metrics.damaged.Inc()
-			cfg.Logger.Error("a journal is damaged; its intact readings are written, and the file is kept aside", "error", l.damage)
+			cfg.Logger.Error("a journal is damaged; its intact readings are written, and the file is kept aside", "error", o.damage)
 		}
 	}
 	m.tick()
@@ -97,13 +98,13 @@ func New(cfg Config) (*Meter, error) {
 }
 
 // Epoch is what this process's readings are written under.
-func (m *Meter) Epoch() tenancy.ID { return m.journal.epoch }
+func (m *Meter) Epoch() rowid.ID { return m.journal.epoch }
 
 // Close ends the journal: when all of it is in PostgreSQL it is deleted, else
 // the next process takes it over. Run does it; call it where Run is not used.
 func (m *Meter) Close() error {
-	m.flush.Lock()
-	defer m.flush.Unlock()
+	m.flushing.Lock()
+	defer m.flushing.Unlock()
 	if m.closed {
 		return nil
 	}
@@ -111,7 +112,7 @@ func (m *Meter) Close() error {
 	confirmed := true
 	for i := range m.shards {
 		for n := range m.shards[i].nodes() {
-			confirmed = confirmed && n.cell.users.Load() == 0 && n.cell.read() == n.cell.confirmed
+			confirmed = confirmed && n.series.users.Load() == 0 && n.series.read() == n.series.confirmed
 		}
 	}
 	if !confirmed {
@@ -125,26 +126,26 @@ func (m *Meter) Close() error {
 	return errors.Join(err, m.journal.close(err == nil))
 }
 
-// tick moves the present hour on, never back: a cell of an hour that was
+// tick moves the present hour on, never back: a series of an hour that was
 // retired must not begin again at zero, since readings are cumulative.
 func (m *Meter) tick() {
 	now := uint32(hourOf(m.cfg.Now()))
 	for {
-		was := m.coarse.Load()
-		if now <= was || m.coarse.CompareAndSwap(was, now) {
+		was := m.currentHour.Load()
+		if now <= was || m.currentHour.CompareAndSwap(was, now) {
 			return
 		}
 	}
 }
 
-func (m *Meter) hour() hour { return hour(m.coarse.Load()) }
+func (m *Meter) hour() hour { return hour(m.currentHour.Load()) }
 
-// enter finds or makes the cell of k in the present hour and enters it. Who is
-// held up on the way until that hour's cells are retired finds the cell closed
-// or its hour below the floor, and takes the cell of the hour it is by then.
-func (m *Meter) enter(k Key) *cell {
+// enter finds or makes the series of k in the present hour and enters it. If the
+// hour is retired while the goroutine is between hour() and enter(), the series is
+// closed (or its hour below minHour): the loop retries with the new hour.
+func (m *Meter) enter(k usage.Key) *series {
 	for {
-		ck := cellKey{k, m.hour()}
+		ck := seriesKey{k, m.hour()}
 		hash := maphash.Comparable(m.seed, ck)
 		s := &m.shards[hash>>58]
 		if c := s.find(hash, ck); c != nil && c.enter() {

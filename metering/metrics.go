@@ -7,12 +7,12 @@ import (
 )
 
 type metrics struct {
-	flushed   prometheus.Counter
-	failures  prometheus.Counter
-	damaged   prometheus.Counter
-	cells     prometheus.Gauge
-	watermark prometheus.Gauge
-	contested prometheus.Gauge
+	flushed            prometheus.Counter
+	failures           prometheus.Counter
+	damaged            prometheus.Counter
+	series             prometheus.Gauge
+	watermark          prometheus.Gauge
+	conflictingWriters prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer, degraded *atomic.Int64) metrics {
@@ -26,18 +26,18 @@ func newMetrics(r prometheus.Registerer, degraded *atomic.Int64) metrics {
 		damaged: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "primecloud_metering_damaged_journals_total", Help: "Journals found damaged and put aside: somebody has to look.",
 		}),
-		cells: prometheus.NewGauge(prometheus.GaugeOpts{
+		series: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "primecloud_metering_cells", Help: "Cells in memory.",
 		}),
 		watermark: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "primecloud_metering_watermark_timestamp_seconds", Help: "What was counted before this moment is in PostgreSQL.",
 		}),
-		contested: prometheus.NewGauge(prometheus.GaugeOpts{
+		conflictingWriters: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "primecloud_metering_epoch_contested", Help: "1: another process writes this process's usage; somebody has to look.",
 		}),
 	}
 	if r != nil {
-		r.MustRegister(m.flushed, m.failures, m.damaged, m.cells, m.watermark, m.contested, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		r.MustRegister(m.flushed, m.failures, m.damaged, m.series, m.watermark, m.conflictingWriters, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "primecloud_metering_journal_degraded_cells", Help: "Cells that found no room in the journal, and 1 when there is no journal: a kill would lose what they count.",
 		}, func() float64 { return float64(degraded.Load()) }))
 	}

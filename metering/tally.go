@@ -1,102 +1,77 @@
 package metering
 
-import "time"
+import "github.com/primecloudpro/primecloud/metering/usage"
 
 // Tally counts one request. It is embedded in the caller's own, reused
 // structure; one that was not begun counts nothing. Between Begin and End it
-// holds its cell, which moves with the hour: bytes count in the hour in which
+// holds its series, which moves with the hour: bytes count in the hour in which
 // they moved, or, for an hour's first tenth of a second, in the one before. It
 // must not be copied meanwhile, nor used by several goroutines at once.
 type Tally struct {
 	_ noCopy
 
-	meter *Meter
-	cell  *cell
-	key   Key
-	parts []Counted // what was counted since Begin, the present cell's last; its memory is reused
+	meter  *Meter
+	series *series
+	key    usage.Key
+	parts  []usage.Delta // what was counted since Begin, the present series's last; its memory is reused
 }
 
-// Counted is what one request has added to one cell. A request that outlives
-// an hour, or changes its class, has several.
-type Counted struct {
-	Class           Class     `json:"class"`
-	Hour            time.Time `json:"hour"` // its beginning, UTC
-	Requests        int64     `json:"requests"`
-	Ingress         int64     `json:"ingress_bytes"`
-	Egress          int64     `json:"egress_bytes"`
-	DeclaredIngress int64     `json:"declared_ingress_bytes"`
-	DeclaredEgress  int64     `json:"declared_egress_bytes"`
-}
-
-func (c *Counted) nothing() bool {
-	return c.Requests == 0 && c.Ingress == 0 && c.Egress == 0 && c.DeclaredIngress == 0 && c.DeclaredEgress == 0
-}
-
-// Add adds the numbers of another part.
-func (c *Counted) Add(other *Counted) {
-	c.Requests += other.Requests
-	c.Ingress += other.Ingress
-	c.Egress += other.Egress
-	c.DeclaredIngress += other.DeclaredIngress
-	c.DeclaredEgress += other.DeclaredEgress
-}
-
-// noCopy makes go vet refuse copies: two tallies in one cell would leave it twice.
+// noCopy makes go vet refuse copies: two tallies in one series would leave it twice.
 type noCopy struct{}
 
 func (*noCopy) Lock()   {}
 func (*noCopy) Unlock() {}
 
-// Begin binds t to the cell of k in the present hour. A Tally that was begun
+// Begin binds t to the series of k in the present hour. A Tally that was begun
 // must be ended.
-func (m *Meter) Begin(t *Tally, k Key) {
+func (m *Meter) Begin(t *Tally, k usage.Key) {
 	t.End()
-	if !k.Class.known() {
-		k.Class = ClassUnbilled // PostgreSQL would refuse it, and with it all of a flush
+	if !k.Class.Known() {
+		k.Class = usage.ClassUnbilled // PostgreSQL would refuse it, and with it all of a flush
 	}
 	t.meter, t.key = m, k
 	t.enter()
 }
 
-// enter takes the cell of the key in the present hour, and opens its part.
+// enter takes the series of the key in the present hour, and opens its part.
 func (t *Tally) enter() {
-	t.cell = t.meter.enter(t.key)
-	part := Counted{Class: t.key.Class, Hour: t.cell.key.hour.time()}
-	if n := len(t.parts); n > 0 && t.parts[n-1].nothing() {
+	t.series = t.meter.enter(t.key)
+	part := usage.Delta{Class: t.key.Class, Hour: t.series.key.hour.time()}
+	if n := len(t.parts); n > 0 && t.parts[n-1].IsZero() {
 		t.parts[n-1] = part
 		return
 	}
 	t.parts = append(t.parts, part)
 }
 
-// Key is the cell's that t was begun with, in its present class.
-func (t *Tally) Key() Key { return t.key }
+// Key is the series's that t was begun with, in its present class.
+func (t *Tally) Key() usage.Key { return t.key }
 
-// Counted is what the ledger has from t since Begin, cell by cell in the order
+// Counted is what the ledger has from t since Begin, series by series in the order
 // of time; the last one may be empty. It is valid until End.
-func (t *Tally) Counted() []Counted { return t.parts }
+func (t *Tally) Counted() []usage.Delta { return t.parts }
 
-// End lets go of the cell and forgets what was counted.
+// End lets go of the series and forgets what was counted.
 func (t *Tally) End() {
-	if t.cell != nil {
-		t.cell.leave()
+	if t.series != nil {
+		t.series.leave()
 	}
 	*t = Tally{parts: t.parts[:0]}
 }
 
 // now returns the counters to add to, of the present hour, and the part that
 // remembers what was added.
-func (t *Tally) now() (*counters, *Counted) {
-	if t.cell.key.hour != t.meter.hour() {
-		t.cell.leave()
+func (t *Tally) now() (*counters, *usage.Delta) {
+	if t.series.key.hour != t.meter.hour() {
+		t.series.leave()
 		t.enter()
 	}
-	return t.cell.counters, &t.parts[len(t.parts)-1]
+	return t.series.counters, &t.parts[len(t.parts)-1]
 }
 
 // Request counts one request.
 func (t *Tally) Request() {
-	if t.cell != nil {
+	if t.series != nil {
 		c, part := t.now()
 		c.requests.add(1)
 		part.Requests += 1
@@ -106,7 +81,7 @@ func (t *Tally) Request() {
 // Ingress counts n body bytes that came from the client. Counters only grow:
 // here and below, an n that is not positive counts nothing.
 func (t *Tally) Ingress(n int64) {
-	if n > 0 && t.cell != nil {
+	if n > 0 && t.series != nil {
 		c, part := t.now()
 		c.ingress.add(n)
 		part.Ingress += n
@@ -115,7 +90,7 @@ func (t *Tally) Ingress(n int64) {
 
 // Egress counts n body bytes that the client's socket took.
 func (t *Tally) Egress(n int64) {
-	if n > 0 && t.cell != nil {
+	if n > 0 && t.series != nil {
 		c, part := t.now()
 		c.egress.add(n)
 		part.Egress += n
@@ -124,7 +99,7 @@ func (t *Tally) Egress(n int64) {
 
 // DeclaredIngress counts the body length that the client announced.
 func (t *Tally) DeclaredIngress(n int64) {
-	if n > 0 && t.cell != nil {
+	if n > 0 && t.series != nil {
 		c, part := t.now()
 		c.declaredIngress.add(n)
 		part.DeclaredIngress += n
@@ -133,7 +108,7 @@ func (t *Tally) DeclaredIngress(n int64) {
 
 // DeclaredEgress counts the body length that the answer announced.
 func (t *Tally) DeclaredEgress(n int64) {
-	if n > 0 && t.cell != nil {
+	if n > 0 && t.series != nil {
 		c, part := t.now()
 		c.declaredEgress.add(n)
 		part.DeclaredEgress += n
@@ -142,14 +117,14 @@ func (t *Tally) DeclaredEgress(n int64) {
 
 // Reclass makes what is counted from now on belong to another class: the
 // outcome of the request is known.
-func (t *Tally) Reclass(c Class) {
-	if !c.known() {
-		c = ClassUnbilled
+func (t *Tally) Reclass(c usage.Class) {
+	if !c.Known() {
+		c = usage.ClassUnbilled
 	}
-	if t.cell == nil || t.key.Class == c {
+	if t.series == nil || t.key.Class == c {
 		return
 	}
 	t.key.Class = c
-	t.cell.leave()
+	t.series.leave()
 	t.enter()
 }

@@ -23,8 +23,9 @@ import (
 	miniocreds "github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -49,13 +50,13 @@ func (g *gateway) records(t testing.TB) []*accesslog.Record {
 
 // booked is what the files have in all, as whoever adds them up reads them:
 // lines of proven requests, and sums of the others.
-func (g *gateway) booked(t testing.TB) map[cellKey]metering.Counted {
+func (g *gateway) booked(t testing.TB) map[cellKey]usage.Delta {
 	t.Helper()
 	if err := g.lines.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	cells := map[cellKey]metering.Counted{}
-	add := func(account, bucket, key tenancy.ID, c *metering.Counted) {
+	cells := map[cellKey]usage.Delta{}
+	add := func(account, bucket, key tenancy.ID, c *usage.Delta) {
 		k := cellKey{account, bucket, key, c.Class.String(), c.Hour}
 		sum := cells[k]
 		sum.Add(c)
@@ -66,7 +67,7 @@ func (g *gateway) booked(t testing.TB) map[cellKey]metering.Counted {
 		case err != nil:
 			t.Fatal(err)
 		case e.Sum != nil:
-			add(e.Sum.AccountID, e.Sum.BucketID, e.Sum.AccessKeyID, &e.Sum.Counted)
+			add(e.Sum.AccountID, e.Sum.BucketID, e.Sum.AccessKeyID, &e.Sum.Delta)
 		case e.IsRecord() && !e.Summed:
 			for _, c := range e.Record.Cells() {
 				add(e.Record.AccountID, e.Record.BucketID, e.Record.AccessKeyID, &c)
@@ -110,13 +111,13 @@ func TestAccessLog_fields(t *testing.T) { //nolint:tparallel // one bucket, step
 		t.Fatal(err)
 	}
 	hour := began.UTC().Truncate(time.Hour)
-	line := func(op, method, auth, target, key string, status int, code string, class metering.Class, change func(*accesslog.Record)) *accesslog.Record {
+	line := func(op, method, auth, target, key string, status int, code string, class usage.Class, change func(*accesslog.Record)) *accesslog.Record {
 		r := &accesslog.Record{
 			Node: "node-1", Operation: op, Method: accesslog.Text(method), Protocol: accesslog.Text("HTTP/1.1"), Status: status, ErrorCode: code,
 			AccountID: tn.account.ID, BucketID: bucket.ID, AccessKeyID: tn.key.ID, OwnerID: tn.account.ID, Owner: tn.account.Name, Bucket: accesslog.Text("logged"),
 			Key: accesslog.Text(key), Requester: tn.account.CanonicalID, AccessKey: tn.key.KeyID, Auth: auth, Target: accesslog.Text(target),
 			Host: accesslog.Text(g.addr), Referer: accesslog.Text("https://example.test/page?a=b"), UserAgent: accesslog.Text(`agent "1.0"`), ObjectSize: -1,
-			Counted: metering.Counted{Class: class, Hour: hour, Requests: 1},
+			Delta: usage.Delta{Class: class, Hour: hour, Requests: 1},
 		}
 		if auth == "anonymous" {
 			r.AccessKeyID, r.Requester, r.AccessKey = tenancy.ID{}, "", ""
@@ -141,7 +142,7 @@ func TestAccessLog_fields(t *testing.T) { //nolint:tparallel // one bucket, step
 		}
 	}
 	plain := func(r *accesslog.Record) { r.Referer, r.UserAgent = nil, g.lineOf(t, created).UserAgent }
-	check(t, g.lineOf(t, created), line("CreateBucket", "PUT", "header", "/logged", "", 200, "", metering.ClassA, func(r *accesslog.Record) {
+	check(t, g.lineOf(t, created), line("CreateBucket", "PUT", "header", "/logged", "", 200, "", usage.ClassA, func(r *accesslog.Record) {
 		r.BucketID = tenancy.ID{} // the ledger counts it beside the buckets: there was none
 		plain(r)
 	}))
@@ -164,47 +165,47 @@ func TestAccessLog_fields(t *testing.T) { //nolint:tparallel // one bucket, step
 		backed bool // the backend was asked
 	}{
 		{"PUT", request{method: "PUT", path: "/logged/dir/a b+ü", body: data},
-			line("PutObject", "PUT", "header", "/logged/dir/a%20b%2B%C3%BC", "dir/a b+ü", 200, "", metering.ClassA, counted(128<<10, 0, 128<<10)), nil, true},
+			line("PutObject", "PUT", "header", "/logged/dir/a%20b%2B%C3%BC", "dir/a b+ü", 200, "", usage.ClassA, counted(128<<10, 0, 128<<10)), nil, true},
 		{"GET", request{method: "GET", path: "/logged/dir/a b+ü"},
-			line("GetObject", "GET", "header", "/logged/dir/a%20b%2B%C3%BC", "dir/a b+ü", 200, "", metering.ClassB, counted(0, 128<<10, 128<<10)), nil, true},
+			line("GetObject", "GET", "header", "/logged/dir/a%20b%2B%C3%BC", "dir/a b+ü", 200, "", usage.ClassB, counted(0, 128<<10, 128<<10)), nil, true},
 		{"range", request{method: "GET", path: "/logged/dir/a b+ü", header: headers("Range", "bytes=10-19")},
-			line("GetObject", "GET", "header", "/logged/dir/a%20b%2B%C3%BC", "dir/a b+ü", 206, "", metering.ClassB, counted(0, 10, 128<<10)), nil, true},
+			line("GetObject", "GET", "header", "/logged/dir/a%20b%2B%C3%BC", "dir/a b+ü", 206, "", usage.ClassB, counted(0, 10, 128<<10)), nil, true},
 		{"HEAD", request{method: "HEAD", path: "/logged/dir/a b+ü"},
-			line("HeadObject", "HEAD", "header", "/logged/dir/a%20b%2B%C3%BC", "dir/a b+ü", 200, "", metering.ClassB, counted(0, 0, 128<<10)), nil, true},
+			line("HeadObject", "HEAD", "header", "/logged/dir/a%20b%2B%C3%BC", "dir/a b+ü", 200, "", usage.ClassB, counted(0, 0, 128<<10)), nil, true},
 		{"copy", request{method: "PUT", path: "/logged/copied", header: headers("x-amz-copy-source", "logged/dir/a%20b%2B%C3%BC")},
-			line("CopyObject", "PUT", "header", "/logged/copied", "copied", 200, "", metering.ClassA, nil), nil, true},
+			line("CopyObject", "PUT", "header", "/logged/copied", "copied", 200, "", usage.ClassA, nil), nil, true},
 		{"part", request{method: "PUT", path: "/logged/multi", query: query("partNumber", "1", "uploadId", string(id)), body: data},
-			line("UploadPart", "PUT", "header", "/logged/multi?partNumber=1&uploadId="+escapedID, "multi", 200, "", metering.ClassA, counted(128<<10, 0, 128<<10)), nil, true},
+			line("UploadPart", "PUT", "header", "/logged/multi?partNumber=1&uploadId="+escapedID, "multi", 200, "", usage.ClassA, counted(128<<10, 0, 128<<10)), nil, true},
 		{"complete", request{method: "POST", path: "/logged/multi", query: query("uploadId", string(id)), body: []byte(`<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"` + etagOf(data) + `"</ETag></Part></CompleteMultipartUpload>`)},
-			line("CompleteMultipartUpload", "POST", "header", "/logged/multi?uploadId="+escapedID, "multi", 200, "", metering.ClassA, nil), nil, true},
+			line("CompleteMultipartUpload", "POST", "header", "/logged/multi?uploadId="+escapedID, "multi", 200, "", usage.ClassA, nil), nil, true},
 		{"batch", request{method: "POST", path: "/logged", query: query("delete", ""), header: headers("Content-Md5", contentMD5([]byte(oneKey))), body: []byte(oneKey)},
-			line("DeleteObjects", "POST", "header", "/logged?delete=", "", 200, "", metering.ClassFree, nil), nil, true},
+			line("DeleteObjects", "POST", "header", "/logged?delete=", "", 200, "", usage.ClassFree, nil), nil, true},
 		{"list", request{method: "GET", path: "/logged", query: query("list-type", "2", "prefix", "dir/")},
-			line("ListObjectsV2", "GET", "header", "/logged?list-type=2&prefix=dir%2F", "", 200, "", metering.ClassA, nil), nil, true},
+			line("ListObjectsV2", "GET", "header", "/logged?list-type=2&prefix=dir%2F", "", 200, "", usage.ClassA, nil), nil, true},
 		{"presigned", request{method: "GET", path: "/logged/multi", presign: true, query: query("response-content-type", "a/b")},
-			line("GetObject", "GET", "query", "", "multi", 200, "", metering.ClassB, counted(0, 128<<10, 128<<10)), nil, true},
+			line("GetObject", "GET", "query", "", "multi", 200, "", usage.ClassB, counted(0, 128<<10, 128<<10)), nil, true},
 		{"missing", request{method: "GET", path: "/logged/missing", query: query("versionId", "null")},
-			line("GetObject", "GET", "header", "/logged/missing?versionId=null", "missing", 404, "", metering.ClassB, func(r *accesslog.Record) { r.VersionID = accesslog.Text("null") }), nil, true},
+			line("GetObject", "GET", "header", "/logged/missing?versionId=null", "missing", 404, "", usage.ClassB, func(r *accesslog.Record) { r.VersionID = accesslog.Text("null") }), nil, true},
 		{"no right", request{method: "PUT", path: "/logged/k", body: []byte("x")},
-			line("PutObject", "PUT", "header", "/logged/k", "k", 403, "AccessDenied", metering.ClassUnbilled, func(r *accesslog.Record) {
+			line("PutObject", "PUT", "header", "/logged/k", "k", 403, "AccessDenied", usage.ClassUnbilled, func(r *accesslog.Record) {
 				// Refused before the bucket was looked up.
 				r.BucketID, r.AccessKeyID, r.AccessKey = tenancy.ID{}, forbidden.ID, forbidden.KeyID
 			}), forbidden, false},
 		{"wrong secret", request{method: "GET", path: "/logged/k"},
-			line("GetObject", "GET", "header", "/logged/k", "k", 403, "SignatureDoesNotMatch", metering.ClassUnbilled, func(r *accesslog.Record) {
+			line("GetObject", "GET", "header", "/logged/k", "k", 403, "SignatureDoesNotMatch", usage.ClassUnbilled, func(r *accesslog.Record) {
 				r.BucketID, r.Owner, r.Requester, r.AccessKey = tenancy.ID{}, "", "", "" // counted as the key's, proven to be nobody's
 			}), &tenancy.Key{KeyID: tn.key.KeyID, Secret: "wrong"}, false},
 		{"anonymous", request{method: "GET", path: "/logged/dir/a b+ü", anonymous: true, host: tn.account.Name + ".tenants.example.test"},
-			line("GetObject", "GET", "anonymous", "/logged/dir/a%20b%2B%C3%BC", "dir/a b+ü", 403, "AccessDenied", metering.ClassUnbilled, func(r *accesslog.Record) {
+			line("GetObject", "GET", "anonymous", "/logged/dir/a%20b%2B%C3%BC", "dir/a b+ü", 403, "AccessDenied", usage.ClassUnbilled, func(r *accesslog.Record) {
 				r.Host = accesslog.Text(tn.account.Name + ".tenants.example.test")
 			}), nil, true},
 		{"no operation", request{method: "GET", path: "/logged", query: query("torrent", "")},
-			line("-", "GET", "-", "/logged?torrent=", "", 501, "NotImplemented", metering.ClassUnbilled, func(r *accesslog.Record) {
+			line("-", "GET", "-", "/logged?torrent=", "", 501, "NotImplemented", usage.ClassUnbilled, func(r *accesslog.Record) {
 				r.AccessKeyID, r.Requester, r.AccessKey = tenancy.ID{}, "", ""
 				r.AccountID, r.BucketID, r.OwnerID, r.Owner = tenancy.ID{}, tenancy.ID{}, tenancy.ID{}, ""
 			}), nil, false},
 		{"no bucket of the account", request{method: "GET", path: "/nobodys/k"},
-			line("GetObject", "GET", "header", "/nobodys/k", "k", 404, "NoSuchBucket", metering.ClassB, func(r *accesslog.Record) {
+			line("GetObject", "GET", "header", "/nobodys/k", "k", 404, "NoSuchBucket", usage.ClassB, func(r *accesslog.Record) {
 				r.BucketID, r.Bucket = tenancy.ID{}, accesslog.Text("nobodys")
 			}), nil, false},
 	} {
@@ -312,7 +313,7 @@ func TestAccessLog_abortedDownload(t *testing.T) {
 	if got.Status != 499 || got.ErrorCode != "ClientDisconnected" || got.Egress < 1<<20 || got.Egress >= size || got.DeclaredEgress != size || got.ObjectSize != size {
 		t.Errorf("%+v", got)
 	}
-	if u := usage(t, g, tn, metering.ByClass)["B"]; u.Egress != got.Egress || u.Requests != 1 {
+	if u := usageBy(t, g, tn, ledger.ByClass)["B"]; u.Egress != got.Egress || u.Requests != 1 {
 		t.Errorf("the ledger has %+v, the line %d bytes", u, got.Egress)
 	}
 }
@@ -335,7 +336,7 @@ func TestAccessLog_ledger(t *testing.T) {
 	if err := g.meter.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	lines, ledger := map[cellKey]metering.Counted{}, map[cellKey]metering.Counted{}
+	lines, ledger := map[cellKey]usage.Delta{}, map[cellKey]usage.Delta{}
 	for _, r := range g.records(t) {
 		for _, c := range r.Cells() {
 			k := cellKey{r.AccountID, r.BucketID, r.AccessKeyID, c.Class.String(), c.Hour}
@@ -357,7 +358,7 @@ func TestAccessLog_ledger(t *testing.T) {
 		t.Fatal(err)
 	}
 	var k cellKey
-	var c metering.Counted
+	var c usage.Delta
 	if _, err := pgx.ForEachRow(rows, []any{&k.account, &k.bucket, &k.key, &k.class, &k.hour, &c.Requests, &c.Ingress, &c.Egress, &c.DeclaredIngress, &c.DeclaredEgress}, func() error {
 		k.hour = k.hour.UTC()
 		ledger[k] = c

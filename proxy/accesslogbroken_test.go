@@ -8,7 +8,8 @@ import (
 	"testing"
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -54,13 +55,13 @@ func TestAccessLog_brokenOff(t *testing.T) {
 	}
 	up := tn.raw().do(t, &request{method: "PUT", path: "/data/k", body: bytes.Repeat([]byte("x"), size)})
 	line := g.lineOf(t, up)
-	if up.status < 500 || line.Status != up.status || line.Ingress != size || line.Requests != 1 || line.Class != metering.ClassUnbilled || len(line.Parts) != 2 {
+	if up.status < 500 || line.Status != up.status || line.Ingress != size || line.Requests != 1 || line.Class != usage.ClassUnbilled || len(line.Parts) != 2 {
 		t.Fatalf("%d, the upload's line: %+v", up.status, line)
 	}
-	if a, u := line.Parts[0], line.Parts[1]; a.Class != metering.ClassA || a.Ingress != size || a.Requests != 0 || u.Class != metering.ClassUnbilled || u.Ingress != 0 || u.Requests != 1 {
+	if a, u := line.Parts[0], line.Parts[1]; a.Class != usage.ClassA || a.Ingress != size || a.Requests != 0 || u.Class != usage.ClassUnbilled || u.Ingress != 0 || u.Requests != 1 {
 		t.Errorf("its parts: %+v", line.Parts)
 	}
-	u := usage(t, g, tn, metering.ByClass)
+	u := usageBy(t, g, tn, ledger.ByClass)
 	if u["A"].Ingress != size || u["A"].Requests != 0 || u["B"].Egress != down.Egress || u["B"].Requests != 1 {
 		t.Errorf("the ledger has %+v", u)
 	}

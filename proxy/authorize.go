@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -167,8 +167,8 @@ func (x *exchange) expectedOwner(name string) error {
 
 // meterKey is the ledger cell of the request: resolved ids only, so that
 // invented names add nothing.
-func (x *exchange) meterKey() metering.Key {
-	k := metering.Key{Class: x.op.Counted(x.caller(), x.status)}
+func (x *exchange) meterKey() usage.Key {
+	k := usage.Key{Class: x.op.Counted(x.caller(), x.status)}
 	if x.bucket != nil {
 		k.Account, k.Bucket = x.bucket.AccountID, x.bucket.ID
 	}

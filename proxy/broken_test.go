@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 )
 
 // put stores size bytes under /broken/key, making the bucket when it is not there.
@@ -64,8 +64,8 @@ func TestC14_clientGone(t *testing.T) {
 	if err := nc.Close(); err != nil {
 		t.Fatal(err)
 	}
-	testenv.WaitFor(t, "the end of the request", func() bool { return usage(t, g, tn, metering.ByClass)["B"].Requests == 1 })
-	if egress := usage(t, g, tn, metering.ByClass)["B"].Egress; egress < received || egress >= size {
+	testenv.WaitFor(t, "the end of the request", func() bool { return usageBy(t, g, tn, ledger.ByClass)["B"].Requests == 1 })
+	if egress := usageBy(t, g, tn, ledger.ByClass)["B"].Egress; egress < received || egress >= size {
 		t.Errorf("%d bytes were counted, the client took %d and left", egress, received)
 	}
 	if line := g.log.of(tn.account.Name); !regexp.MustCompile(`operation=GetObject.* cause=`).MatchString(line) {
@@ -79,7 +79,7 @@ func TestC14_uploaderGone(t *testing.T) {
 	g := newGateway(t, options{})
 	tn := g.tenant()
 	tn.put(t, "other", 1)
-	before := usage(t, g, tn, metering.ByClass)["A"]
+	before := usageBy(t, g, tn, ledger.ByClass)["A"]
 	const size, sent = 64 << 20, 8 << 20
 	nc, err := net.Dial("tcp", g.addr)
 	if err != nil {
@@ -89,8 +89,8 @@ func TestC14_uploaderGone(t *testing.T) {
 	r.Body = io.NopCloser(io.LimitReader(r.Body, sent))
 	_ = r.Write(nc) // complains that the body is short
 	_ = nc.Close()
-	testenv.WaitFor(t, "the end of the request", func() bool { return usage(t, g, tn, metering.ByClass)["A"].Requests == before.Requests+1 })
-	if in := usage(t, g, tn, metering.ByClass)["A"].Ingress - before.Ingress; in > sent {
+	testenv.WaitFor(t, "the end of the request", func() bool { return usageBy(t, g, tn, ledger.ByClass)["A"].Requests == before.Requests+1 })
+	if in := usageBy(t, g, tn, ledger.ByClass)["A"].Ingress - before.Ingress; in > sent {
 		t.Errorf("%d bytes were counted of %d", in, sent)
 	}
 	if res := tn.raw().do(t, &request{method: "GET", path: "/broken/half"}); res.status != http.StatusNotFound {

@@ -12,7 +12,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -137,11 +137,11 @@ func TestBucketLogging_delivered(t *testing.T) {
 	for _, r := range []*reply{asked, presigned, stranger, foreign, noRight} {
 		g.lineOf(t, r) // settled
 	}
-	before, lines := usage(t, g, tn, metering.ByClass), len(g.records(t))
+	before, lines := usageBy(t, g, tn, ledger.ByClass), len(g.records(t))
 	if err := g.deliver.Deliver(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(before, usage(t, g, tn, metering.ByClass)); diff != "" || len(g.records(t)) != lines {
+	if diff := cmp.Diff(before, usageBy(t, g, tn, ledger.ByClass)); diff != "" || len(g.records(t)) != lines {
 		t.Errorf("the delivery was counted or logged: %s", diff)
 	}
 	list, err := c.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String("itself"), Prefix: aws.String("log/")})

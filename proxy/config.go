@@ -12,6 +12,7 @@ import (
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/proxy/opaque"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -98,7 +99,7 @@ type Directory interface {
 // Meter is the ledger as the data path sees it: Begin binds the tally of one
 // request to its cell; the tally then counts while bytes move.
 type Meter interface {
-	Begin(t *metering.Tally, k metering.Key)
+	Begin(t *metering.Tally, k usage.Key)
 }
 
 // AccessLog takes one record of each request when it is over. It must neither

@@ -18,7 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/sigv4"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -43,7 +43,7 @@ type line struct{ requests, in, out span }
 // place is where a request counts.
 type place struct {
 	account, bucket, key tenancy.ID
-	class                metering.Class
+	class                usage.Class
 }
 
 // A mode is a way to ask, and who is asked for it.
@@ -403,18 +403,18 @@ func (m *matrix) run(o *s3op.Operation, md mode, at abort) {
 
 // priced is the class of a request as docs/METERING.md says it in words, not as the
 // product computes it: S3's own price list, and who pays nothing.
-func priced(o *s3op.Operation, by s3op.Caller, status int) metering.Class {
+func priced(o *s3op.Operation, by s3op.Caller, status int) usage.Class {
 	switch {
 	case by == s3op.Nobody, status == 401, status == 403, status >= 500:
-		return metering.ClassUnbilled
+		return usage.ClassUnbilled
 	case by == s3op.Internal && !slices.Contains([]string{"GetObject", "PutObject", "UploadPart", "PostObject"}, o.Name):
-		return metering.ClassUnbilled
+		return usage.ClassUnbilled
 	case o.Method == "DELETE", o.Name == "DeleteObjects":
-		return metering.ClassFree
+		return usage.ClassFree
 	case o.Method == "PUT", o.Method == "POST", strings.HasPrefix(o.Name, "List"):
-		return metering.ClassA
+		return usage.ClassA
 	}
-	return metering.ClassB
+	return usage.ClassB
 }
 
 func (m *matrix) checkStatus(name string, o *s3op.Operation, md mode, status int) {
@@ -513,14 +513,14 @@ func (m *matrix) ledger() map[place][3]int64 {
 	var class string
 	var f [3]int64
 	if _, err := pgx.ForEachRow(rows, []any{&p.account, &p.bucket, &p.key, &class, &f[0], &f[1], &f[2]}, func() error {
-		p.class = map[string]metering.Class{"A": metering.ClassA, "B": metering.ClassB, "free": metering.ClassFree, "unbilled": metering.ClassUnbilled}[class]
+		p.class = map[string]usage.Class{"A": usage.ClassA, "B": usage.ClassB, "free": usage.ClassFree, "unbilled": usage.ClassUnbilled}[class]
 		got[p] = f
 		return nil
 	}); err != nil {
 		m.t.Fatal(err)
 	}
 	// What prepared the cases.
-	for c := metering.ClassA; c <= metering.ClassUnbilled; c++ {
+	for c := usage.ClassA; c <= usage.ClassUnbilled; c++ {
 		delete(got, place{account: m.tn.account.ID, key: m.tn.key.ID, class: c})
 	}
 	return got

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 )
 
 // TestDownload_steps: a download is counted while it moves. Whenever its client
@@ -20,7 +20,7 @@ func TestDownload_steps(t *testing.T) {
 	tn := g.tenant()
 	tn.put(t, "k", 1)
 	tn.raw().must(t, &request{method: "PUT", path: "/broken/large", body: make([]byte, size)})
-	counted := func() int64 { return usage(t, g, tn, metering.ByClass)["B"].Egress }
+	counted := func() int64 { return usageBy(t, g, tn, ledger.ByClass)["B"].Egress }
 	if n := counted(); n != 0 {
 		t.Fatalf("%d bytes are counted before anything is read", n)
 	}

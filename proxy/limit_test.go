@@ -23,7 +23,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/limits"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -123,7 +123,7 @@ func TestLimits_cap(t *testing.T) {
 	}
 	egress := func() (sum int64) {
 		for _, g := range nodes {
-			sum = usage(t, g, tn, metering.ByClass)["B"].Egress
+			sum = usageBy(t, g, tn, ledger.ByClass)["B"].Egress
 		}
 		return sum
 	}
@@ -230,12 +230,12 @@ func TestLimits_refusals(t *testing.T) {
 		err = get()
 	}
 	want("too many requests", err, "SlowDown", 503)
-	usage(t, g, tn, metering.ByClass) // what is in the ledger counts
+	usageBy(t, g, tn, ledger.ByClass) // what is in the ledger counts
 	l := hardCap(tenancy.Requests, 1)
 	l.Concurrent = 5
 	tn.limit(t, l)
 	want("requests beyond the budget", get(), "QuotaExceeded", 403)
-	if all := usage(t, g, tn, metering.ByClass)["unbilled"]; all.Requests == 0 || all.Egress == 0 {
+	if all := usageBy(t, g, tn, ledger.ByClass)["unbilled"]; all.Requests == 0 || all.Egress == 0 {
 		t.Errorf("refusals are unbilled, with their bodies: %+v", all)
 	}
 }
@@ -247,7 +247,7 @@ func TestLimits_expect(t *testing.T) {
 	tn := g.tenant()
 	tn.put(t, "k", 1)
 	tn.limit(t, hardCap(tenancy.Storage, 1000))
-	before := usage(t, g, tn, metering.ByClass)["A"].Ingress
+	before := usageBy(t, g, tn, ledger.ByClass)["A"].Ingress
 	nc, err := net.Dial("tcp", g.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -262,7 +262,7 @@ func TestLimits_expect(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 403 ") {
 		t.Errorf("%q, %v", answer[:n], err)
 	}
-	if in := usage(t, g, tn, metering.ByClass)["A"].Ingress - before; in != 0 {
+	if in := usageBy(t, g, tn, ledger.ByClass)["A"].Ingress - before; in != 0 {
 		t.Errorf("%d bytes were read", in)
 	}
 }
@@ -459,7 +459,7 @@ func TestLimits_whose(t *testing.T) {
 	want("a form beyond the quota", post(1001), http.StatusForbidden)
 	want("a form within it", post(1000), http.StatusNoContent)
 	want("a form with the quota full", post(1), http.StatusForbidden)
-	usage(t, g, tn, metering.ByClass) // what is in the ledger counts
+	usageBy(t, g, tn, ledger.ByClass) // what is in the ledger counts
 	tn.limit(t, hardCap(tenancy.Requests, 1))
 	want("a form beyond the request budget", post(1), http.StatusForbidden)
 	tn.limit(t, tenancy.Limits{RequestsPerSecond: 1})

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -250,7 +250,7 @@ func (c *changed) begun(before int64) {
 }
 
 func (c *changed) ingress() int64 {
-	return usage(c.t, c.g, c.tenant, metering.ByKey)[c.key.ID.String()].Ingress
+	return usageBy(c.t, c.g, c.tenant, ledger.ByKey)[c.key.ID.String()].Ingress
 }
 
 // exempt are the pairs in which the change takes nothing from the caller.
@@ -429,7 +429,7 @@ func TestRecheck_outageExpired(t *testing.T) {
 }
 
 func (c *changed) requests() (n int64) {
-	for class, u := range usage(c.t, c.g, c.tenant, metering.ByClass) {
+	for class, u := range usageBy(c.t, c.g, c.tenant, ledger.ByClass) {
 		if class != "unbilled" && class != "free" {
 			n += u.Requests
 		}
@@ -489,7 +489,7 @@ func TestRecheck_download(t *testing.T) {
 				if line.ErrorCode != want || line.Status != 200 || line.Egress < 1<<20 || (line.Egress == size) != (want == "") {
 					t.Errorf("the line says %d %q, %d bytes", line.Status, line.ErrorCode, line.Egress)
 				}
-				if u := usage(t, g, c.tenant, metering.ByClass)["B"]; u.Egress != line.Egress || u.Requests != 1 {
+				if u := usageBy(t, g, c.tenant, ledger.ByClass)["B"]; u.Egress != line.Egress || u.Requests != 1 {
 					t.Errorf("the ledger has %+v", u)
 				}
 			})

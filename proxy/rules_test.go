@@ -627,7 +627,7 @@ func TestRules_anonymous(t *testing.T) {
 			t.Errorf("%s: %d %s, wanted %d", c.name, c.got.status, c.got.body, c.want)
 		}
 	}
-	sums := usage(t, g, tn, "key")
+	sums := usageBy(t, g, tn, "key")
 	if sums["00000000-0000-0000-0000-000000000000"].Egress < int64(2*len("public")) {
 		t.Errorf("anonymous reads are the bucket owner's: %+v", sums)
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -65,7 +65,7 @@ func (x *exchange) settle() {
 
 // billed reports whether the account pays for the request, as it was answered.
 func (x *exchange) billed() bool {
-	return x.op.Counted(x.caller(), x.status) != metering.ClassUnbilled
+	return x.op.Counted(x.caller(), x.status) != usage.ClassUnbilled
 }
 
 // operationName is "-" for what was no operation.

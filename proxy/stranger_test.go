@@ -12,8 +12,8 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/limits"
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -22,7 +22,7 @@ import (
 func TestStranger_quota(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	g := newGateway(t, options{limit: limits.Config{Stored: metering.StoredBytes}, lines: accesslog.Config{Now: func() time.Time { return began }}})
+	g := newGateway(t, options{limit: limits.Config{Stored: storage.StoredBytes}, lines: accesslog.Config{Now: func() time.Time { return began }}})
 	tn := g.tenant()
 	c, ctx := tn.s3(), t.Context()
 	for _, name := range []string{"data", "logs"} {
@@ -39,7 +39,7 @@ func TestStranger_quota(t *testing.T) {
 	for _, head := range strangersHeads(tn.account.Name) {
 		flood(t, g.addr, head, 400)
 	}
-	inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: g.db.Pool(t, pg.RoleWorker), Store: &tenancy.Store{Keyring: g.keyring}})
+	sampler, err := storage.New(storage.Config{Pool: g.db.Pool(t, pg.RoleWorker), Store: &tenancy.Store{Keyring: g.keyring}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestStranger_quota(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := inventory.Sample(ctx, b)
+			s, err := sampler.Sample(ctx, b)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +96,7 @@ func TestStranger_quota(t *testing.T) {
 		t.Errorf("beyond the quota: %q", code)
 	}
 	sample()
-	if n, _, err := metering.StoredBytes(ctx, g.owner, tn.account.ID); err != nil || n != quota/2+quota/4 {
+	if n, _, err := storage.StoredBytes(ctx, g.owner, tn.account.ID); err != nil || n != quota/2+quota/4 {
 		t.Errorf("%d bytes count, want what the tenant stored, %d: %v", n, quota/2+quota/4, err)
 	}
 	// And all of it is the tenant's to delete.

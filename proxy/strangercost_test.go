@@ -18,8 +18,9 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/limits"
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -315,7 +316,7 @@ func (s *scene) cost(t *testing.T) cost {
 		t.Fatal(err)
 	}
 	g.limiter.Renew(ctx)
-	for class, u := range usage(t, g, s.tn, metering.ByClass) {
+	for class, u := range usageBy(t, g, s.tn, ledger.ByClass) {
 		if class != "unbilled" {
 			n.Billed[class] = [3]int64{u.Requests, u.Ingress, u.Egress}
 		}
@@ -341,7 +342,7 @@ func (s *scene) cost(t *testing.T) cost {
 		count(&rows, `SELECT count(*) FROM `+pgx.Identifier{table}.Sanitize())
 		n.Rows[table] = rows
 	}
-	report, err := limits.Report(ctx, g.owner, metering.StoredBytes, s.tn.account.ID, tenancy.ID{}, time.Now())
+	report, err := limits.Report(ctx, g.owner, storage.StoredBytes, s.tn.account.ID, tenancy.ID{}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	aborter "github.com/primecloudpro/primecloud/lifecycle"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -299,11 +299,11 @@ func (r *ruled) begin(t *testing.T, keys ...string) {
 // sample makes unfinished uploads known, as a worker does each hour.
 func (r *ruled) sample(t *testing.T) {
 	t.Helper()
-	inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: r.g.db.Pool(t, pg.RoleWorker), Store: &tenancy.Store{Keyring: r.g.keyring}})
+	sampler, err := storage.New(storage.Config{Pool: r.g.db.Pool(t, pg.RoleWorker), Store: &tenancy.Store{Keyring: r.g.keyring}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := inventory.Sample(t.Context(), r.bucket); err != nil {
+	if _, err := sampler.Sample(t.Context(), r.bucket); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -4,20 +4,20 @@ import (
 	"testing"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 )
 
-// usage flushes and returns the sums of an account.
-func usage(t testing.TB, g *gateway, tn *tenant, by metering.Group) map[string]metering.Usage {
+// usageBy flushes and returns the sums of an account.
+func usageBy(t testing.TB, g *gateway, tn *tenant, by ledger.Group) map[string]ledger.Usage {
 	t.Helper()
 	if err := g.meter.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := metering.Sum(t.Context(), g.owner, metering.Query{Account: tn.account.ID, By: by})
+	rows, err := ledger.Sum(t.Context(), g.owner, ledger.Query{Account: tn.account.ID, By: by})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := map[string]metering.Usage{}
+	m := map[string]ledger.Usage{}
 	for _, r := range rows {
 		m[r.Value] = r
 	}
@@ -29,7 +29,7 @@ func waitForUsage(t testing.TB, g *gateway, tn *tenant) {
 	t.Helper()
 	testenv.WaitFor(t, "the tenant's usage in PostgreSQL", func() bool {
 		var in, out int64
-		for _, u := range usage(t, g, tn, metering.ByBucket) {
+		for _, u := range usageBy(t, g, tn, ledger.ByBucket) {
 			in, out = in+u.Ingress, out+u.Egress
 		}
 		return in > 9<<20 && out > 9<<20

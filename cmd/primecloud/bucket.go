@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/bucketsync"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -86,7 +86,7 @@ func (b *bucketImport) Run(ctx context.Context, c *cli) error {
 
 var storedColumns = "CURRENT_BYTES NONCURRENT_BYTES INCOMPLETE_BYTES OBJECTS NONCURRENT_VERSIONS DELETE_MARKERS UPLOADS"
 
-func storedCells(s metering.Stored) []string {
+func storedCells(s storage.Totals) []string {
 	var cells []string
 	for _, n := range []int64{s.CurrentBytes, s.NoncurrentBytes, s.IncompleteBytes, s.Objects, s.NoncurrentVersions, s.DeleteMarkers, s.Uploads} {
 		cells = append(cells, fmt.Sprint(n))
@@ -96,11 +96,11 @@ func storedCells(s metering.Stored) []string {
 
 // bucketStatus is a bucket at this moment and at its last sample.
 type bucketStatus struct {
-	Account    string           `json:"account"`
-	Bucket     string           `json:"bucket"`
-	Now        metering.Stored  `json:"now"`
-	Last       *metering.Sample `json:"last_sample"` // null: never sampled
-	Difference *metering.Stored `json:"difference"`  // Now - Last
+	Account    string          `json:"account"`
+	Bucket     string          `json:"bucket"`
+	Now        storage.Totals  `json:"now"`
+	Last       *storage.Sample `json:"last_sample"` // null: never sampled
+	Difference *storage.Totals `json:"difference"`  // Now - Last
 }
 
 type bucketStat struct{ bucketArgs }
@@ -111,24 +111,24 @@ func (b *bucketStat) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		inventory, err := c.inventory(o)
+		sampler, err := c.sampler(o)
 		if err != nil {
 			return err
 		}
 		s := bucketStatus{Account: a.Name, Bucket: bucket.Name}
 		// The sample first: one that is made meanwhile is not what was before.
-		last, ok, err := metering.LastSample(ctx, o.pool, bucket.ID)
+		last, ok, err := storage.LastSample(ctx, o.pool, bucket.ID)
 		if err != nil {
 			return err
 		}
-		if s.Now, err = inventory.Measure(ctx, bucket); err != nil {
+		if s.Now, err = sampler.Measure(ctx, bucket); err != nil {
 			return err
 		}
 		rows := [][]string{append([]string{"now"}, storedCells(s.Now)...)}
 		if ok {
-			difference := s.Now.Minus(last.Stored)
+			difference := s.Now.Minus(last.Totals)
 			s.Last, s.Difference = &last, &difference
-			rows = append(rows, append([]string{"sample of " + last.MeasuredAt.UTC().Format(time.RFC3339)}, storedCells(last.Stored)...),
+			rows = append(rows, append([]string{"sample of " + last.MeasuredAt.UTC().Format(time.RFC3339)}, storedCells(last.Totals)...),
 				append([]string{"difference"}, storedCells(difference)...))
 		}
 		return c.print(s, "WHEN "+storedColumns, rows)
@@ -144,11 +144,11 @@ type bucketSync struct {
 
 func (b *bucketSync) Run(ctx context.Context, c *cli) error {
 	return c.operate(ctx, func(o *operator) error {
-		inventory, err := c.inventory(o)
+		sampler, err := c.sampler(o)
 		if err != nil {
 			return err
 		}
-		found, err := bucketsync.Run(ctx, bucketsync.Config{Pool: o.pool, Store: o.store, Inventory: inventory,
+		found, err := bucketsync.Run(ctx, bucketsync.Config{Pool: o.pool, Store: o.store, Sampler: sampler,
 			Backend: b.Backend, NamesOnly: b.NamesOnly, Hidden: b.Hidden, Repair: b.Repair})
 		if found == nil && err != nil {
 			return err

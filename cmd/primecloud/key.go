@@ -12,7 +12,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/limits"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -141,7 +141,7 @@ func (k *keyLimit) Run(ctx context.Context, c *cli) error {
 		if err := tenancy.SetKeyLimits(ctx, o.pool, key, l); err != nil {
 			return err
 		}
-		budgets, err := limits.Report(ctx, o.pool, metering.StoredBytes, key.AccountID, key.ID, time.Now())
+		budgets, err := limits.Report(ctx, o.pool, storage.StoredBytes, key.AccountID, key.ID, time.Now())
 		if err != nil {
 			return err
 		}

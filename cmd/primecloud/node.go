@@ -6,7 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -29,7 +29,7 @@ type nodeList struct {
 
 func (l *nodeList) Run(ctx context.Context, c *cli) error {
 	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
-		nodes, err := metering.Nodes(ctx, pool, l.All)
+		nodes, err := ledger.Nodes(ctx, pool, l.All)
 		if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ type nodeRetire struct {
 
 func (r *nodeRetire) Run(ctx context.Context, c *cli) error {
 	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
-		if err := metering.RetireNode(ctx, pool, r.Epoch); err != nil {
+		if err := ledger.RetireNode(ctx, pool, r.Epoch); err != nil {
 			return err
 		}
 		return c.print(map[string]string{"retired": r.Epoch.String()}, "RETIRED", [][]string{{r.Epoch.String()}})

@@ -16,7 +16,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -61,7 +61,7 @@ func TestNode(t *testing.T) {
 	if all := decode[[]nodeRow](t, in.must("node", "list", "--all", "--json")); len(all) != 1 || all[0].ClosedAt == nil {
 		t.Errorf("all: %+v", all)
 	}
-	if _, err := in.run("node", "retire", nodes[0].Epoch.String()); !errors.Is(err, metering.ErrNodeUnknown) {
+	if _, err := in.run("node", "retire", nodes[0].Epoch.String()); !errors.Is(err, ledger.ErrNodeUnknown) {
 		t.Errorf("retiring what is over: %v", err)
 	}
 	// An hour that is sealed is final, the present one is not.
@@ -73,7 +73,7 @@ func TestNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := metering.NewSealer(metering.SealerConfig{Pool: in.db.Pool(t, pg.RoleWorker), Keys: keyring, AtOnce: 1}).Seal(t.Context()); err != nil {
+	if err := ledger.NewSealer(ledger.SealerConfig{Pool: in.db.Pool(t, pg.RoleWorker), Keys: keyring, AtOnce: 1}).Seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	hours, err := csv.NewReader(strings.NewReader(in.must("usage", "show", "--by", "hour", "--csv"))).ReadAll()

@@ -73,7 +73,7 @@ func (u *usageReconcile) report(ctx context.Context, c *cli, o *operator) (*reco
 		return nil, err
 	}
 	if !u.NoListing {
-		if cfg.Inventory, err = c.inventory(o); err != nil {
+		if cfg.Sampler, err = c.sampler(o); err != nil {
 			return nil, err
 		}
 	}

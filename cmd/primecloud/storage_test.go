@@ -14,8 +14,8 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/bucketsync"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -59,7 +59,7 @@ func TestStorage(t *testing.T) {
 	if _, err := c.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: aws.String("backups"), Key: aws.String("big"), UploadId: upload.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader("part")}); err != nil {
 		t.Fatal(err)
 	}
-	want := metering.Stored{CurrentBytes: 1234, Objects: 2, IncompleteBytes: 4, Uploads: 1}
+	want := storage.Totals{CurrentBytes: 1234, Objects: 2, IncompleteBytes: 4, Uploads: 1}
 	if s := decode[bucketStatus](t, in.must("bucket", "stat", "acme", "backups", "--json")); s.Now != want || s.Last == nil || *s.Difference != want {
 		t.Errorf("bucket stat: %+v", s)
 	}
@@ -72,7 +72,7 @@ func TestStorage(t *testing.T) {
 	if r := find(decode[[]bucketsync.Row](t, in.must("bucket", "sync", "--json")), b.BackendName); r == nil || r.Finding != bucketsync.SizeDiffers || *r.Difference != want || r.Repaired {
 		t.Errorf("bucket sync: %+v", r)
 	}
-	if rows := decode[[]sampleRow](t, in.must("usage", "sample", "--account", "acme", "--bucket", "backups", "--json")); len(rows) != 1 || rows[0].Stored != want || rows[0].Bucket != "backups" {
+	if rows := decode[[]sampleRow](t, in.must("usage", "sample", "--account", "acme", "--bucket", "backups", "--json")); len(rows) != 1 || rows[0].Totals != want || rows[0].Bucket != "backups" {
 		t.Errorf("usage sample: %+v", rows)
 	}
 	if r := find(decode[[]bucketsync.Row](t, in.must("bucket", "sync", "--json")), b.BackendName); r != nil {

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -45,7 +47,7 @@ type usageShow struct {
 
 func (u *usageShow) Run(ctx context.Context, c *cli) error {
 	return c.operate(ctx, func(o *operator) (err error) {
-		q := metering.Query{From: u.From, To: u.To, By: metering.Group(u.By)}
+		q := ledger.Query{From: u.From, To: u.To, By: ledger.Group(u.By)}
 		if q.Account, err = o.accountID(ctx, u.Account); err != nil {
 			return err
 		}
@@ -56,7 +58,7 @@ func (u *usageShow) Run(ctx context.Context, c *cli) error {
 	})
 }
 
-func (u *usageShow) show(ctx context.Context, c *cli, o *operator, q metering.Query) error {
+func (u *usageShow) show(ctx context.Context, c *cli, o *operator, q ledger.Query) error {
 	list, err := usagereport.ReadUsage(ctx, o.pool, q)
 	if err != nil {
 		return err
@@ -95,7 +97,7 @@ func (u *usageShow) print(c *cli, data any, columns, lateColumns []string, late 
 	return c.print(data, strings.Join(header, " "), rows)
 }
 
-func (u *usageShow) showStorage(ctx context.Context, c *cli, o *operator, q metering.Query) error {
+func (u *usageShow) showStorage(ctx context.Context, c *cli, o *operator, q ledger.Query) error {
 	list, err := usagereport.ReadStorage(ctx, o.pool, q)
 	if err != nil {
 		return err
@@ -114,15 +116,15 @@ func (u *usageShow) showStorage(ctx context.Context, c *cli, o *operator, q mete
 	return u.print(c, list, storageColumns, unsealedStorageColumns, late, rows)
 }
 
-func (c *cli) inventory(o *operator) (*metering.Inventory, error) {
-	return metering.NewInventory(metering.InventoryConfig{Pool: o.pool, Store: o.store, Logger: slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))})
+func (c *cli) sampler(o *operator) (*storage.Sampler, error) {
+	return storage.New(storage.Config{Pool: o.pool, Store: o.store, Logger: slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))})
 }
 
 // sampleRow is a bucket that was measured, or why it was not.
 type sampleRow struct {
 	Account string `json:"account"`
 	Bucket  string `json:"bucket"`
-	*metering.Sample
+	*storage.Sample
 	Error string `json:"error,omitempty"`
 }
 
@@ -139,7 +141,7 @@ func (u *usageSample) Run(ctx context.Context, c *cli) error {
 		return errors.New("--bucket needs --account: names belong to accounts")
 	}
 	return c.operate(ctx, func(o *operator) error {
-		inventory, err := c.inventory(o)
+		sampler, err := c.sampler(o)
 		if err != nil {
 			return err
 		}
@@ -153,14 +155,14 @@ func (u *usageSample) Run(ctx context.Context, c *cli) error {
 		err = u.eachBucket(ctx, o, func(b *tenancy.Bucket) error {
 			row := sampleRow{Account: names.Of(b.AccountID.String()), Bucket: b.Name}
 			cells := make([]string, len(strings.Fields(storedColumns)))
-			sample, err := inventory.SampleNow(ctx, b)
+			sample, err := sampler.SampleNow(ctx, b)
 			switch {
 			case errors.Is(err, tenancy.ErrBucketUnknown): // deleted at this moment
 				return nil
 			case err != nil:
 				failed, row.Error = true, err.Error()
 			default:
-				row.Sample, cells = sample, storedCells(sample.Stored)
+				row.Sample, cells = sample, storedCells(sample.Totals)
 			}
 			data = append(data, row)
 			rows = append(rows, append(append([]string{row.Account, row.Bucket}, cells...), row.Error))
@@ -203,7 +205,7 @@ func (u *usageImportJournal) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		return c.print(map[string]any{"epoch": done.Epoch, "cells": done.Cells}, "EPOCH CELLS", [][]string{{done.Epoch.String(), fmt.Sprint(done.Cells)}})
+		return c.print(map[string]any{"epoch": done.Epoch, "cells": done.Series}, "EPOCH CELLS", [][]string{{done.Epoch.String(), fmt.Sprint(done.Series)}})
 	})
 }
 

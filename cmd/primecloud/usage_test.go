@@ -14,6 +14,8 @@ import (
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -32,10 +34,10 @@ func TestUsageShow_whileCounting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealer := metering.NewSealer(metering.SealerConfig{Pool: db.Pool(t, pg.RoleWorker), Keys: keyring})
+	sealer := ledger.NewSealer(ledger.SealerConfig{Pool: db.Pool(t, pg.RoleWorker), Keys: keyring})
 	count := func() {
 		var tally metering.Tally
-		meter.Begin(&tally, metering.Key{Account: tenancy.ID{1}, Class: metering.ClassA})
+		meter.Begin(&tally, usage.Key{Account: tenancy.ID{1}, Class: usage.ClassA})
 		tally.Request()
 		tally.End()
 	}
@@ -63,7 +65,7 @@ func TestUsageShow_whileCounting(t *testing.T) {
 	between()
 	var out bytes.Buffer
 	o := &operator{pool: db.Interleaved(t, pg.RoleOwner, between)}
-	if err := (&usageShow{By: "hour"}).show(t.Context(), &cli{out: &out, json: true}, o, metering.Query{By: metering.ByHour}); err != nil {
+	if err := (&usageShow{By: "hour"}).show(t.Context(), &cli{out: &out, json: true}, o, ledger.Query{By: ledger.ByHour}); err != nil {
 		t.Fatal(err)
 	}
 	final := 0
@@ -110,7 +112,7 @@ func TestUsageShow_beside(t *testing.T) {
 		t.Helper()
 		for _, storageShow := range []bool{false, true} {
 			var asJSON, asCSV bytes.Buffer
-			o, q, want := &operator{pool: owner, store: store}, metering.Query{By: metering.ByBucket, To: hour.Add(time.Hour)}, usage
+			o, q, want := &operator{pool: owner, store: store}, ledger.Query{By: ledger.ByBucket, To: hour.Add(time.Hour)}, usage
 			f := (*usageShow).show
 			if storageShow {
 				f, want = (*usageShow).showStorage, storage
@@ -128,7 +130,7 @@ func TestUsageShow_beside(t *testing.T) {
 		}
 	}
 	show("1 0 35 0 0 0 false", "5 0 0 1 0 false", 9)
-	sealer := metering.NewSealer(metering.SealerConfig{Pool: worker, Keys: keyring})
+	sealer := ledger.NewSealer(ledger.SealerConfig{Pool: worker, Keys: keyring})
 	if err := sealer.Seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +181,7 @@ func TestStorageShow_whileSampling(t *testing.T) {
 	// Every hour has its seal when it is over.
 	exec(`INSERT INTO usage_readings SELECT $1, $1, $1, $1, 'A', $2, 1, 1, 1, 1, 1`, a.ID, present.Add(-hours*time.Hour))
 	exec(`INSERT INTO usage_nodes (epoch, node, flushed_at) VALUES ($1, 'n', $2)`, a.ID, present)
-	if err := metering.NewSealer(metering.SealerConfig{Pool: db.Pool(t, pg.RoleWorker), Keys: keyring}).Seal(t.Context()); err != nil {
+	if err := ledger.NewSealer(ledger.SealerConfig{Pool: db.Pool(t, pg.RoleWorker), Keys: keyring}).Seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	list := func() {
@@ -200,10 +202,10 @@ func TestStorageShow_whileSampling(t *testing.T) {
 	}
 	list()
 	between()
-	for _, by := range []metering.Group{metering.ByHour, metering.ByBucket} {
+	for _, by := range []ledger.Group{ledger.ByHour, ledger.ByBucket} {
 		var out bytes.Buffer
 		o := &operator{pool: db.Interleaved(t, pg.RoleOwner, between), store: store}
-		if err := (&usageShow{By: string(by)}).showStorage(t.Context(), &cli{out: &out, json: true}, o, metering.Query{By: by}); err != nil {
+		if err := (&usageShow{By: string(by)}).showStorage(t.Context(), &cli{out: &out, json: true}, o, ledger.Query{By: by}); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range decode[[]usagereport.Storage](t, out.String()) {
@@ -214,7 +216,7 @@ func TestStorageShow_whileSampling(t *testing.T) {
 			for _, g := range r.Gaps {
 				gaps += int64(g.To.Sub(g.From) / time.Hour)
 			}
-			if by == metering.ByBucket && gaps != r.Missing {
+			if by == ledger.ByBucket && gaps != r.Missing {
 				t.Errorf("%d hours are missing, and the gaps are of %d: %+v", r.Missing, gaps, r.Gaps)
 			}
 		}

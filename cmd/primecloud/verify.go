@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/usagereport"
 )
 
@@ -21,7 +21,7 @@ type usageVerify struct {
 // knownSeal is a seal as usage verify prints it: HOUR=HASH.
 type knownSeal struct {
 	hour time.Time
-	hash metering.Digest
+	hash ledger.Digest
 }
 
 func (k *knownSeal) UnmarshalText(text []byte) error {
@@ -31,15 +31,15 @@ func (k *knownSeal) UnmarshalText(text []byte) error {
 		return err
 	}
 	b, err := hex.DecodeString(hash)
-	if err != nil || len(b) != len(metering.Digest{}) {
+	if err != nil || len(b) != len(ledger.Digest{}) {
 		return fmt.Errorf("%q is not HOUR=HASH, as `primecloud usage verify` prints it", text)
 	}
-	k.hour, k.hash = t.UTC(), metering.Digest(b)
+	k.hour, k.hash = t.UTC(), ledger.Digest(b)
 	return nil
 }
 
 func (u *usageVerify) Run(ctx context.Context, c *cli) error {
-	q := metering.VerifyQuery{From: u.From, To: u.To, Known: map[time.Time]metering.Digest{}}
+	q := ledger.VerifyQuery{From: u.From, To: u.To, Known: map[time.Time]ledger.Digest{}}
 	for _, k := range u.Known {
 		q.Known[k.hour] = k.hash
 	}
@@ -48,7 +48,7 @@ func (u *usageVerify) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
-		v, err := metering.Verify(ctx, pool, keyring, q)
+		v, err := ledger.Verify(ctx, pool, keyring, q)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -42,7 +44,7 @@ func TestUsageVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	var tally metering.Tally
-	meter.Begin(&tally, metering.Key{Account: tenancy.ID{1}, Class: metering.ClassA})
+	meter.Begin(&tally, usage.Key{Account: tenancy.ID{1}, Class: usage.ClassA})
 	tally.Request()
 	tally.Egress(100)
 	tally.End()
@@ -101,14 +103,14 @@ func TestUsageAdjustments(t *testing.T) {
 			t.Fatal(err)
 		}
 		var tally metering.Tally
-		meter.Begin(&tally, metering.Key{Account: account, Class: metering.ClassB})
+		meter.Begin(&tally, usage.Key{Account: account, Class: usage.ClassB})
 		tally.Request()
 		tally.Egress(7)
 		tally.End()
 		if err := errors.Join(meter.Flush(t.Context()), meter.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if err := metering.NewSealer(metering.SealerConfig{Pool: in.db.Pool(t, pg.RoleWorker), Keys: keyring, AtOnce: 1}).Seal(t.Context()); err != nil {
+		if err := ledger.NewSealer(ledger.SealerConfig{Pool: in.db.Pool(t, pg.RoleWorker), Keys: keyring, AtOnce: 1}).Seal(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

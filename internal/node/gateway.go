@@ -11,6 +11,7 @@ import (
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -71,7 +72,7 @@ func (n *node) startGateway(ctx context.Context) error {
 	// It stops before metering does: other nodes may use what it gives back before
 	// this one's figures are final.
 	limiter, err := limits.New(limits.Config{
-		Pool: pool, Epoch: meter.Epoch(), Stored: metering.StoredBytes, Logger: n.log, Metrics: n.registry,
+		Pool: pool, Epoch: meter.Epoch(), Stored: storage.StoredBytes, Logger: n.log, Metrics: n.registry,
 		Concurrent: cfg.concurrent(),
 	})
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/jobs"
 	"github.com/primecloudpro/primecloud/lifecycle"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -21,18 +22,18 @@ func (n *node) startWorker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: pool, Store: &tenancy.Store{Keyring: n.keyring}, Now: n.clock.Now, Logger: n.log, Metrics: n.registry})
+	sampler, err := storage.New(storage.Config{Pool: pool, Store: &tenancy.Store{Keyring: n.keyring}, Now: n.clock.Now, Logger: n.log, Metrics: n.registry})
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(n.cfg.Journal.Dir, 0o700); err != nil {
 		return fmt.Errorf("journal.dir: a worker notes there which seals it knows: %w", err)
 	}
-	sealer := metering.NewSealer(metering.SealerConfig{Pool: pool, Keys: n.keyring, Dir: n.cfg.Journal.Dir, Logger: n.log, Metrics: n.registry})
+	sealer := ledger.NewSealer(ledger.SealerConfig{Pool: pool, Keys: n.keyring, Dir: n.cfg.Journal.Dir, Logger: n.log, Metrics: n.registry})
 	aborter := lifecycle.NewAborter(lifecycle.Config{Pool: pool, Store: &tenancy.Store{Keyring: n.keyring}, Now: n.clock.Now, Logger: n.log, Metrics: n.registry})
 	// Every process of the fleet with this role knows all of it.
 	periodic := []jobs.Periodic{
-		sampleStorage(inventory),
+		sampleStorage(sampler),
 		{Kind: "usage_seal", Every: time.Minute, Timeout: 10 * time.Minute, Work: sealer.Seal},
 		aborter.Daily(),
 	}
@@ -90,11 +91,11 @@ const (
 
 // sampleStorage measures once an hour. It is due more often, so that buckets
 // that are new or failed get their sample within the hour.
-func sampleStorage(inventory *metering.Inventory) jobs.Periodic {
+func sampleStorage(sampler *storage.Sampler) jobs.Periodic {
 	return jobs.Periodic{Kind: "sample_storage", Every: sampleEvery, Timeout: sampleJob, Work: func(ctx context.Context) error {
 		run, cancel := context.WithTimeout(ctx, sampleRun)
 		defer cancel()
-		_, err := inventory.SampleDue(run)
+		_, err := sampler.SampleDue(run)
 		if ctx.Err() == nil && run.Err() != nil {
 			return nil // the next run goes on
 		}

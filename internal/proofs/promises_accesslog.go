@@ -58,7 +58,7 @@ var accessLog = []promise{
 		"what has no good signature has its line in a file of strangers, and lines of proven requests and sums of the others, added up, are the rows of the ledger",
 		"./proxy", "TestAccessLog_ledger",
 		[]change{
-			{"metering/accesslog/sum.go", "AccessKeyID: r.AccessKeyID, Counted: *c}", "Counted: *c}"},
+			{"metering/accesslog/sum.go", "AccessKeyID: r.AccessKeyID, Delta: *c}", "Delta: *c}"},
 			{"metering/accesslog/reader.go", "Summed: name.kind == ofUnproven}", "Summed: name.kind == ofSums}"},
 			{"metering/accesslog/record.go", "return r.Requester == \"\" }", "return r.Auth == \"anonymous\" }"},
 		},
@@ -306,7 +306,7 @@ var accessLog = []promise{
 		"./metering/accesslog", "TestDelivery_quota",
 		[]change{
 			{"metering/accesslog/target.go", "int64(p.text.Len()))\n\t}\n", "int64(p.lines))\n\t}\n"},
-			{"metering/delivered.go", "\tdata.Write(binary.AppendVarint(nil, size))\n", ""},
+			{"metering/storage/delivered.go", "\tdata.Write(binary.AppendVarint(nil, size))\n", ""},
 			{"metering/accesslog/target.go", "\tif d.cfg.MAC != nil {\n\t\tkey =", "\tif d.cfg.MAC == nil {\n\t\tkey ="},
 		},
 	},

@@ -139,7 +139,7 @@ var limits = []promise{
 		"the classes A and B use budgets, with what was sent of them; deletes are free, and what is not billed uses nothing",
 		"./limits", "TestBudget_settles",
 		[]change{
-			{"limits/grant.go", "return c == metering.ClassA || c == metering.ClassB", "return c != metering.ClassUnbilled"},
+			{"limits/grant.go", "return c == usage.ClassA || c == usage.ClassB", "return c != usage.ClassUnbilled"},
 			{"limits/grant.go", "\t} else {\n\t\to.Sent = 0\n\t}", "\t}"},
 			{"limits/grant.go", "requests := int64(0)\n", "requests := int64(1)\n"},
 		},
@@ -149,9 +149,9 @@ var limits = []promise{
 		"a key's budgets hold beside its account's",
 		"./limits", "TestBudget_key",
 		[]change{
-			{"metering/epochs.go", "OR key_id = $2)", "OR key_id IS NOT NULL)"},
+			{"metering/ledger/epochs.go", "OR key_id = $2)", "OR key_id IS NOT NULL)"},
 			{"limits/grant.go", "if r.Key != nil && r.Key.Limits != nil {", "if r.Key != nil && r.Key.Limits != nil && account == nil {"},
-			{"limits/store.go", "metering.SumEpochs(ctx, s.q, s.account, s.key,", "metering.SumEpochs(ctx, s.q, s.account, tenancy.ID{},"},
+			{"limits/store.go", "ledger.SumEpochs(ctx, s.q, s.account, s.key,", "ledger.SumEpochs(ctx, s.q, s.account, tenancy.ID{},"},
 			{"limits/grant.go", "l.enter(r.Account.ID, r.Key.ID)", "l.enter(r.Account.ID, tenancy.ID{})"},
 		},
 	},
@@ -184,7 +184,7 @@ var limits = []promise{
 			{"limits/grant.go", "allowed = (g.limits[i].Concurrent + nodes - 1) / nodes", "allowed = g.limits[i].Concurrent / nodes"},
 			{"limits/pacer.go", "float64(n) * 1e9 * float64(nodes) / float64(rate)", "float64(n) * 1e9 / float64(rate)"},
 			{"limits/limits.go", "liveness   = 10 * time.Second", "liveness   = time.Minute"},
-			{"limits/limits.go", "n, err := metering.LiveNodes(ctx, l.cfg.Pool, liveness); err == nil {", "n, err := metering.LiveNodes(ctx, l.cfg.Pool, liveness); err == nil || n == 0 {"},
+			{"limits/limits.go", "n, err := ledger.LiveNodes(ctx, l.cfg.Pool, liveness); err == nil {", "n, err := ledger.LiveNodes(ctx, l.cfg.Pool, liveness); err == nil || n == 0 {"},
 		},
 	},
 	{

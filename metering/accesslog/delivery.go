@@ -14,7 +14,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -22,7 +22,7 @@ import (
 type DeliveryConfig struct {
 	Log       *Log
 	Directory *tenancy.Directory
-	MAC       metering.MAC  // the keyring's; nil: what is delivered counts against its owner's storage quota
+	MAC       storage.MAC   // the keyring's; nil: what is delivered counts against its owner's storage quota
 	Region    string        // in the lines, and in keys that are partitioned
 	Interval  time.Duration // 5 min; also when a file ends
 	Timeout   time.Duration // of one object; 1 min

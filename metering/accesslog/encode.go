@@ -6,7 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -30,7 +30,7 @@ func (r *Record) AppendLine(dst []byte) []byte {
 	dst = appendID(append(dst, `,"account_id":`...), r.AccountID)
 	dst = appendID(append(dst, `,"bucket_id":`...), r.BucketID)
 	dst = appendID(append(dst, `,"key_id":`...), r.AccessKeyID)
-	dst = appendCounted(append(dst, ','), &r.Counted)
+	dst = appendCounted(append(dst, ','), &r.Delta)
 	for i := range r.Parts {
 		if i == 0 {
 			dst = append(dst, `,"parts":[{`...)
@@ -62,7 +62,7 @@ func (r *Record) AppendLine(dst []byte) []byte {
 	return append(dst, "}\n"...)
 }
 
-func appendCounted(dst []byte, c *metering.Counted) []byte {
+func appendCounted(dst []byte, c *usage.Delta) []byte {
 	dst = appendText(append(dst, `"class":`...), c.Class.String(), mostOther)
 	dst = appendTime(append(dst, `,"hour":`...), c.Hour)
 	dst = strconv.AppendInt(append(dst, `,"requests":`...), c.Requests, 10)

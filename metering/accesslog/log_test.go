@@ -19,8 +19,8 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -384,7 +384,7 @@ func unproven(n int) *accesslog.Record {
 	r := record(n)
 	r.Requester, r.AccessKey, r.Auth = "", "", "anonymous"
 	r.OwnerID, r.Owner = tenancy.ID{}, ""
-	r.SetCounted(metering.Key{Class: metering.ClassUnbilled}, []metering.Counted{{Class: metering.ClassUnbilled, Hour: r.Time.Truncate(time.Hour), Requests: 1, Egress: 250}})
+	r.SetCounted(usage.Key{Class: usage.ClassUnbilled}, []usage.Delta{{Class: usage.ClassUnbilled, Hour: r.Time.Truncate(time.Hour), Requests: 1, Egress: 250}})
 	return r
 }
 
@@ -550,8 +550,8 @@ func TestLog_sumParts(t *testing.T) {
 	l := open(t, accesslog.Config{Dir: dir})
 	r := unproven(1)
 	hour := r.Time.Truncate(time.Hour)
-	want := []metering.Counted{{Class: metering.ClassB, Hour: hour, Egress: 7}, {Class: metering.ClassB, Hour: hour.Add(time.Hour), Requests: 1, Egress: 5}}
-	r.SetCounted(metering.Key{Account: tenancy.ID{1}, Bucket: tenancy.ID{2}, Class: metering.ClassB}, want)
+	want := []usage.Delta{{Class: usage.ClassB, Hour: hour, Egress: 7}, {Class: usage.ClassB, Hour: hour.Add(time.Hour), Requests: 1, Egress: 5}}
+	r.SetCounted(usage.Key{Account: tenancy.ID{1}, Bucket: tenancy.ID{2}, Class: usage.ClassB}, want)
 	l.Add(r)
 	l.Add(r)
 	if err := l.Close(); err != nil {

@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -47,10 +47,10 @@ type Record struct {
 	AccountID   tenancy.ID `json:"account_id"`
 	BucketID    tenancy.ID `json:"bucket_id"`
 	AccessKeyID tenancy.ID `json:"key_id"` // of the row; AccessKey is the public one
-	// Counted are the sums over Parts, with the class and the hour of the last.
-	metering.Counted
+	// Delta is the sum over Parts, with the class and the hour of the last.
+	usage.Delta
 	// Parts is empty when all was counted in one cell.
-	Parts []metering.Counted `json:"parts,omitempty"`
+	Parts []usage.Delta `json:"parts,omitempty"`
 
 	// Whose name space was addressed, proven or not, and what in it.
 	OwnerID   tenancy.ID `json:"owner_id"`
@@ -83,17 +83,17 @@ type Record struct {
 func (r *Record) Unproven() bool { return r.Requester == "" }
 
 // Cells are the parts of the ledger that the request has added to.
-func (r *Record) Cells() []metering.Counted {
+func (r *Record) Cells() []usage.Delta {
 	if len(r.Parts) > 0 {
 		return r.Parts
 	}
-	return []metering.Counted{r.Counted}
+	return []usage.Delta{r.Delta}
 }
 
 // SetCounted takes over what a tally has counted. counted is kept.
-func (r *Record) SetCounted(key metering.Key, counted []metering.Counted) {
+func (r *Record) SetCounted(key usage.Key, counted []usage.Delta) {
 	r.AccountID, r.BucketID, r.AccessKeyID = key.Account, key.Bucket, key.AccessKey
-	r.Counted, r.Parts = metering.Counted{Class: key.Class}, nil
+	r.Delta, r.Parts = usage.Delta{Class: key.Class}, nil
 	for i := range counted {
 		r.Add(&counted[i])
 		r.Class, r.Hour = counted[i].Class, counted[i].Hour

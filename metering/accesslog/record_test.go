@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -30,8 +30,8 @@ func typical() *accesslog.Record {
 		Target: accesslog.Text("/photos/2026/02/a%20b.jpg"), Host: accesslog.Text("s3.example.test"), UserAgent: accesslog.Text("aws-sdk-go-v2/1.30.3 os/linux lang/go#1.26"),
 		TLS: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256", ObjectSize: 1 << 20, Elapsed: 12 * time.Millisecond, Backend: 3 * time.Millisecond,
 	}
-	r.SetCounted(metering.Key{Account: tenancy.ID{1}, Bucket: tenancy.ID{2}, AccessKey: tenancy.ID{3}, Class: metering.ClassB},
-		[]metering.Counted{{Class: metering.ClassB, Hour: at.Truncate(time.Hour), Requests: 1, Egress: 1 << 20, DeclaredEgress: 1 << 20}})
+	r.SetCounted(usage.Key{Account: tenancy.ID{1}, Bucket: tenancy.ID{2}, AccessKey: tenancy.ID{3}, Class: usage.ClassB},
+		[]usage.Delta{{Class: usage.ClassB, Hour: at.Truncate(time.Hour), Requests: 1, Egress: 1 << 20, DeclaredEgress: 1 << 20}})
 	return r
 }
 
@@ -176,11 +176,11 @@ func FuzzRecord_AppendLine(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, key, agent []byte, node string, n int64, parts uint8) {
 		r := typical()
 		r.Method, r.Key, r.Target, r.UserAgent, r.Referer, r.Node, r.ObjectSize, r.Elapsed = method, key, key, agent, agent, node, n, time.Duration(n)
-		var counted []metering.Counted
+		var counted []usage.Delta
 		for i := range int64(parts % 4) {
-			counted = append(counted, metering.Counted{Class: metering.Class(1 + i), Hour: r.Time.Truncate(time.Hour).Add(time.Duration(i) * time.Hour), Requests: i, Egress: n})
+			counted = append(counted, usage.Delta{Class: usage.Class(1 + i), Hour: r.Time.Truncate(time.Hour).Add(time.Duration(i) * time.Hour), Requests: i, Egress: n})
 		}
-		r.SetCounted(metering.Key{Account: tenancy.ID{9}, Class: metering.ClassFree}, counted)
+		r.SetCounted(usage.Key{Account: tenancy.ID{9}, Class: usage.ClassFree}, counted)
 		line := string(r.AppendLine(nil))
 		shortened(t, r)
 		if want := plainJSON(t, r); line != want {
@@ -206,13 +206,13 @@ func FuzzRecord_AppendLine(f *testing.F) {
 func TestRecord_Cells(t *testing.T) {
 	t.Parallel()
 	r := typical()
-	if got := r.Cells(); len(got) != 1 || got[0] != r.Counted || r.Egress != 1<<20 {
+	if got := r.Cells(); len(got) != 1 || got[0] != r.Delta || r.Egress != 1<<20 {
 		t.Errorf("one cell: %+v", got)
 	}
-	two := []metering.Counted{{Class: metering.ClassA, Hour: r.Hour, Ingress: 5}, {Class: metering.ClassUnbilled, Hour: r.Hour.Add(time.Hour), Requests: 1, Egress: 7}}
-	r.SetCounted(metering.Key{Class: metering.ClassUnbilled}, two)
-	if diff := cmp.Diff(two, r.Cells()); diff != "" || r.Ingress != 5 || r.Egress != 7 || r.Requests != 1 || r.Class != metering.ClassUnbilled {
-		t.Errorf("two cells: %+v\n%s", r.Counted, diff)
+	two := []usage.Delta{{Class: usage.ClassA, Hour: r.Hour, Ingress: 5}, {Class: usage.ClassUnbilled, Hour: r.Hour.Add(time.Hour), Requests: 1, Egress: 7}}
+	r.SetCounted(usage.Key{Class: usage.ClassUnbilled}, two)
+	if diff := cmp.Diff(two, r.Cells()); diff != "" || r.Ingress != 5 || r.Egress != 7 || r.Requests != 1 || r.Class != usage.ClassUnbilled {
+		t.Errorf("two cells: %+v\n%s", r.Delta, diff)
 	}
 }
 

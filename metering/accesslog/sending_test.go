@@ -13,8 +13,8 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -245,17 +245,17 @@ func TestDelivery_quota(t *testing.T) {
 		}
 	}
 	now := time.Date(2026, 2, 6, 10, 0, 0, 0, time.UTC)
-	inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: f.db.Pool(t, pg.RoleWorker), Store: &tenancy.Store{Keyring: f.keyring}, Rate: 10_000, Now: func() time.Time { return now }})
+	sampler, err := storage.New(storage.Config{Pool: f.db.Pool(t, pg.RoleWorker), Store: &tenancy.Store{Keyring: f.keyring}, Rate: 10_000, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	check := func(what string, counts, stored int64) {
 		t.Helper()
 		now = now.Add(time.Second)
-		if _, err := inventory.Sample(t.Context(), target); err != nil {
+		if _, err := sampler.Sample(t.Context(), target); err != nil {
 			t.Fatal(err)
 		}
-		if got, _, err := metering.StoredBytes(t.Context(), f.owner, f.account.ID); err != nil || got != counts {
+		if got, _, err := storage.StoredBytes(t.Context(), f.owner, f.account.ID); err != nil || got != counts {
 			t.Errorf("%s: %d bytes count, want %d: %v", what, got, counts, err)
 		}
 		var got int64

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -23,7 +23,7 @@ type Sum struct {
 	AccountID   tenancy.ID `json:"account_id"`
 	BucketID    tenancy.ID `json:"bucket_id"`
 	AccessKeyID tenancy.ID `json:"key_id"`
-	metering.Counted
+	usage.Delta
 }
 
 // maxCells bounds the cells of which sums are kept apart. What is beyond, a
@@ -33,7 +33,7 @@ const maxCells = 512
 // sumKey names a cell.
 type sumKey struct {
 	account, bucket, key tenancy.ID
-	class                metering.Class
+	class                usage.Class
 	hour                 int64 // Unix
 }
 
@@ -47,7 +47,7 @@ type sums struct {
 func (s *sums) add(r *Record, leftOut bool) {
 	parts := r.Parts
 	if len(parts) == 0 {
-		s.count(r, &r.Counted, true, leftOut)
+		s.count(r, &r.Delta, true, leftOut)
 		return
 	}
 	for i := range parts {
@@ -55,8 +55,8 @@ func (s *sums) add(r *Record, leftOut bool) {
 	}
 }
 
-func (s *sums) count(r *Record, c *metering.Counted, last, leftOut bool) {
-	sum := Sum{AccountID: r.AccountID, BucketID: r.BucketID, AccessKeyID: r.AccessKeyID, Counted: *c}
+func (s *sums) count(r *Record, c *usage.Delta, last, leftOut bool) {
+	sum := Sum{AccountID: r.AccountID, BucketID: r.BucketID, AccessKeyID: r.AccessKeyID, Delta: *c}
 	if last {
 		sum.Lines = 1
 		if leftOut {
@@ -84,7 +84,7 @@ func (s *sums) plus(more *Sum) {
 	}
 	sum.Lines += more.Lines
 	sum.LeftOut += more.LeftOut
-	sum.Add(&more.Counted)
+	sum.Add(&more.Delta)
 	s.cells[key] = sum
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 	"github.com/primecloudpro/primecloud/tenancy/probe"
 )
@@ -27,22 +27,22 @@ const (
 // Row is one finding. It has the bucket's name in the backend: the reader is the
 // operator.
 type Row struct {
-	Finding       string           `json:"finding"`
-	Backend       string           `json:"backend"`
-	BackendBucket string           `json:"backend_bucket"`
-	Account       string           `json:"account,omitempty"`
-	Bucket        string           `json:"bucket,omitempty"`
-	Difference    *metering.Stored `json:"difference,omitempty"` // what is there more than the last sample says
-	Hidden        *HiddenObjects   `json:"hidden,omitempty"`
-	ToDo          string           `json:"to_do"`
-	Repaired      bool             `json:"repaired"`
+	Finding       string          `json:"finding"`
+	Backend       string          `json:"backend"`
+	BackendBucket string          `json:"backend_bucket"`
+	Account       string          `json:"account,omitempty"`
+	Bucket        string          `json:"bucket,omitempty"`
+	Difference    *storage.Totals `json:"difference,omitempty"` // what is there more than the last sample says
+	Hidden        *HiddenObjects  `json:"hidden,omitempty"`
+	ToDo          string          `json:"to_do"`
+	Repaired      bool            `json:"repaired"`
 }
 
 // Config says what is compared.
 type Config struct {
 	Pool      *pgxpool.Pool
 	Store     *tenancy.Store
-	Inventory *metering.Inventory
+	Sampler   *storage.Sampler
 	Backend   string // only this one; "": all
 	NamesOnly bool   // do not list the buckets' contents
 	Hidden    bool   // look in MinIO's files for objects that no listing shows
@@ -153,13 +153,13 @@ func (s *comparison) add(r Row) {
 
 func (s *comparison) compare(ctx context.Context, o tenancy.Owner, exists bool) error {
 	row := Row{BackendBucket: o.BackendName, Account: o.Account, Bucket: o.Name}
-	last, sampled, err := metering.LastSample(ctx, s.cfg.Pool, o.ID)
+	last, sampled, err := storage.LastSample(ctx, s.cfg.Pool, o.ID)
 	if err != nil {
 		return err
 	}
 	if !exists {
 		row.Finding, row.ToDo = Missing, "find out where its data is: `bucket sync --repair` leaves it alone, because it was not empty when it was last measured"
-		if sampled && last.Stored == (metering.Stored{}) && !o.ObjectLock {
+		if sampled && last.Totals == (storage.Totals{}) && !o.ObjectLock {
 			row.ToDo = "it was empty when it was last measured: `bucket sync --repair` removes the record"
 			if s.cfg.Repair {
 				row.ToDo, row.Repaired = "the record was removed", true
@@ -174,7 +174,7 @@ func (s *comparison) compare(ctx context.Context, o tenancy.Owner, exists bool) 
 	if s.cfg.NamesOnly {
 		return nil
 	}
-	now, err := s.cfg.Inventory.Measure(ctx, &o.Bucket)
+	now, err := s.cfg.Sampler.Measure(ctx, &o.Bucket)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -183,14 +183,14 @@ func (s *comparison) compare(ctx context.Context, o tenancy.Owner, exists bool) 
 		s.add(row)
 		return nil
 	}
-	if sampled && now == last.Stored || !sampled && now == (metering.Stored{}) {
+	if sampled && now == last.Totals || !sampled && now == (storage.Totals{}) {
 		return nil
 	}
-	difference := now.Minus(last.Stored)
+	difference := now.Minus(last.Totals)
 	row.Finding, row.Difference = SizeDiffers, &difference
 	row.ToDo = "`usage sample`, or wait for the next hour: it was written to or deleted from since the last sample"
 	if s.cfg.Repair {
-		if _, err := s.cfg.Inventory.SampleNow(ctx, &o.Bucket); err != nil {
+		if _, err := s.cfg.Sampler.SampleNow(ctx, &o.Bucket); err != nil {
 			return err
 		}
 		row.ToDo, row.Repaired = "measured anew", true

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/storage"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -17,9 +19,9 @@ type Bucket struct {
 	Bucket  Name   `json:"bucket"`
 	Error   string `json:"error,omitempty"` // it could not be listed: nothing is known
 
-	Now    *metering.Stored `json:"now,omitempty"`
-	Sample *metering.Sample `json:"last_sample,omitempty"`
-	Growth Comparison       `json:"growth"` // Now against Sample
+	Now    *storage.Totals `json:"now,omitempty"`
+	Sample *storage.Sample `json:"last_sample,omitempty"`
+	Growth Comparison      `json:"growth"` // Now against Sample
 
 	// Created is of the window: the bytes that are there now and were stored in
 	// it. Uploaded is what clients sent for objects and parts in it, by the log,
@@ -96,13 +98,13 @@ func (u *uploads) add(r *accesslog.Record) {
 	}
 }
 
-func (r *Report) compareBuckets(ctx context.Context, cfg *Config, l *ledger, log *requestLog) error {
+func (r *Report) compareBuckets(ctx context.Context, cfg *Config, l *window, log *requestLog) error {
 	return tenancy.EachBucket(ctx, cfg.Pool, cfg.Account, func(b *tenancy.Bucket) error {
 		return r.compareBucket(ctx, cfg, b, l, log)
 	})
 }
 
-func (r *Report) compareBucket(ctx context.Context, cfg *Config, b *tenancy.Bucket, l *ledger, log *requestLog) error {
+func (r *Report) compareBucket(ctx context.Context, cfg *Config, b *tenancy.Bucket, l *window, log *requestLog) error {
 	one := Bucket{Account: Name{ID: b.AccountID}, Bucket: Name{b.ID, b.Name}}
 	// What was in a bucket before it was the account's came another way.
 	from := cfg.From
@@ -114,8 +116,8 @@ func (r *Report) compareBucket(ctx context.Context, cfg *Config, b *tenancy.Buck
 	if err := one.readSample(ctx, cfg); err != nil {
 		return err
 	}
-	now, created, err := cfg.Inventory.MeasureWindows(ctx, b, metering.Window{From: from, To: cfg.To},
-		metering.Window{From: from, To: l.sureOf(cfg.To)}, metering.Window{From: l.sure()})
+	now, created, err := cfg.Sampler.MeasureWindows(ctx, b, storage.Window{From: from, To: cfg.To},
+		storage.Window{From: from, To: l.sureOf(cfg.To)}, storage.Window{From: l.sure()})
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -136,7 +138,7 @@ func (r *Report) compareBucket(ctx context.Context, cfg *Config, b *tenancy.Buck
 }
 
 func (b *Bucket) readSample(ctx context.Context, cfg *Config) error {
-	last, ok, err := metering.LastSample(ctx, cfg.Pool, b.Bucket.ID)
+	last, ok, err := storage.LastSample(ctx, cfg.Pool, b.Bucket.ID)
 	if ok {
 		b.Sample = &last
 	}
@@ -153,15 +155,15 @@ func (b *Bucket) compareSample(ctx context.Context, cfg *Config, recent int64) e
 		return nil
 	}
 	b.Growth = Comparison{Difference: b.Now.Bytes() - last.Bytes(), Verdict: Exact}
-	if *b.Now == last.Stored {
+	if *b.Now == last.Totals {
 		return nil
 	}
 	writes := int64(0)
-	for c, err := range metering.Cells(ctx, cfg.Pool, metering.Query{Account: b.Account.ID, From: last.StartedAt.UTC().Truncate(time.Hour)}) {
+	for c, err := range ledger.Rows(ctx, cfg.Pool, ledger.Query{Account: b.Account.ID, From: last.StartedAt.UTC().Truncate(time.Hour)}) {
 		if err != nil {
 			return err
 		}
-		if c.Bucket == b.Bucket.ID && (c.Class == metering.ClassA || c.Class == metering.ClassFree) {
+		if c.Bucket == b.Bucket.ID && (c.Class == usage.ClassA || c.Class == usage.ClassFree) {
 			writes += c.Requests
 		}
 	}
@@ -182,10 +184,10 @@ func (b *Bucket) compareSample(ctx context.Context, cfg *Config, recent int64) e
 // compareContent: every byte that was stored in the window was uploaded in it,
 // but for copies, and for parts that came before it. sure is those of the bytes
 // that were stored in time for their lines to be there.
-func (b *Bucket) compareContent(l *ledger, log *requestLog, to time.Time, sure int64) {
+func (b *Bucket) compareContent(l *window, log *requestLog, to time.Time, sure int64) {
 	writes := int64(0)
 	for id, f := range l.cells {
-		if id.bucket == b.Bucket.ID && id.class == metering.ClassA {
+		if id.bucket == b.Bucket.ID && id.class == usage.ClassA {
 			writes += f.Requests
 			b.Uploaded += f.Ingress
 		}

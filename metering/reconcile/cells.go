@@ -7,15 +7,15 @@ import (
 	"slices"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // cellID names a cell of the ledger.
 type cellID struct {
 	account, bucket, key tenancy.ID
-	class                metering.Class
+	class                usage.Class
 	hour                 time.Time
 }
 
@@ -26,16 +26,16 @@ func (a cellID) compare(b cellID) int {
 
 // CellResult is a cell of which ledger and log say different things.
 type CellResult struct {
-	Account    Name           `json:"account"`
-	Bucket     Name           `json:"bucket"`
-	Key        Name           `json:"key"`
-	Class      metering.Class `json:"class"`
-	Hour       time.Time      `json:"hour"`
-	Ledger     Figures        `json:"ledger"`
-	Log        Figures        `json:"access_log"`
-	Difference Figures        `json:"difference"` // Ledger - Log
-	Verdict    Verdict        `json:"verdict"`
-	Cause      string         `json:"cause"`
+	Account    Name        `json:"account"`
+	Bucket     Name        `json:"bucket"`
+	Key        Name        `json:"key"`
+	Class      usage.Class `json:"class"`
+	Hour       time.Time   `json:"hour"`
+	Ledger     Figures     `json:"ledger"`
+	Log        Figures     `json:"access_log"`
+	Difference Figures     `json:"difference"` // Ledger - Log
+	Verdict    Verdict     `json:"verdict"`
+	Cause      string      `json:"cause"`
 }
 
 // LogReport says what was read of the access log.
@@ -142,7 +142,7 @@ func ended(r *accesslog.Record) time.Time { return r.Time.Add(r.Elapsed) }
 // addSum takes the place of the lines of unproven requests, some of which may
 // have been left out or deleted. None of those has stored anything.
 func (l *requestLog) addSum(cfg *Config, s *accesslog.Sum, since time.Time) {
-	if cfg.Account != (tenancy.ID{}) && s.AccountID != cfg.Account || !l.count(cfg, cellID{s.AccountID, s.BucketID, s.AccessKeyID, s.Class, s.Hour.UTC()}, &s.Counted, s.Time, since) {
+	if cfg.Account != (tenancy.ID{}) && s.AccountID != cfg.Account || !l.count(cfg, cellID{s.AccountID, s.BucketID, s.AccessKeyID, s.Class, s.Hour.UTC()}, &s.Delta, s.Time, since) {
 		return
 	}
 	l.Unproven += s.Lines
@@ -150,7 +150,7 @@ func (l *requestLog) addSum(cfg *Config, s *accesslog.Sum, since time.Time) {
 }
 
 // count adds what ended at a moment to its cell, if that is in the window.
-func (l *requestLog) count(cfg *Config, id cellID, c *metering.Counted, at, since time.Time) bool {
+func (l *requestLog) count(cfg *Config, id cellID, c *usage.Delta, at, since time.Time) bool {
 	if id.hour.Before(cfg.From) || !id.hour.Before(cfg.To) {
 		return false
 	}
@@ -184,31 +184,31 @@ func (l *requestLog) add(cfg *Config, r *accesslog.Record, since time.Time) {
 }
 
 // compareCells holds the log against the ledger.
-func (r *Report) compareCells(ledger *ledger, log *requestLog) {
+func (r *Report) compareCells(w *window, log *requestLog) {
 	late := map[cellID]Figures{} // in the log, and maybe not in the ledger yet
 	for _, e := range log.ended {
-		if ledger.missing(e.at) {
+		if w.missing(e.at) {
 			late[e.cell] = late[e.cell].plus(e.Figures)
 		}
 	}
 	dropped := log.Dropped
-	ids := make([]cellID, 0, len(ledger.cells))
-	for id := range ledger.cells {
+	ids := make([]cellID, 0, len(w.cells))
+	for id := range w.cells {
 		ids = append(ids, id)
 	}
 	for id := range log.cells {
-		if _, ok := ledger.cells[id]; !ok {
+		if _, ok := w.cells[id]; !ok {
 			ids = append(ids, id)
 		}
 	}
 	slices.SortFunc(ids, cellID.compare)
 	for _, id := range ids {
-		c := CellResult{Account: Name{ID: id.account}, Bucket: Name{ID: id.bucket}, Key: Name{ID: id.key}, Class: id.class, Hour: id.hour, Ledger: ledger.cells[id], Log: log.cells[id]}
+		c := CellResult{Account: Name{ID: id.account}, Bucket: Name{ID: id.bucket}, Key: Name{ID: id.key}, Class: id.class, Hour: id.hour, Ledger: w.cells[id], Log: log.cells[id]}
 		c.Difference = c.Ledger.minus(c.Log)
 		if c.Difference == (Figures{}) {
 			continue
 		}
-		r.Unexplained = r.Unexplained.plus(c.explain(late[id], &dropped, ledger.state(id.hour)).size())
+		r.Unexplained = r.Unexplained.plus(c.explain(late[id], &dropped, w.state(id.hour)).size())
 		r.Cells = append(r.Cells, c)
 	}
 }

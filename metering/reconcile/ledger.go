@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -15,32 +15,33 @@ import (
 // clocks of their own.
 const lag = 15 * time.Second
 
-// ledger is the window's cells, and how far the nodes were when they and the
-// log were read. Nodes start, flush and stop while a day of logs is read.
-type ledger struct {
+// window is what the ledger has of the hours that are compared, and how far the
+// nodes were when it and the log were read. Nodes start, flush and stop while a
+// day of logs is read.
+type window struct {
 	cells map[cellID]Figures
 	sum   Figures
 	final *time.Time // before anything was read; nil: no node has ever reported
 
 	began time.Time // the run
-	nodes map[tenancy.ID]metering.Node
+	nodes map[tenancy.ID]ledger.Node
 	// What was counted before written is in cells, and what ended before logged
 	// is in the log. Nil: all of it, nobody counted any more.
 	written, logged *time.Time
 }
 
 // begin notes how far the nodes are before the log is read.
-func begin(ctx context.Context, cfg *Config) (*ledger, error) {
-	l := &ledger{began: cfg.Now().UTC(), cells: map[cellID]Figures{}, nodes: map[tenancy.ID]metering.Node{}}
+func begin(ctx context.Context, cfg *Config) (*window, error) {
+	l := &window{began: cfg.Now().UTC(), cells: map[cellID]Figures{}, nodes: map[tenancy.ID]ledger.Node{}}
 	return l, pg.InSnapshot(ctx, cfg.Pool, func(q pg.Querier) error {
-		final, ok, err := metering.Final(ctx, q)
+		final, ok, err := ledger.Final(ctx, q)
 		if err != nil {
 			return err
 		}
 		if ok {
 			l.final = &final
 		}
-		nodes, err := metering.Nodes(ctx, q, true)
+		nodes, err := ledger.Nodes(ctx, q, true)
 		for _, n := range nodes {
 			l.nodes[n.Epoch] = n
 		}
@@ -50,19 +51,19 @@ func begin(ctx context.Context, cfg *Config) (*ledger, error) {
 
 // read fills the cells, and says how far the nodes are that wrote them: both of
 // one moment.
-func (l *ledger) read(ctx context.Context, cfg *Config) error {
+func (l *window) read(ctx context.Context, cfg *Config) error {
 	return pg.InSnapshot(ctx, cfg.Pool, func(q pg.Querier) error {
-		nodes, err := metering.Nodes(ctx, q, true)
+		nodes, err := ledger.Nodes(ctx, q, true)
 		if err != nil {
 			return err
 		}
 		l.progress(nodes)
-		for c, err := range metering.Cells(ctx, q, metering.Query{Account: cfg.Account, From: cfg.From, To: cfg.To}) {
+		for c, err := range ledger.Rows(ctx, q, ledger.Query{Account: cfg.Account, From: cfg.From, To: cfg.To}) {
 			if err != nil {
 				return err
 			}
-			l.cells[cellID{c.Account, c.Bucket, c.AccessKey, c.Class, c.Hour}] = figures(&c.Counted)
-			l.sum = l.sum.plus(figures(&c.Counted))
+			l.cells[cellID{c.Account, c.Bucket, c.AccessKey, c.Class, c.Hour}] = figures(&c.Delta)
+			l.sum = l.sum.plus(figures(&c.Delta))
 		}
 		return nil
 	})
@@ -70,7 +71,7 @@ func (l *ledger) read(ctx context.Context, cfg *Config) error {
 
 // progress sets written and logged to the least that a node has done by the
 // time that the one and the other were read.
-func (l *ledger) progress(nodes []metering.Node) {
+func (l *window) progress(nodes []ledger.Node) {
 	for _, n := range nodes {
 		over := n.ClosedAt.Year() > 1
 		if !over {
@@ -95,7 +96,7 @@ func earliest(a *time.Time, b time.Time) *time.Time {
 }
 
 // missing reports whether what ended at a moment may not be written yet.
-func (l *ledger) missing(at time.Time) bool {
+func (l *window) missing(at time.Time) bool {
 	return l.written != nil && !at.Before(l.written.Add(-lag))
 }
 
@@ -111,7 +112,7 @@ const (
 // state says how open an hour is: a node's lines of it are on the disk soon
 // after its flushes have passed it, and a transfer's line when it ends. One that
 // goes on for longer than an hour behind its hour looks unexplained until then.
-func (l *ledger) state(hour time.Time) openness {
+func (l *window) state(hour time.Time) openness {
 	switch {
 	case l.logged == nil, !l.logged.Before(hour.Add(2 * time.Hour)):
 		return closed
@@ -125,7 +126,7 @@ func (l *ledger) state(hour time.Time) openness {
 // line in what was read: the end of the last hour that is not open, less what
 // clocks may differ; while nobody counts, the beginning of the run, in which a
 // node may have started.
-func (l *ledger) sure() time.Time {
+func (l *window) sure() time.Time {
 	if l.logged == nil {
 		return l.began
 	}
@@ -133,7 +134,7 @@ func (l *ledger) sure() time.Time {
 }
 
 // sureOf is sure within a window that ends with an hour.
-func (l *ledger) sureOf(to time.Time) time.Time {
+func (l *window) sureOf(to time.Time) time.Time {
 	if l.logged != nil && l.state(to.Add(-time.Hour)) != open {
 		return to
 	}

@@ -9,18 +9,19 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/storage"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // Config says what to compare.
 type Config struct {
-	Pool      pg.Pool             // as the owner
-	Inventory *metering.Inventory // nil: the backends are not asked
-	Account   tenancy.ID          // zero: every account
-	From, To  time.Time           // whole hours, To excluded: the ledger knows no parts of them
-	Logs      []string            // files and folders of the access log, of every node; none: it is not compared
-	Now       func() time.Time    // time.Now
+	Pool     pg.Pool          // as the owner
+	Sampler  *storage.Sampler // nil: the backends are not asked
+	Account  tenancy.ID       // zero: every account
+	From, To time.Time        // whole hours, To excluded: the ledger knows no parts of them
+	Logs     []string         // files and folders of the access log, of every node; none: it is not compared
+	Now      func() time.Time // time.Now
 }
 
 // Figures are sums, or differences of sums.
@@ -45,7 +46,7 @@ func (f Figures) size() Figures {
 // Bytes is what moved in both directions.
 func (f Figures) Bytes() int64 { return f.Ingress + f.Egress }
 
-func figures(c *metering.Counted) Figures { return Figures{c.Requests, c.Ingress, c.Egress} }
+func figures(c *usage.Delta) Figures { return Figures{c.Requests, c.Ingress, c.Egress} }
 
 // Name is a row and what people call it.
 type Name struct {
@@ -131,7 +132,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		r.Log = &log.LogReport
 		r.compareCells(l, log)
 	}
-	if cfg.Inventory != nil {
+	if cfg.Sampler != nil {
 		if err := r.compareBuckets(ctx, &cfg, l, log); err != nil {
 			return nil, err
 		}

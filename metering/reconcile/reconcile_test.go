@@ -19,9 +19,10 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
 	"github.com/primecloudpro/primecloud/metering/reconcile"
+	"github.com/primecloudpro/primecloud/metering/storage"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -79,10 +80,10 @@ func (b *books) to(file string, f func()) {
 }
 
 // request is counted, and has its line.
-func (b *books) request(of tenancy.ID, at time.Time, parts ...metering.Counted) {
+func (b *books) request(of tenancy.ID, at time.Time, parts ...usage.Delta) {
 	b.Helper()
 	r := accesslog.Record{Time: at, Status: 200, Operation: "PutObject"}
-	r.SetCounted(metering.Key{Account: of, Bucket: bucket, AccessKey: key, Class: parts[0].Class}, parts)
+	r.SetCounted(usage.Key{Account: of, Bucket: bucket, AccessKey: key, Class: parts[0].Class}, parts)
 	b.append(string(r.AppendLine(nil)))
 	for _, p := range parts {
 		b.exec(`INSERT INTO usage_readings AS r SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $8, $9
@@ -99,11 +100,11 @@ func newBooks(t *testing.T) *books {
 	b.cfg = reconcile.Config{Pool: b.owner, Account: account, From: first, To: first.Add(2 * time.Hour), Logs: []string{b.file},
 		Now: func() time.Time { return first.Add(90 * time.Minute) }}
 	b.exec(`INSERT INTO usage_nodes (epoch, node, flushed_at, closed_at) VALUES ($1, 'n', $2, $2)`, tenancy.ID{9}, first.Add(time.Hour))
-	b.request(account, first.Add(time.Minute), metering.Counted{Class: metering.ClassA, Hour: first, Requests: 1, Ingress: 100})
-	b.request(account, first.Add(2*time.Minute), metering.Counted{Class: metering.ClassA, Hour: first, Requests: 1, Ingress: 50, Egress: 3})
-	b.request(account, first.Add(59*time.Minute), metering.Counted{Class: metering.ClassB, Hour: first, Egress: 1000},
-		metering.Counted{Class: metering.ClassB, Hour: first.Add(time.Hour), Requests: 1, Egress: 10})
-	b.request(other, first.Add(time.Minute), metering.Counted{Class: metering.ClassA, Hour: first, Requests: 1, Ingress: 1e6})
+	b.request(account, first.Add(time.Minute), usage.Delta{Class: usage.ClassA, Hour: first, Requests: 1, Ingress: 100})
+	b.request(account, first.Add(2*time.Minute), usage.Delta{Class: usage.ClassA, Hour: first, Requests: 1, Ingress: 50, Egress: 3})
+	b.request(account, first.Add(59*time.Minute), usage.Delta{Class: usage.ClassB, Hour: first, Egress: 1000},
+		usage.Delta{Class: usage.ClassB, Hour: first.Add(time.Hour), Requests: 1, Egress: 10})
+	b.request(other, first.Add(time.Minute), usage.Delta{Class: usage.ClassA, Hour: first, Requests: 1, Ingress: 1e6})
 	return b
 }
 
@@ -259,7 +260,7 @@ func TestRun_unproven(t *testing.T) {
 		}
 		return f
 	}
-	counted := metering.Counted{Class: metering.ClassB, Hour: first, Requests: 1, Egress: 40}
+	counted := usage.Delta{Class: usage.ClassB, Hour: first, Requests: 1, Egress: 40}
 	// n requests to a public bucket are in the ledger, from a second to the next.
 	count := func(b *books, n int) {
 		b.exec(`INSERT INTO usage_readings AS r SELECT $1, $2, $3, $4, $5, $6, $7, 0, $8, 0, $8`,
@@ -269,14 +270,14 @@ func TestRun_unproven(t *testing.T) {
 		b.to(file(b, "unproven"), func() {
 			for i := from; i < to; i++ {
 				r := accesslog.Record{Time: first.Add(time.Duration(i) * time.Second), Elapsed: time.Millisecond, Status: 200, Operation: "GetObject", Auth: "anonymous"}
-				r.SetCounted(metering.Key{Account: account, Bucket: bucket, Class: metering.ClassB}, []metering.Counted{counted})
+				r.SetCounted(usage.Key{Account: account, Bucket: bucket, Class: usage.ClassB}, []usage.Delta{counted})
 				b.append(string(r.AppendLine(nil)))
 			}
 		})
 	}
 	sumTo := func(b *books, kind string, until time.Duration, n, leftOut int64) {
 		b.to(file(b, kind), func() {
-			s := accesslog.Sum{Time: first.Add(until), Node: "n", Lines: n, LeftOut: leftOut, AccountID: account, BucketID: bucket, Counted: counted}
+			s := accesslog.Sum{Time: first.Add(until), Node: "n", Lines: n, LeftOut: leftOut, AccountID: account, BucketID: bucket, Delta: counted}
 			s.Requests, s.Egress = n, n*40
 			text, err := json.Marshal(&s)
 			if err != nil {
@@ -332,7 +333,7 @@ func TestRun_whileNodesWork(t *testing.T) {
 	t.Parallel()
 	present := first.Add(time.Hour)
 	request := func(b *books, at time.Time) {
-		b.request(account, at, metering.Counted{Class: metering.ClassA, Hour: present, Requests: 1, Ingress: 7})
+		b.request(account, at, usage.Delta{Class: usage.ClassA, Hour: present, Requests: 1, Ingress: 7})
 	}
 	for _, tc := range []struct {
 		name          string
@@ -452,16 +453,16 @@ func TestRun_Buckets(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.exec(`UPDATE buckets SET created_at = $1`, hour.Add(-time.Hour)) // what was there before it is none of its content
-		inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: w.owner, Store: store})
+		sampler, err := storage.New(storage.Config{Pool: w.owner, Store: store})
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.sample = func() {
-			if _, err := inventory.Sample(t.Context(), w.bucket); err != nil {
+			if _, err := sampler.Sample(t.Context(), w.bucket); err != nil {
 				t.Fatal(err)
 			}
 		}
-		w.cfg = reconcile.Config{Pool: w.owner, Inventory: inventory, Account: a.ID, From: hour.Add(-time.Hour), To: hour.Add(2 * time.Hour), Logs: []string{w.file}}
+		w.cfg = reconcile.Config{Pool: w.owner, Sampler: sampler, Account: a.ID, From: hour.Add(-time.Hour), To: hour.Add(2 * time.Hour), Logs: []string{w.file}}
 		return w
 	}
 	putAt := func(w *world, name string, size int, at time.Time) {
@@ -476,11 +477,11 @@ func TestRun_Buckets(t *testing.T) {
 		putAt(w, name, size, time.Time{})
 	}
 	// counted is what the gateway would have written of a request.
-	counted := func(w *world, operation string, class metering.Class, ingress int64) {
+	counted := func(w *world, operation string, class usage.Class, ingress int64) {
 		t.Helper()
 		r := accesslog.Record{Time: time.Now(), Status: 200, Operation: operation, Key: accesslog.Text("key")}
-		c := metering.Counted{Class: class, Hour: hour, Requests: 1, Ingress: ingress}
-		r.SetCounted(metering.Key{Account: w.bucket.AccountID, Bucket: w.bucket.ID, Class: class}, []metering.Counted{c})
+		c := usage.Delta{Class: class, Hour: hour, Requests: 1, Ingress: ingress}
+		r.SetCounted(usage.Key{Account: w.bucket.AccountID, Bucket: w.bucket.ID, Class: class}, []usage.Delta{c})
 		w.append(string(r.AppendLine(nil)))
 		w.exec(`INSERT INTO usage_readings AS r SELECT $1, $2, $3, $4, $5, $6, 1, $7, 0, $7, 0
 			ON CONFLICT (epoch, account_id, bucket_id, key_id, class, hour) DO UPDATE SET requests = r.requests + 1, ingress_bytes = r.ingress_bytes + $7`,
@@ -495,21 +496,21 @@ func TestRun_Buckets(t *testing.T) {
 	}{
 		{"the same", func(w *world) {
 			put(w, "a", 1000)
-			counted(w, "PutObject", metering.ClassA, 1000)
+			counted(w, "PutObject", usage.ClassA, 1000)
 			w.sample()
 		}, false, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Verdict: reconcile.Exact}, 0},
 		{"a document beside, told by the log", func(w *world) {
-			counted(w, "PutBucketTagging", metering.ClassA, 77)
+			counted(w, "PutBucketTagging", usage.ClassA, 77)
 			w.sample()
 		}, false, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Verdict: reconcile.Exact}, 0},
 		{"a document beside, without a log", func(w *world) {
-			counted(w, "PutBucketTagging", metering.ClassA, 77)
+			counted(w, "PutBucketTagging", usage.ClassA, 77)
 			w.sample()
 		}, true, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Difference: -77, Verdict: reconcile.Possible, Cause: "documents and uploads that failed"}, 0},
 		{"written since the sample", func(w *world) {
 			w.sample()
 			put(w, "a", 10)
-			counted(w, "PutObject", metering.ClassA, 10)
+			counted(w, "PutObject", usage.ClassA, 10)
 		}, false, reconcile.Comparison{Difference: 10, Verdict: reconcile.Possible, Cause: "requests since"}, reconcile.Comparison{Verdict: reconcile.Exact}, 0},
 		{"past the gateway", func(w *world) {
 			w.sample()
@@ -551,31 +552,31 @@ func TestRun_Buckets(t *testing.T) {
 		{"in an hour that is final, while more was uploaded and deleted in one that is not", func(w *world) {
 			w.alive(hour.Add(time.Minute))
 			putAt(w, "a", 10, hour.Add(-time.Minute))
-			counted(w, "PutObject", metering.ClassA, 100)
-			counted(w, "DeleteObject", metering.ClassFree, 0)
+			counted(w, "PutObject", usage.ClassA, 100)
+			counted(w, "DeleteObject", usage.ClassFree, 0)
 			w.sample()
 		}, false, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Difference: -90, Verdict: reconcile.Unexplained, Cause: "(10 bytes"}, 10},
 		{"a copy", func(w *world) {
 			put(w, "a", 10)
-			counted(w, "PutObject", metering.ClassA, 10)
+			counted(w, "PutObject", usage.ClassA, 10)
 			put(w, "copy", 10)
-			counted(w, "CopyObject", metering.ClassA, 0)
+			counted(w, "CopyObject", usage.ClassA, 0)
 			w.sample()
 		}, false, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Difference: 10, Verdict: reconcile.Possible, Cause: "copies on the server"}, 0},
 		{"a multipart upload of the window", func(w *world) {
-			counted(w, "CompleteMultipartUpload", metering.ClassA, 300) // of another node's log
-			counted(w, "CreateMultipartUpload", metering.ClassA, 0)
+			counted(w, "CompleteMultipartUpload", usage.ClassA, 300) // of another node's log
+			counted(w, "CreateMultipartUpload", usage.ClassA, 0)
 			w.sample()
 			put(w, "smuggled", 10)
 		}, false, reconcile.Comparison{Difference: 10, Verdict: reconcile.Possible, Cause: "requests since"}, reconcile.Comparison{Difference: 10, Verdict: reconcile.Unexplained, Cause: "without an upload"}, 10},
 		{"a multipart upload of before the window", func(w *world) {
-			counted(w, "CompleteMultipartUpload", metering.ClassA, 300)
+			counted(w, "CompleteMultipartUpload", usage.ClassA, 300)
 			put(w, "key", 10)
 			w.sample()
 		}, false, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Difference: 10, Verdict: reconcile.Possible, Cause: "begun before the window"}, 0},
 		{"deleted", func(w *world) {
-			counted(w, "PutObject", metering.ClassA, 10)
-			counted(w, "DeleteObject", metering.ClassFree, 0)
+			counted(w, "PutObject", usage.ClassA, 10)
+			counted(w, "DeleteObject", usage.ClassFree, 0)
 			w.sample()
 		}, false, reconcile.Comparison{Verdict: reconcile.Exact}, reconcile.Comparison{Difference: -10, Verdict: reconcile.Possible, Cause: "1 requests in the window"}, 0},
 		{"expired", func(w *world) {
@@ -636,7 +637,7 @@ func TestRun_Buckets(t *testing.T) {
 	t.Run("a bucket that cannot be listed", func(t *testing.T) {
 		t.Parallel()
 		b := newBooks(t)
-		inventory, err := metering.NewInventory(metering.InventoryConfig{Pool: b.owner, Store: store})
+		sampler, err := storage.New(storage.Config{Pool: b.owner, Store: store})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -651,7 +652,7 @@ func TestRun_Buckets(t *testing.T) {
 		if _, err := tenancy.ImportBucket(t.Context(), b.owner, a.ID, "lost", backend.ID, "is-not-there", false); err != nil {
 			t.Fatal(err)
 		}
-		b.cfg.Account, b.cfg.Inventory = a.ID, inventory
+		b.cfg.Account, b.cfg.Sampler = a.ID, sampler
 		if r := b.run(); len(r.Buckets) != 1 || !strings.Contains(r.Buckets[0].Error, "no such bucket") || r.Over(0, 0) == nil {
 			t.Errorf("%+v", r.Buckets)
 		}

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -23,9 +23,9 @@ type Adjustment struct {
 	Egress     int64     `json:"egress_bytes"`
 }
 
-// ReadAdjustments is metering.Adjustments with names.
+// ReadAdjustments is ledger.Adjustments with names.
 func ReadAdjustments(ctx context.Context, q pg.Querier, account tenancy.ID, from, to time.Time) ([]Adjustment, error) {
-	all, err := metering.Adjustments(ctx, q, account, from, to)
+	all, err := ledger.Adjustments(ctx, q, account, from, to)
 	if err != nil {
 		return nil, err
 	}

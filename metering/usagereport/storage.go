@@ -8,7 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
+	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -49,8 +50,8 @@ func (s *Storage) Group() string { return cmp.Or(s.Bucket, s.Hour) }
 
 // ReadStorage returns the sums of a query, by bucket with their gaps. The pool's
 // role has to see all accounts.
-func ReadStorage(ctx context.Context, pool *pgxpool.Pool, q metering.Query) ([]Storage, error) {
-	report, missing, err := metering.ReportStorage(ctx, pool, q)
+func ReadStorage(ctx context.Context, pool *pgxpool.Pool, q ledger.Query) ([]Storage, error) {
+	report, missing, err := storage.Report(ctx, pool, q)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +59,7 @@ func ReadStorage(ctx context.Context, pool *pgxpool.Pool, q metering.Query) ([]S
 	for _, g := range missing {
 		gaps[g.Bucket.String()] = append(gaps[g.Bucket.String()], Gap{g.From, g.To, g.Error})
 	}
-	names, err := tenancy.ReadNames(ctx, pool, q.By == metering.ByBucket, false)
+	names, err := tenancy.ReadNames(ctx, pool, q.By == ledger.ByBucket, false)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func ReadStorage(ctx context.Context, pool *pgxpool.Pool, q metering.Query) ([]S
 	for _, r := range report {
 		n := r.Sum
 		s := Storage{Account: names.Of(n.Account.String()), Final: r.Final, Current: n.Current, Noncurrent: n.Noncurrent, Incomplete: n.Incomplete, Measured: n.Measured, Missing: n.Missing}
-		if q.By == metering.ByHour {
+		if q.By == ledger.ByHour {
 			s.Hour = names.Of(n.Value)
 		} else {
 			s.Bucket, s.Gaps = names.Of(n.Value), gaps[n.Value]

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -47,12 +47,12 @@ type UnsealedUsage struct {
 func (u *Usage) Group() string { return cmp.Or(u.Bucket, u.Key, u.Class, u.Hour) }
 
 // ReadUsage returns the sums of a query. The pool's role has to see all accounts.
-func ReadUsage(ctx context.Context, pool *pgxpool.Pool, q metering.Query) ([]Usage, error) {
-	report, err := metering.Report(ctx, pool, q)
+func ReadUsage(ctx context.Context, pool *pgxpool.Pool, q ledger.Query) ([]Usage, error) {
+	report, err := ledger.Report(ctx, pool, q)
 	if err != nil {
 		return nil, err
 	}
-	names, err := tenancy.ReadNames(ctx, pool, q.By == metering.ByBucket, q.By == metering.ByKey)
+	names, err := tenancy.ReadNames(ctx, pool, q.By == ledger.ByBucket, q.By == ledger.ByKey)
 	if err != nil {
 		return nil, err
 	}
@@ -62,8 +62,8 @@ func ReadUsage(ctx context.Context, pool *pgxpool.Pool, q metering.Query) ([]Usa
 		u := Usage{Account: names.Of(s.Account.String()), Final: r.Final, Requests: s.Requests, Ingress: s.Ingress, Egress: s.Egress,
 			DeclaredIngress: s.DeclaredIngress, DeclaredEgress: s.DeclaredEgress,
 			AdjustedRequests: s.AdjustedRequests, AdjustedIngress: s.AdjustedIngress, AdjustedEgress: s.AdjustedEgress}
-		*map[metering.Group]*string{
-			metering.ByBucket: &u.Bucket, metering.ByKey: &u.Key, metering.ByClass: &u.Class, metering.ByHour: &u.Hour,
+		*map[ledger.Group]*string{
+			ledger.ByBucket: &u.Bucket, ledger.ByKey: &u.Key, ledger.ByClass: &u.Class, ledger.ByHour: &u.Hour,
 		}[q.By] = names.Of(s.Value)
 		if n := r.Unsealed; n != nil {
 			u.Unsealed = &UnsealedUsage{n.Requests, n.Ingress, n.Egress, n.DeclaredIngress, n.DeclaredEgress}

@@ -4,10 +4,10 @@ import (
 	"encoding/hex"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/ledger"
 )
 
-// Verification is what metering.Verify found.
+// Verification is what ledger.Verify found.
 type Verification struct {
 	OK          bool        `json:"ok"`
 	Hours       int         `json:"hours"`
@@ -35,7 +35,7 @@ type Seal struct {
 	SealedAt time.Time `json:"sealed_at"`
 }
 
-// Difference is the first that was found; metering.Difference lists what it may be.
+// Difference is the first that was found; ledger.Difference lists what it may be.
 type Difference struct {
 	Hour   time.Time `json:"hour"`
 	What   string    `json:"what"`
@@ -43,7 +43,7 @@ type Difference struct {
 }
 
 // OfVerification puts a verification into its JSON form.
-func OfVerification(v *metering.Verification) *Verification {
+func OfVerification(v *ledger.Verification) *Verification {
 	r := &Verification{OK: v.Difference == nil, Hours: v.Hours, Readings: v.Rows, Adjustments: v.Adjustments, Samples: v.Samples, Unsealed: v.Unsealed}
 	for _, n := range v.Open {
 		r.Open = append(r.Open, Open(n))

@@ -1,6 +1,6 @@
 package s3op
 
-import "github.com/primecloudpro/primecloud/metering"
+import "github.com/primecloudpro/primecloud/metering/usage"
 
 // CountingVersion names the rules of this file together with the classes of
 // the table. It is raised whenever a request that was counted one way is
@@ -28,12 +28,12 @@ const (
 //
 // What the operator's own software asks for beside objects' bytes (listings of
 // the portal, SFTP's control traffic) is recorded, not billed.
-func (o *Operation) Counted(by Caller, status int) metering.Class {
+func (o *Operation) Counted(by Caller, status int) usage.Class {
 	switch {
 	case o == nil, by == Nobody, unbilled(status):
-		return metering.ClassUnbilled
+		return usage.ClassUnbilled
 	case by == Internal && !o.MovesObject():
-		return metering.ClassUnbilled
+		return usage.ClassUnbilled
 	}
 	return o.Class
 }

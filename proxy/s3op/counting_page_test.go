@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 )
 
@@ -127,7 +127,7 @@ func modes(o *s3op.Operation) []string {
 // classes says in which class operations count: one for all of them, or the
 // operation's own.
 func classes(by s3op.Caller, status int) string {
-	seen := map[metering.Class]bool{}
+	seen := map[usage.Class]bool{}
 	own, object := true, true
 	for _, o := range s3op.Operations {
 		c := o.Counted(by, status)

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 )
 
@@ -111,11 +111,11 @@ func TestOperation_Counted(t *testing.T) {
 		}
 	}
 	for status, billed := range map[int]bool{200: true, 304: true, 400: true, 401: false, 402: true, 403: false, 404: true, 416: true, 499: true, 500: false, 503: false} {
-		if got := get.Counted(s3op.Customer, status); (got == metering.ClassB) != billed || !billed && got != metering.ClassUnbilled {
+		if got := get.Counted(s3op.Customer, status); (got == usage.ClassB) != billed || !billed && got != usage.ClassUnbilled {
 			t.Errorf("%d is %v", status, got)
 		}
 	}
-	if get.Counted(s3op.Nobody, 200) != metering.ClassUnbilled {
+	if get.Counted(s3op.Nobody, 200) != usage.ClassUnbilled {
 		t.Error("nobody pays")
 	}
 }

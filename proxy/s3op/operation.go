@@ -10,7 +10,7 @@
 package s3op
 
 import (
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -76,7 +76,7 @@ type Operation struct {
 	Selector   string             // query parameter that selects the row; "" is the base operation of Method and Level
 	CopySource bool               // selected by the presence of x-amz-copy-source as well
 	Permission tenancy.Permission // rights the key needs; 0: any key of the account
-	Class      metering.Class
+	Class      usage.Class
 	Verdict    Verdict
 	Body       Body
 	Answer     Answer

@@ -1,14 +1,14 @@
 package s3op
 
 import (
-	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 const (
-	classA    = metering.ClassA
-	classB    = metering.ClassB
-	classFree = metering.ClassFree
+	classA    = usage.ClassA
+	classB    = usage.ClassB
+	classFree = usage.ClassFree
 
 	reads   = Conditions | Range | IfRange | ChecksumMode | CustomerKey
 	objects = Content | Metadata | Storage | Lock | CustomerKey
