@@ -127,7 +127,7 @@ func (x *exchange) noteAnswer() {
 	r := &x.line
 	r.Backend += x.srv.cfg.now().Sub(x.asked)
 	r.VersionID = x.keep(x.resp.Header("x-amz-version-id")) // of the last answer: a copy asks for its source first
-	if x.op.Name != "GetObject" && x.op.Name != "HeadObject" {
+	if x.op.Told != s3op.TellsObject {
 		return
 	}
 	switch x.resp.Status {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/valyala/fasthttp"
+
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 )
 
@@ -51,8 +53,8 @@ func (x *exchange) copyHeaders() error {
 			return err
 		}
 	}
-	if x.op.Name == "GetBucketLifecycleConfiguration" || x.op.Name == "PutBucketLifecycleConfiguration" {
-		h.Set("x-amz-transition-default-minimum-object-size", transitionDefault)
+	if more := x.handler().headers; more != nil {
+		more(h)
 	}
 	if x.op.Answer == s3op.Bytes {
 		// Objects are the account's, not ours: no guessing of types (S3-RULES.md F5).
@@ -82,4 +84,9 @@ func (x *exchange) keepErrorHeaders() {
 			x.errorHeaders[i] = x.keep(x.resp.Header(name))
 		}
 	}
+}
+
+// transitionSize says what is true of every lifecycle here.
+func transitionSize(h *fasthttp.ResponseHeader) {
+	h.Set("x-amz-transition-default-minimum-object-size", transitionDefault)
 }

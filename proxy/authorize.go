@@ -64,7 +64,7 @@ func (x *exchange) decide(ctx context.Context, now time.Time, commits bool) (*te
 	if err := x.mayTouch(x.bucketNm, x.key); err != nil {
 		return nil, err
 	}
-	if x.op.Name == "CreateBucket" {
+	if x.op.MakesBucket {
 		return nil, nil
 	}
 	bucket, err := x.findBucket(ctx)
@@ -141,15 +141,13 @@ func (x *exchange) mayTouch(bucket, key []byte) error {
 		}
 		return nil
 	}
-	switch x.op.Name {
-	case "ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads":
-		// A listing may not look outside the prefix.
+	switch x.op.Keys {
+	case s3op.UnderPrefix:
 		prefix, _ := x.param("prefix")
 		if !strings.HasPrefix(string(prefix), id.Prefix) {
 			return errScope
 		}
-	case "HeadBucket", "GetBucketLocation", "DeleteObjects", "PostObject":
-		// The keys inside the body are checked one by one.
+	case s3op.NoKeys, s3op.InBody:
 	default:
 		return errScope
 	}

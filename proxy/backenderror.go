@@ -101,11 +101,7 @@ func (x *exchange) mayBeDenied() bool {
 	if x.minio() || x.bucket == nil || !x.bucket.ObjectLock {
 		return false
 	}
-	switch x.op.Name {
-	case "DeleteObject", "DeleteObjects", "PutObjectRetention", "PutObjectLegalHold":
-		return true
-	}
-	return false
+	return x.op.LockDenies
 }
 
 // blamed is the answer to the client when the backend complains about us:

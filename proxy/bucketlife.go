@@ -129,7 +129,7 @@ func (x *exchange) goneAlready(err error) bool {
 // once. It is no 404 either: most attempts fail because the bucket is not empty.
 // What makes the bucket emptier is let through.
 func (x *exchange) settled(b *tenancy.Bucket) error {
-	if b.Deleting && x.op.Writes() && x.op.Permission&tenancy.Delete == 0 && x.op.Name != "DeleteBucket" {
+	if b.Deleting && x.op.Writes() && !x.op.Empties {
 		return &s3Error{code: "SlowDown", message: "The bucket is being deleted, which fails unless it is empty. Try again.", retry: 1}
 	}
 	return nil

@@ -10,7 +10,6 @@ import (
 	"io"
 
 	"github.com/primecloudpro/primecloud/proxy/s3op"
-	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
 
@@ -75,7 +74,7 @@ func (x *exchange) checkDigests(doc []byte) error {
 			continue
 		}
 		sum, ok := sigv4.ParseChecksum(string(name))
-		if !ok || x.op.Name == "CompleteMultipartUpload" { // there it is the whole object's
+		if !ok || x.op.WholeObjectDigests {
 			continue
 		}
 		digests++
@@ -85,41 +84,10 @@ func (x *exchange) checkDigests(doc []byte) error {
 			return badDigest(string(value), computed)
 		}
 	}
-	if digests == 0 && x.op.Name == "DeleteObjects" && x.auth.Payload != sigv4.PayloadHashed {
+	if digests == 0 && x.op.NeedsDigest && x.auth.Payload != sigv4.PayloadHashed {
 		return refuse("InvalidRequest", "Missing required header for this request: Content-MD5 or x-amz-checksum-*.")
 	}
 	return nil
-}
-
-// translate turns the client's document into the one for the backend, built
-// from what was understood, never the client's bytes.
-func (x *exchange) translate(doc []byte) ([]byte, error) {
-	switch x.op.Name {
-	case "PutBucketPolicy":
-		return s3xml.PolicyIn(doc, x.bucket.Name, x.bucket.BackendName)
-	case "CompleteMultipartUpload":
-		parts, err := s3xml.ParseComplete(doc)
-		if err != nil {
-			return nil, err
-		}
-		return s3xml.AppendComplete(nil, parts), nil
-	case "PutObjectLockConfiguration":
-		if err := x.mayRetain(doc); err != nil {
-			return nil, err
-		}
-	}
-	return documents[x.op.Name](doc)
-}
-
-var documents = map[string]s3xml.Config{
-	"PutBucketVersioning":             s3xml.Versioning,
-	"PutBucketLifecycleConfiguration": s3xml.Lifecycle,
-	"PutBucketTagging":                s3xml.BucketTagging,
-	"PutObjectLockConfiguration":      s3xml.ObjectLock,
-	"PutBucketEncryption":             s3xml.Encryption,
-	"PutObjectTagging":                s3xml.ObjectTagging,
-	"PutObjectRetention":              s3xml.Retention,
-	"PutObjectLegalHold":              s3xml.LegalHold,
 }
 
 func (x *exchange) hexSHA256(doc []byte) []byte {

@@ -12,11 +12,9 @@ import (
 // forward answers here or sends the rebuilt request to the backend and waits
 // for the head of its answer.
 func forward(x *exchange) error {
-	if x.op.Verdict == s3op.Local {
-		return localAnswers[x.op.Name](x)
-	}
-	if special := specials[x.op.Name]; special != nil {
-		return special(x)
+	h := x.handler()
+	if h.serve != nil {
+		return h.serve(x)
 	}
 	if err := x.admitCopy(); err != nil {
 		return err
@@ -39,7 +37,7 @@ func forward(x *exchange) error {
 		if err != nil {
 			return err
 		}
-		out, err := x.translate(doc)
+		out, err := h.document(x, doc)
 		if err != nil {
 			return err
 		}
@@ -60,19 +58,6 @@ func forward(x *exchange) error {
 	return x.copied()
 }
 
-// specials are the operations that are more than one rebuilt request.
-var specials map[string]func(*exchange) error
-
-func init() {
-	specials = map[string]func(*exchange) error{
-		"CreateBucket":          createBucket,
-		"DeleteBucket":          deleteBucket,
-		"DeleteObjects":         deleteObjects,
-		"PostObject":            postObject,
-		"GetBucketPolicyStatus": policyStatus,
-	}
-}
-
 // prepare builds the outgoing request from the operation's row.
 func (x *exchange) prepare() {
 	o := &x.out
@@ -82,16 +67,10 @@ func (x *exchange) prepare() {
 	} else {
 		o.payload = emptySHA256
 	}
-	for i := range x.target.Query {
-		p := &x.target.Query[i]
-		if x.op.Takes(p.Name) {
-			if value, ok := x.backendValue(p); ok {
-				o.param(p.Name, value)
-			}
-		}
-	}
-	if x.op.Name == "ListMultipartUploads" {
-		x.prepareUploads()
+	if query := x.handler().query; query != nil {
+		query(x)
+	} else {
+		x.copyQuery()
 	}
 	for i := range x.headers {
 		if name := x.headers[i].Name; x.copyOf == nil || !bytes.Equal(name, hdrCopySourceIfMatch) {
@@ -106,6 +85,18 @@ func (x *exchange) prepare() {
 	}
 	if x.op.CopySource {
 		o.header(hdrCopySource, x.copySourceValue())
+	}
+}
+
+// copyQuery passes on the parameters that the operation's row takes.
+func (x *exchange) copyQuery() {
+	for i := range x.target.Query {
+		p := &x.target.Query[i]
+		if x.op.Takes(p.Name) {
+			if value, ok := x.backendValue(p); ok {
+				x.out.param(p.Name, value)
+			}
+		}
 	}
 }
 
@@ -246,7 +237,7 @@ func letsIn(status int) bool { return status < 400 || status == 404 || status ==
 // sendDocument sends a document made here: hashed, so that the backend checks
 // what it got.
 func (x *exchange) sendDocument(doc []byte) error {
-	if x.op.Name != "CompleteMultipartUpload" { // there they are the whole object's
+	if !x.op.WholeObjectDigests {
 		dropDigests(&x.out)
 	}
 	x.out.length = int64(len(doc))

@@ -9,26 +9,6 @@ import (
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
 
-// localAnswers are the operations that the gateway answers from its own data.
-var localAnswers = map[string]func(*exchange) error{
-	"ListBuckets":                        listBuckets,
-	"HeadBucket":                         headBucket,
-	"GetBucketLocation":                  bucketLocation,
-	"GetBucketAcl":                       privateACL,
-	"GetObjectAcl":                       privateACL,
-	"PutBucketAcl":                       acceptPrivateACL,
-	"PutObjectAcl":                       acceptPrivateACL,
-	"GetBucketCors":                      absent("NoSuchCORSConfiguration"),
-	"GetBucketWebsite":                   absent("NoSuchWebsiteConfiguration"),
-	"GetBucketReplication":               absent("ReplicationConfigurationNotFoundError"),
-	"GetBucketLogging":                   getBucketLogging,
-	"PutBucketLogging":                   putBucketLogging,
-	"GetBucketNotificationConfiguration": constant("NotificationConfiguration", "", ""),
-	"GetBucketAccelerateConfiguration":   constant("AccelerateConfiguration", "", ""),
-	"GetBucketRequestPayment":            constant("RequestPaymentConfiguration", "Payer", "BucketOwner"),
-	"GetBucketOwnershipControls":         ownershipControls,
-}
-
 const maxBuckets = 10_000 // of a page, docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
 
 // listBuckets answers from the account's records, never from the backend's

@@ -59,7 +59,7 @@ func rewrite(x *exchange) error {
 		r.SetBodyStream(&x.stream, int(x.resp.ContentLength))
 		return nil
 	case s3op.XML, s3op.JSON:
-		return answers[x.op.Name](x)
+		return x.handler().response(x)
 	}
 	x.finish()
 	return nil
@@ -68,29 +68,6 @@ func rewrite(x *exchange) error {
 // errNoLength is told when nothing says how long an object is: what breaks off
 // would be taken for the whole of it (RFC 9112 section 8).
 var errNoLength = &s3Error{code: "ServiceUnavailable", cause: errors.New("the backend does not say how long the object is")}
-
-// answers make the client's document of the backend's.
-var answers = map[string]func(*exchange) error{
-	"ListObjects":                     rewritten(s3xml.ListObjects),
-	"ListObjectsV2":                   rewritten(s3xml.ListObjectsV2),
-	"ListObjectVersions":              rewritten(s3xml.ListVersions),
-	"ListMultipartUploads":            rewriteUploads,
-	"GetBucketVersioning":             rewritten(s3xml.GetVersioning),
-	"GetBucketLifecycleConfiguration": rewriteLifecycle,
-	"GetBucketTagging":                rewritten(s3xml.GetTagging),
-	"GetBucketPolicy":                 rewritePolicy,
-	"GetObjectLockConfiguration":      rewritten(s3xml.GetObjectLock),
-	"GetBucketEncryption":             rewritten(s3xml.GetEncryption),
-	"CopyObject":                      rewritten(s3xml.CopyObject),
-	"GetObjectAttributes":             rewritten(s3xml.Attributes),
-	"CreateMultipartUpload":           rewritten(s3xml.CreateUpload),
-	"UploadPartCopy":                  rewritten(s3xml.CopyPart),
-	"CompleteMultipartUpload":         rewritten(s3xml.CompleteUpload),
-	"ListParts":                       rewritten(s3xml.ListParts),
-	"GetObjectTagging":                rewritten(s3xml.GetTagging),
-	"GetObjectRetention":              rewritten(s3xml.GetRetention),
-	"GetObjectLegalHold":              rewritten(s3xml.GetLegalHold),
-}
 
 // rewritten takes the known elements and maps the names in them. An answer of
 // unknown length is streamed: the backend sends white space while a long Complete

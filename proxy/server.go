@@ -19,6 +19,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/primecloudpro/primecloud/proxy/flatnames"
+	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/socket"
 )
 
@@ -32,6 +33,7 @@ type Server struct {
 	ids      *requestIDs
 	metrics  *metrics
 	backends backends
+	handlers map[string]handler // by the operation's name
 
 	strangers, documents *budget
 	large                largeBuffers
@@ -63,15 +65,20 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	handlers := newHandlers()
+	if err := checkHandlers(s3op.Operations, handlers); err != nil {
+		return nil, err
+	}
 	var id [24]byte
 	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process instead
 	s := &Server{
-		cfg:     cfg,
-		log:     cfg.Logger,
-		hosts:   newHostNames(cfg.Hosts, cfg.TenantDomain),
-		hostID:  base64.StdEncoding.EncodeToString(id[:]),
-		ids:     newRequestIDs(),
-		metrics: newMetrics(cfg.Metrics),
+		cfg:      cfg,
+		log:      cfg.Logger,
+		hosts:    newHostNames(cfg.Hosts, cfg.TenantDomain),
+		hostID:   base64.StdEncoding.EncodeToString(id[:]),
+		ids:      newRequestIDs(),
+		handlers: handlers,
+		metrics:  newMetrics(cfg.Metrics),
 		conns: connections{
 			most: cfg.Limits.Connections, perAddress: cfg.Limits.PerAddress, proxies: cfg.TrustedProxies,
 			all: map[*conn]struct{}{}, of: map[netip.Addr]int{},

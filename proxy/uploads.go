@@ -136,9 +136,20 @@ func (x *exchange) uploadsPage() *uploadsPage {
 	return p
 }
 
-// prepareUploads asks for what sealUploads needs, whatever the client wants: keys
-// as they are, and S3's page where none is said (MinIO's has 10,000).
-func (x *exchange) prepareUploads() {
+// uploadsQuery asks for what sealUploads needs, whatever the client wants: keys
+// as they are, and S3's page where none is said (MinIO's has 10,000). MinIO makes
+// no pages: it is asked for everything, see uploadsPage.
+func uploadsQuery(x *exchange) {
+	for i := range x.target.Query {
+		p := &x.target.Query[i]
+		name := string(p.Name)
+		if !x.op.Takes(p.Name) || name == "encoding-type" || name == "max-uploads" || x.minio() && name != x.op.Selector {
+			continue
+		}
+		if value, ok := x.backendValue(p); ok {
+			x.out.param(p.Name, value)
+		}
+	}
 	x.out.param(paramEncoding, valueURL)
 	x.out.param(paramMaxUploads, x.keepNumber(x.maxUploads()))
 }

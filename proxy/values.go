@@ -74,9 +74,6 @@ func (x *exchange) minio() bool { return x.backend.of.Kind != tenancy.BackendS3 
 // takes: ids in its own spelling, numbers in ours. ok is false when it gets
 // none.
 func (x *exchange) backendValue(p *sigv4.Param) (value []byte, ok bool) {
-	if x.op.Name == "ListMultipartUploads" && x.minio() && string(p.Name) != x.op.Selector {
-		return nil, false // the page is made here: see uploadsPage
-	}
 	switch string(p.Name) {
 	case "uploadId":
 		return x.ids.upload, true
@@ -87,9 +84,7 @@ func (x *exchange) backendValue(p *sigv4.Param) (value []byte, ok bool) {
 	case "version-id-marker":
 		return p.Value, len(p.Value) > 0
 	case "encoding-type":
-		return p.Value, len(p.Value) > 0 && x.op.Name != "ListMultipartUploads"
-	case "max-uploads": // prepareUploads says it
-		return nil, false
+		return p.Value, len(p.Value) > 0
 	case "partNumber", "max-keys", "max-parts", "part-number-marker":
 		n, ok := s3op.Number(p.Name, p.Value)
 		return x.keepNumber(n), ok

@@ -28,7 +28,7 @@ var accessLog = []promise{
 		"./proxy", "TestAccessLog_fields",
 		[]change{
 			{"proxy/accesslog.go", "\t\tr.OwnerID = x.identity.AccountID\n", "\t\tr.Owner = x.identity.KeyID\n"},
-			{"proxy/accesslog.go", "if x.op.Name != \"GetObject\" && x.op.Name != \"HeadObject\" {", "if x.op.Name != \"GetObject\" {"},
+			{"proxy/accesslog.go", "if x.op.Told != s3op.TellsObject {", "if x.op.Answer != s3op.Bytes {"},
 			{"proxy/accesslog.go", "case x.anonymous() && sent:", "case x.anonymous() && sent && x.op != nil:"},
 		},
 	},

@@ -32,17 +32,17 @@ var (
 	errNoVersion = &RefusalError{Code: "InvalidArgument", Message: "This operation does not accept a version-id."}
 )
 
-// otherListing are the parameters of one listing that S3 refuses on the other: a
-// client that pages with them would read the first page for ever.
-var otherListing = map[string]map[string]*RefusalError{
-	"ListObjects": {
+// Parameters of one listing that S3 refuses on the other: a client that pages with
+// them would read the first page for ever.
+var (
+	ofListObjectsV2 = map[string]*RefusalError{
 		"continuation-token": {Code: "InvalidArgument", Message: "continuation-token only supported in REST.GET.BUCKET with list-type=2", Argument: "continuation-token"},
 		"start-after":        {Code: "InvalidArgument", Message: "startAfter only supported in REST.GET.BUCKET with list-type=2", Argument: "start-after"},
-	},
-	"ListObjectsV2": {
+	}
+	ofListObjects = map[string]*RefusalError{
 		"marker": {Code: "InvalidArgument", Message: "Marker unsupported with REST.GET.BUCKET in list-type=2", Argument: "marker"},
-	},
-}
+	}
+)
 
 // conflict is S3's answer to two sub-resources at once.
 func conflict(a, b []byte) *RefusalError {
@@ -59,30 +59,27 @@ type row struct {
 	copies     map[string]*Operation // with a selector and x-amz-copy-source
 }
 
-var (
-	rows      [Object + 1]map[string]*row
-	refusals  = map[string]*RefusalError{}
-	selectors = map[string]struct{}{} // every name that selects a row for some method
-	// elsewhere are parameters that say which thing is meant, beside the selectors:
-	// an operation without them would do it to another.
-	elsewhere  = map[string]struct{}{"versionId": {}, "partNumber": {}}
-	byName     = map[string]*Operation{}
-	authParams = map[string]struct{}{
-		"x-amz-algorithm": {}, "x-amz-credential": {}, "x-amz-date": {}, "x-amz-expires": {},
-		"x-amz-signedheaders": {}, "x-amz-signature": {}, "x-amz-content-sha256": {},
-	}
-)
+// index is the table by what a request has. It is made once and never changed.
+type index struct {
+	rows      [Object + 1]map[string]*row // by method
+	refusals  map[string]*RefusalError    // by sub-resource
+	selectors map[string]struct{}         // every name that selects a row for some method
+	byName    map[string]*Operation
+}
 
-func init() {
-	for level := range rows {
-		rows[level] = map[string]*row{}
+var table = newIndex()
+
+func newIndex() *index {
+	x := &index{refusals: map[string]*RefusalError{}, selectors: map[string]struct{}{}, byName: map[string]*Operation{}}
+	for level := range x.rows {
+		x.rows[level] = map[string]*row{}
 	}
 	for _, o := range Operations {
-		byName[o.Name] = o
-		m := rows[o.Level][o.Method]
+		x.byName[o.Name] = o
+		m := x.rows[o.Level][o.Method]
 		if m == nil {
 			m = &row{selected: map[string]*Operation{}, copies: map[string]*Operation{}}
-			rows[o.Level][o.Method] = m
+			x.rows[o.Level][o.Method] = m
 		}
 		switch {
 		case o.Selector == "" && o.CopySource:
@@ -95,17 +92,28 @@ func init() {
 			m.selected[o.Selector] = o
 		}
 		if o.Selector != "" {
-			selectors[o.Selector] = struct{}{}
+			x.selectors[o.Selector] = struct{}{}
 		}
 	}
 	for _, r := range refused {
-		refusals[r.selector] = &RefusalError{Code: "NotImplemented", Message: r.sentence}
-		selectors[r.selector] = struct{}{}
+		x.refusals[r.selector] = &RefusalError{Code: "NotImplemented", Message: r.sentence}
+		x.selectors[r.selector] = struct{}{}
 	}
+	return x
 }
 
+var (
+	// elsewhere are parameters that say which thing is meant, beside the selectors:
+	// an operation without them would do it to another.
+	elsewhere  = map[string]struct{}{"versionId": {}, "partNumber": {}}
+	authParams = map[string]struct{}{
+		"x-amz-algorithm": {}, "x-amz-credential": {}, "x-amz-date": {}, "x-amz-expires": {},
+		"x-amz-signedheaders": {}, "x-amz-signature": {}, "x-amz-content-sha256": {},
+	}
+)
+
 // ByName returns the operation called name, or nil.
-func ByName(name string) *Operation { return byName[name] }
+func ByName(name string) *Operation { return table.byName[name] }
 
 // Refused lists the sub-resources that are refused on every method without a
 // row of their own, with the sentence the client gets.
@@ -140,14 +148,14 @@ func Hoisted(name []byte) bool { return hasFoldPrefix(name, prefixAmz) && !AuthP
 // route that matches). Another parameter is one that the operation takes, or it
 // asks for nothing: see ignores.
 func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) (*Operation, *RefusalError) {
-	m := rows[level][string(method)]
+	m := table.rows[level][string(method)]
 	if m == nil {
 		return nil, unknownMethod(query)
 	}
 	var selector []byte
 	for i := range query {
 		name := query[i].Name
-		if _, ok := selectors[string(name)]; !ok {
+		if _, ok := table.selectors[string(name)]; !ok {
 			continue
 		}
 		if selector != nil {
@@ -177,8 +185,8 @@ func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) 
 				return nil, errList
 			}
 		case string(p.Name) == "x-id", hasFoldPrefix(p.Name, prefixAmz), op.Allows(p.Name), version2(p.Name):
-		case otherListing[op.Name][string(p.Name)] != nil:
-			return nil, otherListing[op.Name][string(p.Name)]
+		case op.meantFor[string(p.Name)] != nil:
+			return nil, op.meantFor[string(p.Name)]
 		case op.ignores(p.Name, query):
 		case string(p.Name) == "versionId":
 			return nil, errNoVersion.about("versionId", p.Value)
@@ -218,7 +226,7 @@ func version2(name []byte) bool {
 
 func unknownMethod(query []sigv4.Param) *RefusalError {
 	for i := range query {
-		if r := refusals[string(query[i].Name)]; r != nil {
+		if r := table.refusals[string(query[i].Name)]; r != nil {
 			return r
 		}
 	}
@@ -226,7 +234,7 @@ func unknownMethod(query []sigv4.Param) *RefusalError {
 }
 
 func refusalOf(selector []byte) *RefusalError {
-	if r := refusals[string(selector)]; r != nil {
+	if r := table.refusals[string(selector)]; r != nil {
 		return r
 	}
 	return errMethod

@@ -32,8 +32,6 @@ const (
 	Forward Verdict = iota
 	// Local is answered by the gateway from its own data.
 	Local
-	// Refuse answers NotImplemented with the operation's Sentence.
-	Refuse
 )
 
 // Body is what an operation's request body is.
@@ -86,9 +84,34 @@ type Operation struct {
 	Creates    bool     // makes an object of the key, or begins to
 	Idempotent bool     // may be sent to the backend again while no byte of an answer was seen
 	Anonymous  bool     // may be asked without a signature, where the host names the account
-	Sentence   string   // for Refuse: what the client is told
 	Note       string   // for the compatibility page
+
+	Keys               Keys // of a bucket's operation: which of its keys it is about
+	MakesBucket        bool // there is no bucket yet
+	Empties            bool // goes on while the bucket is being deleted: it deletes what is in it, or the bucket
+	NeedsDigest        bool // its document comes with a digest, or is refused
+	WholeObjectDigests bool // checksums in its headers are of the object that it makes, not of its document
+	LockDenies         bool // AccessDenied may mean that the object is locked
+
+	// Parameters of another operation, with which the client has meant that one.
+	meantFor map[string]*RefusalError
 }
+
+// Keys says how an operation on a bucket is held to the prefix that an access key
+// is limited to. Operations on objects name their key.
+type Keys uint8
+
+const (
+	// AllKeys: it is about the bucket as a whole, which is not for such a key.
+	AllKeys Keys = iota
+	// NoKeys: it says and does nothing about any key.
+	NoKeys
+	// UnderPrefix: a listing of what is under its parameter prefix, which may not
+	// look outside the key's.
+	UnderPrefix
+	// InBody: the body names keys, which are checked one by one.
+	InBody
+)
 
 // Allows reports whether the operation takes the query parameter name.
 func (o *Operation) Allows(name []byte) bool {
