@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/netip"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 )
 
@@ -57,7 +58,7 @@ func (x *exchange) admitBody() error {
 	if payload.Chunked() {
 		// Only uploads may be framed (S3-RULES.md B16).
 		if x.op.Body != s3op.Stream {
-			return refuse("InvalidRequest", "Streaming payloads are for PutObject and UploadPart only.")
+			return s3err.New("InvalidRequest", "Streaming payloads are for PutObject and UploadPart only.")
 		}
 		raw, ok := x.header("x-amz-decoded-content-length")
 		if !ok {
@@ -65,7 +66,7 @@ func (x *exchange) admitBody() error {
 		}
 		n, ok := s3op.Decimal(raw)
 		if !ok {
-			return refuse("InvalidArgument", "x-amz-decoded-content-length is not a decimal number.")
+			return s3err.New("InvalidArgument", "x-amz-decoded-content-length is not a decimal number.")
 		}
 		x.length = n
 	} else {
@@ -77,25 +78,25 @@ func (x *exchange) admitBody() error {
 	switch x.op.Body {
 	case s3op.NoBody:
 		if x.length != 0 {
-			return &s3Error{code: "UnexpectedContent"}
+			return &s3err.Error{Code: "UnexpectedContent"}
 		}
 	case s3op.Stream:
 		if x.length < 0 || f.length < 0 && !f.chunked {
 			return errMissingLength
 		}
 		if most := x.srv.cfg.Limits.ObjectSize; x.length > most {
-			return tooLarge(x.length, most)
+			return s3err.TooLarge(x.length, most)
 		}
 	case s3op.Document:
 		if x.length > s3op.MaxDocument {
-			return &s3Error{code: "MaxMessageLengthExceeded"}
+			return &s3err.Error{Code: "MaxMessageLengthExceeded"}
 		}
 	case s3op.Form:
 		if x.length < 0 {
 			return errMissingLength
 		}
 		if most := x.srv.cfg.Limits.ObjectSize + formAround; x.length > most {
-			return tooLarge(x.length, most)
+			return s3err.TooLarge(x.length, most)
 		}
 		return x.admitForm()
 	}
@@ -118,7 +119,7 @@ func (x *exchange) hasCustomerKey() bool {
 	return own || source
 }
 
-var errPlainBackend = refuse("InvalidRequest", "Customer-provided encryption keys are not accepted: "+
+var errPlainBackend = s3err.New("InvalidRequest", "Customer-provided encryption keys are not accepted: "+
 	"the storage behind this endpoint is not reached over TLS.")
 
 func containsAddr(x *exchange) func(netip.Prefix) bool {

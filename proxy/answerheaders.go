@@ -7,6 +7,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 )
 
@@ -72,7 +73,7 @@ func (x *exchange) unfit(row *s3op.AnswerHeader) error {
 	if !row.Vital {
 		return nil
 	}
-	return &s3Error{code: "ServiceUnavailable", cause: fmt.Errorf("the backend's %s is no field value, or there are two", row.Wire)}
+	return &s3err.Error{Code: "ServiceUnavailable", Cause: fmt.Errorf("the backend's %s is no field value, or there are two", row.Wire)}
 }
 
 // errorHeaders tell what the condition failed on, or that a delete marker is there.

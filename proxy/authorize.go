@@ -8,17 +8,18 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 var (
-	errExpired  = &s3Error{code: "AccessDenied", message: "The access key has expired."}
-	errNetwork  = &s3Error{code: "AccessDenied", message: "The access key may not be used from this network."}
-	errRight    = &s3Error{code: "AccessDenied", message: "The access key does not have the right that this operation needs."}
-	errScope    = &s3Error{code: "AccessDenied", message: "The access key is limited to other buckets or another prefix."}
-	errReadOnly = &s3Error{code: "AccessDenied", message: "The account is read-only; contact support."}
-	errStopped  = &s3Error{code: "AccountProblem"}
+	errExpired  = &s3err.Error{Code: "AccessDenied", Message: "The access key has expired."}
+	errNetwork  = &s3err.Error{Code: "AccessDenied", Message: "The access key may not be used from this network."}
+	errRight    = &s3err.Error{Code: "AccessDenied", Message: "The access key does not have the right that this operation needs."}
+	errScope    = &s3err.Error{Code: "AccessDenied", Message: "The access key is limited to other buckets or another prefix."}
+	errReadOnly = &s3err.Error{Code: "AccessDenied", Message: "The account is read-only; contact support."}
+	errStopped  = &s3err.Error{Code: "AccountProblem"}
 )
 
 // authorize decides whether this caller may do this here. Nothing is looked up

@@ -3,6 +3,7 @@ package proxy
 import (
 	"slices"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
@@ -25,7 +26,7 @@ func deleteObjects(x *exchange) error {
 	for _, o := range request.Objects {
 		if err := x.mayDelete(&o); err != nil {
 			e := asS3(err)
-			refused = append(refused, s3xml.DeleteError{Key: o.Key, VersionID: o.VersionID, Code: e.code, Message: e.text()})
+			refused = append(refused, s3xml.DeleteError{Key: o.Key, VersionID: o.VersionID, Code: e.Code, Message: e.Text()})
 			continue
 		}
 		passed = append(passed, o)
@@ -44,18 +45,18 @@ func deleteObjects(x *exchange) error {
 			return err
 		}
 		x.finish()
-		var failed *s3xml.Error
+		var failed *s3xml.ErrorDocument
 		switch result, failed, err = s3xml.ParseDeleteResult(answer); {
 		case err != nil:
-			return &s3Error{code: "ServiceUnavailable", cause: err}
+			return &s3err.Error{Code: "ServiceUnavailable", Cause: err}
 		case failed != nil:
 			return x.documentError(failed, 200)
 		}
 		onlyAsked(result, passed, quiet)
 		for i := range result.Errors {
 			e := &result.Errors[i]
-			mapped := asS3(x.documentError(&s3xml.Error{Code: e.Code, Message: e.Message}, 200))
-			e.Code, e.Message = mapped.code, mapped.text()
+			mapped := asS3(x.documentError(&s3xml.ErrorDocument{Code: e.Code, Message: e.Message}, 200))
+			e.Code, e.Message = mapped.Code, mapped.Text()
 		}
 	}
 	result.Errors = append(result.Errors, refused...)
@@ -90,10 +91,10 @@ func onlyAsked(r *s3xml.DeleteResult, asked []s3xml.DeleteObject, quiet bool) {
 
 func (x *exchange) mayDelete(o *s3xml.DeleteObject) error {
 	if o.Conditional {
-		return refuse("NotImplemented", "Conditional deletes are not supported; delete without ETag, Size and LastModifiedTime.")
+		return s3err.New("NotImplemented", "Conditional deletes are not supported; delete without ETag, Size and LastModifiedTime.")
 	}
 	if len(o.Key) == 0 {
-		return refuse("InvalidArgument", "The key is empty.")
+		return s3err.New("InvalidArgument", "The key is empty.")
 	}
 	if err := checkKey([]byte(o.Key)); err != nil {
 		return err
@@ -102,7 +103,7 @@ func (x *exchange) mayDelete(o *s3xml.DeleteObject) error {
 		if o.VersionID == "" {
 			// It is a version like another, which no object has: S3's answer
 			// (brendanhay/amazonka#160). MinIO deletes the current one.
-			return &s3Error{code: "NoSuchVersion"}
+			return &s3err.Error{Code: "NoSuchVersion"}
 		}
 		if err := x.checkVersion([]byte(o.VersionID)); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
@@ -78,11 +79,11 @@ func (b *requestBody) openChunks() error {
 		name := string(appendLower(nil, announced))
 		sum, known := sigv4.ParseChecksum(name)
 		if !x.auth.Payload.HasTrailer() || !known {
-			return refuse("InvalidRequest", "x-amz-trailer must name one x-amz-checksum- header, with a payload type that has a trailer.")
+			return s3err.New("InvalidRequest", "x-amz-trailer must name one x-amz-checksum- header, with a payload type that has a trailer.")
 		}
 		for i := range x.headers {
 			if c, isSum := sigv4.ParseChecksum(string(x.headers[i].Name)); isSum && c != 0 {
-				return refuse("InvalidRequest", "Expecting a single x-amz-checksum- header; x-amz-trailer names another.")
+				return s3err.New("InvalidRequest", "Expecting a single x-amz-checksum- header; x-amz-trailer names another.")
 			}
 		}
 		options.Trailer = name

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -31,7 +32,7 @@ func putBucketLogging(x *exchange) error {
 	var logging *tenancy.BucketLogging
 	if wanted != nil {
 		if x.srv.cfg.AccessLog == nil {
-			return refuse("NotImplemented", "This gateway keeps no access log that could be delivered.")
+			return s3err.New("NotImplemented", "This gateway keeps no access log that could be delivered.")
 		}
 		if err := x.mayLogTo(wanted); err != nil {
 			return err
@@ -56,7 +57,7 @@ func (x *exchange) mayLogTo(l *s3xml.Logging) error {
 		return err
 	}
 	if len(prefix) > maxTargetPrefix {
-		return refuse("InvalidArgument", "TargetPrefix must not have more than 512 bytes.")
+		return s3err.New("InvalidArgument", "TargetPrefix must not have more than 512 bytes.")
 	}
 	if err := checkKey(append(prefix, '0')); err != nil { // what is put behind it begins with a name or a year
 		return err
@@ -127,8 +128,8 @@ func (x *exchange) mayRetain(doc []byte) error {
 }
 
 var (
-	errLogRetention = refuse("InvalidTargetBucketForLogging", "The target bucket for logging has a default retention: nobody could delete what is delivered.")
-	errRetainsLogs  = refuse("InvalidBucketState", "Access logs are delivered into the bucket: it may not have a default retention.")
+	errLogRetention = s3err.New("InvalidTargetBucketForLogging", "The target bucket for logging has a default retention: nobody could delete what is delivered.")
+	errRetainsLogs  = s3err.New("InvalidBucketState", "Access logs are delivered into the bucket: it may not have a default retention.")
 )
 
 // maxSegment is what a file system lets a folder's name have, and MinIO a key
@@ -152,10 +153,10 @@ func (x *exchange) fitsFolders(l *s3xml.Logging) bool {
 	return true
 }
 
-var errLogSegment = refuse("InvalidArgument", "TargetPrefix has more than 255 bytes between two slashes, with what is put behind it: "+
+var errLogSegment = s3err.New("InvalidArgument", "TargetPrefix has more than 255 bytes between two slashes, with what is put behind it: "+
 	"no object of such a name can be stored in the target bucket.")
 
-var errLogTarget = &s3Error{code: "InvalidTargetBucketForLogging"}
+var errLogTarget = &s3err.Error{Code: "InvalidTargetBucketForLogging"}
 
 func getBucketLogging(x *exchange) error {
 	var answer *s3xml.Logging

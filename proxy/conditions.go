@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 )
 
 // reading is what the client wants of an object beside its bytes, and how the
@@ -52,7 +54,7 @@ func (x *exchange) sendRead() error {
 		x.leaveAnswer()
 		x.prepare()
 	}
-	return &s3Error{code: "ServiceUnavailable", cause: errRestless}
+	return &s3err.Error{Code: "ServiceUnavailable", Cause: errRestless}
 }
 
 // judge looks at an answer. again is true when the backend has to be asked once
@@ -80,7 +82,7 @@ func (x *exchange) judge() (again bool, err error) {
 		return again, nil
 	case verdict == 412:
 		x.keepErrorHeaders()
-		return false, &s3Error{code: "PreconditionFailed"}
+		return false, &s3err.Error{Code: "PreconditionFailed"}
 	case verdict == 304:
 		x.resp.Abort()
 		x.resp.Status = 304

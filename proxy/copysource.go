@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -24,7 +25,7 @@ func (x *exchange) authorizeSource() error {
 	raw, _ := x.header("x-amz-copy-source")
 	bucket, key, version, err := parseCopySource(raw)
 	if errors.Is(err, errCopySource) {
-		return invalid(copySourceSentence, "x-amz-copy-source", raw)
+		return s3err.InvalidArgument(copySourceSentence, "x-amz-copy-source", raw)
 	}
 	if err != nil {
 		return err
@@ -40,7 +41,7 @@ func (x *exchange) authorizeSource() error {
 		return err
 	}
 	if b.BackendID != x.bucket.BackendID {
-		return refuse("NotImplemented", "Copies between buckets on different storage are not supported; download and upload instead.")
+		return s3err.New("NotImplemented", "Copies between buckets on different storage are not supported; download and upload instead.")
 	}
 	x.source = copySource{bucket: b, key: key, versionID: version}
 	return x.expectedOwner("x-amz-source-expected-bucket-owner")
@@ -48,7 +49,7 @@ func (x *exchange) authorizeSource() error {
 
 const copySourceSentence = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
 
-var errCopySource = refuse("InvalidArgument", copySourceSentence)
+var errCopySource = s3err.New("InvalidArgument", copySourceSentence)
 
 func parseCopySource(raw []byte) (bucket, key, version []byte, err error) {
 	// The query begins at a literal question mark: one inside a key is encoded.

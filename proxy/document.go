@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
@@ -31,7 +32,7 @@ func (x *exchange) readDocument() ([]byte, error) {
 	err := doc.readAll(io.LimitReader(&countingReader{r: src, x: x}, limit+1), limit)
 	switch {
 	case errors.Is(err, errLongDoc):
-		return nil, &s3Error{code: "MaxMessageLengthExceeded"}
+		return nil, &s3err.Error{Code: "MaxMessageLengthExceeded"}
 	case err != nil:
 		return nil, err
 	case x.length >= 0 && int64(len(doc.b)) < x.length:
@@ -57,7 +58,7 @@ func (x *exchange) roomToUnderstand(doc []byte) error {
 
 func (x *exchange) checkDigests(doc []byte) error {
 	if x.auth.Payload == sigv4.PayloadHashed && sha256.Sum256(doc) != x.auth.PayloadHash {
-		return &s3Error{code: "XAmzContentSHA256Mismatch"}
+		return &s3err.Error{Code: "XAmzContentSHA256Mismatch"}
 	}
 	digests := 0
 	for i := range x.headers {
@@ -66,10 +67,10 @@ func (x *exchange) checkDigests(doc []byte) error {
 			digests++
 			want, err := base64.StdEncoding.DecodeString(string(value))
 			if err != nil || len(want) != md5.Size {
-				return &s3Error{code: "InvalidDigest"}
+				return &s3err.Error{Code: "InvalidDigest"}
 			}
 			if sum := md5.Sum(doc); !bytes.Equal(want, sum[:]) {
-				return badDigest(string(value), base64.StdEncoding.EncodeToString(sum[:]))
+				return s3err.BadDigest(string(value), base64.StdEncoding.EncodeToString(sum[:]))
 			}
 			continue
 		}
@@ -81,11 +82,11 @@ func (x *exchange) checkDigests(doc []byte) error {
 		h := sum.New()
 		h.Write(doc)
 		if computed := base64.StdEncoding.EncodeToString(h.Sum(nil)); computed != string(value) {
-			return badDigest(string(value), computed)
+			return s3err.BadDigest(string(value), computed)
 		}
 	}
 	if digests == 0 && x.op.NeedsDigest && x.auth.Payload != sigv4.PayloadHashed {
-		return refuse("InvalidRequest", "Missing required header for this request: Content-MD5 or x-amz-checksum-*.")
+		return s3err.New("InvalidRequest", "Missing required header for this request: Content-MD5 or x-amz-checksum-*.")
 	}
 	return nil
 }

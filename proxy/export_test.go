@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
 )
 
 // Admission runs the stages up to admit again and again on one request, as a
@@ -61,12 +62,6 @@ func (a *Admission) Answer(r *bufio.Reader) (status int, err error) {
 	return status, nil
 }
 
-// CodeOf is the S3 code of an error.
-func CodeOf(err error) string { return asS3(err).code }
-
-// StatusOfCode is the HTTP status of a code.
-func StatusOfCode(code string) int { return (&s3Error{code: code}).status() }
-
 // Verify reads a head, as the server does, and takes it through the stages up
 // to verify: all that is done before anybody has proved to be somebody.
 func (a *Admission) Verify(r *bufio.Reader) error {
@@ -87,7 +82,7 @@ func (a *Admission) Verify(r *bufio.Reader) error {
 }
 
 // StatusOf is what a stage's error is answered with.
-func StatusOf(err error) int { return asS3(err).status() }
+func StatusOf(err error) int { return asS3(err).Status() }
 
 // FormFieldNames are the fields of a form that have a meaning of their own.
 func FormFieldNames() []string { return slices.Sorted(maps.Keys(formFields)) }

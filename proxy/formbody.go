@@ -7,6 +7,7 @@ import (
 	"mime"
 	"strings"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
 
@@ -49,8 +50,8 @@ type form struct {
 }
 
 var (
-	errForm        = &s3Error{code: "MalformedPOSTRequest"}
-	errFormTooLong = &s3Error{code: "MaxPostPreDataLengthExceededError"}
+	errForm        = &s3err.Error{Code: "MalformedPOSTRequest"}
+	errFormTooLong = &s3err.Error{Code: "MaxPostPreDataLengthExceededError"}
 )
 
 // admitForm finds the boundary: what is no form is refused before a byte of the
@@ -60,7 +61,7 @@ func (x *exchange) admitForm() error {
 	media, params, err := mime.ParseMediaType(string(contentType))
 	boundary := params["boundary"]
 	if err != nil || media != "multipart/form-data" || boundary == "" || len(boundary) > 70 {
-		return refuse("PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data.")
+		return s3err.New("PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data.")
 	}
 	x.boundary = boundary
 	return nil
@@ -181,7 +182,7 @@ func (f *form) readFields() error {
 		if rest, err := f.until(lineEnd, maxPartHead); err != nil {
 			return err
 		} else if len(bytes.TrimSpace(rest)) != 0 {
-			return refuse("InvalidArgument", "POST requires exactly one file upload per request.")
+			return s3err.New("InvalidArgument", "POST requires exactly one file upload per request.")
 		}
 		part, err := f.partHead()
 		if err != nil {
@@ -199,7 +200,7 @@ func (f *form) readFields() error {
 			return err
 		}
 		if _, twice := f.get(part.name); twice {
-			return refuse("InvalidArgument", "A form field occurs twice.")
+			return s3err.New("InvalidArgument", "A form field occurs twice.")
 		}
 		f.size += len(value)
 		if err := f.hold(len(part.name) + len(value)); err != nil {
@@ -243,7 +244,7 @@ func (f *form) partHead() (h partHead, err error) {
 	}
 	if !isTokens(h.name) {
 		// S3's own names are tokens; some become names of headers.
-		return h, refuse("InvalidArgument", "The name of a form field has an invalid character.")
+		return h, s3err.New("InvalidArgument", "The name of a form field has an invalid character.")
 	}
 	h.name = strings.ToLower(h.name)
 	return h, nil
@@ -337,7 +338,7 @@ func (f *form) handOut(p []byte) (int, error) {
 	return len(p), nil
 }
 
-var errNotLast = refuse("InvalidArgument", "In forms larger than 1 MiB the file must be the last field, and the form must end behind it.")
+var errNotLast = s3err.New("InvalidArgument", "In forms larger than 1 MiB the file must be the last field, and the form must end behind it.")
 
 // drained gives back the window of a large file, the rest of which goes through
 // the caller's buffer: an upload takes as long as its client likes.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/sigv4"
@@ -222,7 +223,7 @@ func (x *exchange) send(body upstream.Body) error {
 	if errors.Is(err, upstream.ErrHead) {
 		// What was let in here could not be one request there: a hole in parse.
 		x.srv.metrics.unsendable.Inc()
-		return &s3Error{code: "InternalError", cause: err}
+		return &s3err.Error{Code: "InternalError", Cause: err}
 	}
 	if x.body.err != nil {
 		return x.body.err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -121,7 +122,7 @@ func (x *exchange) prepareHead() {
 }
 
 // errChanged is told when the source of a copy was replaced while it was copied.
-var errChanged error = &s3Error{code: "OperationAborted"}
+var errChanged error = &s3err.Error{Code: "OperationAborted"}
 
 // copied looks at the answer to a copy that was bound to an ETag the client
 // has not asked for. What the client has asked for held when its source was
@@ -148,16 +149,3 @@ var (
 	noETag                = []byte(`"none"`)
 	copySourceCustomerKey = []byte("x-amz-copy-source-server-side-encryption-customer-")
 )
-
-// limitError is what a refusal is in S3. That a budget is used up does not pass
-// by itself, so that clients must not try again: 403. The others do: 503.
-func limitError(e *limits.RefusalError) *s3Error {
-	code := "SlowDown"
-	switch e.Reason {
-	case limits.Exhausted:
-		code = "QuotaExceeded"
-	case limits.Unknown:
-		code = "ServiceUnavailable"
-	}
-	return &s3Error{code: code, message: e.Message, retry: int(e.RetryAfter.Seconds()), cause: e}
-}

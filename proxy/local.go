@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"unicode/utf8"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
@@ -18,7 +19,7 @@ func listBuckets(x *exchange) error {
 	if v, ok := x.param("max-buckets"); ok {
 		n, ok := s3op.Decimal(v)
 		if !ok || n < 1 || n > maxBuckets {
-			return invalid("Argument max-buckets must be an integer between 1 and 10000", "max-buckets", v)
+			return s3err.InvalidArgument("Argument max-buckets must be an integer between 1 and 10000", "max-buckets", v)
 		}
 		limit = int(n)
 	}
@@ -32,7 +33,7 @@ func listBuckets(x *exchange) error {
 	}
 	prefix, _ := x.param("prefix")
 	if !utf8.Valid(prefix) || bytes.IndexByte(prefix, 0) >= 0 {
-		return refuse("InvalidArgument", "A prefix is UTF-8 without a NUL character.")
+		return s3err.New("InvalidArgument", "A prefix is UTF-8 without a NUL character.")
 	}
 	answer := s3xml.ListBuckets{Owner: x.account.CanonicalID, OwnerName: x.account.DisplayName, Region: x.srv.cfg.Region, Prefix: string(prefix)}
 	if region, ok := x.param("bucket-region"); ok && string(region) != x.srv.cfg.Region {
@@ -79,7 +80,7 @@ func privateACL(x *exchange) error {
 // acceptPrivateACL accepts what is true already: x-amz-acl: private.
 func acceptPrivateACL(x *exchange) error {
 	if acl, _ := x.header("x-amz-acl"); len(acl) == 0 || x.length != 0 {
-		return refuse("NotImplemented", "Access control lists beyond \"private\" are not supported; "+
+		return s3err.New("NotImplemented", "Access control lists beyond \"private\" are not supported; "+
 			"use access keys with fewer rights, or a bucket policy that lets everyone read.")
 	}
 	x.respondEmpty(200)
@@ -87,7 +88,7 @@ func acceptPrivateACL(x *exchange) error {
 }
 
 func absent(code string) func(*exchange) error {
-	return func(*exchange) error { return &s3Error{code: code} }
+	return func(*exchange) error { return &s3err.Error{Code: code} }
 }
 
 func constant(root, element, text string) func(*exchange) error {

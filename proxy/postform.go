@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/sigv4"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -44,13 +45,13 @@ func postObject(x *exchange) error {
 		return err
 	}
 	if most := x.srv.cfg.Limits.ObjectSize; length > most {
-		return tooLarge(length, most)
+		return s3err.TooLarge(length, most)
 	}
 	if length > form.policy.Max {
-		return tooLarge(length, form.policy.Max)
+		return s3err.TooLarge(length, form.policy.Max)
 	}
 	if length < form.policy.Min {
-		return tooSmall(length, form.policy.Min)
+		return s3err.TooSmall(length, form.policy.Min)
 	}
 	x.length = length // from here on the file is the body
 	if err := x.grant.Store(x.srv.ctx, length); err != nil {
@@ -78,10 +79,10 @@ func postObject(x *exchange) error {
 func (x *exchange) authorizeForm(f *form) error {
 	key, ok := f.get("key")
 	if !ok {
-		return refuse("InvalidArgument", "Bucket POST must contain a field named 'key'. If it is specified, please check the order of the fields.")
+		return s3err.New("InvalidArgument", "Bucket POST must contain a field named 'key'. If it is specified, please check the order of the fields.")
 	}
 	if b, given := f.get("bucket"); given && b != string(x.bucketNm) {
-		return refuse("InvalidArgument", "The bucket field is not the bucket of the URL.")
+		return s3err.New("InvalidArgument", "The bucket field is not the bucket of the URL.")
 	}
 	if err := x.auth.ParseForm(f.fields, sigv4.Options{Region: x.srv.cfg.Region, Now: x.started}); err != nil {
 		return err
@@ -117,7 +118,7 @@ func (x *exchange) authorizeForm(f *form) error {
 	}
 	x.key = []byte(strings.ReplaceAll(key, "${filename}", baseName(f.filename)))
 	if len(x.key) == 0 {
-		return refuse("InvalidArgument", "User key must have a length greater than 0.")
+		return s3err.New("InvalidArgument", "User key must have a length greater than 0.")
 	}
 	if err := checkKey(x.key); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/socket"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -55,7 +56,7 @@ func (x *exchange) recheck(ctx context.Context, now time.Time, commits bool) err
 	if x.status != 0 {
 		// The answer has begun: the connection's end is all that can be said to
 		// the client, and the log has the reason.
-		x.code, x.cause = asS3(err).code, err
+		x.code, x.cause = asS3(err).Code, err
 	}
 	return err
 }
@@ -67,7 +68,7 @@ func (x *exchange) decideAgain(ctx context.Context, now time.Time, commits bool)
 	if err == nil {
 		_, err = x.decide(ctx, now, commits)
 	}
-	var own *s3Error
+	var own *s3err.Error
 	switch {
 	case err == nil, errors.Is(err, tenancy.ErrUnavailable):
 		return nil
@@ -124,7 +125,7 @@ func (x *exchange) clientLeft(err error) {
 	case byClient(err):
 		x.status, x.code, x.cause = 499, "ClientDisconnected", err
 	default:
-		x.code, x.cause = asS3(err).code, err
+		x.code, x.cause = asS3(err).Code, err
 	}
 }
 
@@ -135,7 +136,7 @@ func (x *exchange) clientFailed(err error) {
 	switch {
 	case x.ended != nil, errors.Is(err, io.EOF):
 	case byClient(err):
-		x.ended = &s3Error{code: "ClientDisconnected", cause: err}
+		x.ended = &s3err.Error{Code: "ClientDisconnected", Cause: err}
 	default:
 		x.ended = err
 	}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
@@ -60,8 +61,8 @@ func (x *exchange) respondError(err error) {
 		err, x.ended = x.ended, nil // whatever a stage made of it
 	}
 	e := asS3(err)
-	status := e.status()
-	x.status, x.code, x.cause = status, e.code, e.cause
+	status := e.Status()
+	x.status, x.code, x.cause = status, e.Code, e.Cause
 	x.meter()
 	if x.responded {
 		x.resp.Abort()
@@ -80,11 +81,11 @@ func (x *exchange) respondError(err error) {
 	x.local = emptied(x.local, keptLocal)
 	x.body.doc, x.body.src = nil, nil
 	x.held.end()
-	switch e.code {
+	switch e.Code {
 	case "SlowDown", "ServiceUnavailable":
-		x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, e.retry)))
+		x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, e.Retry)))
 	}
-	if x.unread(e.code) {
+	if x.unread(e.Code) {
 		x.ctx.SetConnectionClose()
 		x.conn.linger.Store(true)
 	}
@@ -110,17 +111,17 @@ func (x *exchange) respondError(err error) {
 
 // errorDocument is what the client is told of an error: nothing of the backend's
 // text, which may name buckets, paths or hosts (S3-RULES.md F1, F4).
-func (x *exchange) errorDocument(e *s3Error) *s3xml.Error {
-	doc := &s3xml.Error{
-		Code:      e.code,
-		Message:   e.text(),
+func (x *exchange) errorDocument(e *s3err.Error) *s3xml.ErrorDocument {
+	doc := &s3xml.ErrorDocument{
+		Code:      e.Code,
+		Message:   e.Text(),
 		Resource:  string(x.target.Path),
-		Region:    e.region,
+		Region:    e.Region,
 		RequestID: string(x.id[:]),
 		HostID:    x.srv.hostID,
-		About:     e.about,
+		Details:   e.Details,
 	}
-	x.aboutRequest(e.code, &doc.About)
+	x.aboutRequest(e.Code, &doc.Details)
 	if x.identity != nil && x.level > 0 {
 		doc.BucketName, doc.Key = string(x.bucketNm), string(x.key)
 	}
@@ -130,7 +131,7 @@ func (x *exchange) errorDocument(e *s3Error) *s3xml.Error {
 // aboutRequest adds what S3 says of the client's own request with a code
 // (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; the elements are those
 // of its answers).
-func (x *exchange) aboutRequest(code string, about *s3xml.About) {
+func (x *exchange) aboutRequest(code string, about *s3err.Details) {
 	switch code {
 	case "NoSuchUpload":
 		id, _ := x.param("uploadId")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/proxy/opaque"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/sigv4"
@@ -67,7 +68,7 @@ func rewrite(x *exchange) error {
 
 // errNoLength is told when nothing says how long an object is: what breaks off
 // would be taken for the whole of it (RFC 9112 section 8).
-var errNoLength = &s3Error{code: "ServiceUnavailable", cause: errors.New("the backend does not say how long the object is")}
+var errNoLength = &s3err.Error{Code: "ServiceUnavailable", Cause: errors.New("the backend does not say how long the object is")}
 
 // rewritten takes the known elements and maps the names in them. An answer of
 // unknown length is streamed: the backend sends white space while a long Complete
@@ -86,7 +87,7 @@ func rewritten(a *s3xml.Answer) func(*exchange) error {
 		x.local = doc.b
 		switch {
 		case errors.Is(err, errForeignID), errors.Is(err, opaque.ErrBackendText):
-			return &s3Error{code: "InternalError", cause: err}
+			return &s3err.Error{Code: "InternalError", Cause: err}
 		case err != nil:
 			return unreadable(err)
 		}
@@ -102,9 +103,9 @@ func rewritten(a *s3xml.Answer) func(*exchange) error {
 }
 
 // failedLate is the client's error where the answer is 200 already.
-func (x *exchange) failedLate(e *s3xml.Error) *s3xml.Error {
+func (x *exchange) failedLate(e *s3xml.ErrorDocument) *s3xml.ErrorDocument {
 	failed := asS3(x.documentError(e, x.resp.Status))
-	x.code, x.cause = failed.code, failed.cause
+	x.code, x.cause = failed.Code, failed.Cause
 	return x.errorDocument(failed)
 }
 
@@ -113,14 +114,14 @@ func rewriteLifecycle(x *exchange) error {
 }
 
 func rewritePolicy(x *exchange) error {
-	return x.rewriteWhole("application/json", func(doc []byte) ([]byte, *s3xml.Error, error) {
+	return x.rewriteWhole("application/json", func(doc []byte) ([]byte, *s3xml.ErrorDocument, error) {
 		out, err := s3xml.PolicyOut(doc, x.bucket.Name, x.bucket.BackendName)
 		return out, nil, err
 	})
 }
 
 // rewriteWhole answers with a document that is made of the backend's.
-func (x *exchange) rewriteWhole(contentType string, out func(doc []byte) ([]byte, *s3xml.Error, error)) error {
+func (x *exchange) rewriteWhole(contentType string, out func(doc []byte) ([]byte, *s3xml.ErrorDocument, error)) error {
 	doc, err := x.readAnswer(maxAnswerDocument)
 	if err != nil {
 		return err
@@ -132,7 +133,7 @@ func (x *exchange) rewriteWhole(contentType string, out func(doc []byte) ([]byte
 	made, failed, err := out(doc)
 	switch {
 	case errors.Is(err, s3xml.ErrForeignBucket):
-		return &s3Error{code: "InternalError", cause: err}
+		return &s3err.Error{Code: "InternalError", Cause: err}
 	case err != nil:
 		return unreadable(err)
 	case failed != nil:

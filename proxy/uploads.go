@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
@@ -37,7 +38,7 @@ func rewriteUploads(x *exchange) error {
 		err = x.sealUploads(list)
 	}
 	if err != nil {
-		return &s3Error{code: "InternalError", cause: err}
+		return &s3err.Error{Code: "InternalError", Cause: err}
 	}
 	x.local = list.Append(x.local[:0], x.account.CanonicalID, x.account.DisplayName)
 	x.tally.DeclaredEgress(int64(len(x.local)))
@@ -50,7 +51,7 @@ func (x *exchange) readUploads(page *uploadsPage) (*s3xml.Uploads, error) {
 	list, failed, err := s3xml.ReadUploads(io.LimitReader(&x.resp, maxUploadsAnswer), page.take)
 	switch {
 	case page.err != nil && !errors.Is(page.err, errBusy):
-		return nil, &s3Error{code: "InternalError", cause: page.err}
+		return nil, &s3err.Error{Code: "InternalError", Cause: page.err}
 	case err != nil:
 		return nil, unreadable(cmp.Or(page.err, err))
 	}
@@ -59,7 +60,7 @@ func (x *exchange) readUploads(page *uploadsPage) (*s3xml.Uploads, error) {
 		return nil, x.documentError(failed, x.resp.Status)
 	}
 	if err := page.endList(list); err != nil {
-		return nil, &s3Error{code: "InternalError", cause: err}
+		return nil, &s3err.Error{Code: "InternalError", Cause: err}
 	}
 	return list, nil
 }

@@ -3,14 +3,15 @@ package proxy
 import (
 	"bytes"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/sigv4"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 var (
-	errControl     = refuse("InvalidArgument", "A parameter has a control character.")
-	errListingDots = refuse("InvalidArgument", "The parameter has a segment \".\" or \"..\", which no key has.")
+	errControl     = s3err.New("InvalidArgument", "A parameter has a control character.")
+	errListingDots = s3err.New("InvalidArgument", "The parameter has a segment \".\" or \"..\", which no key has.")
 )
 
 // checkValues refuses values of query parameters that the backend would take
@@ -41,7 +42,7 @@ func (x *exchange) checkValues() error {
 	}
 	if v, ok := x.param("version-id-marker"); ok && len(v) > 0 {
 		if key, _ := x.param("key-marker"); len(key) == 0 {
-			return invalid("A version-id marker cannot be specified without a key marker.", "version-id-marker", v)
+			return s3err.InvalidArgument("A version-id marker cannot be specified without a key marker.", "version-id-marker", v)
 		}
 	}
 	return nil

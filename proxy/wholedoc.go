@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 )
 
@@ -108,9 +109,9 @@ func unreadable(err error) error {
 	case errors.Is(err, errBusy):
 		return errBusy
 	case errors.Is(err, upstream.ErrClientGone):
-		return &s3Error{code: "ClientDisconnected", cause: err}
+		return &s3err.Error{Code: "ClientDisconnected", Cause: err}
 	}
-	return &s3Error{code: "ServiceUnavailable", cause: err}
+	return &s3err.Error{Code: "ServiceUnavailable", Cause: err}
 }
 
 // largeBuffers are a few large buffers that outlive their request: making one

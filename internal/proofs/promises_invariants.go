@@ -83,7 +83,7 @@ var invariants = []promise{
 		"while PostgreSQL is away an unknown key gets 503, and what is known goes on",
 		"./proxy", "TestDirectoryAway",
 		[]change{
-			{"proxy/errors.go", "{tenancy.ErrUnavailable, \"ServiceUnavailable\"}", "{tenancy.ErrUnavailable, \"InvalidAccessKeyId\"}"},
+			{"proxy/s3err/errors.go", "{tenancy.ErrUnavailable, \"ServiceUnavailable\"}", "{tenancy.ErrUnavailable, \"InvalidAccessKeyId\"}"},
 			{"tenancy/table.go", "return zero, errors.Join(ErrUnavailable, err)", "return zero, errors.Join(t.absent, err)"},
 			{"tenancy/table.go", "if e.err != nil && !errors.Is(e.err, t.absent) {", "if e.err != nil && t.absent == nil {"},
 		},
@@ -176,8 +176,8 @@ var invariants = []promise{
 		"./proxy", "TestF1_backendsWords",
 		[]change{
 			{"proxy/answerheaders.go", "row := x.op.Tells(key)\n", "row := x.op.Tells(key)\n\t\tif row == nil {\n\t\t\th.AddBytesKV(key, value)\n\t\t}\n"},
-			{"proxy/respond.go", "Message:   e.text(),", "Message:   e.Error(),"},
-			{"proxy/backenderror.go", "\t}\n\treturn false\n}\n\n// errorStatuses", "\t}\n\treturn true\n}\n\n// errorStatuses"},
+			{"proxy/respond.go", "Message:   e.Text(),", "Message:   e.Error(),"},
+			{"proxy/backenderror.go", "\t}\n\treturn false\n}\n\n// backendError makes", "\t}\n\treturn true\n}\n\n// backendError makes"},
 		},
 	},
 	{
@@ -293,7 +293,7 @@ var invariants = []promise{
 		[]change{
 			{"proxy/parse.go", "\t\tif len(x.headers) == sigv4.MaxHeaders {\n\t\t\treturn errManyHeaders\n\t\t}\n", ""},
 			{"sigv4/request.go", "if len(t.Query) == MaxParams {", "if len(t.Query) > MaxParams {"},
-			{"proxy/parse.go", "errManyHeaders = &s3Error{code: \"RequestHeaderSectionTooLarge\",", "errManyHeaders = &s3Error{code: \"BadRequest\","},
+			{"proxy/parse.go", "errManyHeaders = &s3err.Error{Code: \"RequestHeaderSectionTooLarge\",", "errManyHeaders = &s3err.Error{Code: \"BadRequest\","},
 		},
 	},
 	{

@@ -110,7 +110,7 @@ var limits = []promise{
 			{"proxy/limit.go", "\tif x.op.Body == s3op.Stream {\n\t\treturn x.length", "\tif x.op.Body == s3op.Stream {\n\t\treturn x.declared"},
 			{"proxy/limit.go", "\tx.copyOf = etag\n", ""},
 			{"proxy/limit.go", "\tx.copyOf = noETag\n", ""},
-			{"proxy/limit.go", "s3Error{code: \"OperationAborted\"}", "s3Error{code: \"PreconditionFailed\"}"},
+			{"proxy/limit.go", "s3err.Error{Code: \"OperationAborted\"}", "s3err.Error{Code: \"PreconditionFailed\"}"},
 		},
 	},
 	{
@@ -118,9 +118,9 @@ var limits = []promise{
 		"what is refused has the code, the status and the Retry-After of the table, and is unbilled",
 		"./proxy", "TestLimits_refusals|TestCreateBucket_tooMany",
 		[]change{
-			{"proxy/limit.go", "\tcase limits.Exhausted:\n\t\tcode = \"QuotaExceeded\"\n", ""},
+			{"proxy/s3err/errors.go", "\tcase limits.Exhausted:\n\t\tcode = \"QuotaExceeded\"\n", ""},
 			{"proxy/limit.go", "\treturn x.grant.Answer(x.srv.ctx, n)\n", "\treturn nil\n"},
-			{"proxy/errors.go", `{tenancy.ErrTooManyBuckets, "TooManyBuckets"}`, `{tenancy.ErrTooManyBuckets, "QuotaExceeded"}`},
+			{"proxy/s3err/errors.go", `{tenancy.ErrTooManyBuckets, "TooManyBuckets"}`, `{tenancy.ErrTooManyBuckets, "QuotaExceeded"}`},
 		},
 	},
 	{

@@ -3,54 +3,36 @@ package s3op
 import (
 	"bytes"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
 
-// RefusalError is why a request is no operation of the table. Code is S3's error
-// code. Refusals made here are shared values: do not change them.
-type RefusalError struct {
-	Code    string
-	Message string
-
-	Argument string // of InvalidArgument: S3's name of what is wrong, "" where it has none
-	Value    string // as the client sent it, where S3 repeats it
-	HasValue bool
-}
-
-// about is r with the argument that was wrong and its value.
-func (r *RefusalError) about(argument string, value []byte) *RefusalError {
-	return &RefusalError{Code: r.Code, Message: r.Message, Argument: argument, Value: string(value), HasValue: true}
-}
-
-func (r *RefusalError) Error() string { return r.Code + ": " + r.Message }
-
 var (
-	errMethod    = &RefusalError{Code: "MethodNotAllowed", Message: "The specified method is not allowed against this resource."}
-	errQuery     = &RefusalError{Code: "NotImplemented", Message: "The request has a query parameter that this operation does not take."}
-	errList      = &RefusalError{Code: "InvalidArgument", Message: "list-type must be 2.", Argument: "list-type"}
-	errPart      = &RefusalError{Code: "InvalidArgument", Message: "partNumber and uploadId must both be given."}
-	errNoVersion = &RefusalError{Code: "InvalidArgument", Message: "This operation does not accept a version-id."}
+	errMethod    = &s3err.Error{Code: "MethodNotAllowed"}
+	errQuery     = s3err.New("NotImplemented", "The request has a query parameter that this operation does not take.")
+	errList      = s3err.InvalidArgument("list-type must be 2.", "list-type", nil)
+	errPart      = s3err.New("InvalidArgument", "partNumber and uploadId must both be given.")
+	errNoVersion = s3err.New("InvalidArgument", "This operation does not accept a version-id.")
 )
 
 // Parameters of one listing that S3 refuses on the other: a client that pages with
 // them would read the first page for ever.
 var (
-	ofListObjectsV2 = map[string]*RefusalError{
-		"continuation-token": {Code: "InvalidArgument", Message: "continuation-token only supported in REST.GET.BUCKET with list-type=2", Argument: "continuation-token"},
-		"start-after":        {Code: "InvalidArgument", Message: "startAfter only supported in REST.GET.BUCKET with list-type=2", Argument: "start-after"},
+	ofListObjectsV2 = map[string]*s3err.Error{
+		"continuation-token": s3err.InvalidArgument("continuation-token only supported in REST.GET.BUCKET with list-type=2", "continuation-token", nil),
+		"start-after":        s3err.InvalidArgument("startAfter only supported in REST.GET.BUCKET with list-type=2", "start-after", nil),
 	}
-	ofListObjects = map[string]*RefusalError{
-		"marker": {Code: "InvalidArgument", Message: "Marker unsupported with REST.GET.BUCKET in list-type=2", Argument: "marker"},
+	ofListObjects = map[string]*s3err.Error{
+		"marker": s3err.InvalidArgument("Marker unsupported with REST.GET.BUCKET in list-type=2", "marker", nil),
 	}
 )
 
 // conflict is S3's answer to two sub-resources at once.
-func conflict(a, b []byte) *RefusalError {
+func conflict(a, b []byte) *s3err.Error {
 	if bytes.Compare(a, b) > 0 {
 		a, b = b, a
 	}
-	r := &RefusalError{Code: "InvalidArgument", Message: "Conflicting query string parameters: " + string(a) + ", " + string(b)}
-	return r.about("ResourceType", a)
+	return s3err.InvalidArgument("Conflicting query string parameters: "+string(a)+", "+string(b), "ResourceType", a)
 }
 
 type row struct {
@@ -62,7 +44,7 @@ type row struct {
 // index is the table by what a request has. It is made once and never changed.
 type index struct {
 	rows      [Object + 1]map[string]*row // by method
-	refusals  map[string]*RefusalError    // by sub-resource
+	refusals  map[string]*s3err.Error     // by sub-resource
 	selectors map[string]struct{}         // every name that selects a row for some method
 	byName    map[string]*Operation
 }
@@ -70,7 +52,7 @@ type index struct {
 var table = newIndex()
 
 func newIndex() *index {
-	x := &index{refusals: map[string]*RefusalError{}, selectors: map[string]struct{}{}, byName: map[string]*Operation{}}
+	x := &index{refusals: map[string]*s3err.Error{}, selectors: map[string]struct{}{}, byName: map[string]*Operation{}}
 	for level := range x.rows {
 		x.rows[level] = map[string]*row{}
 	}
@@ -96,7 +78,7 @@ func newIndex() *index {
 		}
 	}
 	for _, r := range refused {
-		x.refusals[r.selector] = &RefusalError{Code: "NotImplemented", Message: r.sentence}
+		x.refusals[r.selector] = s3err.New("NotImplemented", r.sentence)
 		x.selectors[r.selector] = struct{}{}
 	}
 	return x
@@ -142,12 +124,13 @@ func AuthParam(name []byte) bool {
 func Hoisted(name []byte) bool { return hasFoldPrefix(name, prefixAmz) && !AuthParam(name) }
 
 // Classify finds the operation that a request asks for. copySource says
-// whether the request has an x-amz-copy-source header. It allocates nothing.
+// whether the request has an x-amz-copy-source header. It allocates nothing but
+// some refusals; the others are shared values.
 //
 // Exactly one sub-resource may be named (S3-RULES.md D13: MinIO takes the first
 // route that matches). Another parameter is one that the operation takes, or it
 // asks for nothing: see ignores.
-func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) (*Operation, *RefusalError) {
+func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) (*Operation, *s3err.Error) {
 	m := table.rows[level][string(method)]
 	if m == nil {
 		return nil, unknownMethod(query)
@@ -189,7 +172,7 @@ func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) 
 			return nil, op.meantFor[string(p.Name)]
 		case op.ignores(p.Name, query):
 		case string(p.Name) == "versionId":
-			return nil, errNoVersion.about("versionId", p.Value)
+			return nil, errNoVersion.WithArgument("versionId", p.Value)
 		default:
 			return nil, errQuery
 		}
@@ -224,7 +207,7 @@ func version2(name []byte) bool {
 	return string(name) == "AWSAccessKeyId" || string(name) == "Signature" || string(name) == "Expires"
 }
 
-func unknownMethod(query []sigv4.Param) *RefusalError {
+func unknownMethod(query []sigv4.Param) *s3err.Error {
 	for i := range query {
 		if r := table.refusals[string(query[i].Name)]; r != nil {
 			return r
@@ -233,7 +216,7 @@ func unknownMethod(query []sigv4.Param) *RefusalError {
 	return errMethod
 }
 
-func refusalOf(selector []byte) *RefusalError {
+func refusalOf(selector []byte) *s3err.Error {
 	if r := table.refusals[string(selector)]; r != nil {
 		return r
 	}

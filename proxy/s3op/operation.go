@@ -11,6 +11,7 @@ package s3op
 
 import (
 	"github.com/primecloudpro/primecloud/metering"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -94,7 +95,7 @@ type Operation struct {
 	LockDenies         bool // AccessDenied may mean that the object is locked
 
 	// Parameters of another operation, with which the client has meant that one.
-	meantFor map[string]*RefusalError
+	meantFor map[string]*s3err.Error
 }
 
 // Keys says how an operation on a bucket is held to the prefix that an access key

@@ -100,7 +100,7 @@ type DeleteError struct {
 
 // ParseDeleteResult reads the backend's answer. An error document in its place
 // is failed: nothing is known to be deleted.
-func ParseDeleteResult(doc []byte) (r *DeleteResult, failed *Error, err error) {
+func ParseDeleteResult(doc []byte) (r *DeleteResult, failed *ErrorDocument, err error) {
 	var in struct {
 		XMLName xml.Name
 		Deleted []Deleted     `xml:"Deleted"`

@@ -139,7 +139,7 @@ func sizes(greater, less *string) error {
 // LifecycleOut builds the client's document from the backend's: MinIO leaves out a
 // tag's value that is empty, where S3 has an empty element. An error document in
 // its place is failed.
-func LifecycleOut(doc []byte) (out []byte, failed *Error, err error) {
+func LifecycleOut(doc []byte) (out []byte, failed *ErrorDocument, err error) {
 	var l lifecycle
 	if err := xml.Unmarshal(doc, &l); err != nil {
 		return nil, nil, fmt.Errorf("s3xml: lifecycle: %w", err)

@@ -19,14 +19,14 @@ type Names struct {
 	Seal func(element, text string) (string, error)
 	// Failed is what the client is told of an error document that came in the
 	// answer's place. nil: nothing; the caller does it.
-	Failed func(e *Error) *Error
+	Failed func(e *ErrorDocument) *ErrorDocument
 }
 
 // Result is what passed.
 type Result struct {
-	Root  string // the document's root element
-	Error *Error // an error document as the backend wrote it, whatever the status was (S3-RULES.md E8, F7)
-	Bytes int64  // written to dst
+	Root  string         // the document's root element
+	Error *ErrorDocument // an error document as the backend wrote it, whatever the status was (S3-RULES.md E8, F7)
+	Bytes int64          // written to dst
 }
 
 // ErrDocument means that an answer is not well-formed XML, or deeper or wider

@@ -20,8 +20,10 @@ import (
 
 var names = &s3xml.Names{
 	Bucket: "mine & yours", Location: "http://h/mine/k?a=1&b=<2>", Owner: "owner-id", OwnerName: "Acme <Ltd>",
-	Token:  "the client's <token>",
-	Failed: func(e *s3xml.Error) *s3xml.Error { return &s3xml.Error{Code: "Ours", Message: "for " + e.Code} },
+	Token: "the client's <token>",
+	Failed: func(e *s3xml.ErrorDocument) *s3xml.ErrorDocument {
+		return &s3xml.ErrorDocument{Code: "Ours", Message: "for " + e.Code}
+	},
 	Seal: func(element, text string) (string, error) {
 		if text == "bad" {
 			return "", errSeal

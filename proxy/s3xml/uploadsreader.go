@@ -28,7 +28,7 @@ const (
 // times slower, and holds a text whole, however long.
 //
 // When the backend has sent an error document instead, that is returned, alone.
-func ReadUploads(src io.Reader, each func(head *Uploads, u *Upload) error) (head *Uploads, failed *Error, err error) {
+func ReadUploads(src io.Reader, each func(head *Uploads, u *Upload) error) (head *Uploads, failed *ErrorDocument, err error) {
 	r := &uploadsReader{each: each}
 	// WriteTo gives up when src has nothing to give many times in a row.
 	if _, err := bufio.NewReaderSize(src, windowSize).WriteTo(r); err != nil {
@@ -54,7 +54,7 @@ const (
 type uploadsReader struct {
 	each   func(*Uploads, *Upload) error
 	head   Uploads
-	failed Error
+	failed ErrorDocument
 	upload Upload // the one that is being read
 	prefix string // the common prefix that is being read
 	number string // MaxUploads or IsTruncated
