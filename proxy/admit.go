@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/netip"
 
+	"github.com/primecloudpro/primecloud/proxy/form"
 	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 )
@@ -95,10 +96,15 @@ func (x *exchange) admitBody() error {
 		if x.length < 0 {
 			return errMissingLength
 		}
-		if most := x.srv.cfg.Limits.ObjectSize + formAround; x.length > most {
+		if most := x.srv.cfg.Limits.ObjectSize + form.MaxAround; x.length > most {
 			return s3err.TooLarge(x.length, most)
 		}
-		return x.admitForm()
+		contentType, _ := x.header("content-type")
+		boundary, err := form.Boundary(string(contentType))
+		if err != nil {
+			return err
+		}
+		x.boundary = boundary
 	}
 	return nil
 }

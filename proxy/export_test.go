@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
-
 )
 
 // Admission runs the stages up to admit again and again on one request, as a

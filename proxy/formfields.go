@@ -66,17 +66,17 @@ func formTagging(x *exchange, value string) error {
 }
 
 // preparePost makes the PutObject of the form's fields.
-func (x *exchange) preparePost(f *form) error {
+func (x *exchange) preparePost(f *postForm) error {
 	x.out.set("PUT", x.bucket.BackendName, x.key)
-	for _, field := range f.fields {
+	for _, field := range f.Fields {
 		if err := x.prepareField(field); err != nil {
 			return err
 		}
 	}
 	// A browser says a type with the file, where S3 does not look. It stands in
 	// for the field when the policy leaves that to the client, and only then.
-	if _, given := f.get("content-type"); !given && f.policy.Lets(sigv4.Field{Name: "content-type", Value: f.fileType}) {
-		if err := x.prepareField(sigv4.Field{Name: "content-type", Value: f.fileType}); err != nil {
+	if _, given := f.Get("content-type"); !given && f.policy.Lets(sigv4.Field{Name: "content-type", Value: f.FileType}) {
+		if err := x.prepareField(sigv4.Field{Name: "content-type", Value: f.FileType}); err != nil {
 			return err
 		}
 	}
@@ -136,7 +136,7 @@ func (x *exchange) headerField(name, value []byte) error {
 
 // checkFormSums wants one checksum at most, of the algorithm that is named. The
 // backend verifies it.
-func (x *exchange) checkFormSums(f *form) error {
+func (x *exchange) checkFormSums(f *postForm) error {
 	sum := ""
 	for i := range x.out.headers {
 		if _, ok := sigv4.ParseChecksum(string(x.out.headers[i].Name)); !ok {
@@ -148,7 +148,7 @@ func (x *exchange) checkFormSums(f *form) error {
 		sum = string(x.out.headers[i].Name)
 	}
 	for _, name := range []string{"x-amz-checksum-algorithm", "x-amz-sdk-checksum-algorithm"} {
-		algorithm, _ := f.get(name)
+		algorithm, _ := f.Get(name)
 		if algorithm != "" && sum != "x-amz-checksum-"+strings.ToLower(algorithm) {
 			return s3err.New("InvalidRequest", name+" specified, but no corresponding x-amz-checksum-* field was found.")
 		}

@@ -299,11 +299,11 @@ var invariants = []promise{
 	{
 		"ARCHITECTURE.md", "16",
 		"memory for documents and forms is taken before it is buffered, and one holder has his part of it at most",
-		"./proxy", "TestBudget|TestWholeDoc|TestForm_pieces",
+		"./proxy", "TestBudget|TestWholeDoc|TestForm_held",
 		[]change{
 			{"proxy/budget.go", "b.by[by]+n > b.each || ", ""},
 			{"proxy/wholedoc.go", "\tif err := d.share.grow(d.srv.documents, d.by, int64(size-counted)); err != nil {\n\t\treturn err\n\t}\n\tlarger", "\tdefer d.share.grow(d.srv.documents, d.by, int64(size-counted))\n\tlarger"},
-			{"proxy/formbody.go", "return f.x.held.stranger.grow(f.x.srv.strangers, addressHolder(f.x.remote), int64(n))", "return nil"},
+			{"proxy/postform.go", "return f.x.held.stranger.grow(f.x.srv.strangers, addressHolder(f.x.remote), int64(n))", "return nil"},
 		},
 	},
 	{
