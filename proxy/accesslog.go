@@ -9,7 +9,6 @@ import (
 
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/sigv4"
-	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // noteHead copies what the line will say of the request's head: settle may not
@@ -194,11 +193,6 @@ func (x *exchange) sizeOfObject() int64 {
 		return x.declared
 	}
 	return x.objectSize
-}
-
-// prove takes the account for the requester's: the signature was good.
-func (x *exchange) prove(account *tenancy.Account) {
-	x.account, x.proven = account, true
 }
 
 // tlsNames are the names of the connection's TLS version and cipher suite.

@@ -1,17 +1,15 @@
 package proxy
 
 import (
-	"net/netip"
-
 	"github.com/primecloudpro/primecloud/proxy/form"
 	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 )
 
 // admit refuses by length, by ids that are not ours and by limits, before a byte of the body is asked
-// for, and binds the exchange to its ledger cell.
+// for. From here on the request has a ledger cell (charge.go).
 func admit(x *exchange) error {
-	x.meter()
+	x.bind()
 	if err := x.admitBody(); err != nil {
 		return err
 	}
@@ -34,20 +32,7 @@ func admit(x *exchange) error {
 	if x.op.Body == s3op.Form {
 		return nil // whose it is, the form says
 	}
-	return x.limit(x.stores())
-}
-
-// meter binds the exchange to its ledger cell, once.
-func (x *exchange) meter() {
-	if !x.metered {
-		x.rebind()
-	}
-}
-
-// rebind binds the exchange to the cell of what is known by now.
-func (x *exchange) rebind() {
-	x.srv.cfg.Meter.Begin(&x.tally, x.meterKey())
-	x.metered = true
+	return x.chargeRequest(x.stores())
 }
 
 // admitBody finds the decoded length of the body. Framing is the gateway's
@@ -127,8 +112,3 @@ func (x *exchange) hasCustomerKey() bool {
 
 var errPlainBackend = s3err.New("InvalidRequest", "Customer-provided encryption keys are not accepted: "+
 	"the storage behind this endpoint is not reached over TLS.")
-
-func containsAddr(x *exchange) func(netip.Prefix) bool {
-	addr := x.remote
-	return func(p netip.Prefix) bool { return p.Contains(addr) }
-}

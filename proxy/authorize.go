@@ -3,11 +3,11 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -123,6 +123,11 @@ func (x *exchange) mayAct(now time.Time) error {
 	return nil
 }
 
+func containsAddr(x *exchange) func(netip.Prefix) bool {
+	addr := x.remote
+	return func(p netip.Prefix) bool { return p.Contains(addr) }
+}
+
 // mayTouch checks the key's buckets and prefix against a bucket and an object
 // key of it; an empty object key means the bucket itself.
 func (x *exchange) mayTouch(bucket, key []byte) error {
@@ -162,33 +167,4 @@ func (x *exchange) expectedOwner(name string) error {
 		return errDenied
 	}
 	return nil
-}
-
-// meterKey is the ledger cell of the request: resolved ids only, so that
-// invented names add nothing.
-func (x *exchange) meterKey() metering.Key {
-	k := metering.Key{Class: x.op.Counted(x.caller(), x.status)}
-	if x.bucket != nil {
-		k.Account, k.Bucket = x.bucket.AccountID, x.bucket.ID
-	}
-	if x.identity != nil {
-		// Not the host's account: it may be another's, and the signature wrong.
-		k.Account, k.AccessKey = x.identity.AccountID, x.identity.ID
-	}
-	return k
-}
-
-// caller is who asks, for the ledger.
-func (x *exchange) caller() s3op.Caller {
-	switch {
-	case x.identity != nil && !x.proven:
-		return s3op.Nobody // whose key it is has not asked for it
-	case x.identity == nil && (x.bucket == nil || !x.public):
-		return s3op.Nobody // an account that was only named is not charged, nor one that lets nobody in
-	case x.identity == nil:
-		return s3op.Anonymous
-	case x.identity.Kind == tenancy.KindS3:
-		return s3op.Customer
-	}
-	return s3op.Internal
 }

@@ -300,6 +300,12 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Ingress counts body bytes that came from the client.
+func (x *exchange) Ingress(n int64) {
+	x.received += n
+	x.tally.Ingress(n)
+}
+
 type emptyReader struct{}
 
 func (emptyReader) Read([]byte) (int, error) { return 0, io.EOF }

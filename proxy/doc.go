@@ -11,9 +11,14 @@
 //	forward    the request rebuilt from what was understood, signed with the
 //	           backend's credential, sent; the answer's head awaited
 //	rewrite    the answer's names and headers mapped back, body prepared
+//	reserve    the answer's bytes taken from budgets, before the first is sent
 //
 // then settle runs exactly once, when the answer has reached the socket or has
-// failed: ledger, metrics, one log line.
+// failed: ledger, metrics, one log line. What an operation does beyond its row of
+// the table is in handlers.go.
+//
+// Beside that a request is charged: bound to a cell of the ledger, admitted by the
+// limiter, settled. charge.go has these states and all that moves between them.
 //
 // Comments here and below cite rules by number (S3-RULES.md A17): what each
 // demands, and why, is in docs/S3-RULES.md.

@@ -63,7 +63,7 @@ type request struct {
 	// admit
 	ids      ids
 	length   int64 // decoded bytes of the body; -1 unknown
-	begun    bool  // stages up to admit have run (inside ExpectHandler)
+	headDone bool  // headStages have run, or one of them has failed
 	failed   error
 	boundary string // of a form
 
@@ -83,9 +83,8 @@ type request struct {
 	status   int
 	code     string // S3 error code of the answer, "" for none
 	answered bool   // the answer was made before rewrite
-	metered  bool   // the tally is bound to its cell
+	charge   chargeState
 	grant    limits.Grant
-	limited  bool  // the grant was asked for
 	held     held  // of the server's budgets of bytes
 	received int64 // body bytes read of the client, decoded
 	declared int64 // body bytes the client announced

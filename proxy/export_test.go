@@ -28,7 +28,8 @@ func (s *Server) NewAdmission(nc net.Conn, fill func(*fasthttp.Request) error) (
 
 // Run returns the error that ends the request.
 func (a *Admission) Run() error {
-	x := a.srv.begin(&a.ctx)
+	x := a.srv.newExchange(&a.ctx, a.c)
+	x.runHead()
 	err := x.failed
 	a.c.pending = nil
 	x.release()
@@ -37,7 +38,8 @@ func (a *Admission) Run() error {
 
 // Settle does the same and then what ends a request that was answered.
 func (a *Admission) Settle() error {
-	x := a.srv.begin(&a.ctx)
+	x := a.srv.newExchange(&a.ctx, a.c)
+	x.runHead()
 	err := x.failed
 	x.setStatus(200)
 	a.c.settle()
@@ -52,7 +54,8 @@ func (a *Admission) Answer(r *bufio.Reader) (status int, err error) {
 	if err := a.ctx.Request.Read(r); err != nil {
 		return 0, err
 	}
-	x := a.srv.begin(&a.ctx)
+	x := a.srv.newExchange(&a.ctx, a.c)
+	x.runHead()
 	if x.failed != nil {
 		x.respondError(x.failed)
 	}
@@ -70,7 +73,7 @@ func (a *Admission) Verify(r *bufio.Reader) error {
 	}
 	x := a.srv.newExchange(&a.ctx, a.c)
 	var err error
-	for _, run := range before[:3] { // parse, resolve, verify
+	for _, run := range headStages[:3] { // parse, resolve, verify
 		if err = run(x); err != nil {
 			break
 		}

@@ -10,19 +10,21 @@ import (
 type stage func(x *exchange) error
 
 // The stages run in this order for every request; none can be skipped by a
-// flag. Those of before run ahead of the body, inside the Expect handler when
-// the client waits for permission to send it; the last of after comes before the
-// first byte of the answer.
+// flag. Those of the head run before the body is asked for, inside the Expect
+// handler when the client waits for permission to send it; the last of the body's
+// comes before the first byte of the answer. settle comes after them, when the
+// answer has reached the socket or has failed: Server.connState sees that.
 var (
-	before = [...]stage{parse, resolve, verify, authorize, admit}
-	after  = [...]stage{forward, rewrite, reserve}
+	headStages = [...]stage{parse, resolve, verify, authorize, admit}
+	bodyStages = [...]stage{forward, rewrite, reserve}
 )
 
 // expect runs the stages before the body for a request with
 // Expect: 100-continue, so that a refused upload costs no bytes. fasthttp
 // calls it instead of handle when the answer is not 100.
 func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
-	x := s.begin(ctx)
+	x := s.newExchange(ctx, ctx.Conn().(*conn))
+	x.runHead()
 	if x.failed == nil {
 		x.conn.going.withhold = x.op.Body == s3op.Form
 		return fasthttp.StatusContinue
@@ -32,17 +34,15 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 }
 
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
-	x := ctx.Conn().(*conn).pending
-	if x == nil || !x.begun {
-		x = s.begin(ctx)
-	} else {
-		x.conn.answer(x) // 100 Continue was no answer
+	x, fresh := s.current(ctx)
+	if fresh {
+		x.runHead()
 	}
 	if x.failed != nil {
 		x.respondError(x.failed)
 		return
 	}
-	for _, run := range after {
+	for _, run := range bodyStages {
 		if err := run(x); err != nil {
 			x.respondError(err)
 			return
@@ -50,27 +50,31 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
-	x := s.newExchange(ctx, ctx.Conn().(*conn))
-	x.begun = true
-	for _, run := range before {
-		if err := run(x); err != nil {
-			x.failed = err
+// malformed answers what fasthttp could not read as a request, or a body that
+// did not come after 100 Continue: that request has begun, and ends here.
+func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
+	x, _ := s.current(ctx)
+	x.respondError(framingError(err))
+}
+
+// current returns the request that expect has begun on the connection, or a new one,
+// of which nothing has run: then it is fresh.
+func (s *Server) current(ctx *fasthttp.RequestCtx) (x *exchange, fresh bool) {
+	c := ctx.Conn().(*conn)
+	if c.pending == nil || !c.pending.headDone {
+		return s.newExchange(ctx, c), true
+	}
+	c.answer(c.pending) // 100 Continue was no answer
+	return c.pending, false
+}
+
+// runHead runs the stages before the body. The first error is x.failed.
+func (x *exchange) runHead() {
+	x.headDone = true
+	for _, run := range headStages {
+		if x.failed = run(x); x.failed != nil {
 			break
 		}
 	}
 	x.noteHead()
-	return x
-}
-
-// malformed answers what fasthttp could not read as a request, or a body that
-// did not come after 100 Continue: that request has begun, and ends here.
-func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
-	x := ctx.Conn().(*conn).pending
-	if x == nil || !x.begun {
-		x = s.newExchange(ctx, ctx.Conn().(*conn))
-	} else {
-		x.conn.answer(x)
-	}
-	x.respondError(framingError(err))
 }

@@ -30,7 +30,7 @@ func postObject(x *exchange) error {
 		return err
 	}
 	// Before more is waited for: who is slow with a form is one of the requests at once.
-	if err := x.limit(0); err != nil {
+	if err := x.chargeRequest(0); err != nil {
 		return err
 	}
 	if err := x.preparePost(f); err != nil {

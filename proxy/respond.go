@@ -17,7 +17,7 @@ func (x *exchange) setCommonHeaders() {
 func (x *exchange) setStatus(status int) {
 	x.status = status
 	// Before a byte of the answer moves: a refusal's document is not billed.
-	x.tally.Reclass(x.op.Counted(x.caller(), status))
+	x.reclass()
 	x.ctx.Response.SetStatusCode(status)
 }
 
@@ -41,7 +41,7 @@ func (x *exchange) respondXML(status int, doc []byte) {
 // (docs/decisions/0004).
 func (x *exchange) unread(code string) bool {
 	switch {
-	case !x.begun, code == "ClientDisconnected", code == "IncompleteBody", code == "RequestTimeout", code == "BadRequest":
+	case !x.headDone, code == "ClientDisconnected", code == "IncompleteBody", code == "RequestTimeout", code == "BadRequest":
 		return true // where the next request would begin is not known
 	}
 	body := x.ctx.RequestBodyStream()
@@ -60,20 +60,10 @@ func (x *exchange) respondError(err error) {
 	if x.ended != nil {
 		err, x.ended = x.ended, nil // whatever a stage made of it
 	}
-	e := asS3(err)
-	status := e.Status()
-	x.status, x.code, x.cause = status, e.Code, e.Cause
-	x.meter()
 	if x.responded {
 		x.resp.Abort()
 	}
 	x.finish()
-	if x.billed() {
-		if err := x.limit(0); err != nil {
-			x.respondError(err) // unbilled, so that this ends here
-			return
-		}
-	}
 	x.ctx.Response.Reset()
 	x.ctx.Response.Header.DisableNormalizing()
 	// Nothing is held for a request that is over, however long its client takes
@@ -81,6 +71,12 @@ func (x *exchange) respondError(err error) {
 	x.local = emptied(x.local, keptLocal)
 	x.body.doc, x.body.src = nil, nil
 	x.held.end()
+	e := asS3(err)
+	x.fail(e)
+	if err := x.chargeError(); err != nil {
+		e = asS3(err)
+		x.fail(e)
+	}
 	switch e.Code {
 	case "SlowDown", "ServiceUnavailable":
 		x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, e.Retry)))
@@ -94,19 +90,22 @@ func (x *exchange) respondError(err error) {
 			x.ctx.Response.Header.AddBytesV(x.op.Tells([]byte(errorHeaders[i])).Wire, v)
 		}
 	}
-	if x.ctx.IsHead() || status == 304 {
-		x.respondEmpty(status)
+	if len(x.local) == 0 {
+		x.respondEmpty(x.status)
 		x.ctx.Response.SkipBody = true
 		return
 	}
-	x.local = s3xml.AppendError(x.local[:0], x.errorDocument(e))
-	if x.billed() {
-		if err := x.grant.Answer(x.srv.ctx, int64(len(x.local))); err != nil {
-			x.respondError(err)
-			return
-		}
+	x.respondXML(x.status, x.local)
+}
+
+// fail makes e what the request ends with, and its document, which a HEAD and a 304
+// have not, x.local.
+func (x *exchange) fail(e *s3err.Error) {
+	x.status, x.code, x.cause = e.Status(), e.Code, e.Cause
+	x.local = x.local[:0]
+	if !x.ctx.IsHead() && x.status != 304 {
+		x.local = s3xml.AppendError(x.local, x.errorDocument(e))
 	}
-	x.respondXML(status, x.local)
 }
 
 // errorDocument is what the client is told of an error: nothing of the backend's

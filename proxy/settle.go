@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -18,10 +17,7 @@ func (x *exchange) settle() {
 		x.status, x.code = 499, "ClientDisconnected"
 	}
 	x.finish()
-	x.meter()
-	x.tally.Reclass(x.op.Counted(x.caller(), x.status))
-	x.tally.Request()
-	x.settleLimits()
+	x.settleCharge()
 	elapsed := x.srv.cfg.now().Sub(x.started)
 	x.srv.metrics.observe(x, elapsed)
 	x.logLine(elapsed)
@@ -61,11 +57,6 @@ func (x *exchange) settle() {
 		attrs = append(attrs, slog.String("cause", causeText(x.cause)))
 	}
 	x.srv.log.LogAttrs(context.Background(), level, "request", attrs...)
-}
-
-// billed reports whether the account pays for the request, as it was answered.
-func (x *exchange) billed() bool {
-	return x.op.Counted(x.caller(), x.status) != metering.ClassUnbilled
 }
 
 // operationName is "-" for what was no operation.
