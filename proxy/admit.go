@@ -16,7 +16,7 @@ func admit(x *exchange) error {
 	if err := x.admitMetadata(); err != nil {
 		return err
 	}
-	if x.op.Verdict == s3op.Forward && x.bucket != nil {
+	if x.op.Action == s3op.Forward && x.bucket != nil {
 		b, err := x.srv.backends.get(x.srv.ctx, x.bucket.BackendID)
 		if err != nil {
 			return err

@@ -62,7 +62,7 @@ func (x *exchange) decide(ctx context.Context, now time.Time, commits bool) (*te
 	if x.level == s3op.Service {
 		return nil, nil
 	}
-	if err := x.mayTouch(x.bucketNm, x.key); err != nil {
+	if err := x.mayTouch(x.bucketName, x.key); err != nil {
 		return nil, err
 	}
 	if x.op.MakesBucket {
@@ -88,9 +88,9 @@ func (x *exchange) decide(ctx context.Context, now time.Time, commits bool) (*te
 
 func (x *exchange) findBucket(ctx context.Context) (*tenancy.Bucket, error) {
 	if x.identity == nil {
-		return x.srv.cfg.Directory.BucketForAnyone(ctx, x.account.ID, x.bucketNm)
+		return x.srv.cfg.Directory.BucketForAnyone(ctx, x.account.ID, x.bucketName)
 	}
-	return x.srv.cfg.Directory.Bucket(ctx, x.account.ID, x.bucketNm)
+	return x.srv.cfg.Directory.Bucket(ctx, x.account.ID, x.bucketName)
 }
 
 // mayAct checks account and key, without regard to the bucket.

@@ -13,17 +13,17 @@ import (
 
 // ownStatus reports whether a backend's status is one of the operation's
 // successes. Nothing else passes as one: a redirect, or a 202 with somebody's
-// page, is no answer of S3's.
+// page, is no response of S3's.
 func (x *exchange) ownStatus(status int) bool {
 	switch status {
 	case 200:
 		return true
 	case 204:
-		return x.op.Answer == s3op.Empty && x.op.Method != "HEAD"
+		return x.op.Response == s3op.Empty && x.op.Method != "HEAD"
 	case 206: // an object's part, or a list whose end is an error (S3-RULES.md F7)
-		return x.op.Answer == s3op.Bytes || x.op.Answer == s3op.XML || x.op.Method == "HEAD"
+		return x.op.Response == s3op.Bytes || x.op.Response == s3op.XML || x.op.Method == "HEAD"
 	case 304:
-		return x.op.Answer == s3op.Bytes || x.op.Method == "HEAD"
+		return x.op.Response == s3op.Bytes || x.op.Method == "HEAD"
 	}
 	return false
 }
@@ -37,7 +37,7 @@ func (x *exchange) backendError() error {
 		x.resp.Abort()
 		return x.statusError(status)
 	}
-	doc, err := x.readAnswer(maxErrorDocument)
+	doc, err := x.readResponse(maxErrorDocument)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (x *exchange) mayBeDenied() bool {
 	return x.op.LockDenies
 }
 
-// blamed is the answer to the client when the backend complains about us:
+// blamed is the response to the client when the backend complains about us:
 // the operator's to mend, and nothing that the account did.
 func (x *exchange) blamed(cause *faultError) *s3err.Error {
 	if x.blame { // of many entries of a document
@@ -96,7 +96,7 @@ func (x *exchange) blamed(cause *faultError) *s3err.Error {
 // documentError makes the client's error of a document that came with the status.
 // A code that nobody knows here is known by its status: what the backend takes for
 // the client's mistake is not made a failure of ours, which clients would try again
-// (S3-RULES.md E7). Inside an answer that began as a success there is no status.
+// (S3-RULES.md E7). Inside a response that began as a success there is no status.
 func (x *exchange) documentError(e *s3xml.ErrorDocument, status int) error {
 	cause := &faultError{e.Code, e.Message}
 	if x.blames(e.Code) {
@@ -159,7 +159,7 @@ func (x *exchange) statusError(status int) error {
 	}
 	if status == 404 && x.out.method != "HEAD" && !x.blames(said) {
 		// S3 says with a document what is not there. This is somebody's page: a
-		// client that took it for an answer would think that its objects are gone.
+		// client that took it for a response would think that its objects are gone.
 		return &s3err.Error{Code: "ServiceUnavailable", Cause: cause}
 	}
 	return x.byStatus(status, said, cause)

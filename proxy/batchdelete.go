@@ -22,37 +22,37 @@ func deleteObjects(x *exchange) error {
 	}
 	quiet := request.Quiet
 	var refused []s3xml.DeleteError
-	passed := request.Objects[:0:0]
+	allowed := request.Objects[:0:0]
 	for _, o := range request.Objects {
 		if err := x.mayDelete(&o); err != nil {
 			e := asS3(err)
 			refused = append(refused, s3xml.DeleteError{Key: o.Key, VersionID: o.VersionID, Code: e.Code, Message: e.Text()})
 			continue
 		}
-		passed = append(passed, o)
+		allowed = append(allowed, o)
 	}
 	result := &s3xml.DeleteResult{}
-	if len(passed) > 0 {
+	if len(allowed) > 0 {
 		x.prepare()
-		if err := x.sendDocument(s3xml.AppendDelete(nil, &s3xml.Delete{Objects: passed, Quiet: quiet})); err != nil {
+		if err := x.sendDocument(s3xml.AppendDelete(nil, &s3xml.Delete{Objects: allowed, Quiet: quiet})); err != nil {
 			return err
 		}
 		if x.resp.Status != 200 {
 			return x.backendError()
 		}
-		answer, err := x.readAnswer(maxAnswerDocument)
+		response, err := x.readResponse(maxResponseDocument)
 		if err != nil {
 			return err
 		}
 		x.finish()
 		var failed *s3xml.ErrorDocument
-		switch result, failed, err = s3xml.ParseDeleteResult(answer); {
+		switch result, failed, err = s3xml.ParseDeleteResult(response); {
 		case err != nil:
 			return &s3err.Error{Code: "ServiceUnavailable", Cause: err}
 		case failed != nil:
 			return x.documentError(failed, 200)
 		}
-		onlyAsked(result, passed, quiet)
+		onlyAsked(result, allowed, quiet)
 		for i := range result.Errors {
 			e := &result.Errors[i]
 			mapped := asS3(x.documentError(&s3xml.ErrorDocument{Code: e.Code, Message: e.Message}, 200))
@@ -65,7 +65,7 @@ func deleteObjects(x *exchange) error {
 	return nil
 }
 
-// onlyAsked leaves of a backend's answer what is about the keys that it was
+// onlyAsked leaves of a backend's response what is about the keys that it was
 // asked to delete. One of which it says nothing is not known to be deleted,
 // unless it was to tell of errors only.
 func onlyAsked(r *s3xml.DeleteResult, asked []s3xml.DeleteObject, quiet bool) {
@@ -109,7 +109,7 @@ func (x *exchange) mayDelete(o *s3xml.DeleteObject) error {
 			return err
 		}
 	}
-	return x.mayTouch(x.bucketNm, []byte(o.Key))
+	return x.mayTouch(x.bucketName, []byte(o.Key))
 }
 
 // dropDigests forgets the client's digests: the document sent is another.

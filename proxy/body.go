@@ -118,7 +118,7 @@ func framedLength(n int64, sum sigv4.Checksum) int64 {
 // not be completed: the transport then cuts the connection, and MinIO drops
 // an upload that is one byte short.
 func (b *requestBody) WriteBody(w io.Writer) error {
-	defer b.x.asking()
+	defer b.x.requestSent()
 	if b.doc != nil {
 		_, err := w.Write(b.doc)
 		return err
@@ -244,7 +244,7 @@ func (b *requestBody) mayEnd() error {
 }
 
 // fail remembers that it was the client's side that ended the body, so that
-// the answer names the client's error and not the cut connection's.
+// the response names the client's error and not the cut connection's.
 func (b *requestBody) fail(err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF

@@ -35,7 +35,7 @@ func createBucket(x *exchange) error {
 	ctx, cancel := x.srv.databaseContext()
 	defer cancel()
 	dir := x.srv.cfg.Directory
-	bucket, err := dir.ReserveBucket(ctx, x.account.ID, string(x.bucketNm), lock)
+	bucket, err := dir.ReserveBucket(ctx, x.account.ID, string(x.bucketName), lock)
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func (x *exchange) keepsNothing(to *tenancy.Bucket) error {
 	default:
 		return x.backendError()
 	}
-	doc, err := x.readAnswer(maxErrorDocument)
+	doc, err := x.readResponse(maxErrorDocument)
 	if err != nil {
 		return err
 	}
@@ -159,16 +159,16 @@ var errLogSegment = s3err.New("InvalidArgument", "TargetPrefix has more than 255
 var errLogTarget = &s3err.Error{Code: "InvalidTargetBucketForLogging"}
 
 func getBucketLogging(x *exchange) error {
-	var answer *s3xml.Logging
+	var response *s3xml.Logging
 	if l := x.bucket.Logging; l != nil {
-		answer = &s3xml.Logging{TargetBucket: l.Target, TargetPrefix: l.Prefix}
+		response = &s3xml.Logging{TargetBucket: l.Target, TargetPrefix: l.Prefix}
 		for name, format := range keyFormats {
 			if format == l.Format {
-				answer.Format = name
+				response.Format = name
 			}
 		}
 	}
-	x.local = s3xml.AppendLogging(x.local[:0], answer)
+	x.local = s3xml.AppendLogging(x.local[:0], response)
 	x.respondXML(200, x.local)
 	return nil
 }

@@ -127,11 +127,11 @@ func (s *share) end() {
 type held struct {
 	stranger share // of a form that is not verified yet
 	asked    share // of what the client sent, or asked the backend for
-	answer   share // of exchange.local
+	response share // of exchange.local
 }
 
 func (h *held) end() {
 	h.stranger.end()
 	h.asked.end()
-	h.answer.end()
+	h.response.end()
 }

@@ -25,7 +25,7 @@ func TestBudget(t *testing.T) {
 		all.Go(func() {
 			for range 2000 {
 				var h held
-				shares := []*share{&h.stranger, &h.asked, &h.answer}
+				shares := []*share{&h.stranger, &h.asked, &h.response}
 				mine := make([]int64, len(shares))
 				for range rand.IntN(8) {
 					i := rand.IntN(len(shares))
@@ -116,7 +116,7 @@ func TestWholeDoc(t *testing.T) {
 	for _, n := range []int{0, 1, keptLocal - 1, keptLocal, keptLocal + 1, 100_000, largeBuffer, largeBuffer + 1, 5 << 20} {
 		for range 2 * largeKept { // with buffers that are there already
 			x := &exchange{request: request{srv: s}}
-			d := x.newDoc(&x.held.answer, x.local)
+			d := x.newDoc(&x.held.response, x.local)
 			if err := d.readAll(iotest.DataErrReader(strings.NewReader(strings.Repeat("x", n))), int64(n)); err != nil || len(d.b) != n {
 				t.Fatal(n, len(d.b), err)
 			}
@@ -124,8 +124,8 @@ func TestWholeDoc(t *testing.T) {
 			if cap(d.b) > keptLocal {
 				want = int64(cap(d.b))
 			}
-			if x.held.answer.held != want || want > int64(max(2*n, largeBuffer)) {
-				t.Errorf("a document of %d bytes counts %d, its memory is %d", n, x.held.answer.held, cap(d.b))
+			if x.held.response.held != want || want > int64(max(2*n, largeBuffer)) {
+				t.Errorf("a document of %d bytes counts %d, its memory is %d", n, x.held.response.held, cap(d.b))
 			}
 			x.local = d.b
 			x.held.end()

@@ -60,7 +60,7 @@ func (x *exchange) meterKey() metering.Key {
 // caller is who asks, for the ledger.
 func (x *exchange) caller() s3op.Caller {
 	switch {
-	case x.identity != nil && !x.proven:
+	case x.identity != nil && !x.authenticated:
 		return s3op.Nobody // whose key it is has not asked for it
 	case x.identity == nil && (x.bucket == nil || !x.public):
 		return s3op.Nobody // an account that was only named is not charged, nor one that lets nobody in
@@ -83,7 +83,7 @@ func (x *exchange) chargeRequest(stores int64) error {
 	x.charge = admitted
 	return x.srv.cfg.Limiter.Admit(x.srv.ctx, &x.grant, limits.Request{
 		Account: x.account, Key: x.identity, Class: x.op.Class,
-		Upload: max(x.length, 0), Stores: stores, Download: x.op.Answer != s3op.Empty && x.op.Method != "HEAD",
+		Upload: max(x.length, 0), Stores: stores, Download: x.op.Response != s3op.Empty && x.op.Method != "HEAD",
 	})
 }
 

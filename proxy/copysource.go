@@ -139,7 +139,7 @@ func (x *exchange) prepareHead() {
 // errChanged is told when the source of a copy was replaced while it was copied.
 var errChanged error = &s3err.Error{Code: "OperationAborted"}
 
-// copied looks at the answer to a copy that was bound to an ETag the client
+// copied looks at the response to a copy that was bound to an ETag the client
 // has not asked for. What the client has asked for held when its source was
 // looked at, or that look found something else than an object.
 func (x *exchange) copied() error {

@@ -9,11 +9,11 @@
 //	authorize  account status, key's rights, bucket ownership, copy source
 //	admit      lengths, ids and limits, before any body byte is asked for
 //	forward    the request rebuilt from what was understood, signed with the
-//	           backend's credential, sent; the answer's head awaited
-//	rewrite    the answer's names and headers mapped back, body prepared
-//	reserve    the answer's bytes taken from budgets, before the first is sent
+//	           backend's credential, sent; the response's head awaited
+//	rewrite    the response's names and headers mapped back, body prepared
+//	reserve    the response's bytes taken from budgets, before the first is sent
 //
-// then settle runs exactly once, when the answer has reached the socket or has
+// then settle runs exactly once, when the response has reached the socket or has
 // failed: ledger, metrics, one log line. What an operation does beyond its row of
 // the table is in handlers.go.
 //

@@ -11,7 +11,7 @@ import (
 )
 
 // forward answers here or sends the rebuilt request to the backend and waits
-// for the head of its answer.
+// for the head of its response.
 func forward(x *exchange) error {
 	h := x.handler()
 	if h.serve != nil {
@@ -210,16 +210,16 @@ func (x *exchange) send(body upstream.Body) error {
 		NoBody:     x.out.method == "HEAD",
 		Client:     x.conn,
 	}
-	x.responded = true
+	x.respOpen = true
 	x.sent = x.sent || x.out.method != "HEAD" // a HEAD asks what a copy's source is
-	x.asking()
+	x.requestSent()
 	err := x.backend.pool.Do(x.srv.ctx, &x.upstream, &x.resp)
 	if err == nil {
 		x.public = x.public || x.anonymous() && letsIn(x.resp.Status)
-		x.noteAnswer()
+		x.recordResponse()
 		return nil
 	}
-	x.responded = false
+	x.respOpen = false
 	if errors.Is(err, upstream.ErrHead) {
 		// What was let in here could not be one request there: a hole in parse.
 		x.srv.metrics.unsendable.Inc()

@@ -12,7 +12,7 @@ type stage func(x *exchange) error
 // The stages run in this order for every request; none can be skipped by a
 // flag. Those of the head run before the body is asked for, inside the Expect
 // handler when the client waits for permission to send it; the last of the body's
-// comes before the first byte of the answer. settle comes after them, when the
+// comes before the first byte of the response. settle comes after them, when the
 // answer has reached the socket or has failed: Server.connState sees that.
 var (
 	headStages = [...]stage{parse, resolve, verify, authorize, admit}
@@ -21,7 +21,7 @@ var (
 
 // expect runs the stages before the body for a request with
 // Expect: 100-continue, so that a refused upload costs no bytes. fasthttp
-// calls it instead of handle when the answer is not 100.
+// calls it instead of handle when the response is not 100.
 func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	x := s.newExchange(ctx, ctx.Conn().(*conn))
 	x.runHead()
@@ -64,7 +64,7 @@ func (s *Server) current(ctx *fasthttp.RequestCtx) (x *exchange, fresh bool) {
 	if c.pending == nil || !c.pending.headDone {
 		return s.newExchange(ctx, c), true
 	}
-	c.answer(c.pending) // 100 Continue was no answer
+	c.answer(c.pending) // 100 Continue was no response
 	return c.pending, false
 }
 
@@ -76,5 +76,5 @@ func (x *exchange) runHead() {
 			break
 		}
 	}
-	x.noteHead()
+	x.recordRequest()
 }

@@ -116,7 +116,7 @@ func checkHandlers(operations []*s3op.Operation, handlers map[string]handler) er
 // would never be called.
 func (h handler) fits(op *s3op.Operation) error {
 	serves := h.serve != nil
-	if !serves && (op.Verdict == s3op.Local || op.Body == s3op.Form) {
+	if !serves && (op.Action == s3op.Local || op.Body == s3op.Form) {
 		return errors.New("nothing serves it")
 	}
 	if serves && (h.query != nil || h.document != nil || h.response != nil || h.headers != nil) {
@@ -125,7 +125,7 @@ func (h handler) fits(op *s3op.Operation) error {
 	if translates := op.Body == s3op.Document && !serves; translates != (h.document != nil) {
 		return fmt.Errorf("its request document is to be translated: %v; there is a function for it: %v", translates, h.document != nil)
 	}
-	rewrites := (op.Answer == s3op.XML || op.Answer == s3op.JSON) && !serves
+	rewrites := (op.Response == s3op.XML || op.Response == s3op.JSON) && !serves
 	if rewrites != (h.response != nil) {
 		return fmt.Errorf("its response document is to be rewritten: %v; there is a function for it: %v", rewrites, h.response != nil)
 	}

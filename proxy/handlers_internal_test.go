@@ -28,7 +28,7 @@ func TestHandlers_everyOperation(t *testing.T) {
 		}
 	}
 	for name, h := range newHandlers() {
-		if h.serve != nil && s3op.ByName(name).Verdict == s3op.Local {
+		if h.serve != nil && s3op.ByName(name).Action == s3op.Local {
 			spoilt(name, func(h *handler) { h.serve = nil })
 		}
 		if h.serve != nil {

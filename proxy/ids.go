@@ -108,7 +108,7 @@ func (x *exchange) knownUploadID(text []byte) bool {
 	return dots == 1
 }
 
-// sealed is what becomes of an element of an answer that holds an id or a
+// sealed is what becomes of an element of a response that holds an id or a
 // marker of the backend's.
 func (x *exchange) sealed(element, text string) (string, error) {
 	switch element {

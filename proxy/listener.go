@@ -12,7 +12,7 @@ import (
 var errNotTCP = errors.New("proxy: not a listener of TCP connections")
 
 // listener makes a conn of what it accepts. What is one too many is closed at
-// once and in silence: an answer would mostly be overtaken by the reset that
+// once and in silence: a response would mostly be overtaken by the reset that
 // closing before the request was read causes, over TLS it would have to wait for
 // the client's handshake, and nothing that waits for one client may stand where
 // all are accepted. fasthttp's own bounds are never reached.

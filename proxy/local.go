@@ -35,9 +35,9 @@ func listBuckets(x *exchange) error {
 	if !utf8.Valid(prefix) || bytes.IndexByte(prefix, 0) >= 0 {
 		return s3err.New("InvalidArgument", "A prefix is UTF-8 without a NUL character.")
 	}
-	answer := s3xml.ListBuckets{Owner: x.account.CanonicalID, OwnerName: x.account.DisplayName, Region: x.srv.cfg.Region, Prefix: string(prefix)}
+	response := s3xml.ListBuckets{Owner: x.account.CanonicalID, OwnerName: x.account.DisplayName, Region: x.srv.cfg.Region, Prefix: string(prefix)}
 	if region, ok := x.param("bucket-region"); ok && string(region) != x.srv.cfg.Region {
-		x.local = answer.Append(x.local[:0])
+		x.local = response.Append(x.local[:0])
 		x.respondXML(200, x.local)
 		return nil
 	}
@@ -49,12 +49,12 @@ func listBuckets(x *exchange) error {
 	}
 	if len(page) > limit {
 		page = page[:limit]
-		answer.ContinuationToken = base64.URLEncoding.EncodeToString([]byte(page[limit-1].Name))
+		response.ContinuationToken = base64.URLEncoding.EncodeToString([]byte(page[limit-1].Name))
 	}
 	for _, b := range page {
-		answer.Buckets = append(answer.Buckets, s3xml.BucketEntry{Name: b.Name, Created: b.CreatedAt})
+		response.Buckets = append(response.Buckets, s3xml.BucketEntry{Name: b.Name, Created: b.CreatedAt})
 	}
-	x.local = answer.Append(x.local[:0])
+	x.local = response.Append(x.local[:0])
 	x.respondXML(200, x.local)
 	return nil
 }
@@ -118,7 +118,7 @@ func policyStatus(x *exchange) error {
 	if x.resp.Status != 200 {
 		return x.backendError()
 	}
-	doc, err := x.readAnswer(maxErrorDocument)
+	doc, err := x.readResponse(maxErrorDocument)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ import (
 // look is one request's questions to the backend about the names around its key.
 // It is used by the request and by the goroutine that asks, and ends with the
 // later of them: with the request when that has heard what the other found, so
-// that its names are free before its client has an answer.
+// that its names are free before its client has a response.
 type look struct {
 	claims flatnames.Claims
 	client upstream.Client
@@ -230,7 +230,7 @@ func (l *look) askBelow(name []byte) error {
 	default:
 		return l.unanswered(a.resp.Status)
 	}
-	doc, err := a.readAnswer(maxErrorDocument)
+	doc, err := a.readResponse(maxErrorDocument)
 	if err != nil {
 		return err
 	}
@@ -261,7 +261,7 @@ func (l *look) send(noBody bool) error {
 	if err := a.backend.pool.Do(a.srv.ctx, &a.upstream, &a.resp); err != nil {
 		return unreadable(err)
 	}
-	a.responded = true
+	a.respOpen = true
 	return nil
 }
 

@@ -48,7 +48,7 @@ func TestSend_unsendable(t *testing.T) {
 		if err := x.send(nil); !errors.As(err, &own) || own.Status() != 500 || !errors.Is(own.Cause, upstream.ErrHead) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if x.responded || unsendable(t, registry) != before+1 || pool.Healthy() != 1 {
+		if x.respOpen || unsendable(t, registry) != before+1 || pool.Healthy() != 1 {
 			t.Errorf("%s: it was not counted, or the backend was called", name)
 		}
 	}

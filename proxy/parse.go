@@ -108,9 +108,9 @@ var (
 	errTwoWays     = s3err.New("InvalidArgument", "A header was sent as a header and as a query parameter; send it once.")
 )
 
-// single are the headers that may come once only, beside those of S3: a second
+// singletonHeaders are the headers that may come once only, beside those of S3: a second
 // one would let two readers see two requests.
-var single = map[string]struct{}{
+var singletonHeaders = map[string]struct{}{
 	"host": {}, "content-length": {}, "transfer-encoding": {}, "expect": {}, "content-type": {}, "range": {},
 	"authorization": {}, "content-md5": {}, "if-match": {}, "if-none-match": {}, "if-range": {}, "if-modified-since": {}, "if-unmodified-since": {}, "expires": {},
 }
@@ -120,7 +120,7 @@ var single = map[string]struct{}{
 // the last, or both.
 func once(name []byte) bool {
 	if !bytes.HasPrefix(name, amzPrefix) {
-		_, ok := single[string(name)]
+		_, ok := singletonHeaders[string(name)]
 		return ok
 	}
 	switch string(name) {
@@ -253,16 +253,16 @@ func (x *exchange) checkConnection(value []byte) error {
 func (x *exchange) splitPath() error {
 	path := x.target.Path[1:]
 	if x.host.bucket != nil {
-		x.bucketNm, x.key = x.host.bucket, path
+		x.bucketName, x.key = x.host.bucket, path
 	} else {
 		name, key, more := bytes.Cut(path, []byte{'/'})
-		x.bucketNm, x.key = name, key
+		x.bucketName, x.key = name, key
 		if len(name) == 0 && more {
 			return &s3err.Error{Code: "InvalidBucketName"}
 		}
 	}
 	switch {
-	case len(x.bucketNm) == 0:
+	case len(x.bucketName) == 0:
 		x.level = s3op.Service
 		return nil
 	case len(x.key) == 0:
@@ -273,7 +273,7 @@ func (x *exchange) splitPath() error {
 			return err
 		}
 	}
-	if !validBucketName(x.bucketNm) {
+	if !validBucketName(x.bucketName) {
 		return &s3err.Error{Code: "InvalidBucketName"}
 	}
 	return nil

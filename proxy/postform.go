@@ -72,7 +72,7 @@ func postObject(x *exchange) error {
 		return x.backendError()
 	}
 	defer x.finish()
-	return x.answerPost(f, string(x.resp.Header("etag")))
+	return x.respondPost(f, string(x.resp.Header("etag")))
 }
 
 // postForm is a form and whose it is. Until its policy is verified it is a
@@ -117,7 +117,7 @@ func (x *exchange) authorizeForm(f *postForm) error {
 	if !ok {
 		return s3err.New("InvalidArgument", "Bucket POST must contain a field named 'key'. If it is specified, please check the order of the fields.")
 	}
-	if b, given := f.Get("bucket"); given && b != string(x.bucketNm) {
+	if b, given := f.Get("bucket"); given && b != string(x.bucketName) {
 		return s3err.New("InvalidArgument", "The bucket field is not the bucket of the URL.")
 	}
 	if err := x.auth.ParseForm(f.Fields, sigv4.Options{Region: x.srv.cfg.Region, Now: x.started}); err != nil {
@@ -145,11 +145,11 @@ func (x *exchange) authorizeForm(f *postForm) error {
 		x.identity = nil
 		return errDenied
 	}
-	x.prove(account)
+	x.setAuthenticated(account)
 	if f.policy, err = sigv4.ParsePolicy(text); err != nil {
 		return err
 	}
-	if err := f.policy.Check(f.Fields, string(x.bucketNm), x.started); err != nil {
+	if err := f.policy.Check(f.Fields, string(x.bucketName), x.started); err != nil {
 		return err
 	}
 	x.key = []byte(strings.ReplaceAll(key, "${filename}", baseName(f.Filename)))
@@ -178,8 +178,8 @@ func baseName(name string) string {
 	return name[strings.LastIndexAny(name, `/\`)+1:]
 }
 
-// answerPost answers as the form asked: a redirect, or 200, 201 or 204.
-func (x *exchange) answerPost(f *postForm, etag string) error {
+// respondPost answers as the form asked: a redirect, or 200, 201 or 204.
+func (x *exchange) respondPost(f *postForm, etag string) error {
 	location := x.location(string(x.key))
 	redirect, _ := f.Get("success_action_redirect")
 	if redirect == "" {
@@ -188,7 +188,7 @@ func (x *exchange) answerPost(f *postForm, etag string) error {
 	h := &x.ctx.Response.Header
 	if u, err := url.Parse(redirect); redirect != "" && err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
 		q := u.Query()
-		q.Set("bucket", string(x.bucketNm))
+		q.Set("bucket", string(x.bucketName))
 		q.Set("key", string(x.key))
 		q.Set("etag", etag)
 		u.RawQuery = q.Encode()
@@ -206,7 +206,7 @@ func (x *exchange) answerPost(f *postForm, etag string) error {
 	case "200":
 		x.respondEmpty(200)
 	case "201":
-		x.local = s3xml.AppendPostResponse(x.local[:0], location, string(x.bucketNm), string(x.key), etag)
+		x.local = s3xml.AppendPostResponse(x.local[:0], location, string(x.bucketName), string(x.key), etag)
 		x.respondXML(201, x.local)
 	default:
 		x.respondEmpty(204)

@@ -38,8 +38,8 @@ func (x *exchange) recheckAt(now time.Time, d limits.Direction) error {
 	return x.recheck(ctx, now, false)
 }
 
-// gives reports whether the answer is something that its caller has to have a
-// right to. A refusal is not; nor is the answer to a write, which only says
+// gives reports whether the response is something that its caller has to have a
+// right to. A refusal is not; nor is the response to a write, which only says
 // what has been done.
 func (x *exchange) gives() bool { return x.status < 400 && !x.op.Writes() }
 
@@ -54,7 +54,7 @@ func (x *exchange) recheck(ctx context.Context, now time.Time, commits bool) err
 	}
 	x.ended = err
 	if x.status != 0 {
-		// The answer has begun: the connection's end is all that can be said to
+		// The response has begun: the connection's end is all that can be said to
 		// the client, and the log has the reason.
 		x.code, x.cause = asS3(err).Code, err
 	}
@@ -110,7 +110,7 @@ func (x *exchange) refresh(ctx context.Context) error {
 }
 
 // byClient reports whether an error of the client's connection is its own doing: a
-// reset, a broken TLS record, a route that is gone. Slowness has an answer of its
+// reset, a broken TLS record, a route that is gone. Slowness has a response of its
 // own, and we may have closed it.
 func byClient(err error) bool {
 	return err != nil && !errors.Is(err, socket.ErrSlow) && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled)

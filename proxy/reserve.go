@@ -1,13 +1,13 @@
 package proxy
 
-// reserve is the stage that takes the answer's body from the egress budgets,
+// reserve is the stage that takes the response's body from the egress budgets,
 // and the memory that it holds meanwhile from the node's, before its first byte
 // is sent: what does not fit is not begun.
 func reserve(x *exchange) error {
 	r := &x.ctx.Response
 	if n := cap(x.local); n > keptLocal {
 		// Whoever made it: it is held until the client has taken it.
-		if err := x.held.answer.cover(x.srv.documents, x.holder(), int64(n)); err != nil {
+		if err := x.held.response.cover(x.srv.documents, x.holder(), int64(n)); err != nil {
 			return err
 		}
 	}

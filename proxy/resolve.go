@@ -49,7 +49,7 @@ func resolve(x *exchange) error {
 		if errors.Is(err, tenancy.ErrUnavailable) {
 			return err
 		}
-		// The same work as for a known key, so that the time of the answer
+		// The same work as for a known key, so that the time of the response
 		// does not tell which ids exist (S3-RULES.md B13).
 		_ = x.auth.Verify(&x.req, sigv4.DummyKey)
 		return err

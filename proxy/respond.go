@@ -16,7 +16,7 @@ func (x *exchange) setCommonHeaders() {
 
 func (x *exchange) setStatus(status int) {
 	x.status = status
-	// Before a byte of the answer moves: a refusal's document is not billed.
+	// Before a byte of the response moves: a refusal's document is not billed.
 	x.reclass()
 	x.ctx.Response.SetStatusCode(status)
 }
@@ -25,7 +25,7 @@ func (x *exchange) setStatus(status int) {
 func (x *exchange) respondEmpty(status int) {
 	x.setCommonHeaders()
 	x.setStatus(status)
-	x.answered = true
+	x.responded = true
 }
 
 // respondXML answers with a document made here; doc must live until settle.
@@ -37,7 +37,7 @@ func (x *exchange) respondXML(status int, doc []byte) {
 }
 
 // unread reports whether more of the request may come than was read of it: then
-// the answer is the last one of its connection, however small the body
+// the response is the last one of its connection, however small the body
 // (docs/decisions/0004).
 func (x *exchange) unread(code string) bool {
 	switch {
@@ -60,7 +60,7 @@ func (x *exchange) respondError(err error) {
 	if x.ended != nil {
 		err, x.ended = x.ended, nil // whatever a stage made of it
 	}
-	if x.responded {
+	if x.respOpen {
 		x.resp.Abort()
 	}
 	x.finish()
@@ -122,7 +122,7 @@ func (x *exchange) errorDocument(e *s3err.Error) *s3xml.ErrorDocument {
 	}
 	x.aboutRequest(e.Code, &doc.Details)
 	if x.identity != nil && x.level > 0 {
-		doc.BucketName, doc.Key = string(x.bucketNm), string(x.key)
+		doc.BucketName, doc.Key = string(x.bucketName), string(x.key)
 	}
 	return doc
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// settle runs exactly once for each exchange, when its answer has reached the
+// settle runs exactly once for each exchange, when its response has reached the
 // socket or has failed. It may not touch fasthttp's request: after a broken
 // connection that belongs to somebody else already.
 func (x *exchange) settle() {
 	if x.status == 0 {
-		// The connection broke before there was an answer.
+		// The connection broke before there was a response.
 		x.status, x.code = 499, "ClientDisconnected"
 	}
 	x.finish()

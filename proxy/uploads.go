@@ -12,13 +12,13 @@ import (
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
 
-// maxUploadsAnswer is against a backend whose list has no end. MinIO, which
+// maxUploadsResponse is against a backend whose list has no end. MinIO, which
 // gives all uploads of a bucket at once, holds them in memory, makes the
 // document there, and forgets uploads after a day: this is a million uploads
 // with the longest of keys, seven million with short ones. It costs no memory here.
-const maxUploadsAnswer = 4 << 30
+const maxUploadsResponse = 4 << 30
 
-// rewriteUploads builds the answer to ListMultipartUploads anew: each id is
+// rewriteUploads builds the response to ListMultipartUploads anew: each id is
 // sealed for the key that stands beside it. The backend was asked for encoded
 // keys, whatever the client wants: XML cannot hold every key, and a token for a
 // key that was changed on the way would not open.
@@ -48,7 +48,7 @@ func rewriteUploads(x *exchange) error {
 
 // readUploads reads one list of the backend's into the page.
 func (x *exchange) readUploads(page *uploadsPage) (*s3xml.Uploads, error) {
-	list, failed, err := s3xml.ReadUploads(io.LimitReader(&x.resp, maxUploadsAnswer), page.take)
+	list, failed, err := s3xml.ReadUploads(io.LimitReader(&x.resp, maxUploadsResponse), page.take)
 	switch {
 	case page.err != nil && !errors.Is(page.err, errBusy):
 		return nil, &s3err.Error{Code: "InternalError", Cause: page.err}

@@ -25,13 +25,13 @@ func verify(x *exchange) error {
 		x.identity = nil
 		return errDenied
 	}
-	x.prove(account)
+	x.setAuthenticated(account)
 	return nil
 }
 
-// prove takes the account for the requester's: the signature was good.
-func (x *exchange) prove(account *tenancy.Account) {
-	x.account, x.proven = account, true
+// setAuthenticated takes the account for the requester's: the signature was good.
+func (x *exchange) setAuthenticated(account *tenancy.Account) {
+	x.account, x.authenticated = account, true
 }
 
 // signingKey derives the day's key once and keeps it with the identity: a

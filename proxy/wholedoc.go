@@ -9,8 +9,8 @@ import (
 )
 
 // What an exchange keeps from one request to the next is its own, as the
-// memory of its head is, and never counted: a small answer needs no leave,
-// whatever others hold. Larger buffers are not kept: one large answer must not
+// memory of its head is, and never counted: a small response needs no leave,
+// whatever others hold. Larger buffers are not kept: one large response must not
 // be held by every exchange that ever made one.
 const (
 	firstBuffer = 4 << 10
@@ -93,8 +93,8 @@ func (d *wholeDoc) readAll(r io.Reader, limit int64) error {
 
 var errLongDoc = errors.New("proxy: a document is longer than any that is taken")
 
-// readAnswer reads a document of the backend's whole.
-func (x *exchange) readAnswer(limit int64) ([]byte, error) {
+// readResponse reads a document of the backend's whole.
+func (x *exchange) readResponse(limit int64) ([]byte, error) {
 	d := x.newDoc(&x.held.asked, nil)
 	if err := d.readAll(&x.resp, limit); err != nil {
 		return nil, unreadable(err)
@@ -102,7 +102,7 @@ func (x *exchange) readAnswer(limit int64) ([]byte, error) {
 	return d.b, nil
 }
 
-// unreadable is what an answer of the backend's could not be read for: room here,
+// unreadable is what a response of the backend's could not be read for: room here,
 // nobody who waits for it, or something there.
 func unreadable(err error) error {
 	switch {

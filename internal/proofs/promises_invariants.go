@@ -175,7 +175,7 @@ var invariants = []promise{
 		"nothing of a backend's words reaches a client but S3's own answers",
 		"./proxy", "TestF1_backendsWords",
 		[]change{
-			{"proxy/answerheaders.go", "row := x.op.Tells(key)\n", "row := x.op.Tells(key)\n\t\tif row == nil {\n\t\t\th.AddBytesKV(key, value)\n\t\t}\n"},
+			{"proxy/responseheaders.go", "row := x.op.Tells(key)\n", "row := x.op.Tells(key)\n\t\tif row == nil {\n\t\t\th.AddBytesKV(key, value)\n\t\t}\n"},
 			{"proxy/respond.go", "Message:   e.Text(),", "Message:   e.Error(),"},
 			{"proxy/backenderror.go", "\t}\n\treturn false\n}\n\n// backendError makes", "\t}\n\treturn true\n}\n\n// backendError makes"},
 		},
@@ -227,7 +227,7 @@ var invariants = []promise{
 		"./proxy", "TestAnswers_documentsHeaders|TestAnswers_unfitHeaders",
 		[]change{
 			{"proxy/s3op/told.go", "h != nil && h.With&o.Told != 0 {", "h != nil {"},
-			{"proxy/answerheaders.go", "case fit && (bytes.Equal(said, value) || !row.Vital):", "case fit:"},
+			{"proxy/responseheaders.go", "case fit && (bytes.Equal(said, value) || !row.Vital):", "case fit:"},
 			{"proxy/rewrite.go", "\t\tif x.resp.UntilEnd() {\n\t\t\treturn errNoLength\n\t\t}\n", ""},
 		},
 	},
@@ -259,7 +259,7 @@ var invariants = []promise{
 		"./proxy", "TestExchange_releasedIsFresh",
 		[]change{
 			{"proxy/exchange.go", "\tx.request = request{objectSize: -1}\n", "\tx.identity, x.account, x.bucket, x.key = nil, nil, nil, nil\n"},
-			{"proxy/exchange.go", "\tlocal    []byte // an answer made here\n", "\tlocal    []byte // an answer made here\n\tlast     int64\n"},
+			{"proxy/exchange.go", "\tlocal    []byte // a response made here\n", "\tlocal    []byte // a response made here\n\tlast     int64\n"},
 			{"proxy/exchange.go", "\tb.resp.Clear()\n", ""},
 			{"sigv4/chunk.go", "\tkept := ChunkReader{buf: c.buf, chunkHash", "\tkept := ChunkReader{wire: c.wire, buf: c.buf, chunkHash"},
 		},

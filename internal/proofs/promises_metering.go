@@ -28,7 +28,7 @@ var metering = []promise{
 		"./proxy", "TestStranger_cost|TestStranger_leavesFirst",
 		[]change{
 			{"proxy/charge.go", "(x.bucket == nil || !x.public)", "x.bucket == nil"},
-			{"proxy/forward.go", "\tx.asking()\n\terr := x.backend.pool.Do(", "\tx.public = x.public || x.anonymous()\n\tx.asking()\n\terr := x.backend.pool.Do("},
+			{"proxy/forward.go", "\tx.requestSent()\n\terr := x.backend.pool.Do(", "\tx.public = x.public || x.anonymous()\n\tx.requestSent()\n\terr := x.backend.pool.Do("},
 			{"proxy/s3op/counting.go", "case o == nil, by == Nobody, unbilled(status):", "case o == nil, unbilled(status):"},
 		},
 	},

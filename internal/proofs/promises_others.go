@@ -72,7 +72,7 @@ var others = []promise{
 		[]change{
 			{"proxy/authorize.go", "if len(id.CIDRs) > 0 && !slices", "if len(id.CIDRs) > 0 && x.op.Body != s3op.Form && !slices"},
 			{"proxy/authorize.go", "\t\tif !strings.HasPrefix(string(prefix), id.Prefix) {", "\t\tif !strings.HasPrefix(id.Prefix, string(prefix)) && !strings.HasPrefix(string(prefix), id.Prefix) {"},
-			{"proxy/batchdelete.go", "\treturn x.mayTouch(x.bucketNm, []byte(o.Key))\n", "\treturn nil\n"},
+			{"proxy/batchdelete.go", "\treturn x.mayTouch(x.bucketName, []byte(o.Key))\n", "\treturn nil\n"},
 		},
 	},
 	{
@@ -81,7 +81,7 @@ var others = []promise{
 		"./proxy", "TestRules_keys",
 		[]change{
 			{"proxy/copysource.go", "\tif x.identity.Permission&tenancy.Read == 0 {\n\t\treturn errRight\n\t}\n", ""},
-			{"proxy/copysource.go", "x.mayTouch(bucket, key)", "x.mayTouch(x.bucketNm, key)"},
+			{"proxy/copysource.go", "x.mayTouch(bucket, key)", "x.mayTouch(x.bucketName, key)"},
 			{"proxy/authorize.go", "\t\tif !bytes.HasPrefix(key, []byte(id.Prefix)) {", "\t\tif !bytes.HasPrefix(x.key, []byte(id.Prefix)) {"},
 		},
 	},

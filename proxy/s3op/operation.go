@@ -25,12 +25,12 @@ const (
 	Object
 )
 
-// Verdict says who answers.
-type Verdict uint8
+// Action says who answers.
+type Action uint8
 
 const (
 	// Forward rebuilds the request for the backend.
-	Forward Verdict = iota
+	Forward Action = iota
 	// Local is answered by the gateway from its own data.
 	Local
 )
@@ -53,12 +53,12 @@ const (
 // every checksum fit well inside.
 const MaxDocument = 8 << 20
 
-// Answer is what a successful answer's body is.
-type Answer uint8
+// Response is what a successful response's body is.
+type Response uint8
 
 const (
 	// Empty answers carry headers only.
-	Empty Answer = iota
+	Empty Response = iota
 	// Bytes are an object's own, passed on untouched.
 	Bytes
 	// XML documents hold names that are mapped back.
@@ -76,14 +76,14 @@ type Operation struct {
 	CopySource bool               // selected by the presence of x-amz-copy-source as well
 	Permission tenancy.Permission // rights the key needs; 0: any key of the account
 	Class      metering.Class
-	Verdict    Verdict
+	Action     Action
 	Body       Body
-	Answer     Answer
+	Response   Response
 	Params     []string // further query parameters it may carry, passed on
 	Headers    Group    // headers it may carry, passed on
-	Told       Told     // headers of the backend's answer, passed on
+	Told       Told     // headers of the backend's response, passed on
 	Creates    bool     // makes an object of the key, or begins to
-	Idempotent bool     // may be sent to the backend again while no byte of an answer was seen
+	Idempotent bool     // may be sent to the backend again while no byte of a response was seen
 	Anonymous  bool     // may be asked without a signature, where the host names the account
 	Note       string   // for the compatibility page
 

@@ -17,12 +17,12 @@ const (
 	maxPrefixes = 1000
 )
 
-// ReadUploads reads the backend's answer while it arrives and calls each for
+// ReadUploads reads the backend's response while it arrives and calls each for
 // every upload. each may copy the upload but not keep the pointer; its error ends
 // the reading. head is everything else, as far as it was read; the whole of it
 // is returned at the end.
 //
-// Memory is a window and one upload, whatever the answer's size: MinIO's has
+// Memory is a window and one upload, whatever the response's size: MinIO's has
 // all uploads of a bucket, of which the caller keeps a page. It is a reader of
 // our own, as for every other answer (see Rewrite): encoding/xml is several
 // times slower, and holds a text whole, however long.
@@ -50,7 +50,7 @@ const (
 	errorRoot   = "Error"
 )
 
-// uploadsReader is the state between two pieces of an answer.
+// uploadsReader is the state between two pieces of a response.
 type uploadsReader struct {
 	each   func(*Uploads, *Upload) error
 	head   Uploads
@@ -66,7 +66,7 @@ type uploadsReader struct {
 	size   int     // of the texts of one upload
 }
 
-// Write takes the next piece of the answer, cut anywhere.
+// Write takes the next piece of the response, cut anywhere.
 func (r *uploadsReader) Write(p []byte) (int, error) {
 	total := len(p)
 	for len(p) > 0 {

@@ -17,12 +17,12 @@ import (
 // There are no transitions here, so that it is true of every bucket, and nothing is kept.
 const transitionDefault = "all_storage_classes_128K"
 
-// copyHeaders makes the answer's headers of what the backend says. Whatever it
+// copyHeaders makes the response's headers of what the backend says. Whatever it
 // does not say, or says in a way in which no field value is written, is not there.
 func (x *exchange) copyHeaders() error {
 	x.setCommonHeaders()
 	h := &x.ctx.Response.Header
-	var bad *s3op.AnswerHeader
+	var bad *s3op.ResponseHeader
 	x.resp.VisitHeaders(func(name, value []byte, fit bool) {
 		// The response copies it: names of metadata may be as long as all of it.
 		n := len(x.arena)
@@ -57,16 +57,16 @@ func (x *exchange) copyHeaders() error {
 	if more := x.handler().headers; more != nil {
 		more(h)
 	}
-	if x.op.Answer == s3op.Bytes {
+	if x.op.Response == s3op.Bytes {
 		// Objects are the account's, not ours: no guessing of types (S3-RULES.md F5).
 		h.Set("X-Content-Type-Options", "nosniff")
 	}
 	return nil
 }
 
-// unfit tells the operator of a header that is left out, or that there is no answer
+// unfit tells the operator of a header that is left out, or that there is no response
 // without it.
-func (x *exchange) unfit(row *s3op.AnswerHeader) error {
+func (x *exchange) unfit(row *s3op.ResponseHeader) error {
 	x.srv.log.LogAttrs(x.srv.ctx, slog.LevelWarn, "a header of the backend's answer is not fit to be passed on",
 		slog.String("request", string(x.id[:])), slog.String("backend", x.backend.of.Name), slog.String("operation", operationName(x.op)),
 		slog.String("header", row.Wire), slog.Bool("refused", row.Vital))
