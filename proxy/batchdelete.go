@@ -5,7 +5,6 @@ import (
 
 	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
-	"github.com/primecloudpro/primecloud/sigv4"
 )
 
 // deleteObjects puts every key of the document through the checks that a key
@@ -110,21 +109,4 @@ func (x *exchange) mayDelete(o *s3xml.DeleteObject) error {
 		}
 	}
 	return x.mayTouch(x.bucketName, []byte(o.Key))
-}
-
-// dropDigests forgets the client's digests: the document sent is another.
-func dropDigests(o *outgoing) {
-	kept := o.headers[:0]
-	for _, h := range o.headers {
-		if string(h.Name) == "content-md5" || isChecksumHeader(h.Name) {
-			continue
-		}
-		kept = append(kept, h)
-	}
-	o.headers = kept
-}
-
-func isChecksumHeader(name []byte) bool {
-	_, ok := sigv4.ParseChecksum(string(name))
-	return ok
 }

@@ -250,3 +250,15 @@ func (x *exchange) sendDocument(doc []byte) error {
 	x.body.doc = doc
 	return x.send(&x.body)
 }
+
+// dropDigests forgets the client's digests: the document sent is another.
+func dropDigests(o *outgoing) {
+	kept := o.headers[:0]
+	for _, h := range o.headers {
+		if _, sum := sigv4.ParseChecksum(string(h.Name)); sum || string(h.Name) == "content-md5" {
+			continue
+		}
+		kept = append(kept, h)
+	}
+	o.headers = kept
+}
