@@ -97,7 +97,7 @@ func (x *exchange) stores() int64 {
 }
 
 // chargeError is chargeRequest for a request that was refused with the document of x.local.
-// When the refusal is billed, it is held to the limits as any answer is. A refusal
+// When the refusal is billed, it is held to the limits as any response is. A refusal
 // of theirs is not billed, and needs no leave of its own.
 func (x *exchange) chargeError() error {
 	x.bind()

@@ -17,7 +17,7 @@ type reading struct {
 	ranged      bool // the client wants a range
 	whole       bool // the backend is asked for the whole object all the same
 	free        bool // the backend is asked without the conditions
-	beyond      bool // the range begins behind the end: 416 is the response
+	beyond      bool // the range begins behind the end: 416 is what the client is told
 }
 
 // maxReads is how often the backend may be asked. Each time but the last two

@@ -81,7 +81,7 @@ type request struct {
 
 	// settle
 	status    int
-	code      string // S3 error code of the answer, "" for none
+	code      string // S3 error code of the response, "" for none
 	responded bool   // the response was made before rewrite
 	charge    chargeState
 	grant     limits.Grant

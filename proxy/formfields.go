@@ -111,7 +111,7 @@ func (x *exchange) headerField(name, value []byte) error {
 	case h.AsksNothing(value):
 		return nil
 	case h.Treatment == s3op.Decline:
-		return s3err.New("NotImplemented", h.Sentence)
+		return s3err.New("NotImplemented", h.Message)
 	case strings.HasPrefix(string(name), "x-minio-"), amz && h.Group&s3op.FormFields == 0:
 		return s3err.New("NotImplemented", "The form has a field that is not supported: "+string(name))
 	case h.Group&s3op.FormFields == 0, len(value) == 0 && h.Group != s3op.Metadata:

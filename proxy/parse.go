@@ -321,7 +321,7 @@ func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 	case h.AsksNothing(value):
 		return nil
 	case h.Treatment == s3op.Decline:
-		return s3err.New("NotImplemented", h.Sentence)
+		return s3err.New("NotImplemented", h.Message)
 	}
 	amz := bytes.HasPrefix(name, amzPrefix)
 	other := h.Group != 0 && h.Group&groups == 0

@@ -64,7 +64,7 @@ func AboutGateway(code string) bool { return gatewayCodes[code] }
 // full (507; cmd/api-errors.go). Of the others none is about the
 // request that the client made: 401 and 407 want a credential of ours, 411 is
 // about our framing, 3xx sends us elsewhere.
-var backendStatuses = map[int]string{ // the code of an answer without a document: to HEAD above all
+var backendStatuses = map[int]string{ // the code of a response without a document: to HEAD above all
 	400: "InvalidRequest", 403: "AccessDenied", 404: "NotFound", 405: "MethodNotAllowed", 408: "ServiceUnavailable", 409: "OperationAborted",
 	412: "PreconditionFailed", 416: "InvalidRange", 429: "SlowDown", 499: "ServiceUnavailable", 500: "InternalError", 501: "NotImplemented",
 	502: "ServiceUnavailable", 503: "ServiceUnavailable", 504: "ServiceUnavailable", 507: "ServiceUnavailable",

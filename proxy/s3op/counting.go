@@ -22,7 +22,7 @@ const (
 )
 
 // Counted is the class that a request of o counts in. Status is that of its
-// answer; 0 while there is none: bytes that move before a response count in the
+// response; 0 while there is none: bytes that move before a response count in the
 // class that they would have if all went well, and stay there. o is nil for
 // what is no operation.
 //

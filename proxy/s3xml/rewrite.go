@@ -12,7 +12,7 @@ type Names struct {
 	Bucket           string
 	Owner, OwnerName string // ID and DisplayName of Owner and Initiator (S3-RULES.md F3)
 	Location         string // of CompleteMultipartUploadResult
-	UploadID, Token  string // the client's own, which the answer repeats; "": the answer's are new
+	UploadID, Token  string // the client's own, which the response repeats; "": the response's are new
 	// Seal is what becomes of an id or a marker that the backend gives out, by
 	// the name of its element. An error ends the response: nothing of the text
 	// is passed on.

@@ -16,7 +16,7 @@ import (
 // schema's own reader does (www.w3.org/TR/xmlschema-2/#rf-whiteSpace), and the
 // backend gets the value alone.
 
-// checks are done in order; the first that fails is the response.
+// checks are done in order; the first that fails is told.
 func checks(each ...func() error) error {
 	for _, check := range each {
 		if err := check(); err != nil {
