@@ -13,7 +13,7 @@ type stage func(x *exchange) error
 // flag. Those of the head run before the body is asked for, inside the Expect
 // handler when the client waits for permission to send it; the last of the body's
 // comes before the first byte of the response. settle comes after them, when the
-// answer has reached the socket or has failed: Server.connState sees that.
+// response has reached the socket or has failed: Server.connState sees that.
 var (
 	headStages = [...]stage{parse, resolve, verify, authorize, admit}
 	bodyStages = [...]stage{forward, rewrite, reserve}
