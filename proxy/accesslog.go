@@ -8,16 +8,15 @@ import (
 
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/sigv4"
-	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// noteHead copies what the line will say of the request's head: settle may not
+// recordRequest copies what the line will say of the request's head: settle may not
 // touch fasthttp's request any more.
-func (x *exchange) noteHead() {
+func (x *exchange) recordRequest() {
 	if x.srv.cfg.AccessLog == nil {
 		return
 	}
-	r, h := &x.line, &x.ctx.Request.Header
+	r, h := &x.record, &x.ctx.Request.Header
 	r.Method, r.Protocol = x.keep(h.Method()), x.keep(h.Protocol())
 	r.Target = x.keepPublic(h.RequestURI())
 	for i := range x.headers {
@@ -111,22 +110,22 @@ func unhex(c byte) byte {
 	return 0xff
 }
 
-// asking and noteAnswer are the ends of what the backend takes for itself: the
-// last byte that it needs, and the first of its answer.
-func (x *exchange) asking() {
+// requestSent and recordResponse are the ends of what the backend takes for itself: the
+// last byte that it needs, and the first of its response.
+func (x *exchange) requestSent() {
 	if x.srv.cfg.AccessLog != nil {
-		x.asked = x.srv.cfg.now()
+		x.sentAt = x.srv.cfg.now()
 	}
 }
 
-func (x *exchange) noteAnswer() {
+func (x *exchange) recordResponse() {
 	if x.srv.cfg.AccessLog == nil {
 		return
 	}
-	r := &x.line
-	r.Backend += x.srv.cfg.now().Sub(x.asked)
-	r.VersionID = x.keep(x.resp.Header("x-amz-version-id")) // of the last answer: a copy asks for its source first
-	if x.op.Name != "GetObject" && x.op.Name != "HeadObject" {
+	r := &x.record
+	r.Backend += x.srv.cfg.now().Sub(x.sentAt)
+	r.VersionID = x.keep(x.resp.Header("x-amz-version-id")) // of the last response: a copy asks for its source first
+	if x.op.Told != s3op.TellsObject {
 		return
 	}
 	switch x.resp.Status {
@@ -146,17 +145,17 @@ func (x *exchange) logLine(elapsed time.Duration) {
 	if log == nil {
 		return
 	}
-	r := &x.line
+	r := &x.record
 	r.Time, r.RequestID, r.Node, r.HostID, r.Remote = x.started, x.id[:], x.srv.cfg.Node, x.srv.hostID, x.remote
 	r.Operation, r.Status, r.ErrorCode = operationName(x.op), x.status, x.code
 	r.SetCounted(x.tally.Key(), x.tally.Counted())
-	r.Bucket, r.Key = x.bucketNm, x.key
+	r.Bucket, r.Key = x.bucketName, x.key
 	if x.account != nil {
 		r.OwnerID, r.Owner = x.account.ID, x.account.Name
 	} else if x.identity != nil {
 		r.OwnerID = x.identity.AccountID
 	}
-	if x.proven {
+	if x.authenticated {
 		r.Requester, r.AccessKey = x.account.CanonicalID, x.identity.KeyID
 	}
 	if v, ok := x.target.Get("versionId"); ok && len(r.VersionID) == 0 && x.op != nil {
@@ -193,9 +192,4 @@ func (x *exchange) sizeOfObject() int64 {
 		return x.declared
 	}
 	return x.objectSize
-}
-
-// prove takes the account for the requester's: the signature was good.
-func (x *exchange) prove(account *tenancy.Account) {
-	x.account, x.proven = account, true
 }

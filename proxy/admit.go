@@ -1,22 +1,22 @@
 package proxy
 
 import (
-	"net/netip"
-
+	"github.com/primecloudpro/primecloud/proxy/form"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 )
 
 // admit refuses by length, by ids that are not ours and by limits, before a byte of the body is asked
-// for, and binds the exchange to its ledger cell.
+// for. From here on the request has a ledger cell (charge.go).
 func admit(x *exchange) error {
-	x.meter()
+	x.bind()
 	if err := x.admitBody(); err != nil {
 		return err
 	}
 	if err := x.admitMetadata(); err != nil {
 		return err
 	}
-	if x.op.Verdict == s3op.Forward && x.bucket != nil {
+	if x.op.Action == s3op.Forward && x.bucket != nil {
 		b, err := x.srv.backends.get(x.srv.ctx, x.bucket.BackendID)
 		if err != nil {
 			return err
@@ -32,20 +32,7 @@ func admit(x *exchange) error {
 	if x.op.Body == s3op.Form {
 		return nil // whose it is, the form says
 	}
-	return x.limit(x.stores())
-}
-
-// meter binds the exchange to its ledger cell, once.
-func (x *exchange) meter() {
-	if !x.metered {
-		x.rebind()
-	}
-}
-
-// rebind binds the exchange to the cell of what is known by now.
-func (x *exchange) rebind() {
-	x.srv.cfg.Meter.Begin(&x.tally, x.meterKey())
-	x.metered = true
+	return x.chargeRequest(x.stores())
 }
 
 // admitBody finds the decoded length of the body. Framing is the gateway's
@@ -57,7 +44,7 @@ func (x *exchange) admitBody() error {
 	if payload.Chunked() {
 		// Only uploads may be framed (S3-RULES.md B16).
 		if x.op.Body != s3op.Stream {
-			return refuse("InvalidRequest", "Streaming payloads are for PutObject and UploadPart only.")
+			return s3err.New("InvalidRequest", "Streaming payloads are for PutObject and UploadPart only.")
 		}
 		raw, ok := x.header("x-amz-decoded-content-length")
 		if !ok {
@@ -65,7 +52,7 @@ func (x *exchange) admitBody() error {
 		}
 		n, ok := s3op.Decimal(raw)
 		if !ok {
-			return refuse("InvalidArgument", "x-amz-decoded-content-length is not a decimal number.")
+			return s3err.New("InvalidArgument", "x-amz-decoded-content-length is not a decimal number.")
 		}
 		x.length = n
 	} else {
@@ -77,27 +64,32 @@ func (x *exchange) admitBody() error {
 	switch x.op.Body {
 	case s3op.NoBody:
 		if x.length != 0 {
-			return &s3Error{code: "UnexpectedContent"}
+			return &s3err.Error{Code: "UnexpectedContent"}
 		}
 	case s3op.Stream:
 		if x.length < 0 || f.length < 0 && !f.chunked {
 			return errMissingLength
 		}
 		if most := x.srv.cfg.Limits.ObjectSize; x.length > most {
-			return tooLarge(x.length, most)
+			return s3err.TooLarge(x.length, most)
 		}
 	case s3op.Document:
 		if x.length > s3op.MaxDocument {
-			return &s3Error{code: "MaxMessageLengthExceeded"}
+			return &s3err.Error{Code: "MaxMessageLengthExceeded"}
 		}
 	case s3op.Form:
 		if x.length < 0 {
 			return errMissingLength
 		}
-		if most := x.srv.cfg.Limits.ObjectSize + formAround; x.length > most {
-			return tooLarge(x.length, most)
+		if most := x.srv.cfg.Limits.ObjectSize + form.MaxAround; x.length > most {
+			return s3err.TooLarge(x.length, most)
 		}
-		return x.admitForm()
+		contentType, _ := x.header("content-type")
+		boundary, err := form.Boundary(string(contentType))
+		if err != nil {
+			return err
+		}
+		x.boundary = boundary
 	}
 	return nil
 }
@@ -118,10 +110,5 @@ func (x *exchange) hasCustomerKey() bool {
 	return own || source
 }
 
-var errPlainBackend = refuse("InvalidRequest", "Customer-provided encryption keys are not accepted: "+
+var errPlainBackend = s3err.New("InvalidRequest", "Customer-provided encryption keys are not accepted: "+
 	"the storage behind this endpoint is not reached over TLS.")
-
-func containsAddr(x *exchange) func(netip.Prefix) bool {
-	addr := x.remote
-	return func(p netip.Prefix) bool { return p.Contains(addr) }
-}

@@ -3,22 +3,23 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/primecloudpro/primecloud/metering/usage"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 var (
-	errExpired  = &s3Error{code: "AccessDenied", message: "The access key has expired."}
-	errNetwork  = &s3Error{code: "AccessDenied", message: "The access key may not be used from this network."}
-	errRight    = &s3Error{code: "AccessDenied", message: "The access key does not have the right that this operation needs."}
-	errScope    = &s3Error{code: "AccessDenied", message: "The access key is limited to other buckets or another prefix."}
-	errReadOnly = &s3Error{code: "AccessDenied", message: "The account is read-only; contact support."}
-	errStopped  = &s3Error{code: "AccountProblem"}
+	errExpired  = &s3err.Error{Code: "AccessDenied", Message: "The access key has expired."}
+	errNetwork  = &s3err.Error{Code: "AccessDenied", Message: "The access key may not be used from this network."}
+	errRight    = &s3err.Error{Code: "AccessDenied", Message: "The access key does not have the right that this operation needs."}
+	errScope    = &s3err.Error{Code: "AccessDenied", Message: "The access key is limited to other buckets or another prefix."}
+	errReadOnly = &s3err.Error{Code: "AccessDenied", Message: "The account is read-only; contact support."}
+	errStopped  = &s3err.Error{Code: "AccountProblem"}
 )
 
 // authorize decides whether this caller may do this here. Nothing is looked up
@@ -61,10 +62,10 @@ func (x *exchange) decide(ctx context.Context, now time.Time, commits bool) (*te
 	if x.level == s3op.Service {
 		return nil, nil
 	}
-	if err := x.mayTouch(x.bucketNm, x.key); err != nil {
+	if err := x.mayTouch(x.bucketName, x.key); err != nil {
 		return nil, err
 	}
-	if x.op.Name == "CreateBucket" {
+	if x.op.MakesBucket {
 		return nil, nil
 	}
 	bucket, err := x.findBucket(ctx)
@@ -87,9 +88,9 @@ func (x *exchange) decide(ctx context.Context, now time.Time, commits bool) (*te
 
 func (x *exchange) findBucket(ctx context.Context) (*tenancy.Bucket, error) {
 	if x.identity == nil {
-		return x.srv.cfg.Directory.BucketForAnyone(ctx, x.account.ID, x.bucketNm)
+		return x.srv.cfg.Directory.BucketForAnyone(ctx, x.account.ID, x.bucketName)
 	}
-	return x.srv.cfg.Directory.Bucket(ctx, x.account.ID, x.bucketNm)
+	return x.srv.cfg.Directory.Bucket(ctx, x.account.ID, x.bucketName)
 }
 
 // mayAct checks account and key, without regard to the bucket.
@@ -122,6 +123,11 @@ func (x *exchange) mayAct(now time.Time) error {
 	return nil
 }
 
+func containsAddr(x *exchange) func(netip.Prefix) bool {
+	addr := x.remote
+	return func(p netip.Prefix) bool { return p.Contains(addr) }
+}
+
 // mayTouch checks the key's buckets and prefix against a bucket and an object
 // key of it; an empty object key means the bucket itself.
 func (x *exchange) mayTouch(bucket, key []byte) error {
@@ -141,15 +147,13 @@ func (x *exchange) mayTouch(bucket, key []byte) error {
 		}
 		return nil
 	}
-	switch x.op.Name {
-	case "ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads":
-		// A listing may not look outside the prefix.
+	switch x.op.Keys {
+	case s3op.UnderPrefix:
 		prefix, _ := x.param("prefix")
 		if !strings.HasPrefix(string(prefix), id.Prefix) {
 			return errScope
 		}
-	case "HeadBucket", "GetBucketLocation", "DeleteObjects", "PostObject":
-		// The keys inside the body are checked one by one.
+	case s3op.NoKeys, s3op.InBody:
 	default:
 		return errScope
 	}
@@ -163,33 +167,4 @@ func (x *exchange) expectedOwner(name string) error {
 		return errDenied
 	}
 	return nil
-}
-
-// meterKey is the ledger cell of the request: resolved ids only, so that
-// invented names add nothing.
-func (x *exchange) meterKey() usage.Key {
-	k := usage.Key{Class: x.op.Counted(x.caller(), x.status)}
-	if x.bucket != nil {
-		k.Account, k.Bucket = x.bucket.AccountID, x.bucket.ID
-	}
-	if x.identity != nil {
-		// Not the host's account: it may be another's, and the signature wrong.
-		k.Account, k.AccessKey = x.identity.AccountID, x.identity.ID
-	}
-	return k
-}
-
-// caller is who asks, for the ledger.
-func (x *exchange) caller() s3op.Caller {
-	switch {
-	case x.identity != nil && !x.proven:
-		return s3op.Nobody // whose key it is has not asked for it
-	case x.identity == nil && (x.bucket == nil || !x.public):
-		return s3op.Nobody // an account that was only named is not charged, nor one that lets nobody in
-	case x.identity == nil:
-		return s3op.Anonymous
-	case x.identity.Kind == tenancy.KindS3:
-		return s3op.Customer
-	}
-	return s3op.Internal
 }

@@ -6,38 +6,26 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
 
 // ownStatus reports whether a backend's status is one of the operation's
 // successes. Nothing else passes as one: a redirect, or a 202 with somebody's
-// page, is no answer of S3's.
+// page, is no response of S3's.
 func (x *exchange) ownStatus(status int) bool {
 	switch status {
 	case 200:
 		return true
 	case 204:
-		return x.op.Answer == s3op.Empty && x.op.Method != "HEAD"
+		return x.op.Response == s3op.Empty && x.op.Method != "HEAD"
 	case 206: // an object's part, or a list whose end is an error (S3-RULES.md F7)
-		return x.op.Answer == s3op.Bytes || x.op.Answer == s3op.XML || x.op.Method == "HEAD"
+		return x.op.Response == s3op.Bytes || x.op.Response == s3op.XML || x.op.Method == "HEAD"
 	case 304:
-		return x.op.Answer == s3op.Bytes || x.op.Method == "HEAD"
+		return x.op.Response == s3op.Bytes || x.op.Method == "HEAD"
 	}
 	return false
-}
-
-// errorStatuses are those that S3 refuses an operation with
-// (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html), the ones of
-// a proxy in front of a backend that is away, and MinIO's for a lock that it
-// waited for too long (408), for what it gave up (499) and for disks that are
-// full (507; cmd/api-errors.go). Of the others none is about the
-// request that the client made: 401 and 407 want a credential of ours, 411 is
-// about our framing, 3xx sends us elsewhere.
-var errorStatuses = map[int]string{ // the code of an answer without a document: to HEAD above all
-	400: "InvalidRequest", 403: "AccessDenied", 404: "NotFound", 405: "MethodNotAllowed", 408: "ServiceUnavailable", 409: "OperationAborted",
-	412: "PreconditionFailed", 416: "InvalidRange", 429: "SlowDown", 499: "ServiceUnavailable", 500: "InternalError", 501: "NotImplemented",
-	502: "ServiceUnavailable", 503: "ServiceUnavailable", 504: "ServiceUnavailable", 507: "ServiceUnavailable",
 }
 
 // backendError makes the client's error of the backend's: its code through
@@ -49,7 +37,7 @@ func (x *exchange) backendError() error {
 		x.resp.Abort()
 		return x.statusError(status)
 	}
-	doc, err := x.readAnswer(maxErrorDocument)
+	doc, err := x.readResponse(maxErrorDocument)
 	if err != nil {
 		return err
 	}
@@ -58,7 +46,7 @@ func (x *exchange) backendError() error {
 	if err != nil {
 		return x.statusError(status)
 	}
-	if _, known := errorStatuses[status]; !known {
+	if _, known := s3err.OfBackendStatus(status); !known {
 		return x.blamed(&faultError{strconv.Itoa(status) + " " + parsed.Code, parsed.Message})
 	}
 	return x.documentError(parsed, status)
@@ -70,20 +58,7 @@ func (x *exchange) backendError() error {
 //
 // AccessDenied is both: see mayBeDenied.
 func (x *exchange) blames(code string) bool {
-	return ourFault[code] || code == "AccessDenied" && !x.mayBeDenied()
-}
-
-// ourFault are MinIO's (cmd/api-errors.go) and S3's codes of that kind.
-// InvalidObjectState is not among them, though a 403 too: it is about the
-// object. A lock that protects an object is 400 InvalidRequest in MinIO.
-var ourFault = map[string]bool{
-	"AccountProblem": true, "AllAccessDisabled": true, "AuthorizationHeaderMalformed": true, "AuthorizationParametersError": true,
-	"AuthorizationQueryParametersError": true, "CredentialsNotSupported": true, "ExpiredToken": true, "InvalidAccessKeyId": true, "InvalidPayer": true, "InvalidSecurity": true,
-	"InvalidToken": true, "InvalidTokenId": true, "MalformedDate": true, "MissingAuthenticationToken": true, "MissingContentLength": true,
-	"MissingFields": true, "MissingHeaders": true, "MissingRequestBodyError": true, "MissingSecurityHeader": true, "NotSignedUp": true,
-	"PermanentRedirect": true, "Redirect": true, "RequestExpired": true, "RequestTimeTooSkewed": true, "SignatureDoesNotMatch": true,
-	"TemporaryRedirect": true, "TokenRefreshRequired": true, "UnauthorizedAccess": true, "XMinioAdminNoSuchUser": true,
-	"XMinioInvalidIAMCredentials": true,
+	return s3err.AboutGateway(code) || code == "AccessDenied" && !x.mayBeDenied()
 }
 
 // mayBeDenied reports whether AccessDenied, or a 403 without a document, can be
@@ -101,47 +76,44 @@ func (x *exchange) mayBeDenied() bool {
 	if x.minio() || x.bucket == nil || !x.bucket.ObjectLock {
 		return false
 	}
-	switch x.op.Name {
-	case "DeleteObject", "DeleteObjects", "PutObjectRetention", "PutObjectLegalHold":
-		return true
-	}
-	return false
+	return x.op.LockDenies
 }
 
-// blamed is the answer to the client when the backend complains about us:
+// blamed is the response to the client when the backend complains about us:
 // the operator's to mend, and nothing that the account did.
-func (x *exchange) blamed(cause *faultError) *s3Error {
+func (x *exchange) blamed(cause *faultError) *s3err.Error {
 	if x.blame { // of many entries of a document
-		return &s3Error{code: "ServiceUnavailable", cause: cause}
+		return &s3err.Error{Code: "ServiceUnavailable", Cause: cause}
 	}
 	x.blame = true
 	x.srv.metrics.blamed.Inc()
 	x.srv.log.LogAttrs(x.srv.ctx, slog.LevelError, "the backend does not accept the gateway's own request: look at its credential and at both clocks",
 		slog.String("request", string(x.id[:])), slog.String("backend", x.backend.of.Name), slog.String("operation", operationName(x.op)),
 		slog.String("cause", cause.Error()))
-	return &s3Error{code: "ServiceUnavailable", cause: cause}
+	return &s3err.Error{Code: "ServiceUnavailable", Cause: cause}
 }
 
 // documentError makes the client's error of a document that came with the status.
 // A code that nobody knows here is known by its status: what the backend takes for
 // the client's mistake is not made a failure of ours, which clients would try again
-// (S3-RULES.md E7). Inside an answer that began as a success there is no status.
-func (x *exchange) documentError(e *s3xml.Error, status int) error {
+// (S3-RULES.md E7). Inside a response that began as a success there is no status.
+func (x *exchange) documentError(e *s3xml.ErrorDocument, status int) error {
 	cause := &faultError{e.Code, e.Message}
 	if x.blames(e.Code) {
 		return x.blamed(cause)
 	}
-	code, message, ok := s3xml.MapCode(e.Code)
+	code, message, known := s3err.OfBackend(e.Code)
 	if x.op.CopySource && code == "InvalidRequest" && strings.HasPrefix(e.Message, "This copy request is illegal") {
 		message = illegalCopy
 	}
-	if _, known := codes[code]; ok && known {
-		return &s3Error{code: code, message: message, cause: cause, about: x.aboutError(code, e)}
+	if known {
+		return &s3err.Error{Code: code, Message: message, Cause: cause, Details: x.aboutError(code, e)}
 	}
 	if status >= 400 && status < 500 {
-		return x.byStatus(status, errorStatuses[status], cause)
+		code, _ := s3err.OfBackendStatus(status)
+		return x.byStatus(status, code, cause)
 	}
-	return &s3Error{code: "InternalError", cause: cause}
+	return &s3err.Error{Code: "InternalError", Cause: cause}
 }
 
 // illegalCopy is S3's own sentence, of a copy onto itself.
@@ -150,7 +122,7 @@ const illegalCopy = "This copy request is illegal because it is trying to copy a
 
 // aboutError is what S3 says with a code beside its sentence: what was asked for is
 // the client's own word, numbers are the backend's.
-func (x *exchange) aboutError(code string, e *s3xml.Error) (about s3xml.About) {
+func (x *exchange) aboutError(code string, e *s3xml.ErrorDocument) (about s3err.Details) {
 	switch code {
 	case "InvalidRange":
 		asked, _ := x.header("range")
@@ -177,7 +149,7 @@ func digits(s string) string {
 // statusError is for answers without a document.
 func (x *exchange) statusError(status int) error {
 	cause := &faultError{strconv.Itoa(status), "no document"}
-	said, known := errorStatuses[status]
+	said, known := s3err.OfBackendStatus(status)
 	if b := x.resp.Header("x-minio-error-code"); len(b) > 0 { // MinIO's word to HEAD
 		said = string(b)
 		cause.message = "no document, " + said
@@ -187,8 +159,8 @@ func (x *exchange) statusError(status int) error {
 	}
 	if status == 404 && x.out.method != "HEAD" && !x.blames(said) {
 		// S3 says with a document what is not there. This is somebody's page: a
-		// client that took it for an answer would think that its objects are gone.
-		return &s3Error{code: "ServiceUnavailable", cause: cause}
+		// client that took it for a response would think that its objects are gone.
+		return &s3err.Error{Code: "ServiceUnavailable", Cause: cause}
 	}
 	return x.byStatus(status, said, cause)
 }
@@ -198,5 +170,6 @@ func (x *exchange) byStatus(status int, said string, cause *faultError) error {
 	if x.blames(said) {
 		return x.blamed(cause)
 	}
-	return &s3Error{code: errorStatuses[status], cause: cause}
+	code, _ := s3err.OfBackendStatus(status)
+	return &s3err.Error{Code: code, Cause: cause}
 }

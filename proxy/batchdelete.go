@@ -3,8 +3,8 @@ package proxy
 import (
 	"slices"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
-	"github.com/primecloudpro/primecloud/sigv4"
 )
 
 // deleteObjects puts every key of the document through the checks that a key
@@ -21,41 +21,41 @@ func deleteObjects(x *exchange) error {
 	}
 	quiet := request.Quiet
 	var refused []s3xml.DeleteError
-	passed := request.Objects[:0:0]
+	allowed := request.Objects[:0:0]
 	for _, o := range request.Objects {
 		if err := x.mayDelete(&o); err != nil {
 			e := asS3(err)
-			refused = append(refused, s3xml.DeleteError{Key: o.Key, VersionID: o.VersionID, Code: e.code, Message: e.text()})
+			refused = append(refused, s3xml.DeleteError{Key: o.Key, VersionID: o.VersionID, Code: e.Code, Message: e.Text()})
 			continue
 		}
-		passed = append(passed, o)
+		allowed = append(allowed, o)
 	}
 	result := &s3xml.DeleteResult{}
-	if len(passed) > 0 {
+	if len(allowed) > 0 {
 		x.prepare()
-		if err := x.sendDocument(s3xml.AppendDelete(nil, &s3xml.Delete{Objects: passed, Quiet: quiet})); err != nil {
+		if err := x.sendDocument(s3xml.AppendDelete(nil, &s3xml.Delete{Objects: allowed, Quiet: quiet})); err != nil {
 			return err
 		}
 		if x.resp.Status != 200 {
 			return x.backendError()
 		}
-		answer, err := x.readAnswer(maxAnswerDocument)
+		response, err := x.readResponse(maxResponseDocument)
 		if err != nil {
 			return err
 		}
 		x.finish()
-		var failed *s3xml.Error
-		switch result, failed, err = s3xml.ParseDeleteResult(answer); {
+		var failed *s3xml.ErrorDocument
+		switch result, failed, err = s3xml.ParseDeleteResult(response); {
 		case err != nil:
-			return &s3Error{code: "ServiceUnavailable", cause: err}
+			return &s3err.Error{Code: "ServiceUnavailable", Cause: err}
 		case failed != nil:
 			return x.documentError(failed, 200)
 		}
-		onlyAsked(result, passed, quiet)
+		onlyAsked(result, allowed, quiet)
 		for i := range result.Errors {
 			e := &result.Errors[i]
-			mapped := asS3(x.documentError(&s3xml.Error{Code: e.Code, Message: e.Message}, 200))
-			e.Code, e.Message = mapped.code, mapped.text()
+			mapped := asS3(x.documentError(&s3xml.ErrorDocument{Code: e.Code, Message: e.Message}, 200))
+			e.Code, e.Message = mapped.Code, mapped.Text()
 		}
 	}
 	result.Errors = append(result.Errors, refused...)
@@ -64,7 +64,7 @@ func deleteObjects(x *exchange) error {
 	return nil
 }
 
-// onlyAsked leaves of a backend's answer what is about the keys that it was
+// onlyAsked leaves of a backend's response what is about the keys that it was
 // asked to delete. One of which it says nothing is not known to be deleted,
 // unless it was to tell of errors only.
 func onlyAsked(r *s3xml.DeleteResult, asked []s3xml.DeleteObject, quiet bool) {
@@ -90,10 +90,10 @@ func onlyAsked(r *s3xml.DeleteResult, asked []s3xml.DeleteObject, quiet bool) {
 
 func (x *exchange) mayDelete(o *s3xml.DeleteObject) error {
 	if o.Conditional {
-		return refuse("NotImplemented", "Conditional deletes are not supported; delete without ETag, Size and LastModifiedTime.")
+		return s3err.New("NotImplemented", "Conditional deletes are not supported; delete without ETag, Size and LastModifiedTime.")
 	}
 	if len(o.Key) == 0 {
-		return refuse("InvalidArgument", "The key is empty.")
+		return s3err.New("InvalidArgument", "The key is empty.")
 	}
 	if err := checkKey([]byte(o.Key)); err != nil {
 		return err
@@ -102,28 +102,11 @@ func (x *exchange) mayDelete(o *s3xml.DeleteObject) error {
 		if o.VersionID == "" {
 			// It is a version like another, which no object has: S3's answer
 			// (brendanhay/amazonka#160). MinIO deletes the current one.
-			return &s3Error{code: "NoSuchVersion"}
+			return &s3err.Error{Code: "NoSuchVersion"}
 		}
 		if err := x.checkVersion([]byte(o.VersionID)); err != nil {
 			return err
 		}
 	}
-	return x.mayTouch(x.bucketNm, []byte(o.Key))
-}
-
-// dropDigests forgets the client's digests: the document sent is another.
-func dropDigests(o *outgoing) {
-	kept := o.headers[:0]
-	for _, h := range o.headers {
-		if string(h.Name) == "content-md5" || isChecksumHeader(h.Name) {
-			continue
-		}
-		kept = append(kept, h)
-	}
-	o.headers = kept
-}
-
-func isChecksumHeader(name []byte) bool {
-	_, ok := sigv4.ParseChecksum(string(name))
-	return ok
+	return x.mayTouch(x.bucketName, []byte(o.Key))
 }

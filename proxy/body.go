@@ -8,6 +8,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/proxy/clientconn"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
@@ -79,11 +80,11 @@ func (b *requestBody) openChunks() error {
 		name := string(appendLower(nil, announced))
 		sum, known := sigv4.ParseChecksum(name)
 		if !x.auth.Payload.HasTrailer() || !known {
-			return refuse("InvalidRequest", "x-amz-trailer must name one x-amz-checksum- header, with a payload type that has a trailer.")
+			return s3err.New("InvalidRequest", "x-amz-trailer must name one x-amz-checksum- header, with a payload type that has a trailer.")
 		}
 		for i := range x.headers {
 			if c, isSum := sigv4.ParseChecksum(string(x.headers[i].Name)); isSum && c != 0 {
-				return refuse("InvalidRequest", "Expecting a single x-amz-checksum- header; x-amz-trailer names another.")
+				return s3err.New("InvalidRequest", "Expecting a single x-amz-checksum- header; x-amz-trailer names another.")
 			}
 		}
 		options.Trailer = name
@@ -118,7 +119,7 @@ func framedLength(n int64, sum sigv4.Checksum) int64 {
 // not be completed: the transport then cuts the connection, and MinIO drops
 // an upload that is one byte short.
 func (b *requestBody) WriteBody(w io.Writer) error {
-	defer b.x.asking()
+	defer b.x.requestSent()
 	if b.doc != nil {
 		_, err := w.Write(b.doc)
 		return err
@@ -244,7 +245,7 @@ func (b *requestBody) mayEnd() error {
 }
 
 // fail remembers that it was the client's side that ended the body, so that
-// the answer names the client's error and not the cut connection's.
+// the response names the client's error and not the cut connection's.
 func (b *requestBody) fail(err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
@@ -298,6 +299,12 @@ func (c *countingReader) Read(p []byte) (int, error) {
 		c.x.Ingress(int64(n))
 	}
 	return n, err
+}
+
+// Ingress counts body bytes that came from the client.
+func (x *exchange) Ingress(n int64) {
+	x.received += n
+	x.tally.Ingress(n)
 }
 
 type emptyReader struct{}

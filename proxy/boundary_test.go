@@ -412,7 +412,7 @@ func (b *boundary) checkOne(c *sent, status int, r *accesslog.Record, q *recorde
 	switch {
 	case op == nil:
 		return fmt.Errorf("no operation was authorised, and %s %s arrived", q.method, q.target)
-	case op.Verdict != s3op.Forward:
+	case op.Action != s3op.Forward:
 		return fmt.Errorf("%s is answered by the gateway, and %s %s arrived", op.Name, q.method, q.target)
 	case r.Requester == "" && (!op.Anonymous || c.way != byNobody):
 		return fmt.Errorf("%s of nobody arrived", op.Name)
@@ -658,7 +658,7 @@ func TestBoundary_seeds(t *testing.T) {
 	}
 	for _, op := range s3op.Operations {
 		writes := op.Body != s3op.NoBody || len(op.Params) > 0 || op.Headers != 0
-		if op.Verdict == s3op.Forward && writes && op.Name != "CreateBucket" && !operations[op.Name] {
+		if op.Action == s3op.Forward && writes && op.Name != "CreateBucket" && !operations[op.Name] {
 			t.Errorf("no seed of %s arrives, and it carries a client's text", op.Name)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/tenancy"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
 
@@ -24,7 +25,7 @@ func createBucket(x *exchange) error {
 			return err
 		}
 		if location != "" && location != x.srv.cfg.Region {
-			return &s3Error{code: "InvalidLocationConstraint"}
+			return &s3err.Error{Code: "InvalidLocationConstraint"}
 		}
 	}
 	lock := false
@@ -34,7 +35,7 @@ func createBucket(x *exchange) error {
 	ctx, cancel := x.srv.databaseContext()
 	defer cancel()
 	dir := x.srv.cfg.Directory
-	bucket, err := dir.ReserveBucket(ctx, x.account.ID, string(x.bucketNm), lock)
+	bucket, err := dir.ReserveBucket(ctx, x.account.ID, string(x.bucketName), lock)
 	if err != nil {
 		return err
 	}
@@ -120,8 +121,8 @@ func deleteBucket(x *exchange) error {
 // an earlier attempt got that far. A 404 of somebody else, a proxy's say, is no
 // reason to forget whose the objects are.
 func (x *exchange) goneAlready(err error) bool {
-	var e *s3Error
-	return errors.As(err, &e) && e.code == "NoSuchBucket" && x.resp.Status == 404
+	var e *s3err.Error
+	return errors.As(err, &e) && e.Code == "NoSuchBucket" && x.resp.Status == 404
 }
 
 // settled refuses to write into a bucket that may be gone in a moment: MinIO
@@ -129,8 +130,8 @@ func (x *exchange) goneAlready(err error) bool {
 // once. It is no 404 either: most attempts fail because the bucket is not empty.
 // What makes the bucket emptier is let through.
 func (x *exchange) settled(b *tenancy.Bucket) error {
-	if b.Deleting && x.op.Writes() && x.op.Permission&tenancy.Delete == 0 && x.op.Name != "DeleteBucket" {
-		return &s3Error{code: "SlowDown", message: "The bucket is being deleted, which fails unless it is empty. Try again.", retry: 1}
+	if b.Deleting && x.op.Writes() && !x.op.Empties {
+		return &s3err.Error{Code: "SlowDown", Message: "The bucket is being deleted, which fails unless it is empty. Try again.", Retry: 1}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -31,7 +32,7 @@ func putBucketLogging(x *exchange) error {
 	var logging *tenancy.BucketLogging
 	if wanted != nil {
 		if x.srv.cfg.AccessLog == nil {
-			return refuse("NotImplemented", "This gateway keeps no access log that could be delivered.")
+			return s3err.New("NotImplemented", "This gateway keeps no access log that could be delivered.")
 		}
 		if err := x.mayLogTo(wanted); err != nil {
 			return err
@@ -56,7 +57,7 @@ func (x *exchange) mayLogTo(l *s3xml.Logging) error {
 		return err
 	}
 	if len(prefix) > maxTargetPrefix {
-		return refuse("InvalidArgument", "TargetPrefix must not have more than 512 bytes.")
+		return s3err.New("InvalidArgument", "TargetPrefix must not have more than 512 bytes.")
 	}
 	if err := checkKey(append(prefix, '0')); err != nil { // what is put behind it begins with a name or a year
 		return err
@@ -97,7 +98,7 @@ func (x *exchange) keepsNothing(to *tenancy.Bucket) error {
 	default:
 		return x.backendError()
 	}
-	doc, err := x.readAnswer(maxErrorDocument)
+	doc, err := x.readResponse(maxErrorDocument)
 	if err != nil {
 		return err
 	}
@@ -127,8 +128,8 @@ func (x *exchange) mayRetain(doc []byte) error {
 }
 
 var (
-	errLogRetention = refuse("InvalidTargetBucketForLogging", "The target bucket for logging has a default retention: nobody could delete what is delivered.")
-	errRetainsLogs  = refuse("InvalidBucketState", "Access logs are delivered into the bucket: it may not have a default retention.")
+	errLogRetention = s3err.New("InvalidTargetBucketForLogging", "The target bucket for logging has a default retention: nobody could delete what is delivered.")
+	errRetainsLogs  = s3err.New("InvalidBucketState", "Access logs are delivered into the bucket: it may not have a default retention.")
 )
 
 // maxSegment is what a file system lets a folder's name have, and MinIO a key
@@ -152,22 +153,22 @@ func (x *exchange) fitsFolders(l *s3xml.Logging) bool {
 	return true
 }
 
-var errLogSegment = refuse("InvalidArgument", "TargetPrefix has more than 255 bytes between two slashes, with what is put behind it: "+
+var errLogSegment = s3err.New("InvalidArgument", "TargetPrefix has more than 255 bytes between two slashes, with what is put behind it: "+
 	"no object of such a name can be stored in the target bucket.")
 
-var errLogTarget = &s3Error{code: "InvalidTargetBucketForLogging"}
+var errLogTarget = &s3err.Error{Code: "InvalidTargetBucketForLogging"}
 
 func getBucketLogging(x *exchange) error {
-	var answer *s3xml.Logging
+	var response *s3xml.Logging
 	if l := x.bucket.Logging; l != nil {
-		answer = &s3xml.Logging{TargetBucket: l.Target, TargetPrefix: l.Prefix}
+		response = &s3xml.Logging{TargetBucket: l.Target, TargetPrefix: l.Prefix}
 		for name, format := range keyFormats {
 			if format == l.Format {
-				answer.Format = name
+				response.Format = name
 			}
 		}
 	}
-	x.local = s3xml.AppendLogging(x.local[:0], answer)
+	x.local = s3xml.AppendLogging(x.local[:0], response)
 	x.respondXML(200, x.local)
 	return nil
 }

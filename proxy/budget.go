@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/internal/subscriber"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 )
 
 // budget bounds the bytes that one kind of buffer may have on this node, over
@@ -68,7 +69,7 @@ func newBudget(kind string, most, part int64, r prometheus.Registerer) *budget {
 }
 
 // errBusy: the memory comes back when others' requests end.
-var errBusy = &s3Error{code: "SlowDown"}
+var errBusy = &s3err.Error{Code: "SlowDown"}
 
 // take takes n bytes for by, or gives back what a negative n says.
 func (b *budget) take(by holder, n int64) error {
@@ -126,11 +127,11 @@ func (s *share) end() {
 type held struct {
 	stranger share // of a form that is not verified yet
 	asked    share // of what the client sent, or asked the backend for
-	answer   share // of exchange.local
+	response share // of exchange.local
 }
 
 func (h *held) end() {
 	h.stranger.end()
 	h.asked.end()
-	h.answer.end()
+	h.response.end()
 }

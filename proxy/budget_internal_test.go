@@ -1,9 +1,7 @@
 package proxy
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -13,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/sigv4"
+	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // Whatever is taken and given back, by however many at once: never more than
@@ -26,7 +25,7 @@ func TestBudget(t *testing.T) {
 		all.Go(func() {
 			for range 2000 {
 				var h held
-				shares := []*share{&h.stranger, &h.asked, &h.answer}
+				shares := []*share{&h.stranger, &h.asked, &h.response}
 				mine := make([]int64, len(shares))
 				for range rand.IntN(8) {
 					i := rand.IntN(len(shares))
@@ -117,7 +116,7 @@ func TestWholeDoc(t *testing.T) {
 	for _, n := range []int{0, 1, keptLocal - 1, keptLocal, keptLocal + 1, 100_000, largeBuffer, largeBuffer + 1, 5 << 20} {
 		for range 2 * largeKept { // with buffers that are there already
 			x := &exchange{request: request{srv: s}}
-			d := x.newDoc(&x.held.answer, x.local)
+			d := x.newDoc(&x.held.response, x.local)
 			if err := d.readAll(iotest.DataErrReader(strings.NewReader(strings.Repeat("x", n))), int64(n)); err != nil || len(d.b) != n {
 				t.Fatal(n, len(d.b), err)
 			}
@@ -125,8 +124,8 @@ func TestWholeDoc(t *testing.T) {
 			if cap(d.b) > keptLocal {
 				want = int64(cap(d.b))
 			}
-			if x.held.answer.held != want || want > int64(max(2*n, largeBuffer)) {
-				t.Errorf("a document of %d bytes counts %d, its memory is %d", n, x.held.answer.held, cap(d.b))
+			if x.held.response.held != want || want > int64(max(2*n, largeBuffer)) {
+				t.Errorf("a document of %d bytes counts %d, its memory is %d", n, x.held.response.held, cap(d.b))
 			}
 			x.local = d.b
 			x.held.end()
@@ -156,63 +155,30 @@ func TestWholeDoc(t *testing.T) {
 	}
 }
 
-// However a form's bytes are cut, its fields and its file are the same, and a
-// field behind a large file is found.
-func TestForm_pieces(t *testing.T) {
+// What is held of a form is a stranger's until it is known whose it is, and nothing
+// is held after the end.
+func TestForm_held(t *testing.T) {
 	t.Parallel()
-	const boundary = "boundary-1"
-	part := func(name, value string) string {
-		return "--" + boundary + "\r\nContent-Disposition: form-data; name=" + name + "\r\n\r\n" + value + "\r\n"
+	x := &exchange{request: request{srv: bufferServer(), account: &tenancy.Account{ID: tenancy.ID{1}}}}
+	f := &postForm{x: x}
+	if err := f.hold(5000); err != nil {
+		t.Fatal(err)
 	}
-	// Its bytes are beginnings of a boundary.
-	file := strings.Repeat("\r\n--boundary-\r\n--\r\n-\r", formWindow/20)
-	for _, c := range []struct {
-		file, behind string
-		want         error
-	}{
-		{file: ""}, {file: file[:1]}, {file: file[:5000]}, {file: file[:100], behind: part("submit", "x")},
-		{file: file}, {file: file + "x"}, {file: file + file[:300_001]}, {file: file + "\r"},
-		{file: file, behind: part("submit", "x"), want: errNotLast}, {file: file + file[:77_777], behind: part("submit", strings.Repeat("x", 1000)), want: errNotLast},
-	} {
-		body := part("key", "k") + part("a", strings.Repeat("v", 9000)) + part("file", c.file) + c.behind + "--" + boundary + "--\r\n"
-		for i := range 6 {
-			x := &exchange{request: request{srv: bufferServer(), length: int64(len(body)), boundary: boundary}}
-			f := &form{x: x, src: &cutReader{r: strings.NewReader(body), most: 1 + rand.IntN(40_000)}, boundary: []byte("\r\n--" + boundary), buf: []byte("\r\n"), total: int64(len(body))}
-			if err := f.readFields(); err != nil {
-				t.Fatal(err)
-			}
-			if v, _ := f.get("a"); len(f.fields) != 2 || len(v) != 9000 {
-				t.Fatalf("%d fields", len(f.fields))
-			}
-			f.policy = &sigv4.Policy{}
-			if err := f.known(); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := f.fileLength(); err != nil {
-				t.Fatal(err)
-			}
-			var got bytes.Buffer
-			_, err := io.CopyBuffer(struct{ io.Writer }{&got}, struct{ io.Reader }{f}, make([]byte, 1+rand.IntN([]int{20, 100_000}[i%2])))
-			if !errors.Is(err, c.want) || c.want == nil && got.String() != c.file {
-				t.Errorf("a file of %d bytes with %d behind it: %d bytes, %v", len(c.file), len(c.behind), got.Len(), err)
-			}
-			if counted := x.held.stranger.held + x.held.asked.held; counted < int64(cap(f.buf)) || len(c.file) > 2*formWindow && cap(f.buf) > formStep {
-				t.Errorf("a buffer of %d bytes, %d are counted", cap(f.buf), counted)
-			}
-			x.held.end()
-			if x.srv.strangers.used.Load() != 0 || x.srv.documents.used.Load() != 0 {
-				t.Error("something is held after the end")
-			}
-		}
+	if s, a := x.held.stranger.held, x.held.asked.held; s != 5000 || a != 0 || x.srv.strangers.used.Load() != 5000 {
+		t.Errorf("of a stranger's form %d and %d bytes are held", s, a)
 	}
-}
-
-// cutReader gives pieces of any length up to most.
-type cutReader struct {
-	r    io.Reader
-	most int
-}
-
-func (c *cutReader) Read(p []byte) (int, error) {
-	return c.r.Read(p[:min(len(p), 1+rand.IntN(c.most))])
+	if err := f.known(); err != nil {
+		t.Fatal(err)
+	}
+	f.policy = &sigv4.Policy{}
+	if err := f.hold(700); err != nil {
+		t.Fatal(err)
+	}
+	if s, a := x.held.stranger.held, x.held.asked.held; s != 0 || a != 5700 || x.held.asked.by != x.holder() || x.srv.strangers.used.Load() != 0 {
+		t.Errorf("of an account's form %d and %d bytes are held", s, a)
+	}
+	x.held.end()
+	if x.srv.strangers.used.Load() != 0 || x.srv.documents.used.Load() != 0 {
+		t.Error("something is held after the end")
+	}
 }

@@ -35,7 +35,7 @@ func (c *complaining) sentTo(t *testing.T) map[string]func(n int) *request {
 	}
 	all := map[string]func(n int) *request{}
 	for _, op := range s3op.Operations {
-		if op.Verdict != s3op.Forward {
+		if op.Action != s3op.Forward {
 			continue
 		}
 		q := request{method: op.Method, path: bucket, query: query(), header: http.Header{}}

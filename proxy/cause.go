@@ -53,7 +53,7 @@ func causeText(err error) string {
 	return err.Error()
 }
 
-// isFault reports whether the operator is to know of an answer. A call that
+// isFault reports whether the operator is to know of a response. A call that
 // is not implemented is the client's mistake, and a bound that refuses does its
 // work: whoever floods must not fill the log with that, and has a metric.
 func (x *exchange) isFault() bool {

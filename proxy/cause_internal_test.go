@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -19,15 +20,15 @@ func TestExchange_isFault(t *testing.T) {
 	}{
 		{errDenied, false},
 		{errBusy, false},
-		{refuse("NotImplemented", "no"), false},
+		{s3err.New("NotImplemented", "no"), false},
 		{&limits.RefusalError{Reason: limits.TooFast}, false},
 		{fmt.Errorf("%w: %w", tenancy.ErrUnavailable, tenancy.ErrCrowded), false},
 		{tenancy.ErrUnavailable, true},
 		{errors.New("nobody knows it"), true},
-		{&s3Error{code: "SlowDown", cause: &faultError{"SlowDown", "says the backend"}}, true},
+		{&s3err.Error{Code: "SlowDown", Cause: &faultError{"SlowDown", "says the backend"}}, true},
 	} {
 		e := asS3(c.err)
-		x := &exchange{request: request{status: e.status(), code: e.code, cause: e.cause}}
+		x := &exchange{request: request{status: e.Status(), code: e.Code, cause: e.Cause}}
 		if x.isFault() != c.want {
 			t.Errorf("%v (%d %s): %v", c.err, x.status, x.code, !c.want)
 		}

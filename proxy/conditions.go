@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 )
 
 // reading is what the client wants of an object beside its bytes, and how the
@@ -15,7 +17,7 @@ type reading struct {
 	ranged      bool // the client wants a range
 	whole       bool // the backend is asked for the whole object all the same
 	free        bool // the backend is asked without the conditions
-	beyond      bool // the range begins behind the end: 416 is the answer
+	beyond      bool // the range begins behind the end: 416 is what the client is told
 }
 
 // maxReads is how often the backend may be asked. Each time but the last two
@@ -24,7 +26,7 @@ const maxReads = 6
 
 var errRestless = errors.New("proxy: the backend gives other answers to the same question")
 
-// sendRead asks for an object and holds the answer to what the client's
+// sendRead asks for an object and holds the response to what the client's
 // conditions say of the validators in it, by RFC 9110 section 13.2.2: the
 // backend's own opinion of conditions counts for nothing. MinIO ignores If-Range,
 // so that a download that goes on after the object was replaced is made of two;
@@ -49,13 +51,13 @@ func (x *exchange) sendRead() error {
 		if !again {
 			return err
 		}
-		x.leaveAnswer()
+		x.leaveResponse()
 		x.prepare()
 	}
-	return &s3Error{code: "ServiceUnavailable", cause: errRestless}
+	return &s3err.Error{Code: "ServiceUnavailable", Cause: errRestless}
 }
 
-// judge looks at an answer. again is true when the backend has to be asked once
+// judge looks at a response. again is true when the backend has to be asked once
 // more, for what it should have given.
 func (x *exchange) judge() (again bool, err error) {
 	w, status := &x.reading, x.resp.Status
@@ -80,7 +82,7 @@ func (x *exchange) judge() (again bool, err error) {
 		return again, nil
 	case verdict == 412:
 		x.keepErrorHeaders()
-		return false, &s3Error{code: "PreconditionFailed"}
+		return false, &s3err.Error{Code: "PreconditionFailed"}
 	case verdict == 304:
 		x.resp.Abort()
 		x.resp.Status = 304
@@ -97,8 +99,8 @@ func (x *exchange) judge() (again bool, err error) {
 	return false, nil
 }
 
-// leaveAnswer ends an answer that is not the client's.
-func (x *exchange) leaveAnswer() {
+// leaveResponse ends a response that is not the client's.
+func (x *exchange) leaveResponse() {
 	if x.resp.Status >= 300 {
 		// A few bytes: the connection is worth more.
 		_, _ = io.CopyN(io.Discard, &x.resp, maxErrorDocument)
@@ -112,7 +114,7 @@ type entityTag struct {
 	weak, given bool
 }
 
-// validators are what an answer says of the object that it is about.
+// validators are what a response says of the object that it is about.
 type validators struct {
 	tag      entityTag
 	modified time.Time // zero: it does not say
@@ -130,7 +132,7 @@ func (x *exchange) validators() (v validators) {
 }
 
 // verdict is 412 or 304 when a condition says so, and 0 when the object is to be
-// given: section 13.2.2, steps 1 to 4. A condition on what the answer does not say
+// given: section 13.2.2, steps 1 to 4. A condition on what the response does not say
 // is the backend's to judge.
 func (x *exchange) verdict(v *validators) int {
 	if list, ok := x.condition("if-match"); ok {

@@ -138,8 +138,8 @@ var readForms = []struct {
 	{name: "all that hold, but for if-range", header: []string{"Range", "bytes=2-3", "If-Match", `{tag}`, "If-None-Match", `"a"`, "If-Range", `"stale"`}, want: wholeObject, asks: 2},
 }
 
-// readAnswer is an answer in the words of the table.
-func readAnswer(r *reply, head bool) string {
+// readResponse is an answer in the words of the table.
+func readResponse(r *reply, head bool) string {
 	switch {
 	case r.status == 304:
 		return "304"
@@ -190,7 +190,7 @@ func checkReads(t *testing.T, e *endpoint, path string, q map[string]string, aft
 					want += " " + strings.Repeat("x", len(rest))
 				}
 			}
-			if got := readAnswer(r, method == "HEAD"); got != want {
+			if got := readResponse(r, method == "HEAD"); got != want {
 				t.Errorf("%s %s %q: %s, wanted %s", method, f.name, f.header, got, want)
 			}
 			if r.status == 206 && f.want != "206 "+tenBytes || r.status == 206 && method == "GET" {

@@ -167,7 +167,7 @@ type Limits struct {
 	Unverified   int64         // bytes that forms may hold on this node before they are verified; 32 MiB
 	Documents    int64         // bytes that documents may hold on this node, those of requests and those of answers; 256 MiB
 	ContinueWait time.Duration // after which a form's client that waits for 100 Continue gets it; 5 s
-	AnswerWait   time.Duration // for the backend's answer; 5 min (a large Complete takes long)
+	AnswerWait   time.Duration // for the backend's response; 5 min (a large Complete takes long)
 	DocumentWait time.Duration // for PostgreSQL on a cache miss; 5 s
 }
 

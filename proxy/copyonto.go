@@ -23,7 +23,7 @@ var (
 
 // onto reports whether the copy is one of those.
 func (x *exchange) onto() bool {
-	if x.op.Name != "CopyObject" || x.source.bucket.ID != x.bucket.ID || !bytes.Equal(x.source.key, x.key) || x.source.versionID != nil || !x.minio() {
+	if !x.op.CopySource || !x.op.Creates || x.source.bucket.ID != x.bucket.ID || !bytes.Equal(x.source.key, x.key) || x.source.versionID != nil || !x.minio() {
 		return false
 	}
 	directive, _ := x.header("x-amz-metadata-directive")

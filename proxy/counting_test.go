@@ -59,7 +59,7 @@ type mode struct {
 
 func signable(o *s3op.Operation) bool { return o.Body != s3op.Form }
 func streams(o *s3op.Operation) bool  { return o.Body == s3op.Stream }
-func forwards(o *s3op.Operation) bool { return o.Verdict == s3op.Forward && signable(o) }
+func forwards(o *s3op.Operation) bool { return o.Action == s3op.Forward && signable(o) }
 func touches(o *s3op.Operation) bool  { return o.Level > s3op.Service && o.Name != "CreateBucket" }
 func each(*s3op.Operation) bool       { return true }
 
@@ -234,7 +234,7 @@ func (m *matrix) prepare(o *s3op.Operation, md mode, at abort) request {
 	if o.Level == s3op.Object && o.Selector == "" && o.Writes() && o.Name != "DeleteObject" {
 		q.path = "/" + isolated + "/dir/written"
 	}
-	if o.Answer == s3op.Bytes && at == inAnswer {
+	if o.Response == s3op.Bytes && at == inAnswer {
 		q.path = "/" + isolated + "/dir/large"
 	}
 	return q
@@ -328,7 +328,7 @@ func signChunks(data []byte, secret, date, previous string) string {
 func (m *matrix) run(o *s3op.Operation, md mode, at abort) {
 	m.t.Helper()
 	m.cases++
-	in, out := o.Moved()
+	in, out := o.Transfers()
 	spec := md.key
 	if spec.Kind != "" {
 		soon := time.Now().Add(30 * time.Minute)
@@ -364,7 +364,7 @@ func (m *matrix) run(o *s3op.Operation, md mode, at abort) {
 		}
 	}
 	w := m.wire(o, md, q, k)
-	if at == inBody && w.body == "" || at == inAnswer && (o.Answer == s3op.Empty || md.refused != "") {
+	if at == inBody && w.body == "" || at == inAnswer && (o.Response == s3op.Empty || md.refused != "") {
 		return // there is none to leave in
 	}
 	status, egress := m.converse(w, at, md.refused != "" || o.Body == s3op.NoBody)

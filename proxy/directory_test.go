@@ -3,72 +3,13 @@ package proxy_test
 import (
 	"encoding/base64"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
-	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
-
-// Every error that tenancy can return has a row of its own in the one table
-// from errors to S3 codes, and none is our fault in the client's eyes.
-func TestErrors_tenancy(t *testing.T) {
-	t.Parallel()
-	files := token.NewFileSet()
-	exported := map[string]bool{}
-	for _, name := range []string{"errors.go"} {
-		f, err := parser.ParseFile(files, "../tenancy/"+name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, o := range f.Scope.Objects { // names are all that is asked for
-			if o.Kind == ast.Var && ast.IsExported(name) {
-				exported[name] = true
-			}
-		}
-	}
-	table, err := parser.ParseFile(files, "errors.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := map[string]string{}
-	ast.Inspect(table, func(n ast.Node) bool {
-		row, ok := n.(*ast.CompositeLit)
-		if !ok || len(row.Elts) != 2 {
-			return true
-		}
-		of, ok := row.Elts[0].(*ast.SelectorExpr)
-		code, lit := row.Elts[1].(*ast.BasicLit)
-		if ok && lit && fmt.Sprint(of.X) == "tenancy" {
-			rows[of.Sel.Name] = strings.Trim(code.Value, `"`)
-		}
-		return true
-	})
-	if len(exported) < 17 {
-		t.Errorf("only %d errors found", len(exported))
-	}
-	for name := range exported {
-		if code := rows[name]; code == "" || proxy.StatusOfCode(code) == 500 {
-			t.Errorf("tenancy.%s: row %q", name, code)
-		}
-	}
-}
-
-// "Not known now" comes with the reason.
-func TestErrors_crowded(t *testing.T) {
-	t.Parallel()
-	if code := proxy.CodeOf(fmt.Errorf("%w: %w", tenancy.ErrUnavailable, tenancy.ErrCrowded)); code != "SlowDown" {
-		t.Error(code)
-	}
-	if code := proxy.CodeOf(fmt.Errorf("%w: %w", tenancy.ErrUnavailable, tenancy.ErrAccountUnknown)); code != "ServiceUnavailable" {
-		t.Error(code)
-	}
-}
 
 // One validator says what a bucket may be called, whoever asks.
 func TestBucketNames(t *testing.T) {

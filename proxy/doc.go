@@ -9,11 +9,16 @@
 //	authorize  account status, key's rights, bucket ownership, copy source
 //	admit      lengths, ids and limits, before any body byte is asked for
 //	forward    the request rebuilt from what was understood, signed with the
-//	           backend's credential, sent; the answer's head awaited
-//	rewrite    the answer's names and headers mapped back, body prepared
+//	           backend's credential, sent; the response's head awaited
+//	rewrite    the response's names and headers mapped back, body prepared
+//	reserve    the response's bytes taken from budgets, before the first is sent
 //
-// then settle runs exactly once, when the answer has reached the socket or has
-// failed: ledger, metrics, one log line.
+// then settle runs exactly once, when the response has reached the socket or has
+// failed: ledger, metrics, one log line. What an operation does beyond its row of
+// the table is in handlers.go.
+//
+// Beside that a request is charged: bound to a cell of the ledger, admitted by the
+// limiter, settled. charge.go has these states and all that moves between them.
 //
 // Comments here and below cite rules by number (S3-RULES.md A17): what each
 // demands, and why, is in docs/S3-RULES.md.

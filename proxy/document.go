@@ -9,8 +9,8 @@ import (
 	"errors"
 	"io"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
-	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
 
@@ -32,7 +32,7 @@ func (x *exchange) readDocument() ([]byte, error) {
 	err := doc.readAll(io.LimitReader(&countingReader{r: src, x: x}, limit+1), limit)
 	switch {
 	case errors.Is(err, errLongDoc):
-		return nil, &s3Error{code: "MaxMessageLengthExceeded"}
+		return nil, &s3err.Error{Code: "MaxMessageLengthExceeded"}
 	case err != nil:
 		return nil, err
 	case x.length >= 0 && int64(len(doc.b)) < x.length:
@@ -58,7 +58,7 @@ func (x *exchange) roomToUnderstand(doc []byte) error {
 
 func (x *exchange) checkDigests(doc []byte) error {
 	if x.auth.Payload == sigv4.PayloadHashed && sha256.Sum256(doc) != x.auth.PayloadHash {
-		return &s3Error{code: "XAmzContentSHA256Mismatch"}
+		return &s3err.Error{Code: "XAmzContentSHA256Mismatch"}
 	}
 	digests := 0
 	for i := range x.headers {
@@ -67,63 +67,28 @@ func (x *exchange) checkDigests(doc []byte) error {
 			digests++
 			want, err := base64.StdEncoding.DecodeString(string(value))
 			if err != nil || len(want) != md5.Size {
-				return &s3Error{code: "InvalidDigest"}
+				return &s3err.Error{Code: "InvalidDigest"}
 			}
 			if sum := md5.Sum(doc); !bytes.Equal(want, sum[:]) {
-				return badDigest(string(value), base64.StdEncoding.EncodeToString(sum[:]))
+				return s3err.BadDigest(string(value), base64.StdEncoding.EncodeToString(sum[:]))
 			}
 			continue
 		}
 		sum, ok := sigv4.ParseChecksum(string(name))
-		if !ok || x.op.Name == "CompleteMultipartUpload" { // there it is the whole object's
+		if !ok || x.op.WholeObjectDigests {
 			continue
 		}
 		digests++
 		h := sum.New()
 		h.Write(doc)
 		if computed := base64.StdEncoding.EncodeToString(h.Sum(nil)); computed != string(value) {
-			return badDigest(string(value), computed)
+			return s3err.BadDigest(string(value), computed)
 		}
 	}
-	if digests == 0 && x.op.Name == "DeleteObjects" && x.auth.Payload != sigv4.PayloadHashed {
-		return refuse("InvalidRequest", "Missing required header for this request: Content-MD5 or x-amz-checksum-*.")
+	if digests == 0 && x.op.NeedsDigest && x.auth.Payload != sigv4.PayloadHashed {
+		return s3err.New("InvalidRequest", "Missing required header for this request: Content-MD5 or x-amz-checksum-*.")
 	}
 	return nil
-}
-
-// translate turns the client's document into the one for the backend, built
-// from what was understood, never the client's bytes.
-func (x *exchange) translate(doc []byte) ([]byte, error) {
-	switch x.op.Name {
-	case "PutBucketPolicy":
-		return s3xml.PolicyIn(doc, x.bucket.Name, x.bucket.BackendName)
-	case "CompleteMultipartUpload":
-		parts, err := s3xml.ParseComplete(doc)
-		if err != nil {
-			return nil, err
-		}
-		return s3xml.AppendComplete(nil, parts), nil
-	case "PutObjectLockConfiguration":
-		if err := x.mayRetain(doc); err != nil {
-			return nil, err
-		}
-	}
-	out, err := documents[x.op.Name](doc)
-	if err == nil && x.op.Name == "PutBucketLifecycleConfiguration" {
-		return x.keepUploadRules(out)
-	}
-	return out, err
-}
-
-var documents = map[string]s3xml.Config{
-	"PutBucketVersioning":             s3xml.Versioning,
-	"PutBucketLifecycleConfiguration": s3xml.Lifecycle,
-	"PutBucketTagging":                s3xml.BucketTagging,
-	"PutObjectLockConfiguration":      s3xml.ObjectLock,
-	"PutBucketEncryption":             s3xml.Encryption,
-	"PutObjectTagging":                s3xml.ObjectTagging,
-	"PutObjectRetention":              s3xml.Retention,
-	"PutObjectLegalHold":              s3xml.LegalHold,
 }
 
 func (x *exchange) hexSHA256(doc []byte) []byte {

@@ -18,7 +18,7 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// exchange is one request and its answer, filled by the stages and reused.
+// exchange is one request and its response, filled by the stages and reused.
 // It lives from the first stage until settle; every slice in it aliases its
 // own buffers or fasthttp's request and is valid exactly that long.
 type exchange struct {
@@ -40,13 +40,13 @@ type request struct {
 	remote  netip.Addr
 
 	// parse
-	req      sigv4.Request
-	framing  framing
-	host     host
-	op       *s3op.Operation
-	level    s3op.Level
-	bucketNm []byte // the client's name of the bucket
-	key      []byte // decoded, validated
+	req        sigv4.Request
+	framing    framing
+	host       host
+	op         *s3op.Operation
+	level      s3op.Level
+	bucketName []byte // the client's name of the bucket
+	key        []byte // decoded, validated
 
 	// resolve
 	identity *tenancy.Identity // nil: anonymous
@@ -64,40 +64,39 @@ type request struct {
 	// admit
 	ids      ids
 	length   int64 // decoded bytes of the body; -1 unknown
-	begun    bool  // stages up to admit have run (inside ExpectHandler)
+	headDone bool  // headStages have run, or one of them has failed
 	failed   error
 	boundary string // of a form
 
 	// forward
-	body      requestBody
-	upstream  upstream.Request
-	reading   reading
-	copyOf    []byte // ETag of the source that a quota was asked for
-	sum       []byte // the algorithm of a copy's checksum, when the client has not chosen one
-	look      *look  // at the names around the key
-	sent      bool   // the backend may have been asked to make something
-	responded bool   // resp holds an answer that must be closed
-	blame     bool   // the backend has complained about us
-	stream    answerStream
+	body     requestBody
+	upstream upstream.Request
+	reading  reading
+	copyOf   []byte // ETag of the source that a quota was asked for
+	sum      []byte // the algorithm of a copy's checksum, when the client has not chosen one
+	look     *look  // at the names around the key
+	sent     bool   // the backend may have been asked to make something
+	respOpen bool   // resp holds a response that must be closed
+	blame    bool   // the backend has complained about us
+	stream   responseStream
 
 	// settle
-	status   int
-	code     string // S3 error code of the answer, "" for none
-	answered bool   // the answer was made before rewrite
-	metered  bool   // the tally is bound to its cell
-	grant    limits.Grant
-	limited  bool  // the grant was asked for
-	held     held  // of the server's budgets of bytes
-	received int64 // body bytes read of the client, decoded
-	declared int64 // body bytes the client announced
-	cause    error // for the log
+	status    int
+	code      string // S3 error code of the response, "" for none
+	responded bool   // the response was made before rewrite
+	charge    chargeState
+	grant     limits.Grant
+	held      held  // of the server's budgets of bytes
+	received  int64 // body bytes read of the client, decoded
+	declared  int64 // body bytes the client announced
+	cause     error // for the log
 
 	// access log
-	line       accesslog.Record
-	asked      time.Time // the backend has all it needs to answer
-	objectSize int64     // as the backend's answer says; -1 unknown
-	proven     bool      // the signature is identity's
-	public     bool      // nobody signed it, and the backend has let it in
+	record        accesslog.Record
+	sentAt        time.Time // the backend has all it needs to answer
+	objectSize    int64     // as the backend's response says; -1 unknown
+	authenticated bool      // the signature is identity's
+	public        bool      // nobody signed it, and the backend has let it in
 
 	errorHeaders [len(errorHeaders)][]byte // of the backend's error
 }
@@ -114,7 +113,7 @@ type buffers struct {
 	chunks   sigv4.ChunkReader
 	resp     upstream.Response
 	arena    []byte
-	local    []byte // an answer made here
+	local    []byte // a response made here
 	tally    metering.Tally
 }
 

@@ -20,7 +20,7 @@ func TestExchange_releasedIsFresh(t *testing.T) {
 	// These give back what they hold: there is nothing behind it here.
 	pooled.Zero(&used.tally, "cell")
 	pooled.Zero(&used.grant, "l")
-	for _, name := range []string{"stranger", "asked", "answer"} {
+	for _, name := range []string{"stranger", "asked", "response"} {
 		pooled.Zero(&used.held, name, "of")
 	}
 	// Bound to their exchange once.

@@ -30,7 +30,8 @@ func (s *Server) NewAdmission(nc net.Conn, fill func(*fasthttp.Request) error) (
 
 // Run returns the error that ends the request.
 func (a *Admission) Run() error {
-	x := a.srv.begin(&a.ctx)
+	x := a.srv.newExchange(&a.ctx, a.c)
+	x.runHead()
 	err := x.failed
 	a.c.Start(nil)
 	x.release()
@@ -39,7 +40,8 @@ func (a *Admission) Run() error {
 
 // Settle does the same and then what ends a request that was answered.
 func (a *Admission) Settle() error {
-	x := a.srv.begin(&a.ctx)
+	x := a.srv.newExchange(&a.ctx, a.c)
+	x.runHead()
 	err := x.failed
 	x.setStatus(200)
 	a.c.Settle()
@@ -54,7 +56,8 @@ func (a *Admission) Answer(r *bufio.Reader) (status int, err error) {
 	if err := a.ctx.Request.Read(r); err != nil {
 		return 0, err
 	}
-	x := a.srv.begin(&a.ctx)
+	x := a.srv.newExchange(&a.ctx, a.c)
+	x.runHead()
 	if x.failed != nil {
 		x.respondError(x.failed)
 	}
@@ -62,12 +65,6 @@ func (a *Admission) Answer(r *bufio.Reader) (status int, err error) {
 	a.c.Settle()
 	return status, nil
 }
-
-// CodeOf is the S3 code of an error.
-func CodeOf(err error) string { return asS3(err).code }
-
-// StatusOfCode is the HTTP status of a code.
-func StatusOfCode(code string) int { return (&s3Error{code: code}).status() }
 
 // Verify reads a head, as the server does, and takes it through the stages up
 // to verify: all that is done before anybody has proved to be somebody.
@@ -78,7 +75,7 @@ func (a *Admission) Verify(r *bufio.Reader) error {
 	}
 	x := a.srv.newExchange(&a.ctx, a.c)
 	var err error
-	for _, run := range before[:3] { // parse, resolve, verify
+	for _, run := range headStages[:3] { // parse, resolve, verify
 		if err = run(x); err != nil {
 			break
 		}
@@ -89,7 +86,7 @@ func (a *Admission) Verify(r *bufio.Reader) error {
 }
 
 // StatusOf is what a stage's error is answered with.
-func StatusOf(err error) int { return asS3(err).status() }
+func StatusOf(err error) int { return asS3(err).Status() }
 
 // FormFieldNames are the fields of a form that have a meaning of their own.
 func FormFieldNames() []string { return slices.Sorted(maps.Keys(formFields)) }

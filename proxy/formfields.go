@@ -3,6 +3,7 @@ package proxy
 import (
 	"strings"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/sigv4"
@@ -40,7 +41,7 @@ var formFields = map[string]formField{
 func ownField(*exchange, string) error { return nil }
 
 func refusedField(sentence string) formField {
-	return func(*exchange, string) error { return refuse("NotImplemented", sentence) }
+	return func(*exchange, string) error { return s3err.New("NotImplemented", sentence) }
 }
 
 func formACL(x *exchange, value string) error {
@@ -65,17 +66,17 @@ func formTagging(x *exchange, value string) error {
 }
 
 // preparePost makes the PutObject of the form's fields.
-func (x *exchange) preparePost(f *form) error {
+func (x *exchange) preparePost(f *postForm) error {
 	x.out.set("PUT", x.bucket.BackendName, x.key)
-	for _, field := range f.fields {
+	for _, field := range f.Fields {
 		if err := x.prepareField(field); err != nil {
 			return err
 		}
 	}
 	// A browser says a type with the file, where S3 does not look. It stands in
 	// for the field when the policy leaves that to the client, and only then.
-	if _, given := f.get("content-type"); !given && f.policy.Lets(sigv4.Field{Name: "content-type", Value: f.fileType}) {
-		if err := x.prepareField(sigv4.Field{Name: "content-type", Value: f.fileType}); err != nil {
+	if _, given := f.Get("content-type"); !given && f.policy.Lets(sigv4.Field{Name: "content-type", Value: f.FileType}) {
+		if err := x.prepareField(sigv4.Field{Name: "content-type", Value: f.FileType}); err != nil {
 			return err
 		}
 	}
@@ -91,7 +92,7 @@ func (x *exchange) preparePost(f *form) error {
 
 func (x *exchange) prepareField(field sigv4.Field) error {
 	if field.Name != "policy" && field.Name != "tagging" && hasControl(field.Value) {
-		return refuse("InvalidArgument", "A form field has a control character.")
+		return s3err.New("InvalidArgument", "A form field has a control character.")
 	}
 	if own := formFields[field.Name]; own != nil {
 		if field.Value == "" {
@@ -110,9 +111,9 @@ func (x *exchange) headerField(name, value []byte) error {
 	case h.AsksNothing(value):
 		return nil
 	case h.Treatment == s3op.Decline:
-		return refuse("NotImplemented", h.Sentence)
+		return s3err.New("NotImplemented", h.Message)
 	case strings.HasPrefix(string(name), "x-minio-"), amz && h.Group&s3op.FormFields == 0:
-		return refuse("NotImplemented", "The form has a field that is not supported: "+string(name))
+		return s3err.New("NotImplemented", "The form has a field that is not supported: "+string(name))
 	case h.Group&s3op.FormFields == 0, len(value) == 0 && h.Group != s3op.Metadata:
 		return nil
 	}
@@ -135,21 +136,21 @@ func (x *exchange) headerField(name, value []byte) error {
 
 // checkFormSums wants one checksum at most, of the algorithm that is named. The
 // backend verifies it.
-func (x *exchange) checkFormSums(f *form) error {
+func (x *exchange) checkFormSums(f *postForm) error {
 	sum := ""
 	for i := range x.out.headers {
 		if _, ok := sigv4.ParseChecksum(string(x.out.headers[i].Name)); !ok {
 			continue
 		}
 		if sum != "" {
-			return refuse("InvalidRequest", "Expecting a single x-amz-checksum- field. Multiple checksum types are not allowed.")
+			return s3err.New("InvalidRequest", "Expecting a single x-amz-checksum- field. Multiple checksum types are not allowed.")
 		}
 		sum = string(x.out.headers[i].Name)
 	}
 	for _, name := range []string{"x-amz-checksum-algorithm", "x-amz-sdk-checksum-algorithm"} {
-		algorithm, _ := f.get(name)
+		algorithm, _ := f.Get(name)
 		if algorithm != "" && sum != "x-amz-checksum-"+strings.ToLower(algorithm) {
-			return refuse("InvalidRequest", name+" specified, but no corresponding x-amz-checksum-* field was found.")
+			return s3err.New("InvalidRequest", name+" specified, but no corresponding x-amz-checksum-* field was found.")
 		}
 	}
 	return nil

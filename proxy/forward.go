@@ -4,19 +4,18 @@ import (
 	"bytes"
 	"errors"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
 
 // forward answers here or sends the rebuilt request to the backend and waits
-// for the head of its answer.
+// for the head of its response.
 func forward(x *exchange) error {
-	if x.op.Verdict == s3op.Local {
-		return localAnswers[x.op.Name](x)
-	}
-	if special := specials[x.op.Name]; special != nil {
-		return special(x)
+	h := x.handler()
+	if h.serve != nil {
+		return h.serve(x)
 	}
 	if err := x.admitCopy(); err != nil {
 		return err
@@ -39,7 +38,7 @@ func forward(x *exchange) error {
 		if err != nil {
 			return err
 		}
-		out, err := x.translate(doc)
+		out, err := h.document(x, doc)
 		if err != nil {
 			return err
 		}
@@ -60,19 +59,6 @@ func forward(x *exchange) error {
 	return x.copied()
 }
 
-// specials are the operations that are more than one rebuilt request.
-var specials map[string]func(*exchange) error
-
-func init() {
-	specials = map[string]func(*exchange) error{
-		"CreateBucket":          createBucket,
-		"DeleteBucket":          deleteBucket,
-		"DeleteObjects":         deleteObjects,
-		"PostObject":            postObject,
-		"GetBucketPolicyStatus": policyStatus,
-	}
-}
-
 // prepare builds the outgoing request from the operation's row.
 func (x *exchange) prepare() {
 	o := &x.out
@@ -82,16 +68,10 @@ func (x *exchange) prepare() {
 	} else {
 		o.payload = emptySHA256
 	}
-	for i := range x.target.Query {
-		p := &x.target.Query[i]
-		if x.op.Takes(p.Name) {
-			if value, ok := x.backendValue(p); ok {
-				o.param(p.Name, value)
-			}
-		}
-	}
-	if x.op.Name == "ListMultipartUploads" {
-		x.prepareUploads()
+	if query := x.handler().query; query != nil {
+		query(x)
+	} else {
+		x.copyQuery()
 	}
 	for i := range x.headers {
 		if name := x.headers[i].Name; x.copyOf == nil || !bytes.Equal(name, hdrCopySourceIfMatch) {
@@ -106,6 +86,18 @@ func (x *exchange) prepare() {
 	}
 	if x.op.CopySource {
 		o.header(hdrCopySource, x.copySourceValue())
+	}
+}
+
+// copyQuery passes on the parameters that the operation's row takes.
+func (x *exchange) copyQuery() {
+	for i := range x.target.Query {
+		p := &x.target.Query[i]
+		if x.op.Takes(p.Name) {
+			if value, ok := x.backendValue(p); ok {
+				x.out.param(p.Name, value)
+			}
+		}
 	}
 }
 
@@ -218,20 +210,20 @@ func (x *exchange) send(body upstream.Body) error {
 		NoBody:     x.out.method == "HEAD",
 		Client:     x.conn,
 	}
-	x.responded = true
+	x.respOpen = true
 	x.sent = x.sent || x.out.method != "HEAD" // a HEAD asks what a copy's source is
-	x.asking()
+	x.requestSent()
 	err := x.backend.pool.Do(x.srv.ctx, &x.upstream, &x.resp)
 	if err == nil {
 		x.public = x.public || x.anonymous() && letsIn(x.resp.Status)
-		x.noteAnswer()
+		x.recordResponse()
 		return nil
 	}
-	x.responded = false
+	x.respOpen = false
 	if errors.Is(err, upstream.ErrHead) {
 		// What was let in here could not be one request there: a hole in parse.
 		x.srv.metrics.unsendable.Inc()
-		return &s3Error{code: "InternalError", cause: err}
+		return &s3err.Error{Code: "InternalError", Cause: err}
 	}
 	if x.body.err != nil {
 		return x.body.err
@@ -246,7 +238,7 @@ func letsIn(status int) bool { return status < 400 || status == 404 || status ==
 // sendDocument sends a document made here: hashed, so that the backend checks
 // what it got.
 func (x *exchange) sendDocument(doc []byte) error {
-	if x.op.Name != "CompleteMultipartUpload" { // there they are the whole object's
+	if !x.op.WholeObjectDigests {
 		dropDigests(&x.out)
 	}
 	x.out.length = int64(len(doc))
@@ -257,4 +249,16 @@ func (x *exchange) sendDocument(doc []byte) error {
 	}
 	x.body.doc = doc
 	return x.send(&x.body)
+}
+
+// dropDigests forgets the client's digests: the document sent is another.
+func dropDigests(o *outgoing) {
+	kept := o.headers[:0]
+	for _, h := range o.headers {
+		if _, sum := sigv4.ParseChecksum(string(h.Name)); sum || string(h.Name) == "content-md5" {
+			continue
+		}
+		kept = append(kept, h)
+	}
+	o.headers = kept
 }

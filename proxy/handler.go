@@ -10,19 +10,22 @@ import (
 type stage func(x *exchange) error
 
 // The stages run in this order for every request; none can be skipped by a
-// flag. Those of before run ahead of the body, inside the Expect handler when
-// the client waits for permission to send it; the last of after comes before the
-// first byte of the answer.
+// flag. Those of the head run before the body is asked for, inside the Expect
+// handler when the client waits for permission to send it; the last of the body's
+// comes before the first byte of the response. settle comes after them, when the
+// response has reached the socket or has failed: Server.connState sees that.
 var (
-	before = [...]stage{parse, resolve, verify, authorize, admit}
-	after  = [...]stage{forward, rewrite, reserve}
+	headStages = [...]stage{parse, resolve, verify, authorize, admit}
+	bodyStages = [...]stage{forward, rewrite, reserve}
 )
 
 // expect runs the stages before the body for a request with
 // Expect: 100-continue, so that a refused upload costs no bytes. fasthttp
-// calls it instead of handle when the answer is not 100.
+// calls it instead of handle when the response is not 100.
 func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
-	x := s.begin(ctx)
+	c, _ := connOf(ctx)
+	x := s.newExchange(ctx, c)
+	x.runHead()
 	if x.failed == nil {
 		x.conn.WithholdContinue(x.op.Body == s3op.Form)
 		return fasthttp.StatusContinue
@@ -32,17 +35,15 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 }
 
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
-	_, x := connOf(ctx)
-	if x == nil || !x.begun {
-		x = s.begin(ctx)
-	} else {
-		x.conn.Start(x) // 100 Continue was no answer
+	x, fresh := s.current(ctx)
+	if fresh {
+		x.runHead()
 	}
 	if x.failed != nil {
 		x.respondError(x.failed)
 		return
 	}
-	for _, run := range after {
+	for _, run := range bodyStages {
 		if err := run(x); err != nil {
 			x.respondError(err)
 			return
@@ -50,28 +51,31 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
-	c, _ := connOf(ctx)
-	x := s.newExchange(ctx, c)
-	x.begun = true
-	for _, run := range before {
-		if err := run(x); err != nil {
-			x.failed = err
-			break
-		}
-	}
-	x.noteHead()
-	return x
-}
-
 // malformed answers what fasthttp could not read as a request, or a body that
 // did not come after 100 Continue: that request has begun, and ends here.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
-	c, x := connOf(ctx)
-	if x == nil || !x.begun {
-		x = s.newExchange(ctx, c)
-	} else {
-		x.conn.Start(x)
-	}
+	x, _ := s.current(ctx)
 	x.respondError(framingError(err))
+}
+
+// current returns the request that expect has begun on the connection, or a new one,
+// of which nothing has run: then it is fresh.
+func (s *Server) current(ctx *fasthttp.RequestCtx) (x *exchange, fresh bool) {
+	c, x := connOf(ctx)
+	if x == nil || !x.headDone {
+		return s.newExchange(ctx, c), true
+	}
+	c.Start(x) // 100 Continue was no response
+	return x, false
+}
+
+// runHead runs the stages before the body. The first error is x.failed.
+func (x *exchange) runHead() {
+	x.headDone = true
+	for _, run := range headStages {
+		if x.failed = run(x); x.failed != nil {
+			break
+		}
+	}
+	x.recordRequest()
 }

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 )
 
 // host is whom a Host header addresses.
@@ -94,11 +96,11 @@ func isHostName(name string) bool {
 func (x *exchange) parseHost() error {
 	raw, ok := x.header("host")
 	if !ok || len(raw) == 0 {
-		return refuse("BadRequest", "The request has no Host header.")
+		return s3err.New("BadRequest", "The request has no Host header.")
 	}
 	name, ok := hostName(raw)
 	if !ok {
-		return refuse("BadRequest", "The Host header is not a host name and a port.")
+		return s3err.New("BadRequest", "The Host header is not a host name and a port.")
 	}
 	x.hostName = appendLower(x.hostName[:0], name)
 	x.host.name = x.hostName

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/primecloudpro/primecloud/proxy/opaque"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 )
 
 // ids are what the tokens of a request opened to: the backend's own spelling,
@@ -17,8 +18,8 @@ type ids struct {
 }
 
 var (
-	errNoUpload = &s3Error{code: "NoSuchUpload"}
-	errToken    = invalid("The continuation token provided is incorrect", "continuation-token", nil)
+	errNoUpload = &s3err.Error{Code: "NoSuchUpload"}
+	errToken    = s3err.InvalidArgument("The continuation token provided is incorrect", "continuation-token", nil)
 
 	// errForeignID: what the backend calls an id is none that we know how to
 	// send back. It stays here.
@@ -107,7 +108,7 @@ func (x *exchange) knownUploadID(text []byte) bool {
 	return dots == 1
 }
 
-// sealed is what becomes of an element of an answer that holds an id or a
+// sealed is what becomes of an element of a response that holds an id or a
 // marker of the backend's.
 func (x *exchange) sealed(element, text string) (string, error) {
 	switch element {

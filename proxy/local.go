@@ -5,29 +5,10 @@ import (
 	"encoding/base64"
 	"unicode/utf8"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
-
-// localAnswers are the operations that the gateway answers from its own data.
-var localAnswers = map[string]func(*exchange) error{
-	"ListBuckets":                        listBuckets,
-	"HeadBucket":                         headBucket,
-	"GetBucketLocation":                  bucketLocation,
-	"GetBucketAcl":                       privateACL,
-	"GetObjectAcl":                       privateACL,
-	"PutBucketAcl":                       acceptPrivateACL,
-	"PutObjectAcl":                       acceptPrivateACL,
-	"GetBucketCors":                      absent("NoSuchCORSConfiguration"),
-	"GetBucketWebsite":                   absent("NoSuchWebsiteConfiguration"),
-	"GetBucketReplication":               absent("ReplicationConfigurationNotFoundError"),
-	"GetBucketLogging":                   getBucketLogging,
-	"PutBucketLogging":                   putBucketLogging,
-	"GetBucketNotificationConfiguration": constant("NotificationConfiguration", "", ""),
-	"GetBucketAccelerateConfiguration":   constant("AccelerateConfiguration", "", ""),
-	"GetBucketRequestPayment":            constant("RequestPaymentConfiguration", "Payer", "BucketOwner"),
-	"GetBucketOwnershipControls":         ownershipControls,
-}
 
 const maxBuckets = 10_000 // of a page, docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
 
@@ -38,7 +19,7 @@ func listBuckets(x *exchange) error {
 	if v, ok := x.param("max-buckets"); ok {
 		n, ok := s3op.Decimal(v)
 		if !ok || n < 1 || n > maxBuckets {
-			return invalid("Argument max-buckets must be an integer between 1 and 10000", "max-buckets", v)
+			return s3err.InvalidArgument("Argument max-buckets must be an integer between 1 and 10000", "max-buckets", v)
 		}
 		limit = int(n)
 	}
@@ -52,11 +33,11 @@ func listBuckets(x *exchange) error {
 	}
 	prefix, _ := x.param("prefix")
 	if !utf8.Valid(prefix) || bytes.IndexByte(prefix, 0) >= 0 {
-		return refuse("InvalidArgument", "A prefix is UTF-8 without a NUL character.")
+		return s3err.New("InvalidArgument", "A prefix is UTF-8 without a NUL character.")
 	}
-	answer := s3xml.ListBuckets{Owner: x.account.CanonicalID, OwnerName: x.account.DisplayName, Region: x.srv.cfg.Region, Prefix: string(prefix)}
+	response := s3xml.ListBuckets{Owner: x.account.CanonicalID, OwnerName: x.account.DisplayName, Region: x.srv.cfg.Region, Prefix: string(prefix)}
 	if region, ok := x.param("bucket-region"); ok && string(region) != x.srv.cfg.Region {
-		x.local = answer.Append(x.local[:0])
+		x.local = response.Append(x.local[:0])
 		x.respondXML(200, x.local)
 		return nil
 	}
@@ -68,12 +49,12 @@ func listBuckets(x *exchange) error {
 	}
 	if len(page) > limit {
 		page = page[:limit]
-		answer.ContinuationToken = base64.URLEncoding.EncodeToString([]byte(page[limit-1].Name))
+		response.ContinuationToken = base64.URLEncoding.EncodeToString([]byte(page[limit-1].Name))
 	}
 	for _, b := range page {
-		answer.Buckets = append(answer.Buckets, s3xml.BucketEntry{Name: b.Name, Created: b.CreatedAt})
+		response.Buckets = append(response.Buckets, s3xml.BucketEntry{Name: b.Name, Created: b.CreatedAt})
 	}
-	x.local = answer.Append(x.local[:0])
+	x.local = response.Append(x.local[:0])
 	x.respondXML(200, x.local)
 	return nil
 }
@@ -99,7 +80,7 @@ func privateACL(x *exchange) error {
 // acceptPrivateACL accepts what is true already: x-amz-acl: private.
 func acceptPrivateACL(x *exchange) error {
 	if acl, _ := x.header("x-amz-acl"); len(acl) == 0 || x.length != 0 {
-		return refuse("NotImplemented", "Access control lists beyond \"private\" are not supported; "+
+		return s3err.New("NotImplemented", "Access control lists beyond \"private\" are not supported; "+
 			"use access keys with fewer rights, or a bucket policy that lets everyone read.")
 	}
 	x.respondEmpty(200)
@@ -107,7 +88,7 @@ func acceptPrivateACL(x *exchange) error {
 }
 
 func absent(code string) func(*exchange) error {
-	return func(*exchange) error { return &s3Error{code: code} }
+	return func(*exchange) error { return &s3err.Error{Code: code} }
 }
 
 func constant(root, element, text string) func(*exchange) error {
@@ -137,7 +118,7 @@ func policyStatus(x *exchange) error {
 	if x.resp.Status != 200 {
 		return x.backendError()
 	}
-	doc, err := x.readAnswer(maxErrorDocument)
+	doc, err := x.readResponse(maxErrorDocument)
 	if err != nil {
 		return err
 	}

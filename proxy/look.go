@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/proxy/flatnames"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -23,7 +24,7 @@ import (
 // look is one request's questions to the backend about the names around its key.
 // It is used by the request and by the goroutine that asks, and ends with the
 // later of them: with the request when that has heard what the other found, so
-// that its names are free before its client has an answer.
+// that its names are free before its client has a response.
 type look struct {
 	claims flatnames.Claims
 	client upstream.Client
@@ -90,7 +91,7 @@ func (s *Server) sinceBegan() time.Duration { return s.cfg.now().Sub(s.began) }
 
 // errNameInUse is told to who would make an object of what another request is
 // making a folder of, or the other way about.
-var errNameInUse error = &s3Error{code: "OperationAborted"}
+var errNameInUse error = &s3err.Error{Code: "OperationAborted"}
 
 // nameFree waits for what was found: nil if the object may be made. What was asked
 // too long ago, before a long upload or for another request, is asked again.
@@ -165,10 +166,10 @@ func (l *look) ask() error {
 		}
 		return l.askBelow(name)
 	})
-	var told *s3Error
+	var told *s3err.Error
 	switch {
 	case err == nil:
-	case errors.As(err, &told) && told.code == nameTakenCode:
+	case errors.As(err, &told) && told.Code == nameTakenCode:
 		looks[lookRefused].Inc()
 	default:
 		looks[lookFailed].Inc()
@@ -229,7 +230,7 @@ func (l *look) askBelow(name []byte) error {
 	default:
 		return l.unanswered(a.resp.Status)
 	}
-	doc, err := a.readAnswer(maxErrorDocument)
+	doc, err := a.readResponse(maxErrorDocument)
 	if err != nil {
 		return err
 	}
@@ -247,10 +248,10 @@ func (l *look) askBelow(name []byte) error {
 	return l.taken(fmt.Sprintf("The object %q is there: no listing would have it beside an object %q. Choose another key, or delete everything below it with all versions.", first, name))
 }
 
-func (l *look) taken(why string) error { return invalid(why, "Key", l.key) }
+func (l *look) taken(why string) error { return s3err.InvalidArgument(why, "Key", l.key) }
 
 func (l *look) unanswered(status int) error {
-	return &s3Error{code: "ServiceUnavailable", cause: fmt.Errorf("status %d to a look at names", status)}
+	return &s3err.Error{Code: "ServiceUnavailable", Cause: fmt.Errorf("status %d to a look at names", status)}
 }
 
 func (l *look) send(noBody bool) error {
@@ -260,7 +261,7 @@ func (l *look) send(noBody bool) error {
 	if err := a.backend.pool.Do(a.srv.ctx, &a.upstream, &a.resp); err != nil {
 		return unreadable(err)
 	}
-	a.responded = true
+	a.respOpen = true
 	return nil
 }
 

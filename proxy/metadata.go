@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 )
 
@@ -27,7 +28,7 @@ func checkMetadata(size int) error {
 	return nil
 }
 
-var errMetadata = &s3Error{code: "MetadataTooLarge"}
+var errMetadata = &s3err.Error{Code: "MetadataTooLarge"}
 
 // admitMetadata holds the headers of an object to be to the bound. Those that a
 // presigner moved into the query are among them (hoist).

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"unicode/utf8"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -15,17 +16,17 @@ const maxKey = 1024 // bytes, docs.aws.amazon.com/AmazonS3/latest/userguide/obje
 func checkKey(key []byte) error {
 	switch {
 	case len(key) > maxKey:
-		return &s3Error{code: "KeyTooLongError"}
+		return &s3err.Error{Code: "KeyTooLongError"}
 	case !utf8.Valid(key):
-		return refuse("InvalidURI", "Object keys are UTF-8.")
+		return s3err.New("InvalidURI", "Object keys are UTF-8.")
 	case bytes.IndexByte(key, 0) >= 0:
-		return refuse("InvalidArgument", "An object key must not have a NUL character.")
+		return s3err.New("InvalidArgument", "An object key must not have a NUL character.")
 	case key[0] == '/':
-		return refuse("InvalidArgument", "An object key must not begin with a slash.")
+		return s3err.New("InvalidArgument", "An object key must not begin with a slash.")
 	case bytes.Contains(key, []byte("//")):
-		return refuse("InvalidArgument", "An object key must not have two slashes in a row.")
+		return s3err.New("InvalidArgument", "An object key must not have two slashes in a row.")
 	case dotSegment(key):
-		return refuse("InvalidArgument", "An object key must not have a segment \".\" or \"..\".")
+		return s3err.New("InvalidArgument", "An object key must not have a segment \".\" or \"..\".")
 	}
 	return reserved(key, true)
 }
@@ -65,9 +66,9 @@ func reserved(name []byte, whole bool) error {
 }
 
 var (
-	errCacheText = refuse("InvalidArgument", "The text \"[minio_cache:\" is reserved: no object key has it.")
-	errDirObject = refuse("InvalidArgument", "Segments that end in \"__XLDIR__\" are reserved: no object key has one.")
-	errMetaFile  = refuse("InvalidArgument", "Segments of the name \"xl.meta\" are reserved: no object key has one.")
+	errCacheText = s3err.New("InvalidArgument", "The text \"[minio_cache:\" is reserved: no object key has it.")
+	errDirObject = s3err.New("InvalidArgument", "Segments that end in \"__XLDIR__\" are reserved: no object key has one.")
+	errMetaFile  = s3err.New("InvalidArgument", "Segments of the name \"xl.meta\" are reserved: no object key has one.")
 )
 
 // dotSegment reports whether a segment between slashes, of either kind, is "." or "..".

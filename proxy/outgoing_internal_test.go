@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/primecloudpro/primecloud/proxy/clientconn"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -44,11 +45,11 @@ func TestSend_unsendable(t *testing.T) {
 		x.op, x.backend = s3op.ByName("GetObject"), &backend{of: &tenancy.Backend{}, pool: pool}
 		x.out.set("GET", "bucket", []byte("k"))
 		spoil(x)
-		var own *s3Error
-		if err := x.send(nil); !errors.As(err, &own) || own.status() != 500 || !errors.Is(own.cause, upstream.ErrHead) {
+		var own *s3err.Error
+		if err := x.send(nil); !errors.As(err, &own) || own.Status() != 500 || !errors.Is(own.Cause, upstream.ErrHead) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if x.responded || unsendable(t, registry) != before+1 || pool.Healthy() != 1 {
+		if x.respOpen || unsendable(t, registry) != before+1 || pool.Healthy() != 1 {
 			t.Errorf("%s: it was not counted, or the backend was called", name)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
@@ -32,7 +33,7 @@ func parse(x *exchange) error {
 	}
 	x.remote = x.clientAddr()
 	if p := h.Protocol(); string(p) != "HTTP/1.1" && string(p) != "HTTP/1.0" {
-		return refuse("BadRequest", "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
+		return s3err.New("BadRequest", "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
 	}
 	if err := x.checkFraming(); err != nil {
 		return err
@@ -62,7 +63,7 @@ func (x *exchange) parseHeaders(raw []byte) error {
 	if bare, known := x.conn.BareLF(x.ctx.Method(), x.ctx.Request.Header.RequestURI()); bare {
 		return errBareLF
 	} else if !known {
-		return &s3Error{code: "SlowDown", message: "Send the request again, when the answer to the one before has come.", retry: 1}
+		return &s3err.Error{Code: "SlowDown", Message: "Send the request again, when the answer to the one before has come.", Retry: 1}
 	}
 	for len(raw) > 0 {
 		line, rest, _ := bytes.Cut(raw, []byte{'\n'})
@@ -79,12 +80,12 @@ func (x *exchange) parseHeaders(raw []byte) error {
 		}
 		name, value, ok := bytes.Cut(line, []byte{':'})
 		if !ok || len(name) == 0 || name[0] == ' ' || name[0] == '\t' {
-			return refuse("BadRequest", "A header line of the request is not well-formed.")
+			return s3err.New("BadRequest", "A header line of the request is not well-formed.")
 		}
 		n := len(x.names)
 		for _, c := range name {
 			if !isToken(c) {
-				return refuse("BadRequest", "A header name of the request has an invalid character.")
+				return s3err.New("BadRequest", "A header name of the request has an invalid character.")
 			}
 			if 'A' <= c && c <= 'Z' {
 				c += 'a' - 'A'
@@ -93,7 +94,7 @@ func (x *exchange) parseHeaders(raw []byte) error {
 		}
 		value = bytes.Trim(value, " \t")
 		if hasControl(value) {
-			return refuse("BadRequest", "A header value of the request has a control character.")
+			return s3err.New("BadRequest", "A header value of the request has a control character.")
 		}
 		x.headers = append(x.headers, sigv4.Header{Name: x.names[n:len(x.names):len(x.names)], Value: value})
 	}
@@ -101,15 +102,15 @@ func (x *exchange) parseHeaders(raw []byte) error {
 }
 
 var (
-	errBareLF      = refuse("BadRequest", "A line of the request's head does not end in CR LF.")
-	errManyHeaders = &s3Error{code: "RequestHeaderSectionTooLarge", message: "The request has more than 256 header lines."}
-	errRepeated    = refuse("InvalidArgument", "A header that may come only once was repeated.")
-	errTwoWays     = refuse("InvalidArgument", "A header was sent as a header and as a query parameter; send it once.")
+	errBareLF      = s3err.New("BadRequest", "A line of the request's head does not end in CR LF.")
+	errManyHeaders = &s3err.Error{Code: "RequestHeaderSectionTooLarge", Message: "The request has more than 256 header lines."}
+	errRepeated    = s3err.New("InvalidArgument", "A header that may come only once was repeated.")
+	errTwoWays     = s3err.New("InvalidArgument", "A header was sent as a header and as a query parameter; send it once.")
 )
 
-// single are the headers that may come once only, beside those of S3: a second
+// singletonHeaders are the headers that may come once only, beside those of S3: a second
 // one would let two readers see two requests.
-var single = map[string]struct{}{
+var singletonHeaders = map[string]struct{}{
 	"host": {}, "content-length": {}, "transfer-encoding": {}, "expect": {}, "content-type": {}, "range": {},
 	"authorization": {}, "content-md5": {}, "if-match": {}, "if-none-match": {}, "if-range": {}, "if-modified-since": {}, "if-unmodified-since": {}, "expires": {},
 }
@@ -119,7 +120,7 @@ var single = map[string]struct{}{
 // the last, or both.
 func once(name []byte) bool {
 	if !bytes.HasPrefix(name, amzPrefix) {
-		_, ok := single[string(name)]
+		_, ok := singletonHeaders[string(name)]
 		return ok
 	}
 	switch string(name) {
@@ -141,7 +142,7 @@ func (x *exchange) hoist() error {
 			continue
 		}
 		if !isTokens(p.Name) {
-			return refuse("InvalidArgument", "The name of a query parameter has an invalid character.")
+			return s3err.New("InvalidArgument", "The name of a query parameter has an invalid character.")
 		}
 		if hasControl(p.Value) {
 			return errControl
@@ -154,7 +155,7 @@ func (x *exchange) hoist() error {
 		case string(name) == "x-amz-security-token":
 			continue // refused with its own error, wherever it stands
 		case !h.Hoistable && h.Treatment != s3op.Decline:
-			return refuse("InvalidArgument", "This header may not be sent as a query parameter.")
+			return s3err.New("InvalidArgument", "This header may not be sent as a query parameter.")
 		case has(x.headers[:lines], name):
 			return errTwoWays
 		}
@@ -182,12 +183,12 @@ func (x *exchange) checkFraming() error {
 		case "content-length":
 			n, ok := s3op.Decimal(value)
 			if !ok {
-				return refuse("BadRequest", "Content-Length is not a decimal number.")
+				return s3err.New("BadRequest", "Content-Length is not a decimal number.")
 			}
 			x.framing.length = n
 		case "transfer-encoding":
 			if !equalFold(value, "chunked") {
-				return refuse("NotImplemented", "Only the chunked transfer coding is supported.")
+				return s3err.New("NotImplemented", "Only the chunked transfer coding is supported.")
 			}
 			x.framing.chunked = true
 		case "expect":
@@ -195,7 +196,7 @@ func (x *exchange) checkFraming() error {
 				continue // how libcurl is kept from expecting something
 			}
 			if !equalFold(value, "100-continue") {
-				return &s3Error{code: "ExpectationFailed"}
+				return &s3err.Error{Code: "ExpectationFailed"}
 			}
 			x.framing.expect = true
 		case "connection":
@@ -205,7 +206,7 @@ func (x *exchange) checkFraming() error {
 		}
 	}
 	if x.framing.chunked && x.framing.length >= 0 {
-		return refuse("BadRequest", "Content-Length and Transfer-Encoding exclude each other.")
+		return s3err.New("BadRequest", "Content-Length and Transfer-Encoding exclude each other.")
 	}
 	return nil
 }
@@ -229,7 +230,7 @@ var hopByHop = map[string]struct{}{
 func (x *exchange) checkConnection(value []byte) error {
 	for n := 0; len(value) > 0; n++ {
 		if n == mostConnectionElements {
-			return refuse("BadRequest", "Connection has too many elements.")
+			return s3err.New("BadRequest", "Connection has too many elements.")
 		}
 		token, rest, _ := bytes.Cut(value, []byte{','})
 		value = rest
@@ -243,7 +244,7 @@ func (x *exchange) checkConnection(value []byte) error {
 				continue
 			}
 		}
-		return refuse("BadRequest", "Connection names a header that must not be dropped on the way.")
+		return s3err.New("BadRequest", "Connection names a header that must not be dropped on the way.")
 	}
 	return nil
 }
@@ -252,16 +253,16 @@ func (x *exchange) checkConnection(value []byte) error {
 func (x *exchange) splitPath() error {
 	path := x.target.Path[1:]
 	if x.host.bucket != nil {
-		x.bucketNm, x.key = x.host.bucket, path
+		x.bucketName, x.key = x.host.bucket, path
 	} else {
 		name, key, more := bytes.Cut(path, []byte{'/'})
-		x.bucketNm, x.key = name, key
+		x.bucketName, x.key = name, key
 		if len(name) == 0 && more {
-			return &s3Error{code: "InvalidBucketName"}
+			return &s3err.Error{Code: "InvalidBucketName"}
 		}
 	}
 	switch {
-	case len(x.bucketNm) == 0:
+	case len(x.bucketName) == 0:
 		x.level = s3op.Service
 		return nil
 	case len(x.key) == 0:
@@ -272,8 +273,8 @@ func (x *exchange) splitPath() error {
 			return err
 		}
 	}
-	if !validBucketName(x.bucketNm) {
-		return &s3Error{code: "InvalidBucketName"}
+	if !validBucketName(x.bucketName) {
+		return &s3err.Error{Code: "InvalidBucketName"}
 	}
 	return nil
 }
@@ -297,7 +298,7 @@ func (x *exchange) classify() error {
 // errPreflight answers a CORS preflight: no bucket has CORS rules, and MinIO's
 // own answer, which lets every origin in with credentials, must not get out
 // (S3-RULES.md F6).
-var errPreflight error = &s3Error{code: "AccessForbidden"}
+var errPreflight error = &s3err.Error{Code: "AccessForbidden"}
 
 // checkHeaders holds every header against the operation's row (S3-RULES.md C10, D3).
 func (x *exchange) checkHeaders() error {
@@ -320,12 +321,12 @@ func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 	case h.AsksNothing(value):
 		return nil
 	case h.Treatment == s3op.Decline:
-		return refuse("NotImplemented", h.Sentence)
+		return s3err.New("NotImplemented", h.Message)
 	}
 	amz := bytes.HasPrefix(name, amzPrefix)
 	other := h.Group != 0 && h.Group&groups == 0
 	if amz && other && !h.IgnoredBy(x.op.Method) {
-		return refuse("InvalidRequest", "The request has an x-amz- header that this operation does not take.")
+		return s3err.New("InvalidRequest", "The request has an x-amz- header that this operation does not take.")
 	}
 	// That a key of a key management service is wanted is refused wherever it is said.
 	if amz && other && h.Elsewhere != s3op.IgnoredByWrites {
@@ -337,38 +338,38 @@ func (x *exchange) checkHeaderOf(groups s3op.Group, name, value []byte) error {
 	switch string(name) {
 	case "x-amz-acl":
 		if len(value) > 0 && !equalFold(value, "private") && !equalFold(value, "bucket-owner-full-control") {
-			return refuse("NotImplemented", "Access control lists beyond \"private\" are not supported; "+
+			return s3err.New("NotImplemented", "Access control lists beyond \"private\" are not supported; "+
 				"use access keys with fewer rights, or a bucket policy that lets everyone read.")
 		}
 	case "x-amz-object-ownership":
 		if string(value) != "BucketOwnerEnforced" {
-			return refuse("NotImplemented", "Object ownership is always BucketOwnerEnforced.")
+			return s3err.New("NotImplemented", "Object ownership is always BucketOwnerEnforced.")
 		}
 	case "x-amz-transition-default-minimum-object-size":
 		if string(value) != transitionDefault {
-			return refuse("NotImplemented", "Lifecycle transitions are not supported, so that no object is too small for one; "+
+			return s3err.New("NotImplemented", "Lifecycle transitions are not supported, so that no object is too small for one; "+
 				"leave x-amz-transition-default-minimum-object-size out, or say "+transitionDefault+".")
 		}
 	case "x-amz-server-side-encryption":
 		if string(value) != "AES256" {
-			return refuse("NotImplemented", "Keys of a key management service are not supported; use AES256.")
+			return s3err.New("NotImplemented", "Keys of a key management service are not supported; use AES256.")
 		}
 	case "expires":
 		if !other && len(value) > 0 && !keptDate(value) {
-			return refuse("NotImplemented", "Expires is kept only when it is an HTTP-date, as in \"Wed, 21 Oct 2037 07:28:00 GMT\"; use Cache-Control for anything else.")
+			return s3err.New("NotImplemented", "Expires is kept only when it is an HTTP-date, as in \"Wed, 21 Oct 2037 07:28:00 GMT\"; use Cache-Control for anything else.")
 		}
 	case "if-match":
 		// Open-source MinIO deletes in spite of a wrong If-Match (S3-RULES.md E5).
 		if x.op.Method == fasthttp.MethodDelete {
-			return refuse("NotImplemented", "Conditional deletes are not supported; delete without If-Match.")
+			return s3err.New("NotImplemented", "Conditional deletes are not supported; delete without If-Match.")
 		}
 	case "range":
 		if _, part := x.param("partNumber"); part && x.op.Headers&s3op.Range != 0 {
-			return refuse("InvalidRequest", "Cannot specify both Range header and partNumber query parameter.")
+			return s3err.New("InvalidRequest", "Cannot specify both Range header and partNumber query parameter.")
 		}
 	case "x-amz-server-side-encryption-customer-key", "x-amz-copy-source-server-side-encryption-customer-key":
 		if !x.conn.TLS() {
-			return refuse("InvalidRequest", "Requests with customer-provided encryption keys must be made over TLS.")
+			return s3err.New("InvalidRequest", "Requests with customer-provided encryption keys must be made over TLS.")
 		}
 	}
 	return nil
@@ -400,11 +401,11 @@ func framingError(err error) error {
 	)
 	switch {
 	case errors.As(err, &small):
-		return &s3Error{code: "RequestHeaderSectionTooLarge", cause: errHeadLong}
+		return &s3err.Error{Code: "RequestHeaderSectionTooLarge", Cause: errHeadLong}
 	case errors.As(err, &nerr) && nerr.Timeout():
-		return &s3Error{code: "RequestTimeout", cause: errHeadSlow}
+		return &s3err.Error{Code: "RequestTimeout", Cause: errHeadSlow}
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return &s3Error{code: "BadRequest", cause: errHeadShort}
+		return &s3err.Error{Code: "BadRequest", Cause: errHeadShort}
 	}
-	return &s3Error{code: "BadRequest", cause: errHeadBad}
+	return &s3err.Error{Code: "BadRequest", Cause: errHeadBad}
 }

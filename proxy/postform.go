@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/primecloudpro/primecloud/proxy/form"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/sigv4"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -14,43 +16,43 @@ import (
 // held against it, and the file becomes a PutObject upstream. The form itself
 // is never passed on: MinIO has form extensions of its own (S3-RULES.md B27).
 func postObject(x *exchange) error {
-	form := x.openForm()
+	f := x.openForm()
 	x.conn.ReadBody(true)
 	defer x.conn.ReadBody(false)
-	if err := form.readFields(); err != nil {
+	if err := f.ReadFields(); err != nil {
 		return err
 	}
-	if err := x.authorizeForm(form); err != nil {
+	if err := x.authorizeForm(f); err != nil {
 		return err
 	}
 	// Strangers wait for the bytes that it holds, but it is none any more.
-	if err := form.known(); err != nil {
+	if err := f.known(); err != nil {
 		return err
 	}
 	// Before more is waited for: who is slow with a form is one of the requests at once.
-	if err := x.limit(0); err != nil {
+	if err := x.chargeRequest(0); err != nil {
 		return err
 	}
-	if err := x.preparePost(form); err != nil {
+	if err := x.preparePost(f); err != nil {
 		return err
 	}
-	if form.taken < form.total {
+	if !f.Complete() {
 		if err := x.conn.Continue(); err != nil {
 			return err
 		}
 	}
-	length, err := form.fileLength()
+	length, err := f.FileLength()
 	if err != nil {
 		return err
 	}
 	if most := x.srv.cfg.Limits.ObjectSize; length > most {
-		return tooLarge(length, most)
+		return s3err.TooLarge(length, most)
 	}
-	if length > form.policy.Max {
-		return tooLarge(length, form.policy.Max)
+	if length > f.policy.Max {
+		return s3err.TooLarge(length, f.policy.Max)
 	}
-	if length < form.policy.Min {
-		return tooSmall(length, form.policy.Min)
+	if length < f.policy.Min {
+		return s3err.TooSmall(length, f.policy.Min)
 	}
 	x.length = length // from here on the file is the body
 	if err := x.grant.Store(x.srv.ctx, length); err != nil {
@@ -62,7 +64,7 @@ func postObject(x *exchange) error {
 	x.out.length, x.out.payload = length, unsignedPayload
 	x.declared = length
 	x.tally.DeclaredIngress(length)
-	x.body.src, x.body.length = &countingReader{r: form, x: x}, length
+	x.body.src, x.body.length = &countingReader{r: f, x: x}, length
 	if err := x.send(&x.body); err != nil {
 		return err
 	}
@@ -70,24 +72,59 @@ func postObject(x *exchange) error {
 		return x.backendError()
 	}
 	defer x.finish()
-	return x.answerPost(form, string(x.resp.Header("etag")))
+	return x.respondPost(f, string(x.resp.Header("etag")))
+}
+
+// postForm is a form and whose it is. Until its policy is verified it is a
+// stranger's: what is held of it counts against his address.
+type postForm struct {
+	*form.Reader
+	x      *exchange
+	policy *sigv4.Policy // nil: not verified yet
+}
+
+func (x *exchange) openForm() *postForm {
+	src := x.ctx.RequestBodyStream()
+	if src == nil {
+		src = emptyReader{}
+	}
+	f := &postForm{x: x}
+	f.Reader = form.NewReader(src, x.boundary, x.length, f.hold)
+	return f
+}
+
+// hold takes leave to hold n bytes more.
+func (f *postForm) hold(n int) error {
+	if f.policy == nil {
+		return f.x.held.stranger.grow(f.x.srv.strangers, addressHolder(f.x.remote), int64(n))
+	}
+	return f.x.held.asked.grow(f.x.srv.documents, f.x.holder(), int64(n))
+}
+
+// known moves what the form holds to the documents of those who are known.
+func (f *postForm) known() error {
+	if err := f.x.held.asked.grow(f.x.srv.documents, f.x.holder(), f.x.held.stranger.held); err != nil {
+		return err
+	}
+	f.x.held.stranger.end()
+	return nil
 }
 
 // authorizeForm verifies the form's signature and policy and then does for its
 // key what the stages do for a signed request.
-func (x *exchange) authorizeForm(f *form) error {
-	key, ok := f.get("key")
+func (x *exchange) authorizeForm(f *postForm) error {
+	key, ok := f.Get("key")
 	if !ok {
-		return refuse("InvalidArgument", "Bucket POST must contain a field named 'key'. If it is specified, please check the order of the fields.")
+		return s3err.New("InvalidArgument", "Bucket POST must contain a field named 'key'. If it is specified, please check the order of the fields.")
 	}
-	if b, given := f.get("bucket"); given && b != string(x.bucketNm) {
-		return refuse("InvalidArgument", "The bucket field is not the bucket of the URL.")
+	if b, given := f.Get("bucket"); given && b != string(x.bucketName) {
+		return s3err.New("InvalidArgument", "The bucket field is not the bucket of the URL.")
 	}
-	if err := x.auth.ParseForm(f.fields, sigv4.Options{Region: x.srv.cfg.Region, Now: x.started}); err != nil {
+	if err := x.auth.ParseForm(f.Fields, sigv4.Options{Region: x.srv.cfg.Region, Now: x.started}); err != nil {
 		return err
 	}
 	identity, err := x.srv.cfg.Directory.Identity(x.srv.ctx, x.auth.AccessKeyID)
-	text, _ := f.get("policy")
+	text, _ := f.Get("policy")
 	if err != nil {
 		if !errors.Is(err, tenancy.ErrUnavailable) {
 			_ = x.auth.VerifyPolicy(text, sigv4.DummyKey)
@@ -108,16 +145,16 @@ func (x *exchange) authorizeForm(f *form) error {
 		x.identity = nil
 		return errDenied
 	}
-	x.prove(account)
+	x.setAuthenticated(account)
 	if f.policy, err = sigv4.ParsePolicy(text); err != nil {
 		return err
 	}
-	if err := f.policy.Check(f.fields, string(x.bucketNm), x.started); err != nil {
+	if err := f.policy.Check(f.Fields, string(x.bucketName), x.started); err != nil {
 		return err
 	}
-	x.key = []byte(strings.ReplaceAll(key, "${filename}", baseName(f.filename)))
+	x.key = []byte(strings.ReplaceAll(key, "${filename}", baseName(f.Filename)))
 	if len(x.key) == 0 {
-		return refuse("InvalidArgument", "User key must have a length greater than 0.")
+		return s3err.New("InvalidArgument", "User key must have a length greater than 0.")
 	}
 	if err := checkKey(x.key); err != nil {
 		return err
@@ -141,17 +178,17 @@ func baseName(name string) string {
 	return name[strings.LastIndexAny(name, `/\`)+1:]
 }
 
-// answerPost answers as the form asked: a redirect, or 200, 201 or 204.
-func (x *exchange) answerPost(f *form, etag string) error {
+// respondPost answers as the form asked: a redirect, or 200, 201 or 204.
+func (x *exchange) respondPost(f *postForm, etag string) error {
 	location := x.location(string(x.key))
-	redirect, _ := f.get("success_action_redirect")
+	redirect, _ := f.Get("success_action_redirect")
 	if redirect == "" {
-		redirect, _ = f.get("redirect")
+		redirect, _ = f.Get("redirect")
 	}
 	h := &x.ctx.Response.Header
 	if u, err := url.Parse(redirect); redirect != "" && err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
 		q := u.Query()
-		q.Set("bucket", string(x.bucketNm))
+		q.Set("bucket", string(x.bucketName))
 		q.Set("key", string(x.key))
 		q.Set("etag", etag)
 		u.RawQuery = q.Encode()
@@ -164,12 +201,12 @@ func (x *exchange) answerPost(f *form, etag string) error {
 	if err := x.copyHeaders(); err != nil {
 		return err
 	}
-	status, _ := f.get("success_action_status")
+	status, _ := f.Get("success_action_status")
 	switch status {
 	case "200":
 		x.respondEmpty(200)
 	case "201":
-		x.local = s3xml.AppendPostResponse(x.local[:0], location, string(x.bucketNm), string(x.key), etag)
+		x.local = s3xml.AppendPostResponse(x.local[:0], location, string(x.bucketName), string(x.key), etag)
 		x.respondXML(201, x.local)
 	default:
 		x.respondEmpty(204)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/socket"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -37,8 +38,8 @@ func (x *exchange) recheckAt(now time.Time, d limits.Direction) error {
 	return x.recheck(ctx, now, false)
 }
 
-// gives reports whether the answer is something that its caller has to have a
-// right to. A refusal is not; nor is the answer to a write, which only says
+// gives reports whether the response is something that its caller has to have a
+// right to. A refusal is not; nor is the response to a write, which only says
 // what has been done.
 func (x *exchange) gives() bool { return x.status < 400 && !x.op.Writes() }
 
@@ -53,9 +54,9 @@ func (x *exchange) recheck(ctx context.Context, now time.Time, commits bool) err
 	}
 	x.ended = err
 	if x.status != 0 {
-		// The answer has begun: the connection's end is all that can be said to
+		// The response has begun: the connection's end is all that can be said to
 		// the client, and the log has the reason.
-		x.code, x.cause = asS3(err).code, err
+		x.code, x.cause = asS3(err).Code, err
 	}
 	return err
 }
@@ -67,7 +68,7 @@ func (x *exchange) decideAgain(ctx context.Context, now time.Time, commits bool)
 	if err == nil {
 		_, err = x.decide(ctx, now, commits)
 	}
-	var own *s3Error
+	var own *s3err.Error
 	switch {
 	case err == nil, errors.Is(err, tenancy.ErrUnavailable):
 		return nil
@@ -109,7 +110,7 @@ func (x *exchange) refresh(ctx context.Context) error {
 }
 
 // byClient reports whether an error of the client's connection is its own doing: a
-// reset, a broken TLS record, a route that is gone. Slowness has an answer of its
+// reset, a broken TLS record, a route that is gone. Slowness has a response of its
 // own, and we may have closed it.
 func byClient(err error) bool {
 	return err != nil && !errors.Is(err, socket.ErrSlow) && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled)
@@ -124,7 +125,7 @@ func (x *exchange) clientLeft(err error) {
 	case byClient(err):
 		x.status, x.code, x.cause = 499, "ClientDisconnected", err
 	default:
-		x.code, x.cause = asS3(err).code, err
+		x.code, x.cause = asS3(err).Code, err
 	}
 }
 
@@ -135,7 +136,7 @@ func (x *exchange) clientFailed(err error) {
 	switch {
 	case x.ended != nil, errors.Is(err, io.EOF):
 	case byClient(err):
-		x.ended = &s3Error{code: "ClientDisconnected", cause: err}
+		x.ended = &s3err.Error{Code: "ClientDisconnected", Cause: err}
 	default:
 		x.ended = err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/sigv4"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -24,7 +25,7 @@ func resolve(x *exchange) error {
 	}
 	if x.op.Body == s3op.Form {
 		if !x.anonymous() {
-			return refuse("InvalidArgument", "A form is signed by its policy; send no other signature.")
+			return s3err.New("InvalidArgument", "A form is signed by its policy; send no other signature.")
 		}
 		return nil // the form's own credential is verified when its fields are here
 	}
@@ -36,7 +37,7 @@ func resolve(x *exchange) error {
 			if bytes.HasPrefix(x.target.Query[i].Name, responsePrefix) {
 				// They would let anyone serve the account's bytes as a page of
 				// their own making (S3-RULES.md A14, B22).
-				return refuse("InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests.")
+				return s3err.New("InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests.")
 			}
 		}
 		// The host's entry may be older than the account's status.
@@ -48,7 +49,7 @@ func resolve(x *exchange) error {
 		if errors.Is(err, tenancy.ErrUnavailable) {
 			return err
 		}
-		// The same work as for a known key, so that the time of the answer
+		// The same work as for a known key, so that the time of the response
 		// does not tell which ids exist (S3-RULES.md B13).
 		_ = x.auth.Verify(&x.req, sigv4.DummyKey)
 		return err
@@ -67,7 +68,7 @@ func (x *exchange) resolveHost(ctx context.Context) (err error) {
 		x.account, err = x.srv.cfg.Directory.AccountByDomain(ctx, x.host.name)
 	}
 	if errors.Is(err, tenancy.ErrAccountUnknown) {
-		return &s3Error{code: "MisdirectedRequest"}
+		return &s3err.Error{Code: "MisdirectedRequest"}
 	}
 	return err
 }

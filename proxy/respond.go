@@ -4,6 +4,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
@@ -15,8 +16,8 @@ func (x *exchange) setCommonHeaders() {
 
 func (x *exchange) setStatus(status int) {
 	x.status = status
-	// Before a byte of the answer moves: a refusal's document is not billed.
-	x.tally.Reclass(x.op.Counted(x.caller(), status))
+	// Before a byte of the response moves: a refusal's document is not billed.
+	x.reclass()
 	x.ctx.Response.SetStatusCode(status)
 }
 
@@ -24,7 +25,7 @@ func (x *exchange) setStatus(status int) {
 func (x *exchange) respondEmpty(status int) {
 	x.setCommonHeaders()
 	x.setStatus(status)
-	x.answered = true
+	x.responded = true
 }
 
 // respondXML answers with a document made here; doc must live until settle.
@@ -36,11 +37,11 @@ func (x *exchange) respondXML(status int, doc []byte) {
 }
 
 // unread reports whether more of the request may come than was read of it: then
-// the answer is the last one of its connection, however small the body
+// the response is the last one of its connection, however small the body
 // (docs/decisions/0004).
 func (x *exchange) unread(code string) bool {
 	switch {
-	case !x.begun, code == "ClientDisconnected", code == "IncompleteBody", code == "RequestTimeout", code == "BadRequest":
+	case !x.headDone, code == "ClientDisconnected", code == "IncompleteBody", code == "RequestTimeout", code == "BadRequest":
 		return true // where the next request would begin is not known
 	}
 	body := x.ctx.RequestBodyStream()
@@ -59,20 +60,10 @@ func (x *exchange) respondError(err error) {
 	if x.ended != nil {
 		err, x.ended = x.ended, nil // whatever a stage made of it
 	}
-	e := asS3(err)
-	status := e.status()
-	x.status, x.code, x.cause = status, e.code, e.cause
-	x.meter()
-	if x.responded {
+	if x.respOpen {
 		x.resp.Abort()
 	}
 	x.finish()
-	if x.billed() {
-		if err := x.limit(0); err != nil {
-			x.respondError(err) // unbilled, so that this ends here
-			return
-		}
-	}
 	x.ctx.Response.Reset()
 	x.ctx.Response.Header.DisableNormalizing()
 	// Nothing is held for a request that is over, however long its client takes
@@ -80,11 +71,17 @@ func (x *exchange) respondError(err error) {
 	x.local = emptied(x.local, keptLocal)
 	x.body.doc, x.body.src = nil, nil
 	x.held.end()
-	switch e.code {
-	case "SlowDown", "ServiceUnavailable":
-		x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, e.retry)))
+	e := asS3(err)
+	x.fail(e)
+	if err := x.chargeError(); err != nil {
+		e = asS3(err)
+		x.fail(e)
 	}
-	if x.unread(e.code) {
+	switch e.Code {
+	case "SlowDown", "ServiceUnavailable":
+		x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, e.Retry)))
+	}
+	if x.unread(e.Code) {
 		x.ctx.SetConnectionClose()
 		x.conn.Linger()
 	}
@@ -93,36 +90,39 @@ func (x *exchange) respondError(err error) {
 			x.ctx.Response.Header.AddBytesV(x.op.Tells([]byte(errorHeaders[i])).Wire, v)
 		}
 	}
-	if x.ctx.IsHead() || status == 304 {
-		x.respondEmpty(status)
+	if len(x.local) == 0 {
+		x.respondEmpty(x.status)
 		x.ctx.Response.SkipBody = true
 		return
 	}
-	x.local = s3xml.AppendError(x.local[:0], x.errorDocument(e))
-	if x.billed() {
-		if err := x.grant.Answer(x.srv.ctx, int64(len(x.local))); err != nil {
-			x.respondError(err)
-			return
-		}
+	x.respondXML(x.status, x.local)
+}
+
+// fail makes e what the request ends with, and its document, which a HEAD and a 304
+// have not, x.local.
+func (x *exchange) fail(e *s3err.Error) {
+	x.status, x.code, x.cause = e.Status(), e.Code, e.Cause
+	x.local = x.local[:0]
+	if !x.ctx.IsHead() && x.status != 304 {
+		x.local = s3xml.AppendError(x.local, x.errorDocument(e))
 	}
-	x.respondXML(status, x.local)
 }
 
 // errorDocument is what the client is told of an error: nothing of the backend's
 // text, which may name buckets, paths or hosts (S3-RULES.md F1, F4).
-func (x *exchange) errorDocument(e *s3Error) *s3xml.Error {
-	doc := &s3xml.Error{
-		Code:      e.code,
-		Message:   e.text(),
+func (x *exchange) errorDocument(e *s3err.Error) *s3xml.ErrorDocument {
+	doc := &s3xml.ErrorDocument{
+		Code:      e.Code,
+		Message:   e.Text(),
 		Resource:  string(x.target.Path),
-		Region:    e.region,
+		Region:    e.Region,
 		RequestID: string(x.id[:]),
 		HostID:    x.srv.hostID,
-		About:     e.about,
+		Details:   e.Details,
 	}
-	x.aboutRequest(e.code, &doc.About)
+	x.aboutRequest(e.Code, &doc.Details)
 	if x.identity != nil && x.level > 0 {
-		doc.BucketName, doc.Key = string(x.bucketNm), string(x.key)
+		doc.BucketName, doc.Key = string(x.bucketName), string(x.key)
 	}
 	return doc
 }
@@ -130,7 +130,7 @@ func (x *exchange) errorDocument(e *s3Error) *s3xml.Error {
 // aboutRequest adds what S3 says of the client's own request with a code
 // (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; the elements are those
 // of its answers).
-func (x *exchange) aboutRequest(code string, about *s3xml.About) {
+func (x *exchange) aboutRequest(code string, about *s3err.Details) {
 	switch code {
 	case "NoSuchUpload":
 		id, _ := x.param("uploadId")

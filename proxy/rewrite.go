@@ -6,21 +6,22 @@ import (
 
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/proxy/opaque"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
 
-// maxAnswerDocument bounds a document that is held whole: 1,000 keys of 1,024
+// maxResponseDocument bounds a document that is held whole: 1,000 keys of 1,024
 // escaped bytes, twice over.
-const maxAnswerDocument = 16 << 20
+const maxResponseDocument = 16 << 20
 
 // maxErrorDocument bounds an error document of the backend's.
 const maxErrorDocument = 64 << 10
 
-// rewrite turns the backend's answer into the client's.
+// rewrite turns the backend's response into the client's.
 func rewrite(x *exchange) error {
-	if x.answered {
+	if x.responded {
 		return nil
 	}
 	if !x.ownStatus(x.resp.Status) {
@@ -50,7 +51,7 @@ func rewrite(x *exchange) error {
 		x.finish()
 		return nil
 	}
-	switch x.op.Answer {
+	switch x.op.Response {
 	case s3op.Bytes:
 		if x.resp.UntilEnd() {
 			return errNoLength
@@ -59,7 +60,7 @@ func rewrite(x *exchange) error {
 		r.SetBodyStream(&x.stream, int(x.resp.ContentLength))
 		return nil
 	case s3op.XML, s3op.JSON:
-		return answers[x.op.Name](x)
+		return x.handler().response(x)
 	}
 	x.finish()
 	return nil
@@ -67,49 +68,26 @@ func rewrite(x *exchange) error {
 
 // errNoLength is told when nothing says how long an object is: what breaks off
 // would be taken for the whole of it (RFC 9112 section 8).
-var errNoLength = &s3Error{code: "ServiceUnavailable", cause: errors.New("the backend does not say how long the object is")}
+var errNoLength = &s3err.Error{Code: "ServiceUnavailable", Cause: errors.New("the backend does not say how long the object is")}
 
-// answers make the client's document of the backend's.
-var answers = map[string]func(*exchange) error{
-	"ListObjects":                     rewritten(s3xml.ListObjects),
-	"ListObjectsV2":                   rewritten(s3xml.ListObjectsV2),
-	"ListObjectVersions":              rewritten(s3xml.ListVersions),
-	"ListMultipartUploads":            rewriteUploads,
-	"GetBucketVersioning":             rewritten(s3xml.GetVersioning),
-	"GetBucketLifecycleConfiguration": rewriteLifecycle,
-	"GetBucketTagging":                rewritten(s3xml.GetTagging),
-	"GetBucketPolicy":                 rewritePolicy,
-	"GetObjectLockConfiguration":      rewritten(s3xml.GetObjectLock),
-	"GetBucketEncryption":             rewritten(s3xml.GetEncryption),
-	"CopyObject":                      rewritten(s3xml.CopyObject),
-	"GetObjectAttributes":             rewritten(s3xml.Attributes),
-	"CreateMultipartUpload":           rewritten(s3xml.CreateUpload),
-	"UploadPartCopy":                  rewritten(s3xml.CopyPart),
-	"CompleteMultipartUpload":         rewritten(s3xml.CompleteUpload),
-	"ListParts":                       rewritten(s3xml.ListParts),
-	"GetObjectTagging":                rewritten(s3xml.GetTagging),
-	"GetObjectRetention":              rewritten(s3xml.GetRetention),
-	"GetObjectLegalHold":              rewritten(s3xml.GetLegalHold),
-}
-
-// rewritten takes the known elements and maps the names in them. An answer of
+// rewritten takes the known elements and maps the names in them. A response of
 // unknown length is streamed: the backend sends white space while a long Complete
 // or copy works, and the client must see it to stay on the line (S3-RULES.md E8).
-func rewritten(a *s3xml.Answer) func(*exchange) error {
+func rewritten(a *s3xml.Response) func(*exchange) error {
 	return func(x *exchange) error {
 		x.ctx.Response.Header.SetContentType("application/xml")
 		if x.resp.ContentLength < 0 && !x.op.Idempotent {
-			x.stream.answer, x.stream.names = a, x.names3()
+			x.stream.response, x.stream.names = a, x.responseNames()
 			x.stream.names.Failed = x.failedLate
 			x.ctx.Response.SetBodyStream(&x.stream, -1)
 			return nil
 		}
-		doc := x.newDoc(&x.held.answer, x.local)
-		result, err := s3xml.Rewrite(&doc, io.LimitReader(&x.resp, maxAnswerDocument), a, x.names3())
+		doc := x.newDoc(&x.held.response, x.local)
+		result, err := s3xml.Rewrite(&doc, io.LimitReader(&x.resp, maxResponseDocument), a, x.responseNames())
 		x.local = doc.b
 		switch {
 		case errors.Is(err, errForeignID), errors.Is(err, opaque.ErrBackendText):
-			return &s3Error{code: "InternalError", cause: err}
+			return &s3err.Error{Code: "InternalError", Cause: err}
 		case err != nil:
 			return unreadable(err)
 		}
@@ -124,29 +102,29 @@ func rewritten(a *s3xml.Answer) func(*exchange) error {
 	}
 }
 
-// failedLate is the client's error where the answer is 200 already.
-func (x *exchange) failedLate(e *s3xml.Error) *s3xml.Error {
+// failedLate is the client's error where the response is 200 already.
+func (x *exchange) failedLate(e *s3xml.ErrorDocument) *s3xml.ErrorDocument {
 	failed := asS3(x.documentError(e, x.resp.Status))
-	x.code, x.cause = failed.code, failed.cause
+	x.code, x.cause = failed.Code, failed.Cause
 	return x.errorDocument(failed)
 }
 
 func rewriteLifecycle(x *exchange) error {
-	return x.rewriteWhole("application/xml", func(doc []byte) ([]byte, *s3xml.Error, error) {
+	return x.rewriteWhole("application/xml", func(doc []byte) ([]byte, *s3xml.ErrorDocument, error) {
 		return s3xml.LifecycleOut(doc, x.uploadRules)
 	})
 }
 
 func rewritePolicy(x *exchange) error {
-	return x.rewriteWhole("application/json", func(doc []byte) ([]byte, *s3xml.Error, error) {
+	return x.rewriteWhole("application/json", func(doc []byte) ([]byte, *s3xml.ErrorDocument, error) {
 		out, err := s3xml.PolicyOut(doc, x.bucket.Name, x.bucket.BackendName)
 		return out, nil, err
 	})
 }
 
 // rewriteWhole answers with a document that is made of the backend's.
-func (x *exchange) rewriteWhole(contentType string, out func(doc []byte) ([]byte, *s3xml.Error, error)) error {
-	doc, err := x.readAnswer(maxAnswerDocument)
+func (x *exchange) rewriteWhole(contentType string, out func(doc []byte) ([]byte, *s3xml.ErrorDocument, error)) error {
+	doc, err := x.readResponse(maxResponseDocument)
 	if err != nil {
 		return err
 	}
@@ -157,7 +135,7 @@ func (x *exchange) rewriteWhole(contentType string, out func(doc []byte) ([]byte
 	made, failed, err := out(doc)
 	switch {
 	case errors.Is(err, s3xml.ErrForeignBucket):
-		return &s3Error{code: "InternalError", cause: err}
+		return &s3err.Error{Code: "InternalError", Cause: err}
 	case err != nil:
 		return unreadable(err)
 	case failed != nil:
@@ -170,8 +148,8 @@ func (x *exchange) rewriteWhole(contentType string, out func(doc []byte) ([]byte
 	return nil
 }
 
-// names3 is what names in an answer are mapped to.
-func (x *exchange) names3() *s3xml.Names {
+// responseNames is what names in a response are mapped to.
+func (x *exchange) responseNames() *s3xml.Names {
 	n := &s3xml.Names{
 		Owner:     x.account.CanonicalID,
 		OwnerName: x.account.DisplayName,
@@ -197,7 +175,7 @@ func (x *exchange) location(key string) string {
 	b = append(b, raw...)
 	if x.host.bucket == nil {
 		b = append(b, '/')
-		b = append(b, x.bucketNm...)
+		b = append(b, x.bucketName...)
 	}
 	b = append(b, '/')
 	return string(sigv4.AppendEscape(b, []byte(key), true))
@@ -206,8 +184,8 @@ func (x *exchange) location(key string) string {
 // finish gives the backend's connection back.
 func (x *exchange) finish() {
 	x.endLook()
-	if x.responded {
+	if x.respOpen {
 		x.resp.Close()
-		x.responded = false
+		x.respOpen = false
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/proxy/clientconn"
 	"github.com/primecloudpro/primecloud/proxy/flatnames"
+	"github.com/primecloudpro/primecloud/proxy/s3op"
 )
 
 // Server is a gateway: the data path behind any number of listeners.
@@ -30,6 +31,7 @@ type Server struct {
 	ids      *requestIDs
 	metrics  *metrics
 	backends backends
+	handlers map[string]handler // by the operation's name
 
 	signingKeys signingKeys
 
@@ -64,16 +66,21 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	handlers := newHandlers()
+	if err := checkHandlers(s3op.Operations, handlers); err != nil {
+		return nil, err
+	}
 	var id [24]byte
 	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process instead
 	s := &Server{
-		cfg:     cfg,
-		log:     cfg.Logger,
-		hosts:   newHostNames(cfg.Hosts, cfg.TenantDomain),
-		hostID:  base64.StdEncoding.EncodeToString(id[:]),
-		ids:     newRequestIDs(),
-		metrics: newMetrics(cfg.Metrics),
-		conns:   connections{all: map[*clientconn.Conn]struct{}{}},
+		cfg:      cfg,
+		log:      cfg.Logger,
+		hosts:    newHostNames(cfg.Hosts, cfg.TenantDomain),
+		hostID:   base64.StdEncoding.EncodeToString(id[:]),
+		ids:      newRequestIDs(),
+		handlers: handlers,
+		metrics:  newMetrics(cfg.Metrics),
+		conns:    connections{all: map[*clientconn.Conn]struct{}{}},
 
 		strangers: newBudget("unverified", cfg.Limits.Unverified, strangersPart, cfg.Metrics),
 		documents: newBudget("documents", cfg.Limits.Documents, documentsPart, cfg.Metrics),

@@ -4,24 +4,20 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/primecloudpro/primecloud/metering/usage"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// settle runs exactly once for each exchange, when its answer has reached the
+// settle runs exactly once for each exchange, when its response has reached the
 // socket or has failed. It may not touch fasthttp's request: after a broken
 // connection that belongs to somebody else already.
 func (x *exchange) settle() {
 	if x.status == 0 {
-		// The connection broke before there was an answer.
+		// The connection broke before there was a response.
 		x.status, x.code = 499, "ClientDisconnected"
 	}
 	x.finish()
-	x.meter()
-	x.tally.Reclass(x.op.Counted(x.caller(), x.status))
-	x.tally.Request()
-	x.settleLimits()
+	x.settleCharge()
 	elapsed := x.srv.cfg.now().Sub(x.started)
 	x.srv.metrics.observe(x, elapsed)
 	x.logLine(elapsed)
@@ -61,11 +57,6 @@ func (x *exchange) settle() {
 		attrs = append(attrs, slog.String("cause", causeText(x.cause)))
 	}
 	x.srv.log.LogAttrs(context.Background(), level, "request", attrs...)
-}
-
-// billed reports whether the account pays for the request, as it was answered.
-func (x *exchange) billed() bool {
-	return x.op.Counted(x.caller(), x.status) != usage.ClassUnbilled
 }
 
 // operationName is "-" for what was no operation.

@@ -13,24 +13,24 @@ import (
 // are counted and deadlines are extended.
 const spliceStep = 1 << 20
 
-// answerStream is the answer's body while fasthttp writes it, after the
+// responseStream is the response's body while fasthttp writes it, after the
 // handler has returned. With names it is a document that is mapped while it
 // passes; without, an object's bytes on their way from socket to socket.
-type answerStream struct {
-	x      *exchange
-	answer *s3xml.Answer
-	names  *s3xml.Names
+type responseStream struct {
+	x        *exchange
+	response *s3xml.Response
+	names    *s3xml.Names
 }
 
 // SupportsBodyWriteTo makes fasthttp hand over its writer, whose ReadFrom ends
 // in the client's socket: the kernel path.
-func (s *answerStream) SupportsBodyWriteTo() bool { return true }
+func (s *responseStream) SupportsBodyWriteTo() bool { return true }
 
 // WriteTo sends the body. An error makes fasthttp close the client's
 // connection without a clean end, which is how the client learns of it.
-func (s *answerStream) WriteTo(w io.Writer) (n int64, err error) {
+func (s *responseStream) WriteTo(w io.Writer) (n int64, err error) {
 	if s.names != nil {
-		result, err := s3xml.Rewrite(w, &s.x.resp, s.answer, s.names)
+		result, err := s3xml.Rewrite(w, &s.x.resp, s.response, s.names)
 		if err != nil {
 			s.x.failedAt(err)
 		}
@@ -44,7 +44,7 @@ func (s *answerStream) WriteTo(w io.Writer) (n int64, err error) {
 	return n, err
 }
 
-// failedAt is the end of an answer that had begun. What the client did is known
+// failedAt is the end of a response that had begun. What the client did is known
 // already: see clientconn.Conn.
 func (x *exchange) failedAt(err error) {
 	switch {
@@ -57,12 +57,12 @@ func (x *exchange) failedAt(err error) {
 }
 
 // Read is never used: WriteTo is.
-func (s *answerStream) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+func (s *responseStream) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // Close is called by fasthttp when the stream was written or has failed; the
 // exchange itself ends with the flush, in settle.
-func (s *answerStream) Close() error {
-	s.answer, s.names = nil, nil
+func (s *responseStream) Close() error {
+	s.response, s.names = nil, nil
 	s.x.finish()
 	return nil
 }

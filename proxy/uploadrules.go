@@ -54,12 +54,12 @@ func (x *exchange) namedUploadRules() (named tenancy.ID, err error) {
 	}
 	defer x.finish()
 	if x.resp.Status != 200 {
-		if err := x.backendError(); asS3(err).code != "NoSuchLifecycleConfiguration" {
+		if err := x.backendError(); asS3(err).Code != "NoSuchLifecycleConfiguration" {
 			return named, err
 		}
 		return named, nil
 	}
-	doc, err := x.readAnswer(maxAnswerDocument)
+	doc, err := x.readResponse(maxResponseDocument)
 	if err != nil {
 		return named, err
 	}

@@ -7,17 +7,18 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
 
-// maxUploadsAnswer is against a backend whose list has no end. MinIO, which
+// maxUploadsResponse is against a backend whose list has no end. MinIO, which
 // gives all uploads of a bucket at once, holds them in memory, makes the
 // document there, and forgets uploads after a day: this is a million uploads
 // with the longest of keys, seven million with short ones. It costs no memory here.
-const maxUploadsAnswer = 4 << 30
+const maxUploadsResponse = 4 << 30
 
-// rewriteUploads builds the answer to ListMultipartUploads anew: each id is
+// rewriteUploads builds the response to ListMultipartUploads anew: each id is
 // sealed for the key that stands beside it. The backend was asked for encoded
 // keys, whatever the client wants: XML cannot hold every key, and a token for a
 // key that was changed on the way would not open.
@@ -37,7 +38,7 @@ func rewriteUploads(x *exchange) error {
 		err = x.sealUploads(list)
 	}
 	if err != nil {
-		return &s3Error{code: "InternalError", cause: err}
+		return &s3err.Error{Code: "InternalError", Cause: err}
 	}
 	x.local = list.Append(x.local[:0], x.account.CanonicalID, x.account.DisplayName)
 	x.tally.DeclaredEgress(int64(len(x.local)))
@@ -47,10 +48,10 @@ func rewriteUploads(x *exchange) error {
 
 // readUploads reads one list of the backend's into the page.
 func (x *exchange) readUploads(page *uploadsPage) (*s3xml.Uploads, error) {
-	list, failed, err := s3xml.ReadUploads(io.LimitReader(&x.resp, maxUploadsAnswer), page.take)
+	list, failed, err := s3xml.ReadUploads(io.LimitReader(&x.resp, maxUploadsResponse), page.take)
 	switch {
 	case page.err != nil && !errors.Is(page.err, errBusy):
-		return nil, &s3Error{code: "InternalError", cause: page.err}
+		return nil, &s3err.Error{Code: "InternalError", Cause: page.err}
 	case err != nil:
 		return nil, unreadable(cmp.Or(page.err, err))
 	}
@@ -59,7 +60,7 @@ func (x *exchange) readUploads(page *uploadsPage) (*s3xml.Uploads, error) {
 		return nil, x.documentError(failed, x.resp.Status)
 	}
 	if err := page.endList(list); err != nil {
-		return nil, &s3Error{code: "InternalError", cause: err}
+		return nil, &s3err.Error{Code: "InternalError", Cause: err}
 	}
 	return list, nil
 }
@@ -136,9 +137,20 @@ func (x *exchange) uploadsPage() *uploadsPage {
 	return p
 }
 
-// prepareUploads asks for what sealUploads needs, whatever the client wants: keys
-// as they are, and S3's page where none is said (MinIO's has 10,000).
-func (x *exchange) prepareUploads() {
+// uploadsQuery asks for what sealUploads needs, whatever the client wants: keys
+// as they are, and S3's page where none is said (MinIO's has 10,000). MinIO makes
+// no pages: it is asked for everything, see uploadsPage.
+func uploadsQuery(x *exchange) {
+	for i := range x.target.Query {
+		p := &x.target.Query[i]
+		name := string(p.Name)
+		if !x.op.Takes(p.Name) || name == "encoding-type" || name == "max-uploads" || x.minio() && name != x.op.Selector {
+			continue
+		}
+		if value, ok := x.backendValue(p); ok {
+			x.out.param(p.Name, value)
+		}
+	}
 	x.out.param(paramEncoding, valueURL)
 	x.out.param(paramMaxUploads, x.keepNumber(x.maxUploads()))
 }

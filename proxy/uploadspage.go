@@ -16,7 +16,7 @@ import (
 )
 
 // uploadsPage is one page of a list of uploads, taken out of the backend's
-// answer while it passes. It never holds more than limit entries.
+// response while it passes. It never holds more than limit entries.
 //
 // When sorted is set, the backend gives the uploads of a whole bucket at once,
 // whatever is asked for, and the page is made here as S3 describes it

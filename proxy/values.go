@@ -3,14 +3,15 @@ package proxy
 import (
 	"bytes"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/sigv4"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 var (
-	errControl     = refuse("InvalidArgument", "A parameter has a control character.")
-	errListingDots = refuse("InvalidArgument", "The parameter has a segment \".\" or \"..\", which no key has.")
+	errControl     = s3err.New("InvalidArgument", "A parameter has a control character.")
+	errListingDots = s3err.New("InvalidArgument", "The parameter has a segment \".\" or \"..\", which no key has.")
 )
 
 // checkValues refuses values of query parameters that the backend would take
@@ -41,7 +42,7 @@ func (x *exchange) checkValues() error {
 	}
 	if v, ok := x.param("version-id-marker"); ok && len(v) > 0 {
 		if key, _ := x.param("key-marker"); len(key) == 0 {
-			return invalid("A version-id marker cannot be specified without a key marker.", "version-id-marker", v)
+			return s3err.InvalidArgument("A version-id marker cannot be specified without a key marker.", "version-id-marker", v)
 		}
 	}
 	return nil
@@ -74,9 +75,6 @@ func (x *exchange) minio() bool { return x.backend.of.Kind != tenancy.BackendS3 
 // takes: ids in its own spelling, numbers in ours. ok is false when it gets
 // none.
 func (x *exchange) backendValue(p *sigv4.Param) (value []byte, ok bool) {
-	if x.op.Name == "ListMultipartUploads" && x.minio() && string(p.Name) != x.op.Selector {
-		return nil, false // the page is made here: see uploadsPage
-	}
 	switch string(p.Name) {
 	case "uploadId":
 		return x.ids.upload, true
@@ -87,9 +85,7 @@ func (x *exchange) backendValue(p *sigv4.Param) (value []byte, ok bool) {
 	case "version-id-marker":
 		return p.Value, len(p.Value) > 0
 	case "encoding-type":
-		return p.Value, len(p.Value) > 0 && x.op.Name != "ListMultipartUploads"
-	case "max-uploads": // prepareUploads says it
-		return nil, false
+		return p.Value, len(p.Value) > 0
 	case "partNumber", "max-keys", "max-parts", "part-number-marker":
 		n, ok := s3op.Number(p.Name, p.Value)
 		return x.keepNumber(n), ok

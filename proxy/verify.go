@@ -1,6 +1,9 @@
 package proxy
 
-import "github.com/primecloudpro/primecloud/sigv4"
+import (
+	"github.com/primecloudpro/primecloud/sigv4"
+	"github.com/primecloudpro/primecloud/tenancy"
+)
 
 // verify checks the signature over exactly what was parsed. It is the one
 // place that decides whether a request is authenticated (S3-RULES.md A1).
@@ -18,12 +21,17 @@ func verify(x *exchange) error {
 	}
 	if x.account != nil && x.account.ID != account.ID {
 		// The host belongs to another account than the key.
-		x.meter() // it is the key's account that asks
+		x.bind() // it is the key's account that asks
 		x.identity = nil
 		return errDenied
 	}
-	x.prove(account)
+	x.setAuthenticated(account)
 	return nil
+}
+
+// setAuthenticated takes the account for the requester's: the signature was good.
+func (x *exchange) setAuthenticated(account *tenancy.Account) {
+	x.account, x.authenticated = account, true
 }
 
 // signingKey is the key that the request must be signed with.

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"io"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/upstream"
 )
 
 // What an exchange keeps from one request to the next is its own, as the
-// memory of its head is, and never counted: a small answer needs no leave,
-// whatever others hold. Larger buffers are not kept: one large answer must not
+// memory of its head is, and never counted: a small response needs no leave,
+// whatever others hold. Larger buffers are not kept: one large response must not
 // be held by every exchange that ever made one.
 const (
 	firstBuffer = 4 << 10
@@ -92,8 +93,8 @@ func (d *wholeDoc) readAll(r io.Reader, limit int64) error {
 
 var errLongDoc = errors.New("proxy: a document is longer than any that is taken")
 
-// readAnswer reads a document of the backend's whole.
-func (x *exchange) readAnswer(limit int64) ([]byte, error) {
+// readResponse reads a document of the backend's whole.
+func (x *exchange) readResponse(limit int64) ([]byte, error) {
 	d := x.newDoc(&x.held.asked, nil)
 	if err := d.readAll(&x.resp, limit); err != nil {
 		return nil, unreadable(err)
@@ -101,16 +102,16 @@ func (x *exchange) readAnswer(limit int64) ([]byte, error) {
 	return d.b, nil
 }
 
-// unreadable is what an answer of the backend's could not be read for: room here,
+// unreadable is what a response of the backend's could not be read for: room here,
 // nobody who waits for it, or something there.
 func unreadable(err error) error {
 	switch {
 	case errors.Is(err, errBusy):
 		return errBusy
 	case errors.Is(err, upstream.ErrClientGone):
-		return &s3Error{code: "ClientDisconnected", cause: err}
+		return &s3err.Error{Code: "ClientDisconnected", Cause: err}
 	}
-	return &s3Error{code: "ServiceUnavailable", cause: err}
+	return &s3err.Error{Code: "ServiceUnavailable", Cause: err}
 }
 
 // largeBuffers are a few large buffers that outlive their request: making one

@@ -28,7 +28,7 @@ var accessLog = []promise{
 		"./proxy", "TestAccessLog_fields",
 		[]change{
 			{"proxy/accesslog.go", "\t\tr.OwnerID = x.identity.AccountID\n", "\t\tr.Owner = x.identity.KeyID\n"},
-			{"proxy/accesslog.go", "if x.op.Name != \"GetObject\" && x.op.Name != \"HeadObject\" {", "if x.op.Name != \"GetObject\" {"},
+			{"proxy/accesslog.go", "if x.op.Told != s3op.TellsObject {", "if x.op.Response != s3op.Bytes {"},
 			{"proxy/accesslog.go", "case x.anonymous() && sent:", "case x.anonymous() && sent && x.op != nil:"},
 		},
 	},
@@ -80,7 +80,7 @@ var accessLog = []promise{
 		"./proxy", "TestBucketLogging_delivered",
 		[]change{
 			{"metering/accesslog/target.go", "\t\td.log.metrics.delivered.Add(float64(p.lines))\n", "\t\td.log.metrics.delivered.Add(float64(p.lines))\n\t\td.log.Add(&Record{Time: s.At, Status: http.StatusOK, Requester: \"delivery\", AccountID: p.to.AccountID})\n"},
-			{"proxy/accesslog.go", "\tif x.account != nil {\n\t\tr.OwnerID", "\tif x.proven {\n\t\tr.OwnerID"},
+			{"proxy/accesslog.go", "\tif x.account != nil {\n\t\tr.OwnerID", "\tif x.authenticated {\n\t\tr.OwnerID"},
 			{"metering/accesslog/s3line.go", "dst = append(append(dst, \"arn:aws:iam::\"...), b.Account...)", "dst = append(append(dst, \"arn:aws:iam::\"...), r.Requester...)"},
 		},
 	},

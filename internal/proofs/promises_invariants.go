@@ -83,7 +83,7 @@ var invariants = []promise{
 		"while PostgreSQL is away an unknown key gets 503, and what is known goes on",
 		"./proxy", "TestDirectoryAway",
 		[]change{
-			{"proxy/errors.go", "{tenancy.ErrUnavailable, \"ServiceUnavailable\"}", "{tenancy.ErrUnavailable, \"InvalidAccessKeyId\"}"},
+			{"proxy/s3err/errors.go", "{tenancy.ErrUnavailable, \"ServiceUnavailable\"}", "{tenancy.ErrUnavailable, \"InvalidAccessKeyId\"}"},
 			{"tenancy/loadingcache.go", "return zero, errors.Join(ErrUnavailable, err)", "return zero, errors.Join(t.absent, err)"},
 			{"tenancy/loadingcache.go", "if e.err != nil && !errors.Is(e.err, t.absent) {", "if e.err != nil && t.absent == nil {"},
 		},
@@ -183,9 +183,9 @@ var invariants = []promise{
 		"nothing of a backend's words reaches a client but S3's own answers",
 		"./proxy", "TestF1_backendsWords",
 		[]change{
-			{"proxy/answerheaders.go", "row := x.op.Tells(key)\n", "row := x.op.Tells(key)\n\t\tif row == nil {\n\t\t\th.AddBytesKV(key, value)\n\t\t}\n"},
-			{"proxy/respond.go", "Message:   e.text(),", "Message:   e.Error(),"},
-			{"proxy/backenderror.go", "\t}\n\treturn false\n}\n\n// errorStatuses", "\t}\n\treturn true\n}\n\n// errorStatuses"},
+			{"proxy/responseheaders.go", "row := x.op.Tells(key)\n", "row := x.op.Tells(key)\n\t\tif row == nil {\n\t\t\th.AddBytesKV(key, value)\n\t\t}\n"},
+			{"proxy/respond.go", "Message:   e.Text(),", "Message:   e.Error(),"},
+			{"proxy/backenderror.go", "\t}\n\treturn false\n}\n\n// backendError makes", "\t}\n\treturn true\n}\n\n// backendError makes"},
 		},
 	},
 	{
@@ -235,7 +235,7 @@ var invariants = []promise{
 		"./proxy", "TestAnswers_documentsHeaders|TestAnswers_unfitHeaders",
 		[]change{
 			{"proxy/s3op/told.go", "h != nil && h.With&o.Told != 0 {", "h != nil {"},
-			{"proxy/answerheaders.go", "case fit && (bytes.Equal(said, value) || !row.Vital):", "case fit:"},
+			{"proxy/responseheaders.go", "case fit && (bytes.Equal(said, value) || !row.Vital):", "case fit:"},
 			{"proxy/rewrite.go", "\t\tif x.resp.UntilEnd() {\n\t\t\treturn errNoLength\n\t\t}\n", ""},
 		},
 	},
@@ -267,7 +267,7 @@ var invariants = []promise{
 		"./proxy", "TestExchange_releasedIsFresh",
 		[]change{
 			{"proxy/exchange.go", "\tx.request = request{objectSize: -1}\n", "\tx.identity, x.account, x.bucket, x.key = nil, nil, nil, nil\n"},
-			{"proxy/exchange.go", "\tlocal    []byte // an answer made here\n", "\tlocal    []byte // an answer made here\n\tlast     int64\n"},
+			{"proxy/exchange.go", "\tlocal    []byte // a response made here\n", "\tlocal    []byte // a response made here\n\tlast     int64\n"},
 			{"proxy/exchange.go", "\tb.resp.Clear()\n", ""},
 			{"sigv4/chunk.go", "\tkept := ChunkReader{buf: c.buf, chunkHash", "\tkept := ChunkReader{wire: c.wire, buf: c.buf, chunkHash"},
 		},
@@ -301,17 +301,17 @@ var invariants = []promise{
 		[]change{
 			{"proxy/parse.go", "\t\tif len(x.headers) == sigv4.MaxHeaders {\n\t\t\treturn errManyHeaders\n\t\t}\n", ""},
 			{"sigv4/request.go", "if len(t.Query) == MaxParams {", "if len(t.Query) > MaxParams {"},
-			{"proxy/parse.go", "errManyHeaders = &s3Error{code: \"RequestHeaderSectionTooLarge\",", "errManyHeaders = &s3Error{code: \"BadRequest\","},
+			{"proxy/parse.go", "errManyHeaders = &s3err.Error{Code: \"RequestHeaderSectionTooLarge\",", "errManyHeaders = &s3err.Error{Code: \"BadRequest\","},
 		},
 	},
 	{
 		"ARCHITECTURE.md", "16",
 		"memory for documents and forms is taken before it is buffered, and one holder has his part of it at most",
-		"./proxy", "TestBudget|TestWholeDoc|TestForm_pieces",
+		"./proxy", "TestBudget|TestWholeDoc|TestForm_held",
 		[]change{
 			{"proxy/budget.go", "b.by[by]+n > b.each || ", ""},
 			{"proxy/wholedoc.go", "\tif err := d.share.grow(d.srv.documents, d.by, int64(size-counted)); err != nil {\n\t\treturn err\n\t}\n\tlarger", "\tdefer d.share.grow(d.srv.documents, d.by, int64(size-counted))\n\tlarger"},
-			{"proxy/formbody.go", "return f.x.held.stranger.grow(f.x.srv.strangers, addressHolder(f.x.remote), int64(n))", "return nil"},
+			{"proxy/postform.go", "return f.x.held.stranger.grow(f.x.srv.strangers, addressHolder(f.x.remote), int64(n))", "return nil"},
 		},
 	},
 	{

@@ -89,7 +89,7 @@ var limits = []promise{
 		[]change{
 			{"proxy/clientconn/conn.go", "\t\tc.pending.Moved(limits.Upload, int64(n))\n", "\t\t_ = limits.Upload\n"},
 			{"proxy/conn.go", "\t\tx.tally.Egress(n)\n\t}\n", "\t\tx.tally.Egress(n)\n\t\treturn\n\t}\n"},
-			{"proxy/postform.go", "\tif err := x.limit(0); err != nil {\n\t\treturn err\n\t}\n", ""},
+			{"proxy/postform.go", "\tif err := x.chargeRequest(0); err != nil {\n\t\treturn err\n\t}\n", ""},
 		},
 	},
 	{
@@ -107,10 +107,10 @@ var limits = []promise{
 		"uploads, parts, forms and copies are held to the quota by what the backend stores, whatever a client says of a length, and a copy is bound to the object that was measured",
 		"./proxy", "TestLimits_inputs|TestLimits_copyChanged|TestLimits_expect",
 		[]change{
-			{"proxy/limit.go", "\tif x.op.Body == s3op.Stream {\n\t\treturn x.length", "\tif x.op.Body == s3op.Stream {\n\t\treturn x.declared"},
-			{"proxy/limit.go", "\tx.copyOf = etag\n", ""},
-			{"proxy/limit.go", "\tx.copyOf = noETag\n", ""},
-			{"proxy/limit.go", "s3Error{code: \"OperationAborted\"}", "s3Error{code: \"PreconditionFailed\"}"},
+			{"proxy/charge.go", "\tif x.op.Body == s3op.Stream {\n\t\treturn x.length", "\tif x.op.Body == s3op.Stream {\n\t\treturn x.declared"},
+			{"proxy/copysource.go", "\tx.copyOf = etag\n", ""},
+			{"proxy/copysource.go", "\tx.copyOf = noETag\n", ""},
+			{"proxy/copysource.go", "s3err.Error{Code: \"OperationAborted\"}", "s3err.Error{Code: \"PreconditionFailed\"}"},
 		},
 	},
 	{
@@ -118,9 +118,9 @@ var limits = []promise{
 		"what is refused has the code, the status and the Retry-After of the table, and is unbilled",
 		"./proxy", "TestLimits_refusals|TestCreateBucket_tooMany",
 		[]change{
-			{"proxy/limit.go", "\tcase limits.Exhausted:\n\t\tcode = \"QuotaExceeded\"\n", ""},
-			{"proxy/limit.go", "\treturn x.grant.Answer(x.srv.ctx, n)\n", "\treturn nil\n"},
-			{"proxy/errors.go", `{tenancy.ErrTooManyBuckets, "TooManyBuckets"}`, `{tenancy.ErrTooManyBuckets, "QuotaExceeded"}`},
+			{"proxy/s3err/errors.go", "\tcase limits.Exhausted:\n\t\tcode = \"QuotaExceeded\"\n", ""},
+			{"proxy/reserve.go", "\treturn x.grant.Answer(x.srv.ctx, n)\n", "\treturn nil\n"},
+			{"proxy/s3err/errors.go", `{tenancy.ErrTooManyBuckets, "TooManyBuckets"}`, `{tenancy.ErrTooManyBuckets, "QuotaExceeded"}`},
 		},
 	},
 	{
@@ -128,9 +128,9 @@ var limits = []promise{
 		"an anonymous read is the bucket owner's, an internal key's requests are its account's, and a form is held to the budgets of who signed it",
 		"./proxy", "TestLimits_whose",
 		[]change{
-			{"proxy/limit.go", "x.op == nil || x.identity == nil && x.bucket == nil {", "x.op == nil || x.identity == nil {"},
-			{"proxy/limit.go", "if x.limited || x.srv.cfg.Limiter == nil", "if x.limited || x.identity != nil && x.identity.Kind != tenancy.KindS3 || x.srv.cfg.Limiter == nil"},
-			{"proxy/postform.go", "\tif err := x.limit(0); err != nil {\n\t\treturn err\n\t}\n", ""},
+			{"proxy/charge.go", "x.op == nil || x.identity == nil && x.bucket == nil {", "x.op == nil || x.identity == nil {"},
+			{"proxy/charge.go", "if x.charge >= admitted || x.srv.cfg.Limiter == nil", "if x.charge >= admitted || x.identity != nil && x.identity.Kind != tenancy.KindS3 || x.srv.cfg.Limiter == nil"},
+			{"proxy/postform.go", "\tif err := x.chargeRequest(0); err != nil {\n\t\treturn err\n\t}\n", ""},
 			{"proxy/postform.go", "\tif err := x.grant.Store(x.srv.ctx, length); err != nil {\n\t\treturn err\n\t}\n", ""},
 		},
 	},
@@ -283,9 +283,9 @@ var limits = []promise{
 		"an answer of unknown length is reserved as 16 KiB",
 		"./proxy", "TestLimits_unknownLength",
 		[]change{
-			{"proxy/limit.go", "n = 16 << 10", "n = 8 << 10"},
-			{"proxy/limit.go", "if n < 0 {\n\t\t// A document", "if n < -1 {\n\t\t// A document"},
-			{"proxy/limit.go", "\treturn x.grant.Answer(x.srv.ctx, n)\n", "\treturn nil\n"},
+			{"proxy/reserve.go", "n = 16 << 10", "n = 8 << 10"},
+			{"proxy/reserve.go", "if n < 0 {\n\t\t// A document", "if n < -1 {\n\t\t// A document"},
+			{"proxy/reserve.go", "\treturn x.grant.Answer(x.srv.ctx, n)\n", "\treturn nil\n"},
 		},
 	},
 	{
@@ -303,8 +303,8 @@ var limits = []promise{
 		"a copy's source is asked for its length under a hard quota only, and once",
 		"./proxy", "TestLimits_copyLine",
 		[]change{
-			{"proxy/limit.go", "!x.op.CopySource || !x.grant.Hard(tenancy.Storage)", "!x.op.CopySource"},
-			{"proxy/limit.go", `x.out.set("HEAD", x.source`, `x.out.set("GET", x.source`},
+			{"proxy/copysource.go", "!x.op.CopySource || !x.grant.Hard(tenancy.Storage)", "!x.op.CopySource"},
+			{"proxy/copysource.go", `x.out.set("HEAD", x.source`, `x.out.set("GET", x.source`},
 			{"limits/grant.go", "l.Caps[b] != nil && !l.Caps[b].Soft {", "l.Caps[b] != nil {"},
 		},
 	},
@@ -313,8 +313,8 @@ var limits = []promise{
 		"an upload whose answer was lost counts, in every way to upload",
 		"./proxy", "TestLimits_lostAnswer",
 		[]change{
-			{"proxy/limit.go", "Stored: x.status < 400 || (x.status == 499 || x.status >= 500) && x.sent && x.received == x.length && x.body.err == nil,", "Stored: x.status < 400,"},
-			{"proxy/settle.go", "\tx.settleLimits()\n", "\tx.grant.End()\n"},
+			{"proxy/charge.go", "Stored: x.status < 400 || (x.status == 499 || x.status >= 500) && x.sent && x.received == x.length && x.body.err == nil,", "Stored: x.status < 400,"},
+			{"proxy/settle.go", "\tx.settleCharge()\n", "\tx.bind()\n\tx.reclass()\n\tx.tally.Request()\n\tx.grant.End()\n"},
 			{"limits/grant.go", "tenancy.Budget(b) == tenancy.Storage && o.Stored {", "tenancy.Budget(b) == tenancy.Storage && o.Stored && o.Billed {"},
 		},
 	},

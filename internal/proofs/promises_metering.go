@@ -27,8 +27,8 @@ var metering = []promise{
 		"a request that nobody proved, and that the backend has not let in, is nobody's to pay",
 		"./proxy", "TestStranger_cost|TestStranger_leavesFirst",
 		[]change{
-			{"proxy/authorize.go", "(x.bucket == nil || !x.public)", "x.bucket == nil"},
-			{"proxy/forward.go", "\tx.asking()\n\terr := x.backend.pool.Do(", "\tx.public = x.public || x.anonymous()\n\tx.asking()\n\terr := x.backend.pool.Do("},
+			{"proxy/charge.go", "(x.bucket == nil || !x.public)", "x.bucket == nil"},
+			{"proxy/forward.go", "\tx.requestSent()\n\terr := x.backend.pool.Do(", "\tx.public = x.public || x.anonymous()\n\tx.requestSent()\n\terr := x.backend.pool.Do("},
 			{"proxy/s3op/counting.go", "case o == nil, by == Nobody, unbilled(status):", "case o == nil, unbilled(status):"},
 		},
 	},
@@ -40,7 +40,7 @@ var metering = []promise{
 			{"proxy/s3op/counting.go", "status == 401 || status == 403 || status >= 500", "status == 401 || status >= 500"},
 			{"proxy/s3op/counting.go", "case by == Internal && !o.MovesObject():", "case by == Internal:"},
 			{"proxy/s3op/table.go", `{Name: "HeadBucket", Method: "HEAD", Level: Bucket, Class: classB`, `{Name: "HeadBucket", Method: "HEAD", Level: Bucket, Class: classA`},
-			{"proxy/settle.go", "\tx.tally.Request()\n", ""},
+			{"proxy/charge.go", "\tx.tally.Request()\n", ""},
 		},
 	},
 	{

@@ -72,7 +72,7 @@ var others = []promise{
 		[]change{
 			{"proxy/authorize.go", "if len(id.CIDRs) > 0 && !slices", "if len(id.CIDRs) > 0 && x.op.Body != s3op.Form && !slices"},
 			{"proxy/authorize.go", "\t\tif !strings.HasPrefix(string(prefix), id.Prefix) {", "\t\tif !strings.HasPrefix(id.Prefix, string(prefix)) && !strings.HasPrefix(string(prefix), id.Prefix) {"},
-			{"proxy/batchdelete.go", "\treturn x.mayTouch(x.bucketNm, []byte(o.Key))\n", "\treturn nil\n"},
+			{"proxy/batchdelete.go", "\treturn x.mayTouch(x.bucketName, []byte(o.Key))\n", "\treturn nil\n"},
 		},
 	},
 	{
@@ -81,7 +81,7 @@ var others = []promise{
 		"./proxy", "TestRules_keys",
 		[]change{
 			{"proxy/copysource.go", "\tif x.identity.Permission&tenancy.Read == 0 {\n\t\treturn errRight\n\t}\n", ""},
-			{"proxy/copysource.go", "x.mayTouch(bucket, key)", "x.mayTouch(x.bucketNm, key)"},
+			{"proxy/copysource.go", "x.mayTouch(bucket, key)", "x.mayTouch(x.bucketName, key)"},
 			{"proxy/authorize.go", "\t\tif !bytes.HasPrefix(key, []byte(id.Prefix)) {", "\t\tif !bytes.HasPrefix(x.key, []byte(id.Prefix)) {"},
 		},
 	},
@@ -111,7 +111,7 @@ var others = []promise{
 		"./proxy", "TestRights_objectSize",
 		[]change{
 			{"proxy/admit.go", "if most := x.srv.cfg.Limits.ObjectSize; x.length > most {", "if most := x.srv.cfg.Limits.ObjectSize; x.length > most && !payload.Chunked() {"},
-			{"proxy/postform.go", "\tif most := x.srv.cfg.Limits.ObjectSize; length > most {\n\t\treturn tooLarge(length, most)\n\t}\n", ""},
+			{"proxy/postform.go", "\tif most := x.srv.cfg.Limits.ObjectSize; length > most {\n\t\treturn s3err.TooLarge(length, most)\n\t}\n", ""},
 			{"proxy/admit.go", "\tcase s3op.Stream:\n\t\tif x.length < 0", "\tcase s3op.Stream:\n\t\tif x.op.Name == \"UploadPart\" {\n\t\t\treturn nil\n\t\t}\n\t\tif x.length < 0"},
 		},
 	},
@@ -120,7 +120,7 @@ var others = []promise{
 		"no secret and no signature of whatever is sent, well-formed or not, is in the log or in the access log, however a backend quotes it",
 		"./proxy", "TestLogs_A17_secrets",
 		[]change{
-			{"proxy/parse.go", "cause: errHeadBad}", "cause: err}"},
+			{"proxy/parse.go", "Cause: errHeadBad}", "Cause: err}"},
 			{"proxy/accesslog.go", "\t\tif bytes.ContainsAny(pair, \";#? \") || secretParam(pair) {\n", "\t\tif bytes.ContainsAny(pair, \";#? \") {\n"},
 			{"proxy/accesslog.go", "\t\t\tr.Referer = x.keepPublic(value)\n", "\t\t\tr.Referer = x.keep(value)\n"},
 		},

@@ -23,7 +23,7 @@ type continuing struct {
 	silent   bool // and no byte of the body has come since
 }
 
-// withheld takes the answer that is to be kept back.
+// withheld takes the response that is to be kept back.
 func (c *Conn) withheld(p []byte) bool {
 	if !c.going.withhold || !bytes.Equal(p, continueLine) {
 		return false

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
@@ -208,7 +209,7 @@ func elementsOf(a *aws, o *s3op.Operation) *treated {
 		for _, e := range slices.Backward(path) {
 			doc += "</" + e + ">"
 		}
-		var refused *s3xml.DocError
+		var refused *s3err.Error
 		name := strings.Join(path[1:], "/")
 		if err := read([]byte(doc)); path[n-1] == "KMSMasterKeyID" || errors.As(err, &refused) && refused.Code == "NotImplemented" && !strings.Contains(refused.Message, "use AES256") {
 			out.refused = append(out.refused, name)

@@ -3,54 +3,36 @@ package s3op
 import (
 	"bytes"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
 
-// RefusalError is why a request is no operation of the table. Code is S3's error
-// code. Refusals made here are shared values: do not change them.
-type RefusalError struct {
-	Code    string
-	Message string
-
-	Argument string // of InvalidArgument: S3's name of what is wrong, "" where it has none
-	Value    string // as the client sent it, where S3 repeats it
-	HasValue bool
-}
-
-// about is r with the argument that was wrong and its value.
-func (r *RefusalError) about(argument string, value []byte) *RefusalError {
-	return &RefusalError{Code: r.Code, Message: r.Message, Argument: argument, Value: string(value), HasValue: true}
-}
-
-func (r *RefusalError) Error() string { return r.Code + ": " + r.Message }
-
 var (
-	errMethod    = &RefusalError{Code: "MethodNotAllowed", Message: "The specified method is not allowed against this resource."}
-	errQuery     = &RefusalError{Code: "NotImplemented", Message: "The request has a query parameter that this operation does not take."}
-	errList      = &RefusalError{Code: "InvalidArgument", Message: "list-type must be 2.", Argument: "list-type"}
-	errPart      = &RefusalError{Code: "InvalidArgument", Message: "partNumber and uploadId must both be given."}
-	errNoVersion = &RefusalError{Code: "InvalidArgument", Message: "This operation does not accept a version-id."}
+	errMethod    = &s3err.Error{Code: "MethodNotAllowed"}
+	errQuery     = s3err.New("NotImplemented", "The request has a query parameter that this operation does not take.")
+	errList      = s3err.InvalidArgument("list-type must be 2.", "list-type", nil)
+	errPart      = s3err.New("InvalidArgument", "partNumber and uploadId must both be given.")
+	errNoVersion = s3err.New("InvalidArgument", "This operation does not accept a version-id.")
 )
 
-// otherListing are the parameters of one listing that S3 refuses on the other: a
-// client that pages with them would read the first page for ever.
-var otherListing = map[string]map[string]*RefusalError{
-	"ListObjects": {
-		"continuation-token": {Code: "InvalidArgument", Message: "continuation-token only supported in REST.GET.BUCKET with list-type=2", Argument: "continuation-token"},
-		"start-after":        {Code: "InvalidArgument", Message: "startAfter only supported in REST.GET.BUCKET with list-type=2", Argument: "start-after"},
-	},
-	"ListObjectsV2": {
-		"marker": {Code: "InvalidArgument", Message: "Marker unsupported with REST.GET.BUCKET in list-type=2", Argument: "marker"},
-	},
-}
+// Parameters of one listing that S3 refuses on the other: a client that pages with
+// them would read the first page for ever.
+var (
+	ofListObjectsV2 = map[string]*s3err.Error{
+		"continuation-token": s3err.InvalidArgument("continuation-token only supported in REST.GET.BUCKET with list-type=2", "continuation-token", nil),
+		"start-after":        s3err.InvalidArgument("startAfter only supported in REST.GET.BUCKET with list-type=2", "start-after", nil),
+	}
+	ofListObjects = map[string]*s3err.Error{
+		"marker": s3err.InvalidArgument("Marker unsupported with REST.GET.BUCKET in list-type=2", "marker", nil),
+	}
+)
 
 // conflict is S3's answer to two sub-resources at once.
-func conflict(a, b []byte) *RefusalError {
+func conflict(a, b []byte) *s3err.Error {
 	if bytes.Compare(a, b) > 0 {
 		a, b = b, a
 	}
-	r := &RefusalError{Code: "InvalidArgument", Message: "Conflicting query string parameters: " + string(a) + ", " + string(b)}
-	return r.about("ResourceType", a)
+	return s3err.InvalidArgument("Conflicting query string parameters: "+string(a)+", "+string(b), "ResourceType", a)
 }
 
 type row struct {
@@ -59,30 +41,27 @@ type row struct {
 	copies     map[string]*Operation // with a selector and x-amz-copy-source
 }
 
-var (
-	rows      [Object + 1]map[string]*row
-	refusals  = map[string]*RefusalError{}
-	selectors = map[string]struct{}{} // every name that selects a row for some method
-	// elsewhere are parameters that say which thing is meant, beside the selectors:
-	// an operation without them would do it to another.
-	elsewhere  = map[string]struct{}{"versionId": {}, "partNumber": {}}
-	byName     = map[string]*Operation{}
-	authParams = map[string]struct{}{
-		"x-amz-algorithm": {}, "x-amz-credential": {}, "x-amz-date": {}, "x-amz-expires": {},
-		"x-amz-signedheaders": {}, "x-amz-signature": {}, "x-amz-content-sha256": {},
-	}
-)
+// index is the table by what a request has. It is made once and never changed.
+type index struct {
+	rows      [Object + 1]map[string]*row // by method
+	refusals  map[string]*s3err.Error     // by sub-resource
+	selectors map[string]struct{}         // every name that selects a row for some method
+	byName    map[string]*Operation
+}
 
-func init() {
-	for level := range rows {
-		rows[level] = map[string]*row{}
+var table = newIndex()
+
+func newIndex() *index {
+	x := &index{refusals: map[string]*s3err.Error{}, selectors: map[string]struct{}{}, byName: map[string]*Operation{}}
+	for level := range x.rows {
+		x.rows[level] = map[string]*row{}
 	}
 	for _, o := range Operations {
-		byName[o.Name] = o
-		m := rows[o.Level][o.Method]
+		x.byName[o.Name] = o
+		m := x.rows[o.Level][o.Method]
 		if m == nil {
 			m = &row{selected: map[string]*Operation{}, copies: map[string]*Operation{}}
-			rows[o.Level][o.Method] = m
+			x.rows[o.Level][o.Method] = m
 		}
 		switch {
 		case o.Selector == "" && o.CopySource:
@@ -95,17 +74,28 @@ func init() {
 			m.selected[o.Selector] = o
 		}
 		if o.Selector != "" {
-			selectors[o.Selector] = struct{}{}
+			x.selectors[o.Selector] = struct{}{}
 		}
 	}
 	for _, r := range refused {
-		refusals[r.selector] = &RefusalError{Code: "NotImplemented", Message: r.sentence}
-		selectors[r.selector] = struct{}{}
+		x.refusals[r.selector] = s3err.New("NotImplemented", r.sentence)
+		x.selectors[r.selector] = struct{}{}
 	}
+	return x
 }
 
+var (
+	// elsewhere are parameters that say which thing is meant, beside the selectors:
+	// an operation without them would do it to another.
+	elsewhere  = map[string]struct{}{"versionId": {}, "partNumber": {}}
+	authParams = map[string]struct{}{
+		"x-amz-algorithm": {}, "x-amz-credential": {}, "x-amz-date": {}, "x-amz-expires": {},
+		"x-amz-signedheaders": {}, "x-amz-signature": {}, "x-amz-content-sha256": {},
+	}
+)
+
 // ByName returns the operation called name, or nil.
-func ByName(name string) *Operation { return byName[name] }
+func ByName(name string) *Operation { return table.byName[name] }
 
 // Refused lists the sub-resources that are refused on every method without a
 // row of their own, with the sentence the client gets.
@@ -134,20 +124,21 @@ func AuthParam(name []byte) bool {
 func Hoisted(name []byte) bool { return hasFoldPrefix(name, prefixAmz) && !AuthParam(name) }
 
 // Classify finds the operation that a request asks for. copySource says
-// whether the request has an x-amz-copy-source header. It allocates nothing.
+// whether the request has an x-amz-copy-source header. It allocates nothing but
+// some refusals; the others are shared values.
 //
 // Exactly one sub-resource may be named (S3-RULES.md D13: MinIO takes the first
 // route that matches). Another parameter is one that the operation takes, or it
 // asks for nothing: see ignores.
-func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) (*Operation, *RefusalError) {
-	m := rows[level][string(method)]
+func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) (*Operation, *s3err.Error) {
+	m := table.rows[level][string(method)]
 	if m == nil {
 		return nil, unknownMethod(query)
 	}
 	var selector []byte
 	for i := range query {
 		name := query[i].Name
-		if _, ok := selectors[string(name)]; !ok {
+		if _, ok := table.selectors[string(name)]; !ok {
 			continue
 		}
 		if selector != nil {
@@ -177,11 +168,11 @@ func Classify(method []byte, level Level, query []sigv4.Param, copySource bool) 
 				return nil, errList
 			}
 		case string(p.Name) == "x-id", hasFoldPrefix(p.Name, prefixAmz), op.Allows(p.Name), version2(p.Name):
-		case otherListing[op.Name][string(p.Name)] != nil:
-			return nil, otherListing[op.Name][string(p.Name)]
+		case op.meantFor[string(p.Name)] != nil:
+			return nil, op.meantFor[string(p.Name)]
 		case op.ignores(p.Name, query):
 		case string(p.Name) == "versionId":
-			return nil, errNoVersion.about("versionId", p.Value)
+			return nil, errNoVersion.WithArgument("versionId", p.Value)
 		default:
 			return nil, errQuery
 		}
@@ -216,17 +207,17 @@ func version2(name []byte) bool {
 	return string(name) == "AWSAccessKeyId" || string(name) == "Signature" || string(name) == "Expires"
 }
 
-func unknownMethod(query []sigv4.Param) *RefusalError {
+func unknownMethod(query []sigv4.Param) *s3err.Error {
 	for i := range query {
-		if r := refusals[string(query[i].Name)]; r != nil {
+		if r := table.refusals[string(query[i].Name)]; r != nil {
 			return r
 		}
 	}
 	return errMethod
 }
 
-func refusalOf(selector []byte) *RefusalError {
-	if r := refusals[string(selector)]; r != nil {
+func refusalOf(selector []byte) *s3err.Error {
+	if r := table.refusals[string(selector)]; r != nil {
 		return r
 	}
 	return errMethod

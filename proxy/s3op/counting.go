@@ -22,7 +22,7 @@ const (
 )
 
 // Counted is the class that a request of o counts in. Status is that of its
-// answer; 0 while there is none: bytes that move before an answer count in the
+// response; 0 while there is none: bytes that move before a response count in the
 // class that they would have if all went well, and stay there. o is nil for
 // what is no operation.
 //
@@ -38,21 +38,21 @@ func (o *Operation) Counted(by Caller, status int) usage.Class {
 	return o.Class
 }
 
-// unbilled reports whether an answer of this status is never billed: who may
+// unbilled reports whether a response of this status is never billed: who may
 // not is no customer, and a fault is the operator's.
 func unbilled(status int) bool { return status == 401 || status == 403 || status >= 500 }
 
 // MovesObject reports whether an object's bytes pass between client and
 // gateway. Those of a copy do not.
 func (o *Operation) MovesObject() bool {
-	return o.Body == Stream || o.Body == Form || o.Answer == Bytes
+	return o.Body == Stream || o.Body == Form || o.Response == Bytes
 }
 
-// Moved says which bytes count as ingress and which as egress, for the page
+// Transfers says which bytes count as ingress and which as egress, for the page
 // and for the test that holds the gateway to it. An error's document is
-// egress too, in the class of its answer.
-func (o *Operation) Moved() (ingress, egress string) {
+// egress too, in the class of its response.
+func (o *Operation) Transfers() (ingress, egress string) {
 	ingress = [...]string{NoBody: "", Stream: "object", Document: "document", Form: "the form's file"}[o.Body]
-	egress = [...]string{Empty: "", Bytes: "object", XML: "document", JSON: "document"}[o.Answer]
+	egress = [...]string{Empty: "", Bytes: "object", XML: "document", JSON: "document"}[o.Response]
 	return ingress, egress
 }

@@ -92,7 +92,7 @@ func countingPage() string {
 		"and jobs. Header, query (presigned) and form signatures count alike; so do all payload framings: what is counted is the decoded body.\n\n" +
 		"| Operation | Signed by | Class | Class, internal key | Bytes in | Bytes out |\n|---|---|---|---|---|---|\n")
 	for _, o := range s3op.Operations {
-		in, out := o.Moved()
+		in, out := o.Transfers()
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", o.Name, strings.Join(modes(o), ", "),
 			o.Counted(s3op.Customer, 200), o.Counted(s3op.Internal, 200), orNone(in), orNone(out))
 	}

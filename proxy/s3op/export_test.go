@@ -5,5 +5,5 @@ import (
 	"slices"
 )
 
-// AnswerHeaderNames are the headers that any answer may have.
-func AnswerHeaderNames() []string { return slices.Sorted(maps.Keys(answerHeaders)) }
+// ResponseHeaderNames are the headers that any answer may have.
+func ResponseHeaderNames() []string { return slices.Sorted(maps.Keys(responseHeaders)) }

@@ -73,7 +73,7 @@ type Header struct {
 	Treatment Treatment
 	Elsewhere Elsewhere
 	Hoistable bool // may come as a query parameter of a presigned URL (S3-RULES.md B25)
-	Sentence  string
+	Message   string
 	Off       string // of what is declined: the value that says that it is off, as it is
 }
 
@@ -187,22 +187,22 @@ var headers = map[string]Header{
 	"x-amz-id-2":        {Treatment: Consume, Hoistable: true},
 	"x-amz-request-id":  {Treatment: Consume, Hoistable: true},
 
-	"x-amz-grant-full-control": {Treatment: Decline, Sentence: sentenceACL},
-	"x-amz-grant-read":         {Treatment: Decline, Sentence: sentenceACL},
-	"x-amz-grant-read-acp":     {Treatment: Decline, Sentence: sentenceACL},
-	"x-amz-grant-write":        {Treatment: Decline, Sentence: sentenceACL},
-	"x-amz-grant-write-acp":    {Treatment: Decline, Sentence: sentenceACL},
-	"x-amz-mfa":                {Treatment: Decline, Sentence: "MFA delete is not supported."},
-	"x-amz-website-redirect-location": {Treatment: Decline, Sentence: "Website redirects are not supported; " +
+	"x-amz-grant-full-control": {Treatment: Decline, Message: sentenceACL},
+	"x-amz-grant-read":         {Treatment: Decline, Message: sentenceACL},
+	"x-amz-grant-read-acp":     {Treatment: Decline, Message: sentenceACL},
+	"x-amz-grant-write":        {Treatment: Decline, Message: sentenceACL},
+	"x-amz-grant-write-acp":    {Treatment: Decline, Message: sentenceACL},
+	"x-amz-mfa":                {Treatment: Decline, Message: "MFA delete is not supported."},
+	"x-amz-website-redirect-location": {Treatment: Decline, Message: "Website redirects are not supported; " +
 		"leave x-amz-website-redirect-location out."},
-	"x-amz-write-offset-bytes":                        {Treatment: Decline, Sentence: "Appending to an object is not supported; write the whole object."},
-	"x-amz-if-match-last-modified-time":               {Treatment: Decline, Sentence: sentenceConditionalDelete},
-	"x-amz-if-match-size":                             {Treatment: Decline, Sentence: sentenceConditionalDelete},
-	"x-amz-server-side-encryption-aws-kms-key-id":     {Treatment: Decline, Sentence: sentenceKMS},
-	"x-amz-server-side-encryption-context":            {Treatment: Decline, Sentence: sentenceKMS},
-	"x-amz-server-side-encryption-bucket-key-enabled": {Treatment: Decline, Sentence: sentenceKMS, Off: "false"},
+	"x-amz-write-offset-bytes":                        {Treatment: Decline, Message: "Appending to an object is not supported; write the whole object."},
+	"x-amz-if-match-last-modified-time":               {Treatment: Decline, Message: sentenceConditionalDelete},
+	"x-amz-if-match-size":                             {Treatment: Decline, Message: sentenceConditionalDelete},
+	"x-amz-server-side-encryption-aws-kms-key-id":     {Treatment: Decline, Message: sentenceKMS},
+	"x-amz-server-side-encryption-context":            {Treatment: Decline, Message: sentenceKMS},
+	"x-amz-server-side-encryption-bucket-key-enabled": {Treatment: Decline, Message: sentenceKMS, Off: "false"},
 	// CVE-2026-40344: MinIO unpacks archives on these, also from a tenant's own signed request.
-	"x-amz-meta-snowball-auto-extract": {Treatment: Decline, Sentence: sentenceSnowball},
+	"x-amz-meta-snowball-auto-extract": {Treatment: Decline, Message: sentenceSnowball},
 }
 
 const (
@@ -222,8 +222,8 @@ var (
 	prefixCDN      = []byte("x-amz-cf-")  // what CloudFront says of its request
 	metadataHeader = Header{Group: Metadata, Elsewhere: IgnoredElsewhere, Hoistable: true}
 	idleHeader     = Header{Treatment: Consume, Hoistable: true}
-	snowballHeader = Header{Treatment: Decline, Sentence: sentenceSnowball}
-	unknownAmz     = Header{Treatment: Decline, Sentence: sentenceUnknownHeader}
+	snowballHeader = Header{Treatment: Decline, Message: sentenceSnowball}
+	unknownAmz     = Header{Treatment: Decline, Message: sentenceUnknownHeader}
 	droppedHeader  = Header{Treatment: Consume}
 )
 

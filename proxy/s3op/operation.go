@@ -11,6 +11,7 @@ package s3op
 
 import (
 	"github.com/primecloudpro/primecloud/metering/usage"
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -24,16 +25,14 @@ const (
 	Object
 )
 
-// Verdict says who answers.
-type Verdict uint8
+// Action says who answers.
+type Action uint8
 
 const (
 	// Forward rebuilds the request for the backend.
-	Forward Verdict = iota
+	Forward Action = iota
 	// Local is answered by the gateway from its own data.
 	Local
-	// Refuse answers NotImplemented with the operation's Sentence.
-	Refuse
 )
 
 // Body is what an operation's request body is.
@@ -54,12 +53,12 @@ const (
 // every checksum fit well inside.
 const MaxDocument = 8 << 20
 
-// Answer is what a successful answer's body is.
-type Answer uint8
+// Response is what a successful response's body is.
+type Response uint8
 
 const (
 	// Empty answers carry headers only.
-	Empty Answer = iota
+	Empty Response = iota
 	// Bytes are an object's own, passed on untouched.
 	Bytes
 	// XML documents hold names that are mapped back.
@@ -77,18 +76,43 @@ type Operation struct {
 	CopySource bool               // selected by the presence of x-amz-copy-source as well
 	Permission tenancy.Permission // rights the key needs; 0: any key of the account
 	Class      usage.Class
-	Verdict    Verdict
+	Action     Action
 	Body       Body
-	Answer     Answer
+	Response   Response
 	Params     []string // further query parameters it may carry, passed on
 	Headers    Group    // headers it may carry, passed on
-	Told       Told     // headers of the backend's answer, passed on
+	Told       Told     // headers of the backend's response, passed on
 	Creates    bool     // makes an object of the key, or begins to
-	Idempotent bool     // may be sent to the backend again while no byte of an answer was seen
+	Idempotent bool     // may be sent to the backend again while no byte of a response was seen
 	Anonymous  bool     // may be asked without a signature, where the host names the account
-	Sentence   string   // for Refuse: what the client is told
 	Note       string   // for the compatibility page
+
+	Keys               Keys // of a bucket's operation: which of its keys it is about
+	MakesBucket        bool // there is no bucket yet
+	Empties            bool // goes on while the bucket is being deleted: it deletes what is in it, or the bucket
+	NeedsDigest        bool // its document comes with a digest, or is refused
+	WholeObjectDigests bool // checksums in its headers are of the object that it makes, not of its document
+	LockDenies         bool // AccessDenied may mean that the object is locked
+
+	// Parameters of another operation, with which the client has meant that one.
+	meantFor map[string]*s3err.Error
 }
+
+// Keys says how an operation on a bucket is held to the prefix that an access key
+// is limited to. Operations on objects name their key.
+type Keys uint8
+
+const (
+	// AllKeys: it is about the bucket as a whole, which is not for such a key.
+	AllKeys Keys = iota
+	// NoKeys: it says and does nothing about any key.
+	NoKeys
+	// UnderPrefix: a listing of what is under its parameter prefix, which may not
+	// look outside the key's.
+	UnderPrefix
+	// InBody: the body names keys, which are checked one by one.
+	InBody
+)
 
 // Allows reports whether the operation takes the query parameter name.
 func (o *Operation) Allows(name []byte) bool {

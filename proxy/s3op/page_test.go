@@ -132,7 +132,7 @@ func call(o *s3op.Operation) string {
 }
 
 func answered(o *s3op.Operation) string {
-	if o.Verdict == s3op.Local {
+	if o.Action == s3op.Local {
 		return "local"
 	}
 	return "forwarded"

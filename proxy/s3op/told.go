@@ -22,21 +22,21 @@ const (
 	tellsChecksum   = TellsObject | TellsStored | TellsPart
 )
 
-// AnswerHeader is a header of a backend's answer that reaches clients.
-type AnswerHeader struct {
+// ResponseHeader is a header of a backend's response that reaches clients.
+type ResponseHeader struct {
 	Wire string // AWS's spelling
 	// With are the answers that have it, from S3's model
 	// (docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html).
 	With Told
-	// Vital says that the answer is of no use with another value: which bytes these
-	// are, and how to read them. Without one that is fit to be told there is no answer.
+	// Vital says that the response is of no use with another value: which bytes these
+	// are, and how to read them. Without one that is fit to be told there is no response.
 	Vital bool
 }
 
-// answerHeaders is the only list of what a backend may say to a client in
+// responseHeaders is the only list of what a backend may say to a client in
 // headers. Its server name, deployment id, rate-limit state and CORS answers are
 // not there (S3-RULES.md F2, F6).
-var answerHeaders = map[string]*AnswerHeader{
+var responseHeaders = map[string]*ResponseHeader{
 	"accept-ranges":                       {Wire: "Accept-Ranges", With: TellsObject},
 	"cache-control":                       {Wire: "Cache-Control", With: TellsObject},
 	"content-disposition":                 {Wire: "Content-Disposition", With: TellsObject},
@@ -74,9 +74,9 @@ var answerHeaders = map[string]*AnswerHeader{
 }
 
 // Tells returns the row of a backend's header by its lower-case name, when it
-// may go with an answer of the operation; nil: it may not.
-func (o *Operation) Tells(lower []byte) *AnswerHeader {
-	if h := answerHeaders[string(lower)]; h != nil && h.With&o.Told != 0 {
+// may go with a response of the operation; nil: it may not.
+func (o *Operation) Tells(lower []byte) *ResponseHeader {
+	if h := responseHeaders[string(lower)]; h != nil && h.With&o.Told != 0 {
 		return h
 	}
 	return nil

@@ -65,12 +65,12 @@ var byMinIO = map[string]bool{"CopyObject etag": true, "CompleteMultipartUpload 
 // every one of them, and none of the others.
 func TestTells_sdk(t *testing.T) {
 	t.Parallel()
-	headers := s3op.AnswerHeaderNames()
+	headers := s3op.ResponseHeaderNames()
 	if len(headers) < 30 {
 		t.Fatal(headers)
 	}
 	for _, op := range s3op.Operations {
-		if op.Verdict != s3op.Forward || op.Name == "PostObject" { // SDKs send no forms
+		if op.Action != s3op.Forward || op.Name == "PostObject" { // SDKs send no forms
 			continue
 		}
 		without := readBySDK(t, op.Name, "", "")

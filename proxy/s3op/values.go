@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 )
 
 // Values of parameters and headers that the backend would decode. What is not
@@ -16,9 +18,9 @@ type number struct {
 	min, max int64
 	page     int64 // a larger one asks for as much as S3 gives: this; 0: no bound
 	optional bool  // an empty value asks for nothing
-	refusal  *RefusalError
-	argument string        // S3's name of it in refusal; "": the parameter's own
-	text     *RefusalError // for what is no number of 32 bits; nil: refusal
+	refusal  *s3err.Error
+	argument string       // S3's name of it in refusal; "": the parameter's own
+	text     *s3err.Error // for what is no number of 32 bits; nil: refusal
 }
 
 const (
@@ -26,47 +28,45 @@ const (
 	maxPage = 1000
 )
 
-func invalid(message string) *RefusalError {
-	return &RefusalError{Code: "InvalidArgument", Message: message}
-}
+func invalidArgument(message string) *s3err.Error { return s3err.New("InvalidArgument", message) }
 
 // count is a number that may be left empty, and of which page, when it is not 0,
 // is all that S3 gives. S3 has two sentences: for what is no number of 32 bits,
 // and for a negative one, where it spells max-keys in its own way.
 func count(name, argument string, page int64) number {
 	return number{max: maxInt, page: page, optional: true, argument: argument,
-		refusal: invalid("Argument " + argument + " must be an integer between 0 and 2147483647"),
-		text:    invalid("Provided " + name + " not an integer or within integer range")}
+		refusal: invalidArgument("Argument " + argument + " must be an integer between 0 and 2147483647"),
+		text:    invalidArgument("Provided " + name + " not an integer or within integer range")}
 }
 
 var numbers = map[string]number{
-	"partNumber":               {min: 1, max: 10_000, refusal: invalid("Part number must be an integer between 1 and 10000, inclusive")},
+	"partNumber":               {min: 1, max: 10_000, refusal: invalidArgument("Part number must be an integer between 1 and 10000, inclusive")},
 	"max-keys":                 count("max-keys", "maxKeys", maxPage),
 	"max-parts":                count("max-parts", "max-parts", maxPage),
 	"max-uploads":              count("max-uploads", "max-uploads", maxPage),
 	"part-number-marker":       count("part-number-marker", "part-number-marker", 0),
 	"x-amz-max-parts":          count("x-amz-max-parts", "x-amz-max-parts", maxPage),
 	"x-amz-part-number-marker": count("x-amz-part-number-marker", "x-amz-part-number-marker", 0),
-	"x-amz-mp-object-size":     {max: 1<<62 - 1, refusal: invalid("Value for x-amz-mp-object-size header is invalid.")},
+	"x-amz-mp-object-size":     {max: 1<<62 - 1, refusal: invalidArgument("Value for x-amz-mp-object-size header is invalid.")},
 }
 
 var (
-	errEncoding       = invalid("Invalid Encoding Method specified in Request")
-	errVersionID      = invalid("Invalid version id specified")
-	errEmptyVersion   = invalid("Version id cannot be the empty string")
-	errMetadataChoice = invalid("Unknown metadata directive.")
-	errTaggingChoice  = invalid("Unknown tagging directive.")
-	errLockEnabled    = invalid("The value of x-amz-bucket-object-lock-enabled must be true or false.")
-	errLockMode       = invalid("Unknown wormMode directive.")
-	errLegalHold      = invalid("Legal Hold must be either of 'ON' or 'OFF'")
-	errCopyRange      = invalid("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last " +
+	errEncoding       = invalidArgument("Invalid Encoding Method specified in Request")
+	errVersionID      = invalidArgument("Invalid version id specified")
+	errEmptyVersion   = invalidArgument("Version id cannot be the empty string")
+	errMetadataChoice = invalidArgument("Unknown metadata directive.")
+	errTaggingChoice  = invalidArgument("Unknown tagging directive.")
+	errLockEnabled    = invalidArgument("The value of x-amz-bucket-object-lock-enabled must be true or false.")
+	errLockMode       = invalidArgument("Unknown wormMode directive.")
+	errLegalHold      = invalidArgument("Legal Hold must be either of 'ON' or 'OFF'")
+	errCopyRange      = invalidArgument("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last " +
 		"are the zero-based offsets of the first and last bytes to copy")
 )
 
 // CheckValue refuses a value that is not spelled as S3 spells it, of a query
 // parameter or of a header by its lower-case name. Names that it does not know
 // are nobody's to check here.
-func CheckValue(name, value []byte) *RefusalError {
+func CheckValue(name, value []byte) *s3err.Error {
 	if n, ok := numbers[string(name)]; ok {
 		if len(value) == 0 && n.optional {
 			return nil
@@ -77,12 +77,12 @@ func CheckValue(name, value []byte) *RefusalError {
 		return nil
 	}
 	if r := checkWord(name, value); r != nil {
-		return r.about(string(name), value)
+		return r.WithArgument(string(name), value)
 	}
 	return nil
 }
 
-func (n *number) refuse(name, value []byte) *RefusalError {
+func (n *number) refuse(name, value []byte) *s3err.Error {
 	argument := n.argument
 	if argument == "" {
 		argument = string(name)
@@ -90,13 +90,13 @@ func (n *number) refuse(name, value []byte) *RefusalError {
 	if n.text != nil {
 		digits, negative := bytes.CutPrefix(value, []byte{'-'})
 		if v, ok := Decimal(digits); !negative || !ok || v > maxInt+1 {
-			return n.text.about(string(name), value)
+			return n.text.WithArgument(string(name), value)
 		}
 	}
-	return n.refusal.about(argument, value)
+	return n.refusal.WithArgument(argument, value)
 }
 
-func checkWord(name, value []byte) *RefusalError {
+func checkWord(name, value []byte) *s3err.Error {
 	switch string(name) {
 	case "encoding-type":
 		if len(value) > 0 && !strings.EqualFold(string(value), "url") {
@@ -157,7 +157,7 @@ func Number(name, value []byte) (n int64, ok bool) {
 }
 
 // word refuses what is none of the words; an empty value asks for nothing.
-func word(value []byte, refusal *RefusalError, words ...string) *RefusalError {
+func word(value []byte, refusal *s3err.Error, words ...string) *s3err.Error {
 	if len(value) > 0 && !slices.Contains(words, string(value)) {
 		return refusal
 	}
@@ -168,7 +168,7 @@ const maxVersionID = 64
 
 // CheckVersionID refuses what no version id looks like: 1 to 64 characters of
 // A-Z, a-z, 0-9, ".", "_" and "-". "null" is one of them.
-func CheckVersionID(id []byte) *RefusalError {
+func CheckVersionID(id []byte) *s3err.Error {
 	if len(id) == 0 || len(id) > maxVersionID {
 		return errVersionID
 	}
@@ -185,7 +185,7 @@ const nullUUID = "00000000-0000-0000-0000-000000000000"
 
 // CheckUUIDVersion refuses what MinIO does not give out: "null", or a UUID in
 // its usual form and in lower case. It takes others for the same version.
-func CheckUUIDVersion(id []byte) *RefusalError {
+func CheckUUIDVersion(id []byte) *s3err.Error {
 	if string(id) == "null" {
 		return nil
 	}

@@ -10,7 +10,7 @@ import (
 // FirstKey reads a list of versions with encoded keys that has one entry at most,
 // a version or a delete marker, and returns its key; "" is an empty list. failed is
 // an error that came in its place.
-func FirstKey(doc []byte) (key string, failed *Error, err error) {
+func FirstKey(doc []byte) (key string, failed *ErrorDocument, err error) {
 	if bytes.Contains(doc, []byte("<ListVersionsResult")) && bytes.HasSuffix(doc, []byte("</ListVersionsResult>")) && !bytes.Contains(doc, []byte("<Key>")) {
 		return "", nil, nil // nearly always
 	}

@@ -3,6 +3,8 @@ package s3xml
 import (
 	"encoding/xml"
 	"fmt"
+
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 )
 
 // Complete is the document of CompleteMultipartUpload.
@@ -45,10 +47,10 @@ func ParseComplete(doc []byte) (*Complete, error) {
 	last := 0
 	for _, p := range c.Parts {
 		if p.PartNumber < 1 || p.PartNumber > maxParts {
-			return nil, &DocError{"InvalidArgument", fmt.Sprintf("Part numbers go from 1 to %d.", maxParts)}
+			return nil, s3err.New("InvalidArgument", fmt.Sprintf("Part numbers go from 1 to %d.", maxParts))
 		}
 		if p.PartNumber <= last {
-			return nil, &DocError{"InvalidPartOrder", "The list of parts was not in ascending order. The parts list must be specified in order by part number."}
+			return nil, &s3err.Error{Code: "InvalidPartOrder"}
 		}
 		last = p.PartNumber
 	}

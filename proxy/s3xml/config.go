@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 )
 
 // Config reads a client's configuration document and builds the backend's.
@@ -105,7 +107,7 @@ func readTags(doc []byte, limit int) (*tagging, map[string]int, error) {
 		return nil, nil, malformed("A Tagging has a TagSet.")
 	}
 	if len(t.TagSet.Tags) > limit {
-		return nil, nil, &DocError{"InvalidTag", "There are too many tags."}
+		return nil, nil, s3err.New("InvalidTag", "There are too many tags.")
 	}
 	if err := distinct(t.TagSet.Tags); err != nil {
 		return nil, nil, err
@@ -121,7 +123,7 @@ func distinct(tags []tag) error {
 			return err
 		}
 		if used[tags[i].Key] {
-			return &DocError{"InvalidTag", "A tag's key occurs twice."}
+			return s3err.New("InvalidTag", "A tag's key occurs twice.")
 		}
 		used[tags[i].Key] = true
 	}
@@ -133,11 +135,11 @@ func (t *tag) check() error {
 	case t.Value == nil:
 		return malformed("A Tag has a Key and a Value.")
 	case t.Key == "" || utf8.RuneCountInString(t.Key) > 128:
-		return &DocError{"InvalidTag", "A tag's key has 1 to 128 characters."}
+		return s3err.New("InvalidTag", "A tag's key has 1 to 128 characters.")
 	case utf8.RuneCountInString(*t.Value) > 256:
-		return &DocError{"InvalidTag", "A tag's value has at most 256 characters."}
+		return s3err.New("InvalidTag", "A tag's value has at most 256 characters.")
 	case strings.ContainsFunc(t.Key+*t.Value, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return &DocError{"InvalidTag", "A tag has a control character."}
+		return s3err.New("InvalidTag", "A tag has a control character.")
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func AppendDelete(dst []byte, d *Delete) []byte {
 	return append(dst, "</Delete>"...)
 }
 
-// DeleteResult is the answer to DeleteObjects.
+// DeleteResult is the response to DeleteObjects.
 type DeleteResult struct {
 	XMLName xml.Name      `xml:"http://s3.amazonaws.com/doc/2006-03-01/ DeleteResult"`
 	Deleted []Deleted     `xml:"Deleted"`
@@ -98,9 +98,9 @@ type DeleteError struct {
 	Message   string
 }
 
-// ParseDeleteResult reads the backend's answer. An error document in its place
+// ParseDeleteResult reads the backend's response. An error document in its place
 // is failed: nothing is known to be deleted.
-func ParseDeleteResult(doc []byte) (r *DeleteResult, failed *Error, err error) {
+func ParseDeleteResult(doc []byte) (r *DeleteResult, failed *ErrorDocument, err error) {
 	var in struct {
 		XMLName xml.Name
 		Deleted []Deleted     `xml:"Deleted"`
@@ -119,7 +119,7 @@ func ParseDeleteResult(doc []byte) (r *DeleteResult, failed *Error, err error) {
 	return nil, nil, ErrDocument
 }
 
-// AppendDeleteResult appends the answer for the client.
+// AppendDeleteResult appends the response for the client.
 func AppendDeleteResult(dst []byte, r *DeleteResult) []byte {
 	return appendDocument(dst, r)
 }

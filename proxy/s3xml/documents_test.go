@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3xml"
 )
 
@@ -87,14 +88,14 @@ func manyTags(n int) string {
 }
 
 func code(err error) string {
-	var refused *s3xml.DocError
+	var refused *s3err.Error
 	switch {
 	case err == nil:
 		return ""
 	case errors.As(err, &refused):
 		return refused.Code
 	}
-	return "not a DocError: " + err.Error()
+	return "not an s3err.Error: " + err.Error()
 }
 
 func TestConfig(t *testing.T) {

@@ -5,22 +5,19 @@ import (
 	"encoding/xml"
 	"fmt"
 	"strings"
+
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 )
 
-// DocError is a request document that is refused. Code is S3's.
-type DocError struct{ Code, Message string }
-
-func (e *DocError) Error() string { return "s3xml: " + e.Code + ": " + e.Message }
-
-func malformed(message string) error { return &DocError{"MalformedXML", message} }
+func malformed(message string) error { return s3err.New("MalformedXML", message) }
 
 func unsupported(format string, args ...any) error {
-	return &DocError{"NotImplemented", fmt.Sprintf(format, args...)}
+	return s3err.New("NotImplemented", fmt.Sprintf(format, args...))
 }
 
-// Error is S3's error document
+// ErrorDocument is S3's error document
 // (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
-type Error struct {
+type ErrorDocument struct {
 	XMLName    xml.Name `xml:"Error"`
 	Code       string
 	Message    string
@@ -30,34 +27,12 @@ type Error struct {
 	Region     string `xml:",omitempty"`
 	RequestID  string `xml:"RequestId"`
 	HostID     string `xml:"HostId"`
-	About
-}
-
-// About is what S3 says of a code beside its sentence.
-type About struct {
-	Argument string `xml:"ArgumentName"` // of InvalidArgument
-	Value    string `xml:"ArgumentValue"`
-	HasValue bool   `xml:"-"` // an empty value is said too
-
-	ActualObjectSize string // of InvalidRange
-	RangeRequested   string
-	ActualPartCount  string // of InvalidPartNumber
-	PartRequested    string `xml:"PartNumberRequested"`
-
-	UploadID         string `xml:"UploadId"` // of NoSuchUpload
-	Method           string // of MethodNotAllowed
-	ResourceType     string
-	Condition        string // of PreconditionFailed
-	ProposedSize     string // of EntityTooLarge and EntityTooSmall
-	MaxSizeAllowed   string
-	MinSizeAllowed   string
-	ExpectedDigest   string // of BadDigest
-	CalculatedDigest string
+	s3err.Details
 }
 
 // ParseError reads an error document, which may have white space in front.
-func ParseError(doc []byte) (*Error, error) {
-	e := &Error{}
+func ParseError(doc []byte) (*ErrorDocument, error) {
+	e := &ErrorDocument{}
 	if err := xml.Unmarshal(bytes.TrimSpace(doc), e); err != nil {
 		return nil, fmt.Errorf("s3xml: error document: %w", err)
 	}
@@ -65,11 +40,11 @@ func ParseError(doc []byte) (*Error, error) {
 }
 
 // AppendError appends an error document.
-func AppendError(dst []byte, e *Error) []byte {
+func AppendError(dst []byte, e *ErrorDocument) []byte {
 	return appendErrorElement(append(dst, xml.Header...), e)
 }
 
-func appendErrorElement(dst []byte, e *Error) []byte {
+func appendErrorElement(dst []byte, e *ErrorDocument) []byte {
 	dst = append(dst, "<Error>"...)
 	if e.Code != "" {
 		dst = appendElement(dst, "Code", e.Code)
@@ -146,44 +121,4 @@ func plainText(s string) bool {
 		}
 	}
 	return true
-}
-
-// backendCodes are the codes that MinIO made up, in S3's terms (S3-RULES.md F4).
-var backendCodes = map[string]struct{ code, message string }{
-	"XMinioInvalidObjectName":        {"InvalidArgument", "The object key has characters or segments that are not allowed."},
-	"XMinioInvalidResourceName":      {"InvalidArgument", "The object key has characters or segments that are not allowed."},
-	"XMinioObjectExistsAsDirectory":  {"InvalidArgument", "An object of that name exists as a prefix of others."},
-	"XMinioParentIsObject":           {"InvalidArgument", "A part of the key's path is an object already."},
-	"XMinioStorageFull":              {"ServiceUnavailable", "The storage is full; contact support."},
-	"XMinioServerNotInitialized":     {"ServiceUnavailable", ""},
-	"XMinioAdminBucketQuotaExceeded": {"SlowDown", ""},
-	"XMinioBackendDown":              {"ServiceUnavailable", ""},
-	"SlowDownRead":                   {"SlowDown", ""},
-	"SlowDownWrite":                  {"SlowDown", ""},
-	"TooManyRequests":                {"SlowDown", ""},
-	"Busy":                           {"SlowDown", ""},
-	"XMinioServerTimedOut":           {"ServiceUnavailable", ""},
-	// About the connection between gateway and backend, or about MinIO's own locks:
-	// the client's connection is looked at here.
-	"RequestTimeout":                {"SlowDown", ""},
-	"ClientDisconnected":            {"ServiceUnavailable", ""},
-	"NoSuchObjectLockConfiguration": {"NoSuchObjectLockConfiguration", ""},
-	"InvalidBucketName":             {"NoSuchBucket", ""},
-	"ObjectLocked":                  {"AccessDenied", "The object is protected by a retention period or a legal hold."},
-	"XAmzContentChecksumMismatch":   {"XAmzContentChecksumMismatch", ""},
-	"XMinioContentSHA256Mismatch":   {"XAmzContentSHA256Mismatch", ""},
-	"PreconditionFailed":            {"PreconditionFailed", ""},
-}
-
-// MapCode maps a backend's error code. message is "" where the code's usual
-// sentence does; ok is false for codes of MinIO's own that nobody knows, whose
-// meaning must not get out.
-func MapCode(code string) (mapped, message string, ok bool) {
-	if m, found := backendCodes[code]; found {
-		return m.code, m.message, true
-	}
-	if len(code) >= 6 && code[:6] == "XMinio" {
-		return "", "", false
-	}
-	return code, "", true
 }

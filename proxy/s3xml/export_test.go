@@ -2,7 +2,7 @@ package s3xml
 
 // Paths are the elements that are known in an answer, each as root/a/b, and
 // whether text stands in it.
-func (a *Answer) Paths() map[string]bool {
+func (a *Response) Paths() map[string]bool {
 	all := map[string]bool{}
 	var walk func(path string, e *element)
 	walk = func(path string, e *element) {

@@ -1,11 +1,11 @@
 package s3xml
 
-// Answer is what may be in the document of one operation's answer. What is not
+// Response is what may be in the document of one operation's answer. What is not
 // in it does not reach a client, whatever a backend writes: MinIO adds elements
 // of its own to some (cmd/api-response.go), and one that is compromised, or no S3
 // server at all, could write anything. The elements are those of S3's model; a
 // test holds them against an SDK's.
-type Answer struct {
+type Response struct {
 	roots []*element // one each; MinIO does not write every name as S3 does
 }
 
@@ -22,7 +22,7 @@ type text uint8
 const (
 	copied       text = iota
 	bucketName        // the following: a value in its place, known before it is read
-	clientsToken      // which the answer repeats
+	clientsToken      // which the response repeats
 	location
 	ownerID
 	ownerName
@@ -67,7 +67,7 @@ func (e *element) child(name []byte, hint int) (at int, found bool) {
 	return 0, false
 }
 
-func answer(root *element) *Answer { return &Answer{[]*element{root}} }
+func response(root *element) *Response { return &Response{[]*element{root}} }
 
 // in is an element with others in it: *element, []*element, or names of
 // elements whose text is copied.
@@ -114,32 +114,32 @@ var (
 // has, these lack what this gateway does not let anybody make: KMS keys, MFA
 // delete, archives.
 var (
-	ListObjects = answer(in("ListBucketResult", as(bucketName, "Name"), "Prefix", "Marker", as(sealed, "NextMarker"), "MaxKeys", "Delimiter", "IsTruncated",
+	ListObjects = response(in("ListBucketResult", as(bucketName, "Name"), "Prefix", "Marker", as(sealed, "NextMarker"), "MaxKeys", "Delimiter", "IsTruncated",
 		contents, commonPrefixes, "EncodingType"))
-	ListObjectsV2 = answer(in("ListBucketResult", as(bucketName, "Name"), "Prefix", "StartAfter", as(clientsToken, "ContinuationToken"),
+	ListObjectsV2 = response(in("ListBucketResult", as(bucketName, "Name"), "Prefix", "StartAfter", as(clientsToken, "ContinuationToken"),
 		as(sealed, "NextContinuationToken"), "KeyCount", "MaxKeys", "Delimiter", "IsTruncated", contents, commonPrefixes, "EncodingType"))
-	ListVersions = answer(in("ListVersionsResult", as(bucketName, "Name"), "Prefix", "KeyMarker", as(sealed, "NextKeyMarker"), "NextVersionIdMarker", "VersionIdMarker",
+	ListVersions = response(in("ListVersionsResult", as(bucketName, "Name"), "Prefix", "KeyMarker", as(sealed, "NextKeyMarker"), "NextVersionIdMarker", "VersionIdMarker",
 		"MaxKeys", "Delimiter", "IsTruncated", commonPrefixes,
 		in("Version", "Key", "LastModified", "ETag", "Size", person("Owner"), "StorageClass", "IsLatest", "VersionId", "ChecksumAlgorithm", "ChecksumType"),
 		in("DeleteMarker", "Key", "LastModified", person("Owner"), "IsLatest", "VersionId"), "EncodingType"))
-	ListParts = answer(in("ListPartsResult", as(bucketName, "Bucket"), "Key", as(ownOrID, "UploadId"), person("Initiator"), person("Owner"), "StorageClass",
+	ListParts = response(in("ListPartsResult", as(bucketName, "Bucket"), "Key", as(ownOrID, "UploadId"), person("Initiator"), person("Owner"), "StorageClass",
 		"PartNumberMarker", "NextPartNumberMarker", "MaxParts", "IsTruncated", "ChecksumAlgorithm", "ChecksumType",
 		in("Part", "PartNumber", "LastModified", "ETag", "Size", checksums)))
 
-	CreateUpload   = answer(in("InitiateMultipartUploadResult", as(bucketName, "Bucket"), "Key", as(sealed, "UploadId")))
-	CompleteUpload = answer(in("CompleteMultipartUploadResult", as(location, "Location"), as(bucketName, "Bucket"), "Key", "ETag", checksums, "ChecksumType"))
-	CopyObject     = answer(in("CopyObjectResult", "LastModified", "ETag", checksums, "ChecksumType"))
-	CopyPart       = answer(in("CopyPartResult", "LastModified", "ETag", checksums))
+	CreateUpload   = response(in("InitiateMultipartUploadResult", as(bucketName, "Bucket"), "Key", as(sealed, "UploadId")))
+	CompleteUpload = response(in("CompleteMultipartUploadResult", as(location, "Location"), as(bucketName, "Bucket"), "Key", "ETag", checksums, "ChecksumType"))
+	CopyObject     = response(in("CopyObjectResult", "LastModified", "ETag", checksums, "ChecksumType"))
+	CopyPart       = response(in("CopyPartResult", "LastModified", "ETag", checksums))
 
 	// MinIO writes the root in its own way.
-	Attributes = &Answer{[]*element{attributes("GetObjectAttributesResponse"), attributes("getObjectAttributesResponse")}}
+	Attributes = &Response{[]*element{attributes("GetObjectAttributesResponse"), attributes("getObjectAttributesResponse")}}
 
-	GetVersioning = answer(in("VersioningConfiguration", "Status"))
-	GetTagging    = answer(tagging1)
-	GetObjectLock = answer(in("ObjectLockConfiguration", "ObjectLockEnabled", in("Rule", in("DefaultRetention", "Mode", "Days", "Years"))))
-	GetEncryption = answer(in("ServerSideEncryptionConfiguration", in("Rule", in("ApplyServerSideEncryptionByDefault", "SSEAlgorithm"), "BucketKeyEnabled")))
-	GetRetention  = answer(in("Retention", "Mode", "RetainUntilDate"))
-	GetLegalHold  = answer(in("LegalHold", "Status"))
+	GetVersioning = response(in("VersioningConfiguration", "Status"))
+	GetTagging    = response(tagging1)
+	GetObjectLock = response(in("ObjectLockConfiguration", "ObjectLockEnabled", in("Rule", in("DefaultRetention", "Mode", "Days", "Years"))))
+	GetEncryption = response(in("ServerSideEncryptionConfiguration", in("Rule", in("ApplyServerSideEncryptionByDefault", "SSEAlgorithm"), "BucketKeyEnabled")))
+	GetRetention  = response(in("Retention", "Mode", "RetainUntilDate"))
+	GetLegalHold  = response(in("LegalHold", "Status"))
 )
 
 func attributes(root string) *element {

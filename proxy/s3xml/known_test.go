@@ -28,7 +28,7 @@ func (a answering) Do(*http.Request) (*http.Response, error) {
 
 // asks is the call of an SDK that reads each answer.
 var asks = []struct {
-	answer *s3xml.Answer
+	answer *s3xml.Response
 	root   string
 	ask    func(ctx context.Context, c *s3.Client) (any, error)
 }{
@@ -109,7 +109,7 @@ var wireNames = map[string]string{
 // knows no other but those that are left out on purpose.
 func TestAnswers_sdk(t *testing.T) {
 	t.Parallel()
-	tried := map[*s3xml.Answer]bool{}
+	tried := map[*s3xml.Response]bool{}
 	for _, c := range asks {
 		tried[c.answer] = true
 		read := func(doc string) string {

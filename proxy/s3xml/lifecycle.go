@@ -150,7 +150,7 @@ func sizes(greater, less *string) error {
 // tag's value that is empty, where S3 has an empty element. uploads is asked for
 // each rule's id whether it is SplitLifecycle's mark, and then has the rules that
 // were taken out. An error document in doc's place is failed.
-func LifecycleOut(doc []byte, uploads func(id string) (rules []UploadRule, mark bool, err error)) (out []byte, failed *Error, err error) {
+func LifecycleOut(doc []byte, uploads func(id string) (rules []UploadRule, mark bool, err error)) (out []byte, failed *ErrorDocument, err error) {
 	var l lifecycle
 	if err := xml.Unmarshal(doc, &l); err != nil {
 		return nil, nil, fmt.Errorf("s3xml: lifecycle: %w", err)

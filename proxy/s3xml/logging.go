@@ -65,7 +65,7 @@ func ParseLogging(doc []byte) (*Logging, error) {
 	return l, nil
 }
 
-// AppendLogging appends the answer to GetBucketLogging; l is nil when logging
+// AppendLogging appends the response to GetBucketLogging; l is nil when logging
 // is off.
 func AppendLogging(dst []byte, l *Logging) []byte {
 	if l == nil {

@@ -57,7 +57,7 @@ func (m *markup) feed(p []byte) (n int, done bool, err error) {
 }
 
 // classify tells the kinds apart as soon as the bytes do. Directives, DOCTYPE
-// above all, are in no answer.
+// above all, are in no response.
 func (m *markup) classify() error {
 	switch {
 	case len(m.b) == 1:

@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 )
 
 // maxPolicy is S3's bound on a bucket policy.
@@ -100,7 +102,7 @@ func (p principal) MarshalJSON() ([]byte, error) { return []byte(`{"AWS":["*"]}`
 // key holders is refused instead of being accepted and ignored (S3-RULES.md D11).
 func PolicyIn(doc []byte, bucket, backendBucket string) ([]byte, error) {
 	if len(doc) > maxPolicy {
-		return nil, &DocError{"MalformedPolicy", "The policy is larger than 20 KB."}
+		return nil, s3err.New("MalformedPolicy", "The policy is larger than 20 KB.")
 	}
 	if err := noRepeatedKeys(doc); err != nil {
 		return nil, err
@@ -122,14 +124,14 @@ func PolicyIn(doc []byte, bucket, backendBucket string) ([]byte, error) {
 		return nil, err
 	}
 	if len(statements) == 0 {
-		return nil, &DocError{"MalformedPolicy", "The policy has no statement."}
+		return nil, s3err.New("MalformedPolicy", "The policy has no statement.")
 	}
 	switch in.Version {
 	case "":
 		in.Version = policyVersionOld
 	case policyVersion, policyVersionOld:
 	default:
-		return nil, &DocError{"MalformedPolicy", "The policy's Version must be 2012-10-17 or 2008-10-17."}
+		return nil, s3err.New("MalformedPolicy", "The policy's Version must be 2012-10-17 or 2008-10-17.")
 	}
 	said := map[string]bool{}
 	for i := range statements {
@@ -171,7 +173,7 @@ func (s *policyStatement) in(bucket, backendBucket string) error {
 	for i, r := range s.Resource {
 		rest, ok := strings.CutPrefix(r, arnPrefix+bucket)
 		if !ok || rest != "" && rest[0] != '/' {
-			return &DocError{"MalformedPolicy", "Policy has invalid resource: every resource must be of this bucket, arn:aws:s3:::" + bucket + " or arn:aws:s3:::" + bucket + "/*."}
+			return s3err.New("MalformedPolicy", "Policy has invalid resource: every resource must be of this bucket, arn:aws:s3:::"+bucket+" or arn:aws:s3:::"+bucket+"/*.")
 		}
 		s.Resource[i] = arnPrefix + backendBucket + rest
 	}
@@ -208,17 +210,17 @@ func strictJSON(doc []byte, v any) error {
 		if strings.Contains(err.Error(), "unknown field") {
 			return unsupported(sentencePolicy)
 		}
-		return &DocError{"MalformedPolicy", "The policy is not a well-formed JSON policy."}
+		return s3err.New("MalformedPolicy", "The policy is not a well-formed JSON policy.")
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return &DocError{"MalformedPolicy", "The policy goes on after its end."}
+		return s3err.New("MalformedPolicy", "The policy goes on after its end.")
 	}
 	return nil
 }
 
 // noRepeatedKeys refuses a document that two readers could read in two ways.
 func noRepeatedKeys(doc []byte) error {
-	bad := &DocError{"MalformedPolicy", "The policy is not a well-formed JSON policy, or a key of it occurs twice."}
+	bad := s3err.New("MalformedPolicy", "The policy is not a well-formed JSON policy, or a key of it occurs twice.")
 	d := json.NewDecoder(bytes.NewReader(doc))
 	type level struct {
 		keys  map[string]bool // nil in a list

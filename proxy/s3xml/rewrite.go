@@ -7,29 +7,29 @@ import (
 	"sync"
 )
 
-// Names are what the names in a backend's answer become.
+// Names are what the names in a backend's response become.
 type Names struct {
 	Bucket           string
 	Owner, OwnerName string // ID and DisplayName of Owner and Initiator (S3-RULES.md F3)
 	Location         string // of CompleteMultipartUploadResult
-	UploadID, Token  string // the client's own, which the answer repeats; "": the answer's are new
+	UploadID, Token  string // the client's own, which the response repeats; "": the response's are new
 	// Seal is what becomes of an id or a marker that the backend gives out, by
-	// the name of its element. An error ends the answer: nothing of the text
+	// the name of its element. An error ends the response: nothing of the text
 	// is passed on.
 	Seal func(element, text string) (string, error)
 	// Failed is what the client is told of an error document that came in the
-	// answer's place. nil: nothing; the caller does it.
-	Failed func(e *Error) *Error
+	// response's place. nil: nothing; the caller does it.
+	Failed func(e *ErrorDocument) *ErrorDocument
 }
 
 // Result is what passed.
 type Result struct {
-	Root  string // the document's root element
-	Error *Error // an error document as the backend wrote it, whatever the status was (S3-RULES.md E8, F7)
-	Bytes int64  // written to dst
+	Root  string         // the document's root element
+	Error *ErrorDocument // an error document as the backend wrote it, whatever the status was (S3-RULES.md E8, F7)
+	Bytes int64          // written to dst
 }
 
-// ErrDocument means that an answer is not well-formed XML, or deeper or wider
+// ErrDocument means that a response is not well-formed XML, or deeper or wider
 // than any S3 document, or not the operation's.
 var ErrDocument = errors.New("s3xml: the answer is not a well-formed S3 document")
 
@@ -43,35 +43,35 @@ const (
 	emptyReads = 100       // in a row, as bufio allows
 )
 
-// Rewrite copies of an answer what is known in it, and replaces the text of the
+// Rewrite copies of a response what is known in it, and replaces the text of the
 // elements that hold names and ids; other text stays as it is, keys above all.
 // What is not in a does not get out: elements, attributes, comments, processing
 // instructions, and text where none belongs; nor do characters that are no XML.
 // A document of another root is refused. A list of uploads is not for it: see
 // ReadUploads. An error document is built anew instead: see Names.Failed.
 //
-// Memory is a window, whatever the answer's size. What one Read of src gave is
+// Memory is a window, whatever the response's size. What one Read of src gave is
 // one Write to dst before the next Read, so that white space which the backend
 // sends while it works keeps flowing (S3-RULES.md E8). dst must not keep the
-// slice. When the answer breaks off or is malformed, what came before has been
+// slice. When the response breaks off or is malformed, what came before has been
 // written.
-func Rewrite(dst io.Writer, src io.Reader, a *Answer, n *Names) (Result, error) {
+func Rewrite(dst io.Writer, src io.Reader, a *Response, n *Names) (Result, error) {
 	w := rewriters.Get().(*rewriter)
 	defer w.release()
-	w.answer, w.names = a, n
+	w.response, w.names = a, n
 	err := w.copy(dst, src)
 	return w.result, err
 }
 
 var rewriters = sync.Pool{New: func() any { return &rewriter{window: make([]byte, windowSize)} }}
 
-// rewriter is the state between two pieces of an answer.
+// rewriter is the state between two pieces of a response.
 type rewriter struct {
-	answer   *Answer
+	response *Response
 	names    *Names
 	window   []byte // what was read
 	out      []byte // what becomes of it
-	begun    bool   // a byte of the answer has come
+	begun    bool   // a byte of the response has come
 	mark     markup
 	open     []place // the known elements that are open, the root first
 	lost     path    // what is open below them and is left out; of an error document, all
@@ -147,7 +147,7 @@ func (w *rewriter) depth() int { return len(w.open) + w.lost.depth() }
 
 func (w *rewriter) top() *place { return &w.open[len(w.open)-1] }
 
-// feed takes the next piece of the answer, cut anywhere.
+// feed takes the next piece of the response, cut anywhere.
 func (w *rewriter) feed(p []byte) error {
 	for len(p) > 0 {
 		if !w.mark.open() {
@@ -346,7 +346,7 @@ func (w *rewriter) root(name []byte) error {
 		w.lost.push(name)
 		return nil
 	}
-	for _, root := range w.answer.roots {
+	for _, root := range w.response.roots {
 		if root.name != w.result.Root {
 			continue
 		}

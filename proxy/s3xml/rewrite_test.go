@@ -20,8 +20,10 @@ import (
 
 var names = &s3xml.Names{
 	Bucket: "mine & yours", Location: "http://h/mine/k?a=1&b=<2>", Owner: "owner-id", OwnerName: "Acme <Ltd>",
-	Token:  "the client's <token>",
-	Failed: func(e *s3xml.Error) *s3xml.Error { return &s3xml.Error{Code: "Ours", Message: "for " + e.Code} },
+	Token: "the client's <token>",
+	Failed: func(e *s3xml.ErrorDocument) *s3xml.ErrorDocument {
+		return &s3xml.ErrorDocument{Code: "Ours", Message: "for " + e.Code}
+	},
 	Seal: func(element, text string) (string, error) {
 		if text == "bad" {
 			return "", errSeal
@@ -140,7 +142,7 @@ func expected(in []leaf) []leaf {
 }
 
 // known are the answers by root, and the files that have another.
-var known = map[string]*s3xml.Answer{
+var known = map[string]*s3xml.Response{
 	"ListBucketResult": s3xml.ListObjects, "list-v2.xml": s3xml.ListObjectsV2, "list-v2-url.xml": s3xml.ListObjectsV2, "ListVersionsResult": s3xml.ListVersions,
 	"ListPartsResult": s3xml.ListParts, "InitiateMultipartUploadResult": s3xml.CreateUpload, "CompleteMultipartUploadResult": s3xml.CompleteUpload,
 	"CopyObjectResult": s3xml.CopyObject, "CopyPartResult": s3xml.CopyPart,
@@ -152,7 +154,7 @@ var known = map[string]*s3xml.Answer{
 var rootName = regexp.MustCompile(`<([A-Za-z]+)`)
 
 // answerOf is what a document is rewritten as.
-func answerOf(file string, doc []byte) *s3xml.Answer {
+func answerOf(file string, doc []byte) *s3xml.Response {
 	if a := known[file]; a != nil {
 		return a
 	}
@@ -162,7 +164,7 @@ func answerOf(file string, doc []byte) *s3xml.Answer {
 	return s3xml.ListObjects
 }
 
-func rewriteAs(a *s3xml.Answer, src io.Reader) ([]byte, s3xml.Result, error) {
+func rewriteAs(a *s3xml.Response, src io.Reader) ([]byte, s3xml.Result, error) {
 	var out bytes.Buffer
 	result, err := s3xml.Rewrite(&out, src, a, names)
 	return out.Bytes(), result, err
@@ -420,7 +422,7 @@ func TestRewrite_errorsOfBothSides(t *testing.T) {
 
 // plainly reads what Rewrite has written: an element of no answer, an attribute, a
 // comment, an instruction, a section or a character that is no XML is an error.
-func plainly(t *testing.T, a *s3xml.Answer, doc []byte) []leaf {
+func plainly(t *testing.T, a *s3xml.Response, doc []byte) []leaf {
 	t.Helper()
 	// Go's reader refuses references to characters that only they can name.
 	doc = regexp.MustCompile(`&#(x?[0-9A-Fa-f]+);`).ReplaceAllFunc(doc, func(ref []byte) []byte {
@@ -495,7 +497,7 @@ func FuzzRewrite(f *testing.F) {
 }
 
 // passed leaves out what is in an element that is not known.
-func passed(a *s3xml.Answer, in []leaf) (out []leaf) {
+func passed(a *s3xml.Response, in []leaf) (out []leaf) {
 	paths := a.Paths()
 	for _, l := range in {
 		if _, ok := paths[l.Path]; ok {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 )
 
 // UploadRule is what one rule says of multipart uploads that are not completed.
@@ -39,15 +41,15 @@ func (r *lifecycleRule) checkUploads() error {
 	case *days == "":
 		return malformed("An AbortIncompleteMultipartUpload has a DaysAfterInitiation.")
 	case utf8.RuneCountInString(r.ID) > maxRuleID:
-		return &DocError{"InvalidArgument", "ID length should not exceed allowed limit of 255"}
+		return s3err.New("InvalidArgument", "ID length should not exceed allowed limit of 255")
 	case f == nil:
 	case f.Tag != nil || f.And != nil && len(f.And.Tags) > 0:
-		return &DocError{"InvalidRequest", "AbortIncompleteMultipartUpload cannot be specified with Tags."}
+		return s3err.New("InvalidRequest", "AbortIncompleteMultipartUpload cannot be specified with Tags.")
 	case f.And != nil || f.ObjectSizeGreaterThan != "" || f.ObjectSizeLessThan != "":
-		return &DocError{"InvalidRequest", "AbortIncompleteMultipartUpload cannot be specified with object sizes."}
+		return s3err.New("InvalidRequest", "AbortIncompleteMultipartUpload cannot be specified with object sizes.")
 	}
 	if _, prefix := r.prefix(); len(prefix) > maxRulePrefix {
-		return &DocError{"InvalidRequest", "The maximum size of a prefix is 1024."}
+		return s3err.New("InvalidRequest", "The maximum size of a prefix is 1024.")
 	}
 	return nil
 }
@@ -78,7 +80,7 @@ func SplitLifecycle(doc []byte, mark string, reserved func(id string) bool) (bac
 	ids, twice := map[string]bool{}, false
 	for i, r := range l.Rules {
 		if reserved(r.ID) {
-			return nil, nil, &DocError{"InvalidArgument", "A rule's ID begins with a text that is reserved."}
+			return nil, nil, s3err.New("InvalidArgument", "A rule's ID begins with a text that is reserved.")
 		}
 		if a := r.AbortIncompleteMultipartUpload; a != nil {
 			if r.ID == "" {
@@ -102,9 +104,9 @@ func SplitLifecycle(doc []byte, mark string, reserved func(id string) bool) (bac
 	case len(uploads) == 0:
 		return doc, nil, nil
 	case twice: // what the backend would say, which sees only some
-		return nil, nil, &DocError{"InvalidArgument", "Rule ID must be unique. Found same ID for more than one rule"}
+		return nil, nil, s3err.New("InvalidArgument", "Rule ID must be unique. Found same ID for more than one rule")
 	case len(rest) == maxRules:
-		return nil, nil, &DocError{"InvalidRequest", "With AbortIncompleteMultipartUpload, a lifecycle has at most 999 rules with expirations here."}
+		return nil, nil, s3err.New("InvalidRequest", "With AbortIncompleteMultipartUpload, a lifecycle has at most 999 rules with expirations here.")
 	}
 	l.Rules = append(rest, lifecycleRule{
 		ID: mark, Status: "Disabled", Filter: &lifecycleFilter{Prefix: new(string)}, Expiration: &expiration{Days: "36500"},

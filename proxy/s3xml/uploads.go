@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// Uploads is the answer to ListMultipartUploads
+// Uploads is the response to ListMultipartUploads
 // (docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html). It
 // is built anew, since each id belongs to the key beside it.
 type Uploads struct {
@@ -47,7 +47,7 @@ func (u *Uploads) EachName(f func(string) string) {
 	}
 }
 
-// Append appends the answer for the client, whose account begins and owns all
+// Append appends the response for the client, whose account begins and owns all
 // of its uploads: the backend knows one user for all (S3-RULES.md F3).
 func (u *Uploads) Append(dst []byte, accountID, accountName string) []byte {
 	dst = append(append(dst, xml.Header...), `<ListMultipartUploadsResult xmlns="`+namespace+`">`...)

@@ -16,7 +16,7 @@ import (
 )
 
 // readAll reads a list and keeps every upload of it.
-func readAll(src io.Reader) (*s3xml.Uploads, *s3xml.Error, error) {
+func readAll(src io.Reader) (*s3xml.Uploads, *s3xml.ErrorDocument, error) {
 	var all []s3xml.Upload
 	list, failed, err := s3xml.ReadUploads(src, func(_ *s3xml.Uploads, u *s3xml.Upload) error {
 		all = append(all, *u)

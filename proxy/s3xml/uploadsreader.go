@@ -17,18 +17,18 @@ const (
 	maxPrefixes = 1000
 )
 
-// ReadUploads reads the backend's answer while it arrives and calls each for
+// ReadUploads reads the backend's response while it arrives and calls each for
 // every upload. each may copy the upload but not keep the pointer; its error ends
 // the reading. head is everything else, as far as it was read; the whole of it
 // is returned at the end.
 //
-// Memory is a window and one upload, whatever the answer's size: MinIO's has
+// Memory is a window and one upload, whatever the response's size: MinIO's has
 // all uploads of a bucket, of which the caller keeps a page. It is a reader of
 // our own, as for every other answer (see Rewrite): encoding/xml is several
 // times slower, and holds a text whole, however long.
 //
 // When the backend has sent an error document instead, that is returned, alone.
-func ReadUploads(src io.Reader, each func(head *Uploads, u *Upload) error) (head *Uploads, failed *Error, err error) {
+func ReadUploads(src io.Reader, each func(head *Uploads, u *Upload) error) (head *Uploads, failed *ErrorDocument, err error) {
 	r := &uploadsReader{each: each}
 	// WriteTo gives up when src has nothing to give many times in a row.
 	if _, err := bufio.NewReaderSize(src, windowSize).WriteTo(r); err != nil {
@@ -50,11 +50,11 @@ const (
 	errorRoot   = "Error"
 )
 
-// uploadsReader is the state between two pieces of an answer.
+// uploadsReader is the state between two pieces of a response.
 type uploadsReader struct {
 	each   func(*Uploads, *Upload) error
 	head   Uploads
-	failed Error
+	failed ErrorDocument
 	upload Upload // the one that is being read
 	prefix string // the common prefix that is being read
 	number string // MaxUploads or IsTruncated
@@ -66,7 +66,7 @@ type uploadsReader struct {
 	size   int     // of the texts of one upload
 }
 
-// Write takes the next piece of the answer, cut anywhere.
+// Write takes the next piece of the response, cut anywhere.
 func (r *uploadsReader) Write(p []byte) (int, error) {
 	total := len(p)
 	for len(p) > 0 {

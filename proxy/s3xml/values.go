@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 )
 
 // Values of elements. A backend reads what it is sent into types of its own and
@@ -14,7 +16,7 @@ import (
 // schema's own reader does (www.w3.org/TR/xmlschema-2/#rf-whiteSpace), and the
 // backend gets the value alone.
 
-// checks are done in order; the first that fails is the answer.
+// checks are done in order; the first that fails is told.
 func checks(each ...func() error) error {
 	for _, check := range each {
 		if err := check(); err != nil {
@@ -35,7 +37,7 @@ func whole(element string, text *string, least int64) func() error {
 		case err != nil:
 			return malformed("The value of <" + element + "> is not a whole number.")
 		case n < least || n > 1<<53: // what every reader holds exactly
-			return &DocError{"InvalidArgument", fmt.Sprintf("'%s' must be a whole number of at least %d.", element, least)}
+			return s3err.New("InvalidArgument", fmt.Sprintf("'%s' must be a whole number of at least %d.", element, least))
 		}
 		*text = strconv.FormatInt(n, 10)
 		return nil
@@ -49,7 +51,7 @@ func count(element string, text *string) func() error {
 			return err
 		}
 		if n, _ := strconv.ParseInt(*text, 10, 64); n > 1<<31-1 {
-			return &DocError{"InvalidArgument", fmt.Sprintf("'%s' is too large.", element)}
+			return s3err.New("InvalidArgument", fmt.Sprintf("'%s' is too large.", element))
 		}
 		return nil
 	}
@@ -97,7 +99,7 @@ func moment(element string, text *string, midnight bool) func() error {
 			return malformed("The value of <" + element + "> is not a date of ISO 8601.")
 		}
 		if at = at.UTC(); midnight && !at.Equal(at.Truncate(24*time.Hour)) {
-			return &DocError{"InvalidArgument", "'" + element + "' must be at midnight GMT"}
+			return s3err.New("InvalidArgument", "'"+element+"' must be at midnight GMT")
 		}
 		*text = at.Format("2006-01-02T15:04:05.999999999Z07:00")
 		return nil

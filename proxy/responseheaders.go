@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/valyala/fasthttp"
+
+	"github.com/primecloudpro/primecloud/proxy/s3err"
 	"github.com/primecloudpro/primecloud/proxy/s3op"
 )
 
@@ -14,12 +17,12 @@ import (
 // There are no transitions here, so that it is true of every bucket, and nothing is kept.
 const transitionDefault = "all_storage_classes_128K"
 
-// copyHeaders makes the answer's headers of what the backend says. Whatever it
+// copyHeaders makes the response's headers of what the backend says. Whatever it
 // does not say, or says in a way in which no field value is written, is not there.
 func (x *exchange) copyHeaders() error {
 	x.setCommonHeaders()
 	h := &x.ctx.Response.Header
-	var bad *s3op.AnswerHeader
+	var bad *s3op.ResponseHeader
 	x.resp.VisitHeaders(func(name, value []byte, fit bool) {
 		// The response copies it: names of metadata may be as long as all of it.
 		n := len(x.arena)
@@ -51,26 +54,26 @@ func (x *exchange) copyHeaders() error {
 			return err
 		}
 	}
-	if x.op.Name == "GetBucketLifecycleConfiguration" || x.op.Name == "PutBucketLifecycleConfiguration" {
-		h.Set("x-amz-transition-default-minimum-object-size", transitionDefault)
+	if more := x.handler().headers; more != nil {
+		more(h)
 	}
-	if x.op.Answer == s3op.Bytes {
+	if x.op.Response == s3op.Bytes {
 		// Objects are the account's, not ours: no guessing of types (S3-RULES.md F5).
 		h.Set("X-Content-Type-Options", "nosniff")
 	}
 	return nil
 }
 
-// unfit tells the operator of a header that is left out, or that there is no answer
+// unfit tells the operator of a header that is left out, or that there is no response
 // without it.
-func (x *exchange) unfit(row *s3op.AnswerHeader) error {
+func (x *exchange) unfit(row *s3op.ResponseHeader) error {
 	x.srv.log.LogAttrs(x.srv.ctx, slog.LevelWarn, "a header of the backend's answer is not fit to be passed on",
 		slog.String("request", string(x.id[:])), slog.String("backend", x.backend.of.Name), slog.String("operation", operationName(x.op)),
 		slog.String("header", row.Wire), slog.Bool("refused", row.Vital))
 	if !row.Vital {
 		return nil
 	}
-	return &s3Error{code: "ServiceUnavailable", cause: fmt.Errorf("the backend's %s is no field value, or there are two", row.Wire)}
+	return &s3err.Error{Code: "ServiceUnavailable", Cause: fmt.Errorf("the backend's %s is no field value, or there are two", row.Wire)}
 }
 
 // errorHeaders tell what the condition failed on, or that a delete marker is there.
@@ -82,4 +85,9 @@ func (x *exchange) keepErrorHeaders() {
 			x.errorHeaders[i] = x.keep(x.resp.Header(name))
 		}
 	}
+}
+
+// transitionSize says what is true of every lifecycle here.
+func transitionSize(h *fasthttp.ResponseHeader) {
+	h.Set("x-amz-transition-default-minimum-object-size", transitionDefault)
 }

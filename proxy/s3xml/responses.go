@@ -19,7 +19,7 @@ type BucketEntry struct {
 	Created time.Time
 }
 
-// ListBuckets is the answer to ListBuckets
+// ListBuckets is the response to ListBuckets
 // (docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html).
 type ListBuckets struct {
 	Owner, OwnerName  string
@@ -45,7 +45,7 @@ func (l *ListBuckets) Append(dst []byte) []byte {
 	return appendDocument(dst, &doc)
 }
 
-// AppendLocation appends the answer to GetBucketLocation; us-east-1 is empty.
+// AppendLocation appends the response to GetBucketLocation; us-east-1 is empty.
 func AppendLocation(dst []byte, region string) []byte {
 	if region == "us-east-1" {
 		region = ""
@@ -66,7 +66,7 @@ func AppendPrivateACL(dst []byte, ownerID, ownerName string) []byte {
 	return append(dst, "</Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>"...)
 }
 
-// AppendPolicyStatus appends the answer to GetBucketPolicyStatus: a policy
+// AppendPolicyStatus appends the response to GetBucketPolicyStatus: a policy
 // that was accepted lets everyone in.
 func AppendPolicyStatus(dst []byte, public bool) []byte {
 	dst = append(append(dst, xml.Header...), `<PolicyStatus xmlns="`+namespace+`">`...)

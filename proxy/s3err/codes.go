@@ -1,0 +1,98 @@
+package s3err
+
+import "github.com/primecloudpro/primecloud/sigv4"
+
+// code is what an error code is answered with.
+type code struct {
+	status  int // HTTP
+	message string
+}
+
+// codes are S3's error codes with their HTTP status
+// (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html) and the sentence
+// that S3 sends, which is not the page's: some clients compare it, so that it is
+// S3's to the full stop. Codes that S3 lacks, and sentences about accounts, forms and
+// connections of this gateway, are its own. Sentences about signatures are sigv4's.
+var codes = map[string]code{
+	"AccessDenied":                          {403, sigv4.ErrAccessDenied.Message},
+	"AccessForbidden":                       {403, "CORSResponse: CORS is not enabled for this bucket."},
+	"AccountProblem":                        {403, "There is a problem with this account that prevents the request; contact support."},
+	"AuthorizationHeaderMalformed":          {400, sigv4.ErrAuthorizationHeaderMalformed.Message},
+	"AuthorizationQueryParametersError":     {400, sigv4.ErrAuthorizationQuery.Message},
+	"BadDigest":                             {400, "The Content-MD5 or checksum value that you specified did not match what the server received."},
+	"BadRequest":                            {400, "The request is not valid HTTP."},
+	"BucketAlreadyExists":                   {409, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again."},
+	"BucketAlreadyOwnedByYou":               {409, "Your previous request to create the named bucket succeeded and you already own it."},
+	"BucketNotEmpty":                        {409, "The bucket you tried to delete is not empty"},
+	"ConditionalRequestConflict":            {409, "The conditional request cannot succeed due to a conflicting operation against this resource."},
+	"ClientDisconnected":                    {499, "The client closed the connection."},
+	"EntityTooLarge":                        {400, "Your proposed upload exceeds the maximum allowed size"},
+	"EntityTooSmall":                        {400, "Your proposed upload is smaller than the minimum allowed size"},
+	"ExpectationFailed":                     {417, "Only Expect: 100-continue is supported."},
+	"IllegalLocationConstraintException":    {400, "The unspecified location constraint is incompatible for the region specific endpoint this request was sent to."},
+	"IncompleteBody":                        {400, "You did not provide the number of bytes specified by the Content-Length HTTP header"},
+	"InternalError":                         {500, "We encountered an internal error. Please try again."},
+	"InvalidAccessKeyId":                    {403, "The AWS Access Key Id you provided does not exist in our records."},
+	"InvalidArgument":                       {400, sigv4.ErrInvalidArgument.Message},
+	"InvalidBucketName":                     {400, "The specified bucket is not valid."},
+	"InvalidBucketState":                    {409, "The request is not valid with the current state of the bucket."},
+	"InvalidChunkSizeError":                 {403, sigv4.ErrInvalidChunkSize.Message},
+	"InvalidDigest":                         {400, "The Content-MD5 or checksum value that you specified is not valid."},
+	"InvalidLocationConstraint":             {400, "The specified location-constraint is not valid"},
+	"InvalidObjectState":                    {403, "The operation is not valid for the object's storage class"},
+	"InvalidPart":                           {400, "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."},
+	"InvalidPartNumber":                     {416, "The requested partnumber is not satisfiable"},
+	"InvalidPartOrder":                      {400, "The list of parts was not in ascending order. The parts list must be specified in order by part number."},
+	"InvalidPolicyDocument":                 {400, sigv4.ErrInvalidPolicyDocument.Message},
+	"InvalidRange":                          {416, "The requested range is not satisfiable"},
+	"InvalidRequest":                        {400, sigv4.ErrInvalidRequest.Message},
+	"InvalidStorageClass":                   {400, "The storage class you specified is not valid"},
+	"InvalidTag":                            {400, "The tag provided was not a valid tag. This error can occur if the tag did not pass input validation."},
+	"InvalidToken":                          {403, sigv4.ErrInvalidToken.Message},
+	"InvalidURI":                            {400, sigv4.ErrInvalidURI.Message},
+	"KeyTooLongError":                       {400, "Your key is too long"},
+	"MalformedACLError":                     {400, "The XML you provided was not well-formed or did not validate against our published schema"},
+	"MalformedPOSTRequest":                  {400, "The body of your POST request is not well-formed multipart/form-data."},
+	"MalformedPolicy":                       {400, "The policy is not valid."},
+	"MalformedTrailerError":                 {400, sigv4.ErrMalformedTrailer.Message},
+	"MalformedXML":                          {400, "The XML you provided was not well-formed or did not validate against our published schema"},
+	"MaxMessageLengthExceeded":              {400, "Your request was too big."},
+	"MaxPostPreDataLengthExceededError":     {400, "Your POST request fields preceding the upload file were too large."},
+	"MetadataTooLarge":                      {400, "Your metadata headers exceed the maximum allowed metadata size"},
+	"MethodNotAllowed":                      {405, "The specified method is not allowed against this resource."},
+	"MisdirectedRequest":                    {421, "This server does not serve the host of the request."},
+	"MissingContentLength":                  {411, "You must provide the Content-Length HTTP header."},
+	"MissingSecurityHeader":                 {400, sigv4.ErrMissingSecurityHeader.Message},
+	"NoSuchBucket":                          {404, "The specified bucket does not exist"},
+	"NoSuchBucketPolicy":                    {404, "The bucket policy does not exist"},
+	"NoSuchCORSConfiguration":               {404, "The CORS configuration does not exist"},
+	"NoSuchKey":                             {404, "The specified key does not exist."},
+	"NoSuchLifecycleConfiguration":          {404, "The lifecycle configuration does not exist"},
+	"NoSuchObjectLockConfiguration":         {404, "The specified object does not have a ObjectLock configuration"},
+	"NoSuchTagSet":                          {404, "The TagSet does not exist"},
+	"NoSuchUpload":                          {404, "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."},
+	"NoSuchVersion":                         {404, "The specified version does not exist."},
+	"NoSuchWebsiteConfiguration":            {404, "The specified bucket does not have a website configuration"},
+	"NotFound":                              {404, "Not found."},
+	"NotImplemented":                        {501, "A header you provided implies functionality that is not implemented"},
+	"NotModified":                           {304, "Not modified."},
+	"ObjectLockConfigurationNotFoundError":  {404, "Object Lock configuration does not exist for this bucket"},
+	"OperationAborted":                      {409, "A conflicting conditional operation is currently in progress against this resource. Please try again."},
+	"OwnershipControlsNotFoundError":        {404, "The bucket ownership controls were not found"},
+	"PreconditionFailed":                    {412, "At least one of the pre-conditions you specified did not hold"},
+	"ReplicationConfigurationNotFoundError": {404, "The replication configuration was not found"},
+	"QuotaExceeded":                         {403, "The budget is used up."},
+	"RequestHeaderSectionTooLarge":          {400, "Your request header section exceeds the maximum allowed size."},
+	"RequestTimeTooSkewed":                  {403, sigv4.ErrRequestTimeTooSkewed.Message},
+	"RequestTimeout":                        {400, "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."},
+	"ServerSideEncryptionConfigurationNotFoundError": {404, "The server side encryption configuration was not found"},
+	"ServiceUnavailable":                             {503, "Service is unable to handle request."},
+	"SignatureDoesNotMatch":                          {403, sigv4.ErrSignatureDoesNotMatch.Message},
+	"SlowDown":                                       {503, "Please reduce your request rate."},
+	"TooManyBuckets":                                 {400, "You have attempted to create more buckets than allowed"},
+	"UnexpectedContent":                              {400, "This request does not support content"},
+	"XAmzContentChecksumMismatch":                    {400, "The provided 'x-amz-checksum' header does not match what was computed."},
+	"XAmzContentSHA256Mismatch":                      {400, "The provided 'x-amz-content-sha256' header does not match what was computed."},
+
+	"InvalidTargetBucketForLogging": {400, "The target bucket for logging does not exist or is not owned by you."},
+}
