@@ -18,7 +18,7 @@ func TestExchange_releasedIsFresh(t *testing.T) {
 		t.Fatalf("only %d fields were filled", n)
 	}
 	// These give back what they hold: there is nothing behind it here.
-	pooled.Zero(&used.tally, "cell")
+	pooled.Zero(&used.tally, "series")
 	pooled.Zero(&used.grant, "l")
 	for _, name := range []string{"stranger", "asked", "response"} {
 		pooled.Zero(&used.held, name, "of")

@@ -152,7 +152,8 @@ func TestReconcile(t *testing.T) {
 			t.Fatal(err)
 		}
 		broken := slices.Clone(whole)
-		broken[20] = 0
+		of := bytes.Index(broken, []byte(k.KeyID)) // lines are in the order in which they were written, which is not that of requests
+		broken[bytes.LastIndexByte(broken[:of], '\n')+20] = 0
 		if err := os.WriteFile(files[0], broken, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -144,7 +144,7 @@ func closed(t *testing.T, c net.Conn) bool {
 	t.Helper()
 	n, err := c.Read(make([]byte, 1))
 	var timeout net.Error
-	return n == 0 && !(errors.As(err, &timeout) && timeout.Timeout())
+	return n == 0 && (!errors.As(err, &timeout) || !timeout.Timeout())
 }
 
 // A connection goes to the receiver of its server name, with that one's

@@ -428,8 +428,7 @@ func TestDelivery_backendAway(t *testing.T) {
 	t.Parallel()
 	g, endpoint := newGate(t)
 	f := newFixture(t, endpoint)
-	dir, c, registry := t.TempDir(), newClock(), prometheus.NewRegistry()
-	c = testenv.NewClock(time.Now().UTC().Truncate(time.Second))
+	dir, c, registry := t.TempDir(), testenv.NewClock(time.Now().UTC().Truncate(time.Second)), prometheus.NewRegistry()
 	var logs strings.Builder
 	source, target := f.bucket("source"), f.bucket("target")
 	f.logging(source, &tenancy.BucketLogging{Target: "target"})

@@ -126,6 +126,7 @@ var sentinels = []struct {
 	{tenancy.ErrAccountExists, "OperationAborted"},
 	{tenancy.ErrBucketUnknown, "NoSuchBucket"},
 	{tenancy.ErrTooManyUploadRules, "SlowDown"},
+	{tenancy.ErrUploadRulesUnknown, "ServiceUnavailable"}, // the backend names rules that PostgreSQL has not
 	{tenancy.ErrBucketExists, "BucketAlreadyOwnedByYou"},
 	{tenancy.ErrBucketBusy, "OperationAborted"},
 	{tenancy.ErrBucketTaken, "BucketAlreadyExists"},

@@ -90,13 +90,13 @@ func TestOf(t *testing.T) {
 		{unknown, s3err.Error{Code: "InternalError"}},
 	} {
 		got, known := s3err.Of(c.err)
-		if known == (c.err == unknown) {
+		if known == errors.Is(c.err, unknown) {
 			t.Errorf("%v is known: %v", c.err, known)
 		}
 		if got.Code != c.want.Code || got.Message != c.want.Message || got.Region != c.want.Region || got.Retry != c.want.Retry || got.Details != c.want.Details {
 			t.Errorf("%v: %+v, want %+v", c.err, got, c.want)
 		}
-		if !errors.Is(got, unknown) && c.err == unknown {
+		if !errors.Is(got, unknown) && errors.Is(c.err, unknown) {
 			t.Errorf("the cause of %v is lost", got)
 		}
 	}
