@@ -42,7 +42,7 @@ race: tools ## every test under the race detector
 	PRIMECLOUD_TEST_STRICT=$(STRICT) go test $(COUNT) -race -timeout 30m ./...
 
 # Where goroutines share memory. proxy itself would take longer than the rest of CI.
-SHARING = ./proxy/flatnames ./proxy/socket ./proxy/upstream ./sigv4 ./tenancy ./limits ./metering ./metering/ledger ./metering/storage ./metering/accesslog ./internal/jobs ./internal/subscriber ./internal/secret
+SHARING = ./proxy/flatnames ./proxy/socket ./proxy/upstream ./sigv4 ./tenancy ./limits ./metering ./metering/ledger ./metering/accesslog ./internal/jobs ./internal/listen ./internal/secret
 race-ci: tools ## the packages where goroutines share most, under the race detector
 	PRIMECLOUD_TEST_STRICT=$(STRICT) go test $(COUNT) -race -timeout 30m $(SHARING)
 

@@ -3,9 +3,14 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -117,4 +122,94 @@ func (r rule) permits(path string) bool {
 		}
 	}
 	return false
+}
+
+// TestSize holds functions to 80 lines, and packages to 40 exported names, but for
+// those that ARCHITECTURE.md gives a reason for.
+func TestSize(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(page), "| Package | exports more, because |\n|---|---|\n")
+	if !ok {
+		t.Fatal("ARCHITECTURE.md has no table of packages that export much")
+	}
+	reasons := map[string]bool{}
+	for _, line := range strings.Split(table, "\n") {
+		cells := strings.Split(line, "|")
+		if len(cells) != 4 {
+			break
+		}
+		reasons[strings.Trim(strings.TrimSpace(cells[1]), "`")] = strings.TrimSpace(cells[2]) != ""
+	}
+	exported := map[string]int{}
+	walked := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || strings.HasPrefix(d.Name(), ".") && d.Name() != ".."):
+			return fs.SkipDir
+		case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		pkg := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../../")
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				if n := files.Position(f.End()).Line - files.Position(f.Pos()).Line + 1; n > 80 {
+					t.Errorf("%s: %s has %d lines", path, f.Name.Name, n)
+				}
+			}
+			exported[pkg] += exports(decl)
+		}
+		return nil
+	})
+	if walked != nil {
+		t.Fatal(walked)
+	}
+	for pkg, n := range exported {
+		switch {
+		case n > 40 && !reasons[pkg]:
+			t.Errorf("%s exports %d names", pkg, n)
+		case n <= 40 && reasons[pkg]:
+			t.Errorf("%s exports %d names, and needs no reason", pkg, n)
+		}
+		delete(reasons, pkg)
+	}
+	if len(reasons) > 0 {
+		t.Errorf("no such packages: %v", reasons)
+	}
+}
+
+// exports is how many exported names a declaration makes; methods are their type's.
+func exports(decl ast.Decl) (n int) {
+	count := func(name *ast.Ident) {
+		if name.IsExported() {
+			n++
+		}
+	}
+	switch d := decl.(type) {
+	case *ast.FuncDecl:
+		if d.Recv == nil {
+			count(d.Name)
+		}
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			switch s := spec.(type) {
+			case *ast.TypeSpec:
+				count(s.Name)
+			case *ast.ValueSpec:
+				for _, name := range s.Names {
+					count(name)
+				}
+			}
+		}
+	}
+	return n
 }
