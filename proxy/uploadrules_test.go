@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -262,15 +263,21 @@ func (r *ruled) age(t *testing.T) {
 func TestUploadRules_versions(t *testing.T) {
 	t.Parallel()
 	r := ruledOf(t, newGateway(t, options{}), "ruled")
+	full := func(days int) (rules []types.LifecycleRule) { // as many as a document may have
+		for i := range 1000 {
+			rules = append(rules, aborting(fmt.Sprintf("rule-%d", i), fmt.Sprintf("%d/", i), int32(days)))
+		}
+		return rules
+	}
 	for i := range 20 {
-		if err := r.put(t, aborting("a", "p/", int32(i+1))); err != nil {
+		if err := r.put(t, full(i+1)...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := r.put(t, aborting("a", "p/", 21)); codeOf(err) != "SlowDown" {
-		t.Errorf("the 21st change: %v", err)
+		t.Errorf("one more: %v", err)
 	}
-	r.has(t, aborting("a", "p/", 20))
+	r.has(t, full(20)...)
 	r.age(t)
 	if err := r.put(t, aborting("a", "p/", 22)); err != nil {
 		t.Fatal(err)

@@ -37,12 +37,13 @@ func ParseUploadRulesMark(id string) (version ID, is bool) {
 	return version, is
 }
 
-// maxUploadRuleVersions of one bucket are kept at most, those being put included.
-const maxUploadRuleVersions = 20
+// maxUploadRules of one bucket are kept, in all versions: beyond, no version is added.
+// A document has 1,000 at most.
+const maxUploadRules = 20_000
 
 // addUploadRules keeps a version of a bucket's rules, which is in force when the
 // backend's document names it. It returns ErrTooManyUploadRules while there are
-// too many versions.
+// too many rules in all versions.
 func addUploadRules(ctx context.Context, q pg.Querier, bucket, version ID, rules []UploadRule) error {
 	positions, days := make([]int, len(rules)), make([]int, len(rules))
 	ids, filters, prefixes := make([]string, len(rules)), make([]string, len(rules)), make([]string, len(rules))
@@ -52,8 +53,8 @@ func addUploadRules(ctx context.Context, q pg.Querier, bucket, version ID, rules
 	}
 	tag, err := q.Exec(ctx, `INSERT INTO bucket_upload_rules (bucket_id, version, position, rule_id, enabled, filter, prefix, days)
 		SELECT $1, $2, * FROM unnest($3::int[], $4::text[], $5::bool[], $6::text[], $7::text[], $8::int[])
-		WHERE (SELECT count(DISTINCT version) FROM bucket_upload_rules WHERE bucket_id = $1) < $9`,
-		bucket, version, positions, ids, enabled, filters, prefixes, days, maxUploadRuleVersions)
+		WHERE (SELECT count(*) FROM bucket_upload_rules WHERE bucket_id = $1) < $9`,
+		bucket, version, positions, ids, enabled, filters, prefixes, days, maxUploadRules)
 	switch {
 	case isForeign(err):
 		return ErrBucketUnknown
@@ -102,7 +103,7 @@ func BucketByID(ctx context.Context, q pg.Querier, id ID) (*Bucket, error) {
 }
 
 // AddUploadRules keeps a version of the bucket's rules before the backend's document
-// names it. It returns ErrTooManyUploadRules when there are many versions already:
+// names it. It returns ErrTooManyUploadRules when there are many rules already:
 // ForgetUploadRules may help.
 func (d *Directory) AddUploadRules(ctx context.Context, b *Bucket, version ID, rules []UploadRule) error {
 	leave, err := d.ofAccount(b.AccountID).enter(ctx)
