@@ -147,4 +147,17 @@ var others = []promise{
 			{"internal/secret/keyring.go", "p.keys = append(p.keys, key{id: one.id, public: one.public})", "p.keys = append(p.keys, one)"},
 		},
 	},
+	{
+		"S3-COMPATIBILITY.md", "Buckets",
+		"rules for unfinished uploads are in force as the last document has them, whole, whatever was lost on its way, and end what is old enough and theirs, and nothing else",
+		"./proxy", "TestUploadRules_.*",
+		[]change{
+			{"proxy/handlers.go", "return x.keepUploadRules(understood)", "return understood, nil"},
+			{"lifecycle/uploads.go", "AddDate(0, 0, -r.Days)", "AddDate(0, 0, 1)"},
+			{"lifecycle/uploads.go", "\t\tif r.Enabled {\n", "\t\tif r.Days > 0 {\n"},
+			{"metering/storage/oldupload.go", "substring(key FOR length($2::bytea)) = $2", "$2::bytea IS NOT NULL"},
+			{"tenancy/store_uploadrules.go", "WHERE bucket_id = $1 AND version = $2 ORDER", "WHERE bucket_id = $1 AND $2::uuid IS NOT NULL ORDER"},
+			{"internal/pg/migrations/0015_upload_rules.sql", "version <> named AND", ""},
+		},
+	},
 }
