@@ -163,6 +163,7 @@ var metering = []promise{
 			{"proxy/stream.go", "spliceStep = 1 << 20", "spliceStep = 16 << 20"},
 			{"proxy/clientconn/conn.go", "\tn, err := c.socket.Splice(from, part.N)\n\tc.body(n)\n", "\tn, err := c.socket.Splice(from, part.N)\n\tc.body(part.N + n)\n"},
 			{"proxy/upstream/response.go", "N: min(step, r.left)}", "N: max(step, r.left)}"},
+			{"proxy/conn.go", "x.tally.Egress(n)", "x.tally.Egress(x.conn.Sent())"},
 		},
 	},
 	{
