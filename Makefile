@@ -73,8 +73,8 @@ flaky: tools ## every test again and again: shuffled, alone and together, quiet 
 	PRIMECLOUD_TEST_STRICT=$(STRICT) go run ./internal/flaky -minutes $(FLAKY_MINUTES) $(FLAKY)
 
 PROOFS ?=
-proofs: tools ## break the product on purpose, and see its tests fail; PROOFS='journal' chooses promises; writes docs/PROOFS.md
-	go run ./internal/proofs $(if $(PROOFS),-only '$(PROOFS)',-write docs/PROOFS.md)
+proofs: tools ## break the product on purpose, and see its tests fail: changes that were not seen caught yet, or PROOFS=-again; writes docs/PROOFS.md
+	go run ./internal/proofs $(PROOFS) -write docs/PROOFS.md
 
 # Not in tools.mod: it asks for a newer viper than golangci-lint reads its
 # configuration with. -test-cpu is not set: 0.6.0 hands it over so that every test

@@ -1,6 +1,7 @@
 // Command proofs breaks the product on purpose, in a copy of it, one change at a
 // time, and runs the tests that hold the promise that the change breaks: each must
-// fail. It writes what it saw to docs/PROOFS.md.
+// fail. It notes what it saw in seen.tsv, tries what is not there, and writes the
+// table of docs/PROOFS.md.
 package main
 
 import (
@@ -31,18 +32,30 @@ type change struct{ file, old, new string }
 
 func main() {
 	only := flag.String("only", "", "promises whose text this expression finds; default: all")
+	again := flag.Bool("again", false, "try also what was seen before")
 	page := flag.String("write", "", "the page to write the table to")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := prove(ctx, *only, *page); err != nil {
+	if err := prove(ctx, *only, *again, *page); err != nil {
 		fmt.Fprintln(os.Stderr, "proofs:", err)
 		os.Exit(1)
 	}
 }
 
-func prove(ctx context.Context, only, page string) error {
+func prove(ctx context.Context, only string, again bool, page string) error {
 	wanted, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
+	before, err := readSeen(seenFile)
+	if err != nil {
+		return err
+	}
+	if again {
+		before = nil
+	}
+	at, err := commit(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,32 +70,46 @@ func prove(ctx context.Context, only, page string) error {
 	var missed []error
 	for i := range promises {
 		p := &promises[i]
-		if !wanted.MatchString(p.text) {
+		left := p.unseen(before)
+		if len(left) == 0 || !wanted.MatchString(p.text) {
 			continue
 		}
-		if err := p.holds(ctx, dir); err != nil {
-			fmt.Printf("BROKEN %s: %s, with nothing changed\n", p.text, p.tests)
-			missed = append(missed, fmt.Errorf("nothing was changed, and %s: %w", p.tests, err))
-			continue
-		}
-		for j := range p.changes {
-			caught, err := p.catches(ctx, dir, &p.changes[j])
-			if ctx.Err() != nil {
-				return errors.Join(append(missed, ctx.Err())...)
-			}
-			if err != nil { // it proves nothing
-				missed = append(missed, err)
-			}
-			fmt.Printf("%-6s %s: %s\n", map[bool]string{true: "caught", false: "MISSED"}[caught], p.text, p.changes[j].short())
-			if !caught {
-				missed = append(missed, fmt.Errorf("%s passes with %s", p.tests, p.changes[j].short()))
-			}
+		missed = append(missed, p.try(ctx, dir, left, at))
+		if ctx.Err() != nil {
+			break
 		}
 	}
+	missed = append(missed, tidy())
 	if err := errors.Join(missed...); err != nil || page == "" {
 		return err
 	}
 	return write(page)
+}
+
+// try makes one change after the other; the error joins those that no test caught.
+func (p *promise) try(ctx context.Context, dir string, changes []*change, at string) error {
+	if err := p.holds(ctx, dir); err != nil {
+		fmt.Printf("BROKEN %s: %s, with nothing changed\n", p.text, p.tests)
+		return fmt.Errorf("nothing was changed, and %s: %w", p.tests, err)
+	}
+	var missed []error
+	for _, c := range changes {
+		caught, err := p.catches(ctx, dir, c)
+		switch {
+		case ctx.Err() != nil:
+			return errors.Join(append(missed, ctx.Err())...)
+		case err != nil: // it proves nothing
+			fmt.Printf("ERROR  %s: %v\n", p.text, err)
+			missed = append(missed, err)
+		case caught:
+			fmt.Printf("caught %s: %s\n", p.text, c.short())
+			missed = append(missed, p.note(c, at))
+		default:
+			fmt.Printf("MISSED %s: %s\n", p.text, c.short())
+			missed = append(missed, fmt.Errorf("%s passes with %s", p.tests, c.short()))
+		}
+	}
+	return errors.Join(missed...)
 }
 
 // copyTree copies the files of the project that git knows of, as they are here.
@@ -107,16 +134,17 @@ func copyTree(ctx context.Context, to string) error {
 	return nil
 }
 
-var errBuild = errors.New("it does not build")
+// errNothing is of a run that says nothing of the change.
+var errNothing = errors.New("it does not build, or no test failed")
 
 // holds runs the tests of a promise: nil when all pass.
 func (p *promise) holds(ctx context.Context, dir string) error {
-	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout", "5m", "-run", "^("+p.tests+")$", p.pkg)
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-vet=off", "-timeout", "5m", "-run", "^("+p.tests+")$", p.pkg)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "PRIMECLOUD_TEST_STRICT=1")
 	out, err := cmd.CombinedOutput()
 	switch {
-	case bytes.Contains(out, []byte("[build failed]")):
-		err = errBuild
+	case err != nil && !bytes.Contains(out, []byte("--- FAIL")) && !bytes.Contains(out, []byte("\npanic:")):
+		err = errNothing
 	case err == nil && bytes.Contains(out, []byte("no tests to run")):
 		err = errors.New("there is no such test")
 	}
@@ -145,8 +173,8 @@ func (p *promise) catches(ctx context.Context, dir string, c *change) (caught bo
 	switch {
 	case ctx.Err() != nil:
 		return false, ctx.Err()
-	case errors.Is(err, errBuild):
-		return false, fmt.Errorf("%s: %w", c.short(), err) // that proves nothing
+	case errors.Is(err, errNothing):
+		return false, fmt.Errorf("%s: %w", c.short(), err)
 	}
 	return err != nil, nil
 }

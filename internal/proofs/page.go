@@ -22,11 +22,16 @@ func write(page string) error {
 	if !ok || !ok2 {
 		return fmt.Errorf("%s has no marks", page)
 	}
-	return os.WriteFile(page, []byte(head+begins+table()+ends+foot), 0o600)
+	s, err := readSeen(seenFile)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(page, []byte(head+begins+table(s)+ends+foot), 0o600)
 }
 
-func table() string {
+func table(s seen) string {
 	var t strings.Builder
+	fmt.Fprintf(&t, "%s\n\n", seenLine(s))
 	t.WriteString("| Page | Part | Promise | Held by | Each of these made it fail |\n|---|---|---|---|---|\n")
 	cell := strings.NewReplacer("|", `\|`, "\n", " ")
 	for i := range promises {
@@ -39,4 +44,14 @@ func table() string {
 		fmt.Fprintf(&t, "| %s | %s | %s | `%s` | %s |\n", p.page, p.part, cell.Replace(p.text), tests, strings.Join(changes, "; "))
 	}
 	return t.String()
+}
+
+// seenLine says how many changes a test was seen to catch.
+func seenLine(s seen) string {
+	all, left := 0, 0
+	for i := range promises {
+		all += len(promises[i].changes)
+		left += len(promises[i].unseen(s))
+	}
+	return fmt.Sprintf("%d promises, %d changes; caught at the commits that internal/proofs/seen.tsv names: %d.", len(promises), all, all-left)
 }
