@@ -13,7 +13,7 @@ import (
 // other's entry, which costs the four HMACs of a derivation and nothing else.
 // The zero value is empty. It may be used by several goroutines at once.
 type signingKeys struct {
-	slots [1 << 14]atomic.Pointer[signingEntry]
+	slots [1 << 16]atomic.Pointer[signingEntry]
 }
 
 // signingEntry is compared by the identity's address: a changed access key is
@@ -27,7 +27,7 @@ type signingEntry struct {
 // get returns the identity's signing key for that day and region. It allocates
 // only when it has to derive it; day and region are not kept.
 func (c *signingKeys) get(i *tenancy.Identity, day, region []byte) *sigv4.SigningKey {
-	slot := &c.slots[binary.BigEndian.Uint16(i.ID[len(i.ID)-2:])%uint16(len(c.slots))] // the end of an id is random
+	slot := &c.slots[binary.BigEndian.Uint16(i.ID[len(i.ID)-2:])] // the end of an id is random
 	if e := slot.Load(); e != nil && e.identity == i && e.key.Matches(day, region) {
 		return e.key
 	}

@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"slices"
 )
 
 const (
@@ -32,18 +34,17 @@ type ChunkOptions struct {
 // unless the body was right. Chunks of any size are hashed while they stream;
 // memory is one small buffer. Reused with Reset.
 type ChunkReader struct {
-	src    io.Reader
 	auth   *Auth
 	key    *SigningKey
 	signed bool
 	opt    ChunkOptions
 
-	buf        []byte // read ahead
-	r, w       int
-	wire       int64
-	left       int64 // of the present chunk
-	given      int64 // decoded bytes handed out
-	decoded    int64 // decoded bytes seen
+	source     wireReader
+	ahead      *bufio.Reader // of source
+	rest       []byte        // what followed the final chunk's header
+	left       int64         // of the present chunk
+	given      int64         // decoded bytes handed out
+	decoded    int64         // decoded bytes seen
 	held       byte
 	holds      bool
 	state      chunkState
@@ -70,10 +71,12 @@ const (
 // with; k is not used for unsigned chunks. c keeps them until the next Reset.
 func (c *ChunkReader) Reset(src io.Reader, a *Auth, k *SigningKey, o ChunkOptions) {
 	c.Clear()
-	if c.buf == nil {
-		c.buf = make([]byte, chunkBuffer)
+	if c.ahead == nil {
+		c.ahead = bufio.NewReaderSize(nil, chunkBuffer)
 	}
-	c.src, c.auth, c.key, c.opt = src, a, k, o
+	c.source.src = src
+	c.ahead.Reset(&c.source)
+	c.auth, c.key, c.opt = a, k, o
 	c.signed = a.Payload == PayloadSignedChunks || a.Payload == PayloadSignedChunksTrailer
 	if c.signed {
 		copy(c.previous[:], a.signature)
@@ -92,13 +95,16 @@ func (c *ChunkReader) Reset(src io.Reader, a *Auth, k *SigningKey, o ChunkOption
 
 // Clear forgets the body and keeps the memory for the next.
 func (c *ChunkReader) Clear() {
-	kept := ChunkReader{buf: c.buf, chunkHash: c.chunkHash, sumsByKind: c.sumsByKind}
+	if c.ahead != nil {
+		c.ahead.Reset(nil)
+	}
+	kept := ChunkReader{ahead: c.ahead, rest: c.rest[:0], chunkHash: c.chunkHash, sumsByKind: c.sumsByKind}
 	kept.trailer.value = c.trailer.value[:0]
 	*c = kept
 }
 
 // Wire is how many bytes were read from the source.
-func (c *ChunkReader) Wire() int64 { return c.wire }
+func (c *ChunkReader) Wire() int64 { return c.source.n }
 
 // Trailer is the verified trailer, after io.EOF. The slices are c's own until
 // Reset.
@@ -184,7 +190,7 @@ func (c *ChunkReader) data(p []byte) (int, error) {
 			}
 			c.state = inData
 		case inData:
-			n, err := c.take(p[:min(int64(len(p)), c.left)])
+			n, err := c.ahead.Read(p[:min(int64(len(p)), c.left)])
 			if err != nil {
 				return 0, err
 			}
@@ -215,7 +221,7 @@ func (c *ChunkReader) data(p []byte) (int, error) {
 // closeChunk reads the line end behind a chunk's data and verifies its signature.
 func (c *ChunkReader) closeChunk() error {
 	var crlf [2]byte
-	if err := c.full(crlf[:]); err != nil {
+	if _, err := io.ReadFull(c.ahead, crlf[:]); err != nil {
 		return err
 	}
 	if crlf != [2]byte{'\r', '\n'} {
@@ -304,39 +310,34 @@ func (c *ChunkReader) end() error {
 	if c.decoded != c.opt.DecodedLength {
 		return failed(ErrIncompleteBody, "The body has fewer bytes than x-amz-decoded-content-length says.")
 	}
-	rest, err := c.rest()
-	if err != nil {
+	if err := c.readRest(); err != nil {
 		return err
 	}
 	if c.auth.Payload.HasTrailer() {
-		return c.readTrailer(rest)
+		return c.readTrailer(c.rest)
 	}
 	// Some clients end an empty final chunk with one CR LF, some with none.
-	if len(rest) != 0 && string(rest) != "\r\n" {
+	if len(c.rest) != 0 && string(c.rest) != "\r\n" {
 		return failed(ErrIncompleteBody, "The body goes on after its end.")
 	}
 	return nil
 }
 
-// rest reads what is left of the source, which is little after the final
+// readRest reads what is left of the source, which is little after the final
 // chunk. Bytes behind the trailer are refused; MinIO would ignore them.
-func (c *ChunkReader) rest() ([]byte, error) {
-	for {
-		if c.w-c.r > maxTrailer {
-			return nil, ErrMalformedTrailer
+func (c *ChunkReader) readRest() error {
+	for len(c.rest) <= maxTrailer {
+		c.rest = slices.Grow(c.rest, 512)
+		n, err := c.ahead.Read(c.rest[len(c.rest):cap(c.rest)])
+		c.rest = c.rest[:len(c.rest)+n]
+		if errors.Is(err, errShort) {
+			return nil
 		}
-		if c.w == len(c.buf) && c.r == 0 {
-			c.buf = append(c.buf, make([]byte, chunkBuffer)...)
-		}
-		switch err := c.fill(); {
-		case errors.Is(err, errShort):
-			rest := c.buf[c.r:c.w]
-			c.r = c.w
-			return rest, nil
-		case err != nil:
-			return nil, err
+		if err != nil {
+			return err
 		}
 	}
+	return ErrMalformedTrailer
 }
 
 // readTrailer reads "name:value" for the announced checksum and, for signed
@@ -410,76 +411,37 @@ func (c *ChunkReader) verifySum(value []byte) error {
 
 // line reads up to CRLF and returns the line without it, valid until the next read.
 func (c *ChunkReader) line() ([]byte, error) {
-	for searched := 0; ; {
-		if i := bytes.IndexByte(c.buf[c.r+searched:c.w], '\n'); i >= 0 {
-			line := c.buf[c.r : c.r+searched+i]
-			c.r += searched + i + 1
-			if len(line) == 0 || line[len(line)-1] != '\r' {
-				return nil, failed(ErrInvalidChunkSize, "A line of the body's framing does not end in CR LF.")
-			}
-			return line[:len(line)-1], nil
-		}
-		searched = c.w - c.r
-		if searched > maxLine {
-			return nil, failed(ErrInvalidChunkSize, "A line of the body's framing is too long.")
-		}
-		if err := c.fill(); err != nil {
-			return nil, err
-		}
+	line, err := c.ahead.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull), len(line) > maxLine:
+		return nil, failed(ErrInvalidChunkSize, "A line of the body's framing is too long.")
+	case err != nil:
+		return nil, err
 	}
+	line, ok := bytes.CutSuffix(line, []byte("\r\n"))
+	if !ok {
+		return nil, failed(ErrInvalidChunkSize, "A line of the body's framing does not end in CR LF.")
+	}
+	return line, nil
 }
 
-// take reads at least one byte into p, from the buffer or straight from the source.
-func (c *ChunkReader) take(p []byte) (int, error) {
-	if c.r < c.w {
-		n := copy(p, c.buf[c.r:c.w])
-		c.r += n
-		return n, nil
-	}
-	if len(p) >= len(c.buf) {
-		return c.read(p)
-	}
-	if err := c.fill(); err != nil {
-		return 0, err
-	}
-	n := copy(p, c.buf[c.r:c.w])
-	c.r += n
-	return n, nil
+// wireReader counts what it reads of src. Each Read gives at least one byte or an
+// error; the end of src is errShort, for the framing says where a body ends.
+type wireReader struct {
+	src io.Reader
+	n   int64
 }
 
-func (c *ChunkReader) full(p []byte) error {
-	for len(p) > 0 {
-		n, err := c.take(p)
-		if err != nil {
-			return err
-		}
-		p = p[n:]
-	}
-	return nil
-}
-
-func (c *ChunkReader) fill() error {
-	if c.r > 0 {
-		c.w = copy(c.buf, c.buf[c.r:c.w])
-		c.r = 0
-	}
-	n, err := c.read(c.buf[c.w:])
-	c.w += n
-	return err
-}
-
-// read reads at least one byte; the end of the source is unexpected here.
-func (c *ChunkReader) read(p []byte) (int, error) {
+func (r *wireReader) Read(p []byte) (int, error) {
 	for range 100 {
-		n, err := c.src.Read(p)
-		c.wire += int64(n)
-		if n > 0 {
+		n, err := r.src.Read(p)
+		r.n += int64(n)
+		switch {
+		case n > 0:
 			return n, nil
-		}
-		if errors.Is(err, io.EOF) {
+		case errors.Is(err, io.EOF):
 			return 0, errShort
-		}
-		if err != nil {
+		case err != nil:
 			return 0, err
 		}
 	}
