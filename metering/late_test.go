@@ -248,7 +248,7 @@ func TestMeter_copiedJournal(t *testing.T) {
 	second, _ := open(copied)
 	ledgertest.Count(second, ledgertest.Key(1), 1000)
 	flush(second)
-	if ledgertest.Metric(t, registry, "primecloud_metering_epoch_contested") != 0 {
+	if testenv.Metric(t, registry, "primecloud_metering_epoch_contested") != 0 {
 		t.Error("an alarm before anything is known")
 	}
 	c.Advance(2 * time.Hour)
@@ -257,7 +257,7 @@ func TestMeter_copiedJournal(t *testing.T) {
 		flush(original)
 		flush(second)
 	}
-	if ledgertest.Metric(t, registry, "primecloud_metering_epoch_contested") != 1 {
+	if testenv.Metric(t, registry, "primecloud_metering_epoch_contested") != 1 {
 		t.Error("no alarm")
 	}
 	if !final().Equal(ledgertest.HourAt(0)) {

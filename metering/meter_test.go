@@ -72,7 +72,7 @@ func TestMeter_SilentNetwork(t *testing.T) {
 	if err := m.Flush(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("a flush into nothing: %v", err)
 	}
-	if n := ledgertest.Metric(t, registry, "primecloud_metering_flush_failures_total"); n != 1 {
+	if n := testenv.Metric(t, registry, "primecloud_metering_flush_failures_total"); n != 1 {
 		t.Errorf("%v failures counted, want 1", n)
 	}
 	l.silent.Store(false)

@@ -3,7 +3,6 @@ package proxy_test
 import (
 	"bufio"
 	"bytes"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,7 +25,7 @@ func admissions(t testing.TB) map[string]*proxy.Admission {
 	if res := tn.raw().do(t, &request{method: "PUT", path: "/photos"}); res.status != http.StatusOK {
 		t.Fatal(res.status, string(res.body))
 	}
-	accepted := accepted(t)
+	accepted, _ := testenv.TCPPair(t)
 	// Everything that can limit a request does, account and key.
 	l := tenancy.Limits{RequestsPerSecond: 1 << 40, UploadRate: 1 << 40, DownloadRate: 1 << 40, Concurrent: 1 << 20}
 	limited, key := g.tenant(), l
@@ -80,26 +79,6 @@ func admissions(t testing.TB) map[string]*proxy.Admission {
 		out[name] = a
 	}
 	return out
-}
-
-// accepted is a server's end of a connection.
-func accepted(t testing.TB) net.Conn {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	client, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = client.Close(), server.Close() })
-	return server
 }
 
 // BenchmarkAdmission is what the gateway's own thinking costs a request: parse,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/sigv4"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -123,7 +124,8 @@ func TestInventedNames(t *testing.T) {
 	var asking sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
 	for w := range workers {
-		a, err := server.NewAdmission(accepted(t), func(*fasthttp.Request) error { return nil })
+		conn, _ := testenv.TCPPair(t)
+		a, err := server.NewAdmission(conn, func(*fasthttp.Request) error { return nil })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/sigv4"
 )
@@ -177,7 +178,8 @@ func newStrangers(t testing.TB) *strangers {
 	t.Helper()
 	g := newGateway(t, options{quiet: true})
 	tn := g.tenant()
-	a, err := g.server.NewAdmission(accepted(t), func(*fasthttp.Request) error { return nil })
+	conn, _ := testenv.TCPPair(t)
+	a, err := g.server.NewAdmission(conn, func(*fasthttp.Request) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

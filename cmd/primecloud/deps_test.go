@@ -43,22 +43,10 @@ type rule struct {
 
 func rules(t *testing.T) map[string]rule {
 	t.Helper()
-	b, err := os.ReadFile("../../ARCHITECTURE.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, table, ok := strings.Cut(string(b), "| Package | may import | because |\n|---|---|---|\n")
-	if !ok {
-		t.Fatal("ARCHITECTURE.md has no import table")
-	}
 	m := map[string]rule{}
-	for _, line := range strings.Split(table, "\n") {
-		cells := strings.Split(line, "|")
-		if len(cells) != 5 {
-			break
-		}
-		r := rule{because: strings.TrimSpace(cells[3])}
-		for _, name := range strings.Split(strings.TrimSpace(cells[2]), ", ") {
+	for _, cells := range architecture(t, "| Package | may import | because |") {
+		r := rule{because: cells[2]}
+		for _, name := range strings.Split(cells[1], ", ") {
 			switch full, family := families[name]; {
 			case name == "everything":
 				r.everything = true
@@ -69,9 +57,34 @@ func rules(t *testing.T) map[string]rule {
 				r.allowed = append(r.allowed, module+"/"+name)
 			}
 		}
-		m[module+"/"+strings.Trim(strings.TrimSpace(cells[1]), "`")] = r
+		m[module+"/"+cells[0]] = r
 	}
 	return m
+}
+
+// architecture is the table of ARCHITECTURE.md with that head: its rows' cells.
+func architecture(t *testing.T, head string) (rows [][]string) {
+	t.Helper()
+	page, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(page), head+"\n"+strings.Repeat("|---", strings.Count(head, "|")-1)+"|\n")
+	if !ok {
+		t.Fatalf("ARCHITECTURE.md has no table %s", head)
+	}
+	for line := range strings.Lines(table) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "|") {
+			break
+		}
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		for i := range cells {
+			cells[i] = strings.Trim(cells[i], " `")
+		}
+		rows = append(rows, cells)
+	}
+	return rows
 }
 
 // TestImports holds every package's imports to ARCHITECTURE.md's table.
@@ -128,21 +141,9 @@ func (r rule) permits(path string) bool {
 // those that ARCHITECTURE.md gives a reason for.
 func TestSize(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../ARCHITECTURE.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, table, ok := strings.Cut(string(page), "| Package | exports more, because |\n|---|---|\n")
-	if !ok {
-		t.Fatal("ARCHITECTURE.md has no table of packages that export much")
-	}
 	reasons := map[string]bool{}
-	for _, line := range strings.Split(table, "\n") {
-		cells := strings.Split(line, "|")
-		if len(cells) != 4 {
-			break
-		}
-		reasons[strings.Trim(strings.TrimSpace(cells[1]), "`")] = strings.TrimSpace(cells[2]) != ""
+	for _, cells := range architecture(t, "| Package | exports more, because |") {
+		reasons[cells[0]] = cells[1] != ""
 	}
 	exported := map[string]int{}
 	walked := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {

@@ -242,7 +242,7 @@ func TestKind_secretsReachNoLog(t *testing.T) {
 	enqueue(t, pool, nil, panics, letter{secret})
 	enqueue(t, pool, nil, fails, letter{secret})
 	enqueue(t, pool, nil, unreadable, secretArgs{picky{secret}})
-	var log lines
+	var log testenv.Buffer
 	stop := start(t, jobs.Config{
 		Pool: pool, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Jobs: []jobs.Job{
@@ -271,24 +271,6 @@ func TestKind_secretsReachNoLog(t *testing.T) {
 	if strings.Contains(stored, secret) {
 		t.Errorf("the errors have an argument: %s", stored)
 	}
-}
-
-// lines is a log.
-type lines struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // Only the worker's role may enqueue.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/ledgertest"
 )
@@ -63,13 +64,13 @@ func TestSealer(t *testing.T) {
 		"primecloud_metering_seals_total": 2, "primecloud_metering_seal_failures_total": 0,
 		"primecloud_metering_sealed_until_timestamp_seconds": float64(ledgertest.HourAt(2).Unix()),
 	} {
-		if got := ledgertest.Metric(t, registry, name); got != want {
+		if got := testenv.Metric(t, registry, name); got != want {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.Seal(cancelled); err == nil || ledgertest.Metric(t, registry, "primecloud_metering_seal_failures_total") != 1 {
+	if err := s.Seal(cancelled); err == nil || testenv.Metric(t, registry, "primecloud_metering_seal_failures_total") != 1 {
 		t.Errorf("a failure is not counted: %v", err)
 	}
 }

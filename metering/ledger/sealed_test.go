@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/ledgertest"
 	"github.com/primecloudpro/primecloud/metering/storage"
@@ -379,7 +380,7 @@ func TestSealer_refuses(t *testing.T) {
 				if err := w.sealer.Seal(t.Context()); !errors.Is(err, ledger.ErrSealsChanged) {
 					t.Errorf("%s: %v", who, err)
 				}
-				if ledgertest.Metric(t, w.registry, "primecloud_metering_seals_changed") != 1 {
+				if testenv.Metric(t, w.registry, "primecloud_metering_seals_changed") != 1 {
 					t.Errorf("%s: no alarm", who)
 				}
 			}
@@ -484,7 +485,7 @@ func TestLocks(t *testing.T) {
 		}
 		r := prometheus.NewRegistry()
 		err := ledger.NewSealer(ledger.SealerConfig{Pool: l.Worker, Keys: l.Keys, Metrics: r}).Seal(t.Context())
-		if err != nil || ledgertest.Metric(t, r, "primecloud_metering_seals_total") != 1 {
+		if err != nil || testenv.Metric(t, r, "primecloud_metering_seals_total") != 1 {
 			t.Errorf("%s: seal: %v", what, err)
 		}
 	}

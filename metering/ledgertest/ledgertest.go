@@ -5,7 +5,6 @@ package ledgertest
 import (
 	"context"
 	"encoding/binary"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,24 +21,8 @@ import (
 	"github.com/primecloudpro/primecloud/tenancy/rowid"
 )
 
-// Clock is a clock that stands until it is moved. It may be used by several goroutines.
-type Clock struct{ seconds atomic.Int64 }
-
 // NewClock returns a clock at HourAt(0).
-func NewClock() *Clock {
-	c := &Clock{}
-	c.Set(HourAt(0))
-	return c
-}
-
-// Now is the clock's time, UTC.
-func (c *Clock) Now() time.Time { return time.Unix(c.seconds.Load(), 0).UTC() }
-
-// Set moves the clock to t, in whole seconds.
-func (c *Clock) Set(t time.Time) { c.seconds.Store(t.Unix()) }
-
-// Advance moves the clock by d, in whole seconds; a negative d sets it back.
-func (c *Clock) Advance(d time.Duration) { c.seconds.Add(int64(d.Seconds())) }
+func NewClock() *testenv.Clock { return testenv.NewClock(HourAt(0)) }
 
 // HourAt is the hour n hours after the first one that tests count in.
 func HourAt(n int) time.Time {
@@ -57,7 +40,7 @@ func NewKeyring(t testing.TB) *secret.Keyring {
 }
 
 // NewMeter returns a meter with a journal of its own, whose time is c's.
-func NewMeter(t testing.TB, pool *pgxpool.Pool, c *Clock) *metering.Meter {
+func NewMeter(t testing.TB, pool *pgxpool.Pool, c *testenv.Clock) *metering.Meter {
 	t.Helper()
 	m, err := metering.New(metering.Config{Pool: pool, Dir: t.TempDir(), Node: "test", Now: c.Now})
 	if err != nil {
@@ -82,27 +65,11 @@ func Count(m *metering.Meter, k usage.Key, egress int64) {
 	tally.End()
 }
 
-// Metric returns the value of a counter or gauge without labels.
-func Metric(t testing.TB, g prometheus.Gatherer, name string) float64 {
-	t.Helper()
-	families, err := g.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == name {
-			return f.GetMetric()[0].GetCounter().GetValue() + f.GetMetric()[0].GetGauge().GetValue()
-		}
-	}
-	t.Fatalf("no metric %s", name)
-	return 0
-}
-
 // Ledger is a database with a meter and what seals.
 type Ledger struct {
 	T             testing.TB
 	DB            *testenv.DB
-	Clock         *Clock
+	Clock         *testenv.Clock
 	Meter         *metering.Meter
 	Worker, Owner *pgxpool.Pool
 	Keys          *secret.Keyring
@@ -136,14 +103,24 @@ func (l *Ledger) SealSome(limit int) int {
 	if err := ledger.NewSealer(ledger.SealerConfig{Pool: l.Worker, Keys: l.Keys, AtOnce: limit, Metrics: r}).Seal(l.T.Context()); err != nil {
 		l.T.Fatal(err)
 	}
-	return int(Metric(l.T, r, "primecloud_metering_seals_total"))
+	return int(testenv.Counted(l.T, r, "primecloud_metering_seals_total"))
 }
 
-// SealUntil seals every hour that is over before until, whatever the nodes say:
-// in its transaction another table, with one node that has written all before
-// until, hides that of the nodes. owner is a pool of the tables' owner.
+// SealUntil seals every hour that is over before until, whatever the nodes say, an
+// hour in each transaction, as a worker does. owner is a pool of the tables' owner.
 func SealUntil(ctx context.Context, owner *pgxpool.Pool, keys ledger.Keys, until time.Time) error {
-	return pgx.BeginFunc(ctx, owner, func(tx pgx.Tx) error {
+	for {
+		sealed, err := sealOne(ctx, owner, keys, until)
+		if err != nil || !sealed {
+			return err
+		}
+	}
+}
+
+// sealOne seals the next hour. In its transaction another table, with one node that
+// has written all before until, hides that of the nodes.
+func sealOne(ctx context.Context, owner *pgxpool.Pool, keys ledger.Keys, until time.Time) (sealed bool, err error) {
+	err = pgx.BeginFunc(ctx, owner, func(tx pgx.Tx) error {
 		// A statement that was prepared goes on reading the table that it was prepared for.
 		if err := tx.Conn().DeallocateAll(ctx); err != nil {
 			return err
@@ -154,11 +131,20 @@ func SealUntil(ctx context.Context, owner *pgxpool.Pool, keys ledger.Keys, until
 		if _, err := tx.Exec(ctx, `INSERT INTO usage_nodes (flushed_at) VALUES ($1)`, until); err != nil {
 			return err
 		}
-		if err := ledger.NewSealer(ledger.SealerConfig{Pool: tx, Keys: keys}).Seal(ctx); err != nil {
+		var before, after int
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM usage_seals`).Scan(&before); err != nil {
 			return err
 		}
+		if err := ledger.NewSealer(ledger.SealerConfig{Pool: tx, Keys: keys, AtOnce: 1}).Seal(ctx); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM usage_seals`).Scan(&after); err != nil {
+			return err
+		}
+		sealed = after > before
 		return tx.Conn().DeallocateAll(ctx)
 	})
+	return sealed, err
 }
 
 // Verify verifies what is sealed.

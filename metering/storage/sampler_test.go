@@ -139,15 +139,7 @@ func (s *stock) count(sql string, args ...any) (n int) {
 	return n
 }
 
-func must[T any](v T, err error) func(testing.TB) T {
-	return func(t testing.TB) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
+func must[T any](v T, err error) func(testing.TB) T { return testenv.Must(v, err) }
 
 // Samples say to the byte what was stored.
 func TestSampler_Sample(t *testing.T) {

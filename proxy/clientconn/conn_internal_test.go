@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/proxy/socket"
 )
 
@@ -18,20 +19,8 @@ import (
 // of them.
 func socketPair(t *testing.T, small bool) (*socket.Conn, *net.TCPConn) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	other, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	tcp, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []*net.TCPConn{tcp.(*net.TCPConn), other.(*net.TCPConn)} {
+	tcp, other := testenv.TCPPair(t)
+	for _, c := range []*net.TCPConn{tcp, other} {
 		if !small {
 			break
 		}
@@ -39,12 +28,11 @@ func socketPair(t *testing.T, small bool) (*socket.Conn, *net.TCPConn) {
 			t.Fatal(err)
 		}
 	}
-	c, err := socket.New(tcp.(*net.TCPConn))
+	c, err := socket.New(tcp)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = errors.Join(c.Close(), other.Close()) })
-	return c, other.(*net.TCPConn)
+	return c, other
 }
 
 // While clients that do not read hold all pipes, downloads are copied.

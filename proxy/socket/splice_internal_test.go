@@ -6,30 +6,19 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/primecloudpro/primecloud/internal/testenv"
 )
 
 // Pair is a Conn and its other side, which is the standard library's.
 func Pair(t testing.TB) (*Conn, *net.TCPConn) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	server, client := testenv.TCPPair(t)
+	c, err := New(server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	other, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	nc, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = errors.Join(nc.Close(), other.Close()) })
-	c, err := New(nc.(*net.TCPConn))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c, other.(*net.TCPConn)
+	return c, client
 }
 
 // When no pipe may be made, nothing is taken; when pipes are free again, they
