@@ -182,6 +182,10 @@ func startOnFullDisk(dir, url string) error {
 	if aside, _ := filepath.Glob(filepath.Join(dir, "*.damaged")); err != nil || !moment.Before(c.Now()) || len(aside) != 1 {
 		faults = append(faults, fmt.Errorf("after a kill with cells in memory figures are final until %v, %d journals are put aside, %w", moment, len(aside), err))
 	}
+	var left int
+	if err := pool.QueryRow(ctx, `SELECT count(*) FROM usage_nodes WHERE closed_at IS NULL`).Scan(&left); err != nil || left != 2 {
+		faults = append(faults, fmt.Errorf("%d epochs are open, not the killed process's and its successor's: %w", left, err))
+	}
 	return errors.Join(faults...)
 }
 

@@ -172,6 +172,9 @@ func TestJournal_locked(t *testing.T) {
 	if _, err := metering.New(metering.Config{Pool: pool, Dir: dir}); !errors.Is(err, disk.ErrLocked) {
 		t.Errorf("the second: %v", err)
 	}
+	if _, err := metering.ImportJournal(t.Context(), pool, m.Path()); !errors.Is(err, disk.ErrLocked) {
+		t.Errorf("a journal that is counted in is handed in: %v", err)
+	}
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}

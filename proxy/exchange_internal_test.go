@@ -31,7 +31,7 @@ func TestExchange_releasedIsFresh(t *testing.T) {
 	}
 	used.stream.x, used.body.x, used.out.x = fresh, fresh, fresh
 	pooled.Fresh(t, used, fresh,
-		"exchange.buffers.chunks.buf",                                             // a window of fixed size, empty by its indices
+		"exchange.buffers.chunks.ahead",                                           // a window of fixed size, emptied by Reset
 		"exchange.buffers.chunks.chunkHash", "exchange.buffers.chunks.sumsByKind", // they begin anew with each body
 	)
 }

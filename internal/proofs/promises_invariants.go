@@ -269,7 +269,7 @@ var invariants = []promise{
 			{"proxy/exchange.go", "\tx.request = request{objectSize: -1}\n", "\tx.identity, x.account, x.bucket, x.key = nil, nil, nil, nil\n"},
 			{"proxy/exchange.go", "\tlocal    []byte // a response made here\n", "\tlocal    []byte // a response made here\n\tlast     int64\n"},
 			{"proxy/exchange.go", "\tb.resp.Clear()\n", ""},
-			{"sigv4/chunk.go", "\tkept := ChunkReader{buf: c.buf, chunkHash", "\tkept := ChunkReader{wire: c.wire, buf: c.buf, chunkHash"},
+			{"sigv4/chunk.go", "\tkept := ChunkReader{ahead: c.ahead, rest", "\tkept := ChunkReader{source: c.source, ahead: c.ahead, rest"},
 		},
 	},
 	{
