@@ -143,7 +143,7 @@ func (p *promise) holds(ctx context.Context, dir string) error {
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "PRIMECLOUD_TEST_STRICT=1")
 	out, err := cmd.CombinedOutput()
 	switch {
-	case err != nil && !bytes.Contains(out, []byte("--- FAIL")) && !bytes.Contains(out, []byte("\npanic:")):
+	case err != nil && !bytes.Contains(out, []byte("--- FAIL")) && !bytes.Contains(out, []byte("panic: ")):
 		err = errNothing
 	case err == nil && bytes.Contains(out, []byte("no tests to run")):
 		err = errors.New("there is no such test")

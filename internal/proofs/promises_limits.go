@@ -323,7 +323,7 @@ var limits = []promise{
 		"spend is valued by the card in force in each hour, the account's own before everyone's, each part rounded up",
 		"./limits", "TestBudget_spend|TestRates_Cost",
 		[]change{
-			{"limits/rates.go", "!c.ValidFrom.After(at) && (c.Account != (tenancy.ID{}) || !own)", "!c.ValidFrom.After(at)"},
+			{"limits/rates.go", "!c.ValidFrom.After(at) && (c.Account != (tenancy.ID{}) || !own)", "!c.ValidFrom.After(at) && (own || !own)"},
 			{"limits/store.go", "at = cuts[u.Piece-1]", "at = s.at"},
 			{"limits/rates.go", "bits.Add64(lo, uint64(per-1), 0)", "bits.Add64(lo, 0, 0)"},
 		},
