@@ -159,12 +159,12 @@ func newGateway(t testing.TB, o options) *gateway {
 		if g.caFile, err = devstack.EnsureCertificate(dir, "tls.crt", "tls.key", "localhost", "127.0.0.1"); err != nil {
 			t.Fatal(err)
 		}
-		config, err := listen.LoadTLS(dir+"/tls.crt", dir+"/tls.key")
+		pair, err := listen.LoadPair(dir+"/tls.crt", dir+"/tls.key", nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		l, addr := listenTCP(t)
-		running.Go(func() { _ = g.listener.ServeTLS(l, config, listen.Routes{Default: g.s3Conns}) })
+		running.Go(func() { _ = g.listener.ServeTLS(l, pair.Config(), listen.Routes{Default: g.s3Conns}) })
 		g.tlsAddr = addr
 	}
 	t.Cleanup(func() {

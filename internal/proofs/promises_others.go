@@ -51,8 +51,10 @@ var others = []promise{
 		"./cmd/primecloud", "TestReadyz_database",
 		[]change{
 			{"internal/node/worker.go", "lost.Store(n.clock.Compare(asking, pool) != nil)", "lost.Store(n.clock.Compare(asking, pool) != nil && len(n.addrs.S3) > 0)"},
-			{"internal/node/gateway.go", "if directory.Connected() {", "if directory != nil {"},
-			{"internal/node/admin.go", "writeJSON(w, http.StatusServiceUnavailable, \"not ready\", missing)", "writeJSON(w, http.StatusOK, \"not ready\", missing)"},
+			{"internal/node/checks.go", "case since.IsZero():", "case since.IsZero(), true:"},
+			{"internal/node/checks.go", "\tcase now.Before(until):\n", "\tcase now.Before(until) && until.IsZero():\n"},
+			{"internal/node/checks.go", "\t\tr.OK = true\n", ""},
+			{"internal/health/health.go", "write(w, r.Status.Code(), r)", "write(w, http.StatusOK, r)"},
 		},
 	},
 	{
@@ -100,7 +102,7 @@ var others = []promise{
 		"the client's address is what the nearest proxy that is not trusted has, and only a trusted one is believed",
 		"./proxy", "TestRights_trustedProxies",
 		[]change{
-			{"proxy/host.go", "if len(x.srv.cfg.TrustedProxies) == 0 || !x.srv.trusted(addr) {", "if len(x.srv.cfg.TrustedProxies) == 0 {"},
+			{"proxy/host.go", "\tif !x.srv.trusted(addr) {\n\t\treturn addr\n\t}\n\tfor i", "\tif len(*x.srv.proxies.Load()) == 0 {\n\t\treturn addr\n\t}\n\tfor i"},
 			{"proxy/host.go", "\t\t\tif !x.srv.trusted(addr) {\n\t\t\t\treturn addr\n\t\t\t}\n", ""},
 			{"proxy/parse.go", "\tx.remote = x.clientAddr()\n", "\tx.remote = x.conn.Addr()\n"},
 		},
