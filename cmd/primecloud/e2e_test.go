@@ -150,10 +150,10 @@ func TestMain(m *testing.M) {
 		}
 	}
 	var cfg node.Config
-	err := settings.Load(&cfg, "", append(strings.Fields(os.Getenv("PRIMECLOUD_CHILD_SETTINGS")), "PRIMECLOUD_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
+	err := settings.Load(&cfg, "", append(append([]string{"PRIMECLOUD_DRAIN_DELAY=0s"}, strings.Fields(os.Getenv("PRIMECLOUD_CHILD_SETTINGS"))...), "PRIMECLOUD_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
 		"PRIMECLOUD_WORKER_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_WORKER_DATABASE_URL"), "PRIMECLOUD_KEYRING_FILE="+os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"),
 		"PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0", "PRIMECLOUD_JOURNAL_DIR="+os.Getenv("PRIMECLOUD_CHILD_JOURNAL"),
-		"PRIMECLOUD_ACCESS_LOG_DIR="+accessLogOf(os.Getenv("PRIMECLOUD_CHILD_JOURNAL")), "PRIMECLOUD_DRAIN_DELAY=0s", "PRIMECLOUD_DRAIN_TIMEOUT=20s"))
+		"PRIMECLOUD_ACCESS_LOG_DIR="+accessLogOf(os.Getenv("PRIMECLOUD_CHILD_JOURNAL")), "PRIMECLOUD_DRAIN_TIMEOUT=20s"))
 	if err == nil {
 		ctx, stop := node.SignalContext()
 		defer stop()
