@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -93,11 +94,24 @@ func fillDisk(dir, url string) error {
 	if err != nil {
 		return err
 	}
+	if err := m.Unwritable(); err != nil {
+		return fmt.Errorf("with room: %w", err)
+	}
 	countSeries(m, manyCells)
 	if n, err := degraded(registry); err != nil || n == 0 {
 		return fmt.Errorf("no cell is said to be without a journal: %w", err)
 	}
-	return m.Flush(ctx)
+	if err := errors.Join(m.Flush(ctx), m.Flush(ctx)); err != nil {
+		return err
+	}
+	if err := m.Unwritable(); err == nil || !strings.Contains(err.Error(), "no room for the journal") {
+		return fmt.Errorf("without room the journal is said to be writable: %w", err)
+	}
+	// As soon as there is room, though what is in memory stays there until its hour is over.
+	if err := errors.Join(syscall.Mount("", dir, "", syscall.MS_REMOUNT, "size=8m"), m.Flush(ctx), m.Unwritable()); err != nil {
+		return fmt.Errorf("with room again: %w", err)
+	}
+	return nil
 }
 
 // A disk without room costs nothing that is counted while the process lives;

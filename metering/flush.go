@@ -38,7 +38,7 @@ func (m *Meter) flushAll(ctx context.Context) error {
 	if old != nil && !refused(old) {
 		return old // nobody answers: what is new would wait as long
 	}
-	m.journal.createLate()
+	m.journal.makeRoom()
 	dirty, readings := m.dirty()
 	for from := 0; from < len(dirty); from += batch {
 		to := min(from+batch, len(dirty))
@@ -86,15 +86,19 @@ func (m *Meter) report(ctx context.Context, watermark time.Time, closed bool) er
 		m.sent = watermark
 	}
 	p := ledger.Progress{Epoch: m.journal.epoch, Node: m.cfg.Node, Watermark: watermark, Closed: closed, Writer: m.writer}
-	flushed, conflictingWriters, err := ledger.ReportProgress(ctx, m.cfg.Pool, p, m.cfg.Clock)
-	if err == nil && !conflictingWriters && flushed.After(m.sent) {
+	reported, err := ledger.ReportProgress(ctx, m.cfg.Pool, p, m.cfg.Clock)
+	if err == nil && !reported.ConflictingWriters && reported.Flushed.After(m.sent) {
 		p.ConflictingWriters = true
-		_, conflictingWriters, err = ledger.ReportProgress(ctx, m.cfg.Pool, p, m.cfg.Clock)
+		reported, err = ledger.ReportProgress(ctx, m.cfg.Pool, p, m.cfg.Clock)
 	}
 	if err != nil {
 		return err
 	}
-	if conflictingWriters {
+	if reported.Over && !closed && !m.retired.Swap(true) {
+		m.cfg.Logger.Error("this process's epoch was retired while it runs: it gets no budgets any more; restart it", "epoch", m.journal.epoch)
+	}
+	m.contested.Store(reported.ConflictingWriters)
+	if reported.ConflictingWriters {
 		m.metrics.conflictingWriters.Set(1)
 		m.cfg.Logger.Error("another process writes the usage of this one: was the machine or its disk copied? No period becomes final; restart both and then retire the epoch",
 			"epoch", m.journal.epoch)

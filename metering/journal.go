@@ -101,6 +101,8 @@ type journal struct {
 	free     []*record
 	degraded atomic.Int64 // series that found no room on the disk, and 1 when the journal itself has found none
 	allocErr error        // of the latest attempt to get room that failed
+	full     bool         // the latest attempt has failed
+	closed   bool
 }
 
 // openJournal locks the folder and begins a journal of a new epoch. On a full
@@ -117,7 +119,7 @@ func openJournal(dir string) (*journal, error) {
 	j := &journal{dir: dir, lock: lock, epoch: rowid.New()}
 	switch err := j.create(); {
 	case disk.IsFull(err):
-		j.allocErr = err
+		j.allocErr, j.full = err, true
 		j.degraded.Add(1)
 	case err != nil:
 		_ = lock.Close()
@@ -167,6 +169,7 @@ func (j *journal) extend() error {
 		return j.allocErr
 	}
 	at := int64(len(j.segments)) * segmentSize
+	j.full = true
 	if err := unix.Fallocate(int(j.file.Fd()), 0, at, segmentSize); err != nil {
 		return fmt.Errorf("allocate: %w", err)
 	}
@@ -174,6 +177,7 @@ func (j *journal) extend() error {
 	if err != nil {
 		return fmt.Errorf("map: %w", err)
 	}
+	j.full = false
 	j.segments = append(j.segments, segment)
 	for i := perSegment - 1; i >= 0; i-- {
 		if at == 0 && i == 0 {
@@ -244,6 +248,9 @@ func (j *journal) sync() error {
 // close lets go of the folder; with remove, everything in the journal is
 // confirmed and it is deleted. The mapping stays: a tally may hold a series.
 func (j *journal) close(remove bool) error {
+	j.mu.Lock()
+	j.closed = true
+	j.mu.Unlock()
 	if j.file == nil {
 		return j.lock.Close()
 	}
@@ -276,7 +283,7 @@ func (o *orphan) ingest(ctx context.Context, q pg.Querier, node string) error {
 			return err
 		}
 	}
-	_, _, err := ledger.ReportProgress(ctx, q, ledger.Progress{Epoch: o.epoch, Node: node, Closed: o.damage == nil, Writer: rowid.New(), TakesOver: true}, nil)
+	_, err := ledger.ReportProgress(ctx, q, ledger.Progress{Epoch: o.epoch, Node: node, Closed: o.damage == nil, Writer: rowid.New(), TakesOver: true}, nil)
 	return err
 }
 

@@ -1,15 +1,20 @@
 package metering
 
-// createLate makes the journal that found no room when the process started. Series
-// that are in memory stay there until their hour is over.
-func (j *journal) createLate() {
+// makeRoom tries again to get the room that was not there: for the journal itself when
+// the process started, or for more of it. Series that are in memory stay there until
+// their hour is over.
+func (j *journal) makeRoom() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.file != nil {
-		return
-	}
-	if j.allocErr = j.create(); j.allocErr == nil {
-		j.addDegraded(-1)
+	switch {
+	case j.file == nil:
+		if j.allocErr = j.create(); j.allocErr == nil {
+			j.addDegraded(-1)
+		}
+	case j.full && len(j.free) == 0:
+		if err := j.extend(); err != nil {
+			j.allocErr = err
+		}
 	}
 }
 

@@ -47,6 +47,9 @@ type Meter struct {
 	writer   rowid.ID  // of reports: this process
 	sent     time.Time // the latest watermark that was reported
 
+	retired, contested atomic.Bool           // as PostgreSQL said last
+	unsynced           atomic.Pointer[error] // of the latest sync; nil: it went well
+
 	metrics metrics
 }
 
@@ -182,10 +185,14 @@ func (m *Meter) Run(ctx context.Context) error {
 
 // sync bounds what a lost machine can lose.
 func (m *Meter) sync() {
-	if err := m.journal.sync(); err != nil {
-		m.metrics.failures.Inc()
-		m.cfg.Logger.Error("usage is not on the disk", "error", err)
+	err := errors.Join(m.journal.sync(), m.journal.exists())
+	if err == nil {
+		m.unsynced.Store(nil)
+		return
 	}
+	m.unsynced.Store(&err)
+	m.metrics.failures.Inc()
+	m.cfg.Logger.Error("usage is not on the disk", "error", err)
 }
 
 func every(ctx context.Context, d time.Duration, do func()) {

@@ -88,11 +88,20 @@ func (bs *backends) open(of *tenancy.Backend) (*backend, error) {
 	return b, nil
 }
 
-func (bs *backends) abort() {
+func (bs *backends) abort() { bs.each(func(b *backend) { b.pool.Abort() }) }
+
+func (bs *backends) each(do func(*backend)) {
 	bs.byID.Range(func(_, v any) bool {
-		v.(*backend).pool.Abort()
+		do(v.(*backend))
 		return true
 	})
+}
+
+// forget ends the transport of a backend that is gone, when its requests are over.
+func (bs *backends) forget(b *backend) {
+	if bs.byID.CompareAndDelete(b.of.ID, b) {
+		time.AfterFunc(bs.srv.cfg.Limits.AnswerWait, b.pool.Close)
+	}
 }
 
 func sameBackend(a, b *tenancy.Backend) bool {

@@ -87,6 +87,7 @@ func (x *exchange) blamed(cause *faultError) *s3err.Error {
 	}
 	x.blame = true
 	x.srv.metrics.blamed.Inc()
+	x.backend.pool.Blamed()
 	x.srv.log.LogAttrs(x.srv.ctx, slog.LevelError, "the backend does not accept the gateway's own request: look at its credential and at both clocks",
 		slog.String("request", string(x.id[:])), slog.String("backend", x.backend.of.Name), slog.String("operation", operationName(x.op)),
 		slog.String("cause", cause.Error()))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/primecloudpro/primecloud/internal/health"
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
@@ -145,6 +146,10 @@ type Config struct {
 	// CompleteMultipartUpload and a form return. Default: what a trusted proxy says
 	// in X-Forwarded-Proto, or that of the connection.
 	PublicScheme string
+
+	// Health is what readyPath answers, without asking anybody: any client can ask it.
+	// nil: the path is a name like others.
+	Health func() health.Status
 
 	// AnyNames lets an object "a" be made beside an object "a/b" in MinIO, which
 	// lists only one of them (docs/decisions/0026).

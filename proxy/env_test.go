@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/primecloudpro/primecloud/internal/devstack"
+	"github.com/primecloudpro/primecloud/internal/health"
 	"github.com/primecloudpro/primecloud/internal/listen"
 	"github.com/primecloudpro/primecloud/internal/oplog"
 	"github.com/primecloudpro/primecloud/internal/pg"
@@ -74,6 +75,8 @@ type options struct {
 	lines    accesslog.Config // sizes and rates
 	now      func() time.Time // default: time.Now
 	names    bool             // AnyNames
+	// health is what the gateway says of itself; default: that it is ready.
+	health func() health.Status
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -134,6 +137,9 @@ func newGateway(t testing.TB, o options) *gateway {
 		Directory: g.dir, Meter: g.meter, MAC: g.keyring.MAC, Limiter: g.limiter, AccessLog: o.record, Node: "node-1", Logger: logger, Metrics: g.metrics, Limits: o.limits,
 		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test", TrustedProxies: o.trust, AnyNames: o.names,
 	}
+	if config.Health = o.health; o.health == nil {
+		config.Health = func() health.Status { return health.Ready }
+	}
 	if o.unlogged {
 		config.AccessLog = nil
 	}
@@ -159,12 +165,12 @@ func newGateway(t testing.TB, o options) *gateway {
 		if g.caFile, err = devstack.EnsureCertificate(dir, "tls.crt", "tls.key", "localhost", "127.0.0.1"); err != nil {
 			t.Fatal(err)
 		}
-		config, err := listen.LoadTLS(dir+"/tls.crt", dir+"/tls.key")
+		pair, err := listen.LoadPair(dir+"/tls.crt", dir+"/tls.key", nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		l, addr := listenTCP(t)
-		running.Go(func() { _ = g.listener.ServeTLS(l, config, listen.Routes{Default: g.s3Conns}) })
+		running.Go(func() { _ = g.listener.ServeTLS(l, pair.Config(), listen.Routes{Default: g.s3Conns}) })
 		g.tlsAddr = addr
 	}
 	t.Cleanup(func() {

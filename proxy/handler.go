@@ -34,6 +34,16 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	return ctx.Response.StatusCode()
 }
 
+// serve answers a request, of S3 or for the health of this node.
+func (s *Server) serve(ctx *fasthttp.RequestCtx) {
+	if !s.answerHealth(ctx) {
+		s.handle(ctx)
+	}
+	if s.draining.Load() {
+		ctx.SetConnectionClose()
+	}
+}
+
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	x, fresh := s.current(ctx)
 	if fresh {

@@ -189,7 +189,7 @@ func isAddress(name []byte) bool {
 // (S3-RULES.md A19). It has no zone: in a header that is any text at all.
 func (x *exchange) clientAddr() netip.Addr {
 	addr := x.conn.Addr().WithZone("")
-	if len(x.srv.cfg.TrustedProxies) == 0 || !x.srv.trusted(addr) {
+	if !x.srv.trusted(addr) {
 		return addr
 	}
 	for i := len(x.headers) - 1; i >= 0; i-- {
@@ -252,6 +252,9 @@ func (x *exchange) publicScheme() string {
 	return "http"
 }
 
+// SetTrustedProxies replaces Config's, for requests that come from then on.
+func (s *Server) SetTrustedProxies(proxies []netip.Prefix) { s.proxies.Store(&proxies) }
+
 func (s *Server) trusted(a netip.Addr) bool {
-	return slices.ContainsFunc(s.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
+	return slices.ContainsFunc(*s.proxies.Load(), func(p netip.Prefix) bool { return p.Contains(a) })
 }

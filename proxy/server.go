@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,7 @@ type Server struct {
 	cfg      Config
 	log      *slog.Logger
 	hosts    hostNames
+	proxies  atomic.Pointer[[]netip.Prefix] // trusted
 	hostID   string
 	ids      *requestIDs
 	metrics  *metrics
@@ -47,6 +49,7 @@ type Server struct {
 
 	clients  clientconn.Config // of conns
 	conns    connections
+	draining atomic.Bool
 	stopping atomic.Bool
 
 	listening sync.Mutex // guards listeners, and stopping against a new one
@@ -93,10 +96,14 @@ func New(cfg Config) (*Server, error) {
 		MinRate: cfg.Limits.MinRate, Window: cfg.Limits.Window, ContinueWait: cfg.Limits.ContinueWait,
 		Stopping: s.stopping.Load, Spliced: s.metrics.spliced,
 	}
+	s.SetTrustedProxies(cfg.TrustedProxies)
 	s.backends.srv = s
+	if cfg.Metrics != nil {
+		cfg.Metrics.MustRegister(&s.backends)
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = fasthttp.Server{
-		Handler:       s.handle,
+		Handler:       s.serve,
 		ExpectHandler: s.expect,
 		ErrorHandler:  s.malformed,
 		ConnState:     s.connState,
@@ -154,6 +161,10 @@ func ignoreClosed(err error) error {
 	}
 	return err
 }
+
+// Drain makes each answer from now on the last one of its connection, so that clients
+// and balancers open their next ones elsewhere, before Shutdown closes what is idle.
+func (s *Server) Drain() { s.draining.Store(true) }
 
 // ErrUnsettled is Shutdown's error when usage may be missing.
 var ErrUnsettled = errors.New("proxy: connections did not end, and what they did last is not counted")

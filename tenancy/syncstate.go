@@ -40,6 +40,16 @@ func (d *Directory) disconnected() {
 // Connected reports whether the directory receives changes.
 func (d *Directory) Connected() bool { return d.sync.Load().connected }
 
+// Outage returns since when no change has been heard, and until when what is in memory
+// works without; zero times while changes are heard.
+func (d *Directory) Outage() (since, until time.Time) {
+	h := d.sync.Load()
+	if h.connected || h.epoch == 0 {
+		return time.Time{}, time.Time{}
+	}
+	return h.lastHeartbeat, h.lastHeartbeat.Add(d.cfg.MaxStale)
+}
+
 // Ready is closed once the directory has begun to listen.
 func (d *Directory) Ready() <-chan struct{} { return d.ready }
 

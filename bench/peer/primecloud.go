@@ -176,7 +176,7 @@ func (i *Installation) NodeOf(ctx context.Context, binary string, flags ...strin
 	l := i.lab
 	cmd := exec.Command(binary, append([]string{"serve", "--s3-addr", s.Addr, "--tls-addr", s.TLSAddr, "--admin-addr", s.AdminAddr,
 		"--tls-cert", l.path("tls.crt"), "--tls-key", l.path("tls.key"), "--journal-dir", l.path(fileName(name) + "-journal"), "--access-log-dir", l.path(fileName(name) + "-access-log"),
-		"--node", fileName(name), "--drain-timeout", "2s", "--s3-connections-per-address", "0"}, flags...)...)
+		"--node", fileName(name), "--drain-delay", "0s", "--drain-timeout", "2s", "--s3-connections-per-address", "0"}, flags...)...)
 	cmd.Env = i.environ("PRIMECLOUD_DATABASE_URL="+i.postgres.URL(pg.RoleGateway, "primecloud"),
 		"PRIMECLOUD_WORKER_DATABASE_URL="+i.postgres.URL(pg.RoleWorker, "primecloud"))
 	if err := l.start(ctx, s, cmd); err != nil {

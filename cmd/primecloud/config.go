@@ -17,6 +17,7 @@ type serveCommand struct {
 	node.Config `embed:""`
 
 	source *settings.Source
+	parsed *kong.Context
 }
 
 // BeforeResolve reads the file and the environment, which flags win over.
@@ -37,11 +38,13 @@ func (s *serveCommand) BeforeResolve(parsed *kong.Context, c *cli) error {
 
 // AfterApply refuses secrets on the command line.
 func (s *serveCommand) AfterApply(parsed *kong.Context) error {
+	s.parsed = parsed
 	return s.source.CheckCommandLine(parsed)
 }
 
 func (s *serveCommand) Run(ctx context.Context, c *cli) error {
-	s.Output = c.err
+	s.Output, s.Files, s.Hangup = c.err, s.source.Files(), node.Hangup()
+	s.Reread = func() (next node.Config, err error) { err = s.source.Again(&next, s.parsed); return next, err }
 	return node.Run(ctx, s.Config)
 }
 

@@ -24,6 +24,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/finding"
+	"github.com/primecloudpro/primecloud/internal/health"
 	"github.com/primecloudpro/primecloud/internal/node"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/settings"
@@ -149,12 +150,12 @@ func TestMain(m *testing.M) {
 		}
 	}
 	var cfg node.Config
-	err := settings.Load(&cfg, "", append(strings.Fields(os.Getenv("PRIMECLOUD_CHILD_SETTINGS")), "PRIMECLOUD_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
+	err := settings.Load(&cfg, "", append(append([]string{"PRIMECLOUD_DRAIN_DELAY=0s"}, strings.Fields(os.Getenv("PRIMECLOUD_CHILD_SETTINGS"))...), "PRIMECLOUD_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
 		"PRIMECLOUD_WORKER_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_WORKER_DATABASE_URL"), "PRIMECLOUD_KEYRING_FILE="+os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"),
 		"PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0", "PRIMECLOUD_JOURNAL_DIR="+os.Getenv("PRIMECLOUD_CHILD_JOURNAL"),
 		"PRIMECLOUD_ACCESS_LOG_DIR="+accessLogOf(os.Getenv("PRIMECLOUD_CHILD_JOURNAL")), "PRIMECLOUD_DRAIN_TIMEOUT=20s"))
 	if err == nil {
-		ctx, stop := signalContext()
+		ctx, stop := node.SignalContext()
 		defer stop()
 		cfg.Output = os.Stderr
 		cfg.OnReady = func(a node.Addresses) {
@@ -328,27 +329,54 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
-// TestReadyz_database: a node that has lost its database says so, and no more when
-// it is back.
+// TestReadyz_database: a node without its database serves what it has in memory, for as
+// long as that may be used, and says so; then it is not ready, and is again when the database is back. A
+// worker has nothing without it.
 func TestReadyz_database(t *testing.T) {
 	t.Parallel()
-	for _, roles := range []string{node.RoleGateway, node.RoleWorker, node.RoleGateway + "," + node.RoleWorker} {
-		t.Run(roles, func(t *testing.T) {
-			t.Parallel()
-			in := install(t)
-			p := in.serveOn(t.TempDir(), "PRIMECLOUD_ROLES="+roles)
-			testenv.WaitFor(t, "the node", func() bool { return status(t, p, "/readyz") == http.StatusOK })
-			back := in.db.TakeAway(t)
-			testenv.WaitFor(t, "the node to say what it has lost", func() bool {
-				return status(t, p, "/readyz") == http.StatusServiceUnavailable && strings.Contains(adminPage(t, p, "/readyz"), "the database")
+	for roles, keeps := range map[string]bool{node.RoleGateway: true, node.RoleWorker: false, node.RoleGateway + "," + node.RoleWorker: true} {
+		for stale, ends := range map[string]bool{"1h": false, "3s": true} {
+			t.Run(roles+" "+stale, func(t *testing.T) {
+				t.Parallel()
+				in := install(t)
+				p := in.serveOn(t.TempDir(), "PRIMECLOUD_ROLES="+roles, "PRIMECLOUD_DATABASE_MAX_STALE="+stale)
+				testenv.WaitFor(t, "the node", func() bool { return status(t, p, "/readyz") == http.StatusOK })
+				back := in.db.TakeAway(t)
+				if keeps {
+					testenv.WaitFor(t, "the node to say what it does without", func() bool {
+						r := readyz(t, p)
+						return r.Status == health.Ready && strings.Contains(reasons(r), "PostgreSQL has told nothing for")
+					})
+				}
+				if ends || !keeps {
+					testenv.WaitFor(t, "the node to say what it has lost", func() bool {
+						return status(t, p, "/readyz") == http.StatusServiceUnavailable && strings.Contains(adminPage(t, p, "/readyz"), "PostgreSQL")
+					})
+				}
+				if status(t, p, "/healthz") != http.StatusOK || status(t, p, "/livez") != http.StatusOK {
+					t.Error("a node without its database is to be restarted")
+				}
+				back()
+				testenv.WaitFor(t, "the node", func() bool { r := readyz(t, p); return r.Status == health.Ready && reasons(r) == "" })
 			})
-			if status(t, p, "/healthz") != http.StatusOK {
-				t.Error("a node without its database is to be restarted")
-			}
-			back()
-			testenv.WaitFor(t, "the node", func() bool { return status(t, p, "/readyz") == http.StatusOK })
-		})
+		}
 	}
+}
+
+func readyz(t *testing.T, p *process) health.Report {
+	t.Helper()
+	return decode[health.Report](t, adminPage(t, p, "/readyz"))
+}
+
+// reasons are all that a report gives.
+func reasons(r health.Report) string {
+	var all []string
+	for _, c := range r.Checks {
+		if c.Reason != "" {
+			all = append(all, c.Name+": "+c.Reason)
+		}
+	}
+	return strings.Join(all, "\n")
 }
 
 // TestDrain: SIGTERM lets a download in flight finish, and the node says that

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 	kongcompletion "github.com/jotaen/kong-completion"
@@ -25,7 +23,7 @@ const (
 )
 
 func main() {
-	ctx, stop := signalContext()
+	ctx, stop := node.SignalContext()
 	defer stop()
 	c := &cli{out: os.Stdout, err: os.Stderr, environ: os.Environ()}
 	err := c.run(ctx, os.Args[1:])
@@ -45,22 +43,6 @@ func exitCode(err error) int {
 		return exitUsage
 	}
 	return exitFailed
-}
-
-// signalContext ends with the first signal; a second one ends the process at once,
-// also where its parent has it ignore them.
-func signalContext() (context.Context, context.CancelFunc) {
-	ctx, stop := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		stop()
-		if s, ok := (<-signals).(syscall.Signal); ok {
-			os.Exit(128 + int(s)) // as a shell says of a process that a signal ended
-		}
-	}()
-	return ctx, stop
 }
 
 // cli is one run of the command. Tests make their own.

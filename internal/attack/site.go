@@ -135,7 +135,7 @@ func (p *site) node(ctx context.Context, preparation string, settings ...string)
 	cmd := exec.Command("sh", "-c", preparation+"; exec \"$0\" serve --roles gateway --s3-hosts localhost --s3-tenant-domain tenants.localhost", p.Binary) //nolint:noctx // it is stopped
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.Dir, n.log, n.log
 	cmd.Env = p.Environ(append(settings, "PRIMECLOUD_DATABASE_URL="+gateway.String(), "PRIMECLOUD_KEYRING_FILE="+p.Path("keyring"), "PRIMECLOUD_NODE="+name,
-		"PRIMECLOUD_S3_ADDR="+addr, "PRIMECLOUD_ADMIN_ADDR="+admin, "PRIMECLOUD_JOURNAL_DIR="+p.Path(name+"-journal"), "PRIMECLOUD_ACCESS_LOG_DIR="+p.Path(name+"-log"), "PRIMECLOUD_DRAIN_TIMEOUT=1s")...)
+		"PRIMECLOUD_S3_ADDR="+addr, "PRIMECLOUD_ADMIN_ADDR="+admin, "PRIMECLOUD_JOURNAL_DIR="+p.Path(name+"-journal"), "PRIMECLOUD_ACCESS_LOG_DIR="+p.Path(name+"-log"), "PRIMECLOUD_DRAIN_DELAY=0s", "PRIMECLOUD_DRAIN_TIMEOUT=1s")...)
 	n.Process, err = product.StartProcess(ctx, cmd, func(ctx context.Context) error {
 		b, err := p.get(ctx, "http://"+admin+"/readyz")
 		if err == nil && (len(b) == 0 || bytes.Contains(b, []byte("not ready"))) {

@@ -197,7 +197,7 @@ func (d *stack) setUp(ctx context.Context) error {
 	d.cfg.Node.Keyring, d.cfg.Node.Database.URL, d.cfg.Node.Database.WorkerURL = string(text), d.url(pg.RoleGateway), d.url(pg.RoleWorker)
 	d.cfg.Node.Journal.Dir = filepath.Join(d.cfg.Dir, "journal")
 	d.cfg.Node.AccessLog.Dir = filepath.Join(d.cfg.Dir, "access-log")
-	d.cfg.Node.Node, d.cfg.Node.DrainTimeout = "dev", 5*time.Second
+	d.cfg.Node.Node, d.cfg.Node.DrainDelay, d.cfg.Node.DrainTimeout = "dev", 0, 5*time.Second // nobody balances
 	d.cfg.Node.S3.Hosts, d.cfg.Node.S3.TenantDomain = []string{"localhost", "s3.localhost"}, "tenants.localhost"
 	return nil
 }

@@ -2,9 +2,11 @@ package listen
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -72,4 +74,33 @@ func passing(err error) bool {
 		return false
 	}
 	return true
+}
+
+// loop is the loop that accepts a listener's connections, as somebody sees it who
+// asks whether it works.
+type loop struct {
+	addr   string
+	ended  atomic.Bool
+	failed atomic.Int64 // when accepting failed, in Unix nanoseconds; 0: not since it worked
+}
+
+// stillFailing is how long after a failure accepting is taken for broken: the next
+// attempt comes within lastPause while connections wait.
+const stillFailing = 2 * lastPause
+
+// Accepting says which listener accepts no connections now, and why; nil: all do, or
+// there is none.
+func (s *Server) Accepting() error {
+	s.mu.Lock()
+	loops := s.loops[:len(s.loops):len(s.loops)]
+	s.mu.Unlock()
+	for _, l := range loops {
+		switch failed := l.failed.Load(); {
+		case l.ended.Load():
+			return fmt.Errorf("the listener on %s has ended", l.addr)
+		case failed != 0 && time.Since(time.Unix(0, failed)) < stillFailing:
+			return fmt.Errorf("the listener on %s cannot accept connections: the process or the machine has run out of descriptors or memory", l.addr)
+		}
+	}
+	return nil
 }

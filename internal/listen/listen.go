@@ -46,8 +46,9 @@ type Server struct {
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
 
-	mu        sync.Mutex // guards listeners, and running against Shutdown's Wait
+	mu        sync.Mutex // guards listeners and loops, and running against Shutdown's Wait
 	listeners []net.Listener
+	loops     []*loop
 	running   sync.WaitGroup // loops that accept, and handshakes
 }
 
@@ -100,16 +101,22 @@ func (s *Server) ServeTLS(l net.Listener, config *tls.Config, routes Routes) err
 // serve calls each with every admitted connection. Nothing in it may wait for
 // one client.
 func (s *Server) serve(l net.Listener, each func(*socket.Conn)) error {
-	l = Retry(l, s.log, s.metrics.acceptErrors.Inc)
-	if !s.begin(l) {
+	accepting := &loop{addr: l.Addr().String()}
+	l = Retry(l, s.log, func() {
+		s.metrics.acceptErrors.Inc()
+		accepting.failed.Store(time.Now().UnixNano())
+	})
+	if !s.begin(l, accepting) {
 		return ignoreClosed(l.Close())
 	}
 	defer s.running.Done()
+	defer accepting.ended.Store(true)
 	for {
 		nc, err := l.Accept()
 		if err != nil {
-			return ignoreClosed(err)
+			return s.unlessStopped(err)
 		}
+		accepting.failed.Store(0)
 		tcp, ok := nc.(*net.TCPConn)
 		if !ok {
 			return errors.Join(errNotTCP, nc.Close(), l.Close())
@@ -122,15 +129,24 @@ func (s *Server) serve(l net.Listener, each func(*socket.Conn)) error {
 
 var errNotTCP = errors.New("listen: not a listener of TCP connections")
 
+// unlessStopped is the error of a loop: none after Shutdown. A listener that something
+// else has closed is one.
+func (s *Server) unlessStopped(err error) error {
+	if s.ctx.Err() != nil {
+		return ignoreClosed(err)
+	}
+	return err
+}
+
 // begin remembers a listener for Shutdown, and counts its loop as running;
 // false: the server has been shut down.
-func (s *Server) begin(l net.Listener) bool {
+func (s *Server) begin(l net.Listener, accepting *loop) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
 		return false
 	}
-	s.listeners = append(s.listeners, l)
+	s.listeners, s.loops = append(s.listeners, l), append(s.loops, accepting)
 	s.running.Add(1)
 	return true
 }
@@ -164,6 +180,10 @@ func (s *Server) admit(tcp *net.TCPConn) *socket.Conn {
 	})
 	return sock
 }
+
+// SetTrustedProxies replaces Config's. Connections that are open stay counted as they
+// were.
+func (s *Server) SetTrustedProxies(proxies []netip.Prefix) { s.bounds.setProxies(proxies) }
 
 // Shutdown closes the listeners and cuts connections that are not handed over
 // yet, among them handshakes, and returns when nothing more will be handed over.

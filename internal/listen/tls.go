@@ -3,21 +3,10 @@ package listen
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"strings"
 
 	"github.com/primecloudpro/primecloud/proxy/socket"
 )
-
-// LoadTLS returns a configuration for ServeTLS with the certificate chain and the
-// private key of two PEM files.
-func LoadTLS(certFile, keyFile string) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("listen: certificate: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
-}
 
 // Routes choose the receiver of a TLS connection by the server name that the
 // client asks for (SNI, RFC 6066 section 3).

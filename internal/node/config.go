@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -22,11 +23,13 @@ type Config struct {
 	Roles        []string      `default:"gateway,worker" help:"what this node does"`
 	Node         string        `help:"a label for this node; its host name by default"`
 	Keyring      string        `secret:"" hidden:"" help:"the keyring's text, with private keys"`
-	DrainTimeout time.Duration `default:"5m" help:"how long requests in flight may take after SIGTERM"`
+	DrainDelay   time.Duration `default:"5s" help:"how long, after SIGTERM, /readyz says that the node drains while it still takes connections: longer than balancers need to notice"`
+	DrainTimeout time.Duration `default:"5m" help:"how long requests in flight may take after that"`
 
 	S3        S3        `embed:"" prefix:"s3-" group:"[s3]"`
 	TLS       TLS       `embed:"" prefix:"tls-" group:"[tls]"`
 	Admin     Admin     `embed:"" prefix:"admin-" group:"[admin]"`
+	Health    Health    `embed:"" prefix:"health-" group:"[health]"`
 	Database  Database  `embed:"" prefix:"database-" group:"[database]"`
 	Journal   Journal   `embed:"" prefix:"journal-" group:"[journal]"`
 	AccessLog AccessLog `embed:"" prefix:"access-log-" group:"[access_log]"`
@@ -38,6 +41,11 @@ type Config struct {
 	Now func() time.Time `kong:"-"`
 	// OnReady is called once everything serves.
 	OnReady func(Addresses) `kong:"-"`
+	// Reread reads the settings again; nil: they cannot be. Files are those that they come
+	// from: it is called when one of them changes, and for each value of Hangup.
+	Reread func() (Config, error) `kong:"-"`
+	Files  []string               `kong:"-"`
+	Hangup <-chan os.Signal       `kong:"-"`
 }
 
 // S3 are the settings of the data path.
@@ -67,6 +75,11 @@ type TLS struct {
 // Admin are the settings of the operator's listener.
 type Admin struct {
 	Addr string `default:"127.0.0.1:9090" help:"metrics, health and pprof; keep it off the network"`
+}
+
+// Health are the settings of the listener for balancers.
+type Health struct {
+	Addr string `help:"/livez, /readyz and /metrics, without what the operator's listener has besides: for balancers and Prometheus; empty: none"`
 }
 
 // Database are PostgreSQL's addresses: one for each role that a process logs in as.
@@ -180,8 +193,8 @@ func (cfg *Config) validate() error {
 	if _, err := cfg.level(); err != nil {
 		fail("log.level: %w", err)
 	}
-	if cfg.DrainTimeout < 0 || cfg.Database.MaxStale <= 0 || cfg.Journal.FlushInterval <= 0 || cfg.Journal.SyncInterval <= 0 || cfg.S3.MaxConnections <= 0 || cfg.S3.MaxBuckets <= 0 {
-		fail("drain_timeout, database.max_stale, journal.flush_interval, journal.sync_interval, s3.max_connections and s3.max_buckets must be positive")
+	if cfg.DrainDelay < 0 || cfg.DrainTimeout < 0 || cfg.Database.MaxStale <= 0 || cfg.Journal.FlushInterval <= 0 || cfg.Journal.SyncInterval <= 0 || cfg.S3.MaxConnections <= 0 || cfg.S3.MaxBuckets <= 0 {
+		fail("drain_delay and drain_timeout may not be negative, and database.max_stale, journal.flush_interval, journal.sync_interval, s3.max_connections and s3.max_buckets must be positive")
 	}
 	if cfg.S3.ConnectionsPerAddress < 0 || cfg.S3.ConcurrentPerAccount < 0 {
 		fail("s3.connections_per_address and s3.concurrent_per_account may not be negative")

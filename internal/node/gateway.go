@@ -7,7 +7,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/primecloudpro/primecloud/internal/health"
 	"github.com/primecloudpro/primecloud/internal/listen"
+	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
@@ -21,6 +25,9 @@ func (n *node) startGateway(ctx context.Context) error {
 	cfg := &n.cfg
 	pool, err := n.openPool(ctx, "database", cfg.Database.URL)
 	if err != nil {
+		return err
+	}
+	if err := n.watchRole(ctx, "database.url", pool, pg.RoleGateway); err != nil {
 		return err
 	}
 	if err := n.fitConnections(); err != nil {
@@ -37,12 +44,7 @@ func (n *node) startGateway(ctx context.Context) error {
 	}
 	listening := Background("directory", directory.Run)
 	listening.Ready = directory.Ready()
-	listening.Missing = func() []string {
-		if directory.Connected() {
-			return nil
-		}
-		return []string{"the database: changes are not being heard"}
-	}
+	listening.Checks = []health.Check{{Name: "database", Look: func() health.Result { return databaseThere(directory, time.Now()) }}}
 	if err := n.services.Push(listening); err != nil {
 		return err
 	}
@@ -53,13 +55,16 @@ func (n *node) startGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := n.services.Push(Background("metering", meter.Run)); err != nil {
+	counting := Background("metering", meter.Run)
+	counting.Checks = journalChecks(meter)
+	if err := n.services.Push(counting); err != nil {
 		return err
 	}
 	gateway := proxy.Config{
 		Directory: directory, Meter: meter, MAC: n.keyring.MAC, Logger: n.log, Metrics: n.registry, Region: cfg.S3.Region, Node: cfg.Node,
 		Hosts: cfg.S3.Hosts, TenantDomain: cfg.S3.TenantDomain, PublicScheme: cfg.S3.PublicScheme, AnyNames: cfg.S3.AnyNames,
 		Limits: proxy.Limits{Unverified: int64(cfg.S3.UnverifiedMiB) << 20, Documents: int64(cfg.S3.DocumentsMiB) << 20},
+		Health: func() health.Status { return n.services.Health().Status },
 	}
 	if gateway.TrustedProxies, err = cfg.proxies(); err != nil {
 		return err
@@ -89,7 +94,7 @@ func (n *node) startGateway(ctx context.Context) error {
 	if bounds.PerAddress == 0 {
 		bounds.PerAddress = -1 // 0 is the default there
 	}
-	return n.startListeners(gateway, bounds)
+	return n.startListeners(pool, gateway, bounds)
 }
 
 // startAccessLog starts the access log and its delivery.
@@ -126,11 +131,15 @@ func (n *node) startAccessLog(directory *tenancy.Directory, epoch tenancy.ID) (*
 }
 
 // startListeners starts the data path itself. It stops before all that it uses.
-func (n *node) startListeners(cfg proxy.Config, bounds listen.Config) error {
+func (n *node) startListeners(pool *pgxpool.Pool, cfg proxy.Config, bounds listen.Config) error {
 	gateway, err := proxy.New(cfg)
 	if err != nil {
 		return err
 	}
+	if err := n.services.Push(watchBackends(pool, gateway)); err != nil {
+		return err
+	}
+	n.gateway.Store(gateway)
 	s3 := listen.NewReceiver("http/1.1") // fasthttp speaks nothing else
 	server := listen.New(bounds)
 	serve, err := n.listen(server, s3)
@@ -138,9 +147,15 @@ func (n *node) startListeners(cfg proxy.Config, bounds listen.Config) error {
 		return err
 	}
 	serve = append(serve, func() error { return gateway.Serve(s3) })
+	n.apply = append(n.apply, func(cfg Config) {
+		proxies, _ := cfg.proxies() // they were checked
+		gateway.SetTrustedProxies(proxies)
+		server.SetTrustedProxies(proxies)
+	})
 	var running sync.WaitGroup
 	return n.services.Push(Service{
-		Name: "gateway",
+		Name:   "gateway",
+		Checks: []health.Check{{Name: "listeners", Look: func() health.Result { return whether(server.Accepting()) }}},
 		Start: func(_ context.Context, failed func(error)) error {
 			for _, f := range serve {
 				running.Go(func() {
@@ -196,7 +211,7 @@ func (n *node) listen(server *listen.Server, s3 *listen.Receiver) (serve []func(
 	if n.cfg.TLS.Addr == "" {
 		return serve, nil
 	}
-	config, err := listen.LoadTLS(n.cfg.TLS.Cert, n.cfg.TLS.Key)
+	pair, err := n.certificate()
 	if err != nil {
 		return nil, err
 	}
@@ -204,5 +219,5 @@ func (n *node) listen(server *listen.Server, s3 *listen.Receiver) (serve []func(
 	if err != nil {
 		return nil, err
 	}
-	return append(serve, func() error { return server.ServeTLS(l, config, listen.Routes{Default: s3}) }), nil
+	return append(serve, func() error { return server.ServeTLS(l, pair.Config(), listen.Routes{Default: s3}) }), nil
 }

@@ -5,32 +5,40 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/primecloudpro/primecloud/internal/health"
 	"github.com/primecloudpro/primecloud/internal/oplog"
 	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/reload"
 	"github.com/primecloudpro/primecloud/internal/secret"
+	"github.com/primecloudpro/primecloud/proxy"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 // Addresses are where a node listens, known once it does; "": not at all.
-type Addresses struct{ S3, TLS, Admin string }
+type Addresses struct{ S3, TLS, Admin, Health string }
 
 // node is what the services of a process are built from.
 type node struct {
 	cfg      Config
+	level    slog.LevelVar
 	log      *slog.Logger
 	clock    *pg.Clock
 	registry *prometheus.Registry
 	keyring  *secret.Keyring
 	services *Stack
+	reloader *reload.Reloader
+	apply    []func(Config) // settings that were read again, to the parts that have them
+	gateway  atomic.Pointer[proxy.Server]
 	addrs    Addresses
 }
 
@@ -49,26 +57,30 @@ var roles = []struct {
 // returns when nothing of it runs any more: with nil when ctx ended and everything
 // stopped in order, else with every error there was.
 func Run(ctx context.Context, cfg Config) error {
-	if cfg.Node == "" {
-		cfg.Node, _ = os.Hostname()
-	}
 	if err := cfg.validate(); err != nil {
 		return err
 	}
 	n := &node{cfg: cfg, registry: prometheus.NewRegistry()}
-	n.log = cfg.logger(n.registry)
+	n.log = n.logger()
+	n.reloader = reload.New(reload.Config{Logger: n.log, Metrics: n.registry})
+	n.watchSettings()
+	if n.cfg.Node == "" {
+		n.cfg.Node, _ = os.Hostname()
+	}
 	n.clock = pg.NewClock(cfg.now(), n.log, n.registry)
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.services = NewStack(ctx, n.log)
 	err := n.start(ctx)
 	if err == nil && ctx.Err() == nil {
 		n.services.Serving()
-		n.log.Info("serving", "s3", n.addrs.S3, "tls", n.addrs.TLS, "admin", n.addrs.Admin, "node", cfg.Node)
+		n.log.Info("serving", "s3", n.addrs.S3, "tls", n.addrs.TLS, "admin", n.addrs.Admin, "health", n.addrs.Health, "node", n.cfg.Node)
 		if cfg.OnReady != nil {
 			cfg.OnReady(n.addrs)
 		}
 		err = n.services.Wait()
-		n.log.Info("draining", "timeout", cfg.DrainTimeout)
+		if err == nil {
+			n.drain()
+		}
 	}
 	// What must be written is written, whatever has ended ctx.
 	err = errors.Join(err, n.services.Stop(context.WithoutCancel(ctx)))
@@ -83,16 +95,13 @@ func (n *node) start(ctx context.Context) (err error) {
 	if !n.keyring.Binding() {
 		n.log.Warn(tenancy.UnboundKeyring)
 	}
-	if err := n.services.Push(Service{Name: "clock", Missing: func() []string {
-		if n.clock.Right() {
-			return nil
-		}
-		return []string{fmt.Sprintf("the time: this machine's clock is %s ahead of the database's", n.clock.Offset())}
-	}}); err != nil {
+	if err := n.services.Push(Service{Name: "clock", Checks: []health.Check{{Name: "clock", Look: n.clockRight}}}); err != nil {
 		return err
 	}
-	if err := n.startAdmin(); err != nil {
-		return err
+	for _, listener := range []func() error{n.startAdmin, n.startHealth} {
+		if err := listener(); err != nil {
+			return err
+		}
 	}
 	for _, role := range roles {
 		if !n.cfg.has(role.name) {
@@ -102,7 +111,17 @@ func (n *node) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return nil
+	return n.startReloading()
+}
+
+// drain gives balancers the time to notice, while everything still works.
+func (n *node) drain() {
+	n.services.Draining()
+	n.log.Info("draining", "delay", n.cfg.DrainDelay, "timeout", n.cfg.DrainTimeout)
+	if gateway := n.gateway.Load(); gateway != nil {
+		gateway.Drain()
+		time.Sleep(n.cfg.DrainDelay) // as long as it is: a second signal ends the process
+	}
 }
 
 func (n *node) openPool(ctx context.Context, name, url string) (*pgxpool.Pool, error) {
@@ -119,16 +138,17 @@ func (n *node) openPool(ctx context.Context, name, url string) (*pgxpool.Pool, e
 	return pool, n.clock.Compare(ctx, pool)
 }
 
-func (cfg *Config) logger(metrics prometheus.Registerer) *slog.Logger {
-	w := cfg.Output
+func (n *node) logger() *slog.Logger {
+	w := n.cfg.Output
 	if w == nil {
 		w = io.Discard
 	}
-	level, _ := cfg.level()
-	o := &slog.HandlerOptions{Level: level}
+	level, _ := n.cfg.level()
+	n.level.Set(level)
+	o := &slog.HandlerOptions{Level: &n.level}
 	var h slog.Handler = slog.NewTextHandler(w, o)
-	if cfg.Log.Format == "json" {
+	if n.cfg.Log.Format == "json" {
 		h = slog.NewJSONHandler(w, o)
 	}
-	return slog.New(oplog.New(h, oplog.Config{Metrics: metrics}))
+	return slog.New(oplog.New(h, oplog.Config{Metrics: n.registry}))
 }

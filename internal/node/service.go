@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/primecloudpro/primecloud/internal/health"
 )
 
 // Service is one part of what a process runs.
@@ -19,8 +21,8 @@ type Service struct {
 	Start func(ctx context.Context, failed func(error)) error
 	// Ready is closed once the service does its work; nil: it does when it has started.
 	Ready <-chan struct{}
-	// Missing names what keeps the service from its work now, for /readyz; nil: nothing ever does.
-	Missing func() []string
+	// Checks say for /readyz how the service is now; none: nothing ever keeps it from its work.
+	Checks []health.Check
 	// Stop ends the service and returns when nothing of it runs any more. nil: nothing has to end.
 	Stop func(ctx context.Context) error
 }
@@ -74,7 +76,7 @@ func Closer(name string, closeIt func() error) Service {
 }
 
 // Stack runs services: they start in the order in which they are pushed, and stop in
-// reverse. Missing is for any goroutine, the rest for one.
+// reverse. Health is for any goroutine, the rest for one.
 type Stack struct {
 	log      *slog.Logger
 	serving  context.Context // ends when the process begins to stop, with the reason as its cause
@@ -82,13 +84,13 @@ type Stack struct {
 
 	mu      sync.Mutex
 	started []Service
-	state   string // what /readyz says of the process as a whole; "": nothing
+	state   health.Status // of the process as a whole
 }
 
 // NewStack returns an empty one. The process begins to stop when ctx ends, when a
 // service fails, or when Stop is called.
 func NewStack(ctx context.Context, log *slog.Logger) *Stack {
-	s := &Stack{log: log, state: "this node is starting"}
+	s := &Stack{log: log, state: health.NotReady}
 	s.serving, s.stopping = context.WithCancelCause(ctx)
 	return s
 }
@@ -123,7 +125,10 @@ func (s *Stack) Push(service Service) error {
 const readyTimeout = 30 * time.Second
 
 // Serving says that all services are there.
-func (s *Stack) Serving() { s.setState("") }
+func (s *Stack) Serving() { s.setState(health.Ready) }
+
+// Draining says that the process is going to stop, while everything still works.
+func (s *Stack) Draining() { s.setState(health.Draining) }
 
 // Wait returns when the process begins to stop: nil when its context ended, else the
 // failure of a service.
@@ -147,7 +152,7 @@ func (f *failure) Unwrap() error { return f.err }
 // Stop stops every service that has started, the last one first, whatever fails
 // meanwhile. It logs each error, and returns all of them.
 func (s *Stack) Stop(ctx context.Context) error {
-	s.setState("this node is draining")
+	s.Draining()
 	s.stopping(nil)
 	reason := context.Cause(s.serving)
 	var errs []error
@@ -166,26 +171,29 @@ func (s *Stack) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Missing names what keeps the process from its work now.
-func (s *Stack) Missing() []string {
-	missing := []string{}
+// Health asks the checks of every service, and says how the process is as a whole.
+func (s *Stack) Health() health.Report {
 	s.mu.Lock()
-	if s.state != "" {
-		missing = append(missing, s.state)
-	}
+	state := s.state
 	s.mu.Unlock()
-	for _, service := range s.list() {
-		if service.Missing != nil {
-			missing = append(missing, service.Missing()...)
-		}
+	var checks []health.Check
+	if state == health.NotReady {
+		checks = append(checks, health.Check{Name: "start", Look: func() health.Result { return health.Bad("This node is starting.") }})
 	}
-	return missing
+	for _, service := range s.list() {
+		checks = append(checks, service.Checks...)
+	}
+	r := health.Look(checks)
+	if state == health.Draining {
+		r.Status = state
+	}
+	return r
 }
 
-func (s *Stack) setState(text string) {
+func (s *Stack) setState(state health.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state = text
+	s.state = state
 }
 
 func (s *Stack) list() []Service {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/health"
 	"github.com/primecloudpro/primecloud/internal/node"
 )
 
@@ -157,21 +158,27 @@ func TestStack_ready(t *testing.T) {
 		}
 		missing := func(want ...string) {
 			t.Helper()
-			if got := s.Missing(); !slices.Equal(got, want) {
+			var got []string
+			for _, c := range s.Health().Checks {
+				if !c.OK {
+					got = append(got, c.Reason)
+				}
+			}
+			if !slices.Equal(got, want) || s.Health().Status != health.NotReady {
 				t.Errorf("missing %q, want %q", got, want)
 			}
 		}
-		push(node.Service{Name: "slow", Ready: ready, Missing: func() []string { return []string{"it warms up"} }})
+		push(node.Service{Name: "slow", Ready: ready, Checks: []health.Check{{Name: "heat", Look: func() health.Result { return health.Bad("It warms up.") }}}})
 		if len(pushed) > 0 {
 			t.Error("Push returned before the service was ready")
 		}
-		missing("this node is starting", "it warms up")
+		missing("This node is starting.", "It warms up.")
 		close(ready)
 		if err := <-pushed; err != nil {
 			t.Error(err)
 		}
 		s.Serving()
-		missing("it warms up")
+		missing("It warms up.")
 
 		began := time.Now()
 		push(node.Service{Name: "late", Ready: make(chan struct{})})

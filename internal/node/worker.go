@@ -9,7 +9,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/primecloudpro/primecloud/internal/health"
 	"github.com/primecloudpro/primecloud/internal/jobs"
+	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/lifecycle"
 	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/storage"
@@ -20,6 +22,9 @@ import (
 func (n *node) startWorker(ctx context.Context) error {
 	pool, err := n.openPool(ctx, "worker's database", n.cfg.Database.WorkerURL)
 	if err != nil {
+		return err
+	}
+	if err := n.watchRole(ctx, "database.worker_url", pool, pg.RoleWorker); err != nil {
 		return err
 	}
 	sampler, err := storage.New(storage.Config{Pool: pool, Store: &tenancy.Store{Keyring: n.keyring}, Now: n.clock.Now, Logger: n.log, Metrics: n.registry})
@@ -72,12 +77,12 @@ func (n *node) watchClock(pool *pgxpool.Pool) Service {
 			}
 		}
 	})
-	s.Missing = func() []string {
+	s.Checks = []health.Check{n.ofWorker(health.Check{Name: "worker's database", Look: func() health.Result {
 		if lost.Load() {
-			return []string{"the database: it does not answer the worker"}
+			return health.Bad("PostgreSQL does not answer the worker: its jobs wait.")
 		}
-		return nil
-	}
+		return health.Good()
+	}})}
 	return s
 }
 

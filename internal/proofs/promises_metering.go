@@ -380,7 +380,7 @@ var metering = []promise{
 			{"metering/ledger/progress.go", "coalesce(n.contested_at, CASE WHEN $7 OR n.writer <> $5 AND NOT $6 THEN now() END)", "coalesce(n.contested_at, CASE WHEN $7 THEN now() END)"},
 			{"metering/ledger/progress.go", "CASE WHEN n.contested_at IS NOT NULL OR $7 OR n.writer <> $5 AND NOT $6 THEN n.flushed_at", "CASE WHEN $7 OR n.writer <> $5 AND NOT $6 THEN n.flushed_at"},
 			{"metering/ledger/progress.go", "CASE WHEN n.contested_at IS NOT NULL THEN n.closed_at WHEN", "CASE WHEN"},
-			{"metering/flush.go", "if err == nil && !conflictingWriters && flushed.After(m.sent) {", "if err == nil && !conflictingWriters && flushed.Before(m.sent) {"},
+			{"metering/flush.go", "if err == nil && !reported.ConflictingWriters && reported.Flushed.After(m.sent) {", "if err == nil && !reported.ConflictingWriters && reported.Flushed.Before(m.sent) {"},
 		},
 	},
 	{

@@ -47,12 +47,70 @@ var others = []promise{
 	},
 	{
 		"README.md", "Run it for real",
-		"/readyz says what is missing, of a gateway and of a worker",
+		"while PostgreSQL is away a node serves what it knows for max_stale, is ready and says so; then it is not ready, and a worker never is",
 		"./cmd/primecloud", "TestReadyz_database",
 		[]change{
 			{"internal/node/worker.go", "lost.Store(n.clock.Compare(asking, pool) != nil)", "lost.Store(n.clock.Compare(asking, pool) != nil && len(n.addrs.S3) > 0)"},
-			{"internal/node/gateway.go", "if directory.Connected() {", "if directory != nil {"},
-			{"internal/node/admin.go", "writeJSON(w, http.StatusServiceUnavailable, \"not ready\", missing)", "writeJSON(w, http.StatusOK, \"not ready\", missing)"},
+			{"internal/node/checks.go", "case since.IsZero():", "case since.IsZero(), true:"},
+			{"internal/node/checks.go", "\tcase now.Before(until):\n", "\tcase now.Before(until) && until.IsZero():\n"},
+			{"internal/node/checks.go", "\t\tr.OK = true\n", ""},
+			{"internal/health/health.go", "write(w, r.Status.Code(), r)", "write(w, http.StatusOK, r)"},
+		},
+	},
+	{
+		"README.md", "Run it for real",
+		"/readyz, on its own listener and on S3's port, is what clients get: not ready with rights, journal, epoch, certificate or listeners broken, and while the node drains",
+		"./cmd/primecloud", "TestReadyz_truth",
+		[]change{
+			{"internal/node/checks.go", "case errors.Is(err, pg.ErrRole):", "case errors.Is(err, pg.ErrRole) && lacks.Load() != nil:"},
+			{"internal/node/checks.go", "case m.Retired():", "case m.Retired() && m.Contested():"},
+			{"metering/meter.go", "errors.Join(m.journal.sync(), m.journal.exists())", "m.journal.sync()"},
+			{"internal/listen/pair.go", "case now.After(leaf.NotAfter):", "case now.After(leaf.NotAfter.AddDate(1, 0, 0)):"},
+			{"internal/listen/accept.go", "case failed != 0 && time", "case failed == 0 && time"},
+			{"internal/node/service.go", "\tif state == health.Draining {\n\t\tr.Status = state\n\t}\n", ""},
+			{"proxy/health.go", "ctx.SetStatusCode(status.Code())", "ctx.SetStatusCode(fasthttp.StatusOK)"},
+		},
+	},
+	{
+		"README.md", "Run it for real",
+		"nodes behind a balancer that follows /readyz are restarted one after the other without a request that is refused or cut",
+		"./cmd/primecloud", "TestRollingRestart",
+		[]change{
+			{"internal/node/node.go", "time.Sleep(n.cfg.DrainDelay)", "time.Sleep(n.cfg.DrainDelay / 1000)"},
+			{"internal/node/node.go", "\tn.services.Draining()\n", ""},
+			{"internal/node/gateway.go", "\t\t\tctx, done := context.WithTimeout(ctx, n.cfg.DrainTimeout)\n", "\t\t\tctx, done := context.WithTimeout(ctx, 0)\n"},
+		},
+	},
+	{
+		"README.md", "Run it for real",
+		"the port that balancers ask says nothing but the status, and what they ask is no request: it hides no customer's key, and is neither counted nor billed",
+		"./proxy", "TestHealth_asked|TestHealth_uncounted|TestHealth_customersKey",
+		[]change{
+			{"proxy/health.go", " || s.namesBucket(h.Host())", ""},
+			{"proxy/health.go", "\tctx.SetConnectionClose()\n\treturn true\n", "\treturn true\n"},
+			{"proxy/handler.go", "\tif !s.answerHealth(ctx) {\n\t\ts.handle(ctx)\n\t}\n", "\ts.handle(ctx)\n\ts.answerHealth(ctx)\n"},
+			{"proxy/health.go", "string(h.RequestURI()) != readyPath", "string(ctx.Path()) != readyPath"},
+		},
+	},
+	{
+		"README.md", "Run it for real",
+		"a certificate that is replaced is used for new handshakes and cuts none; one that cannot be used leaves the old one in use",
+		"./internal/listen", "TestPair_Load|TestPair_bad|TestPair_expires",
+		[]change{
+			{"internal/listen/pair.go", "\tp.current.Store(cert)\n\treturn nil\n", "\treturn nil\n"},
+			{"internal/listen/pair.go", "if err := invalid(cert, p.now()); err != nil {", "if err := invalid(cert, p.now()); err != nil && cert == nil {"},
+			{"internal/listen/pair.go", "func (p *Pair) Load(certFile, keyFile string) error {\n", "func (p *Pair) Load(certFile, keyFile string) error {\n\tp.current.Store(&tls.Certificate{Leaf: p.current.Load().Leaf})\n"},
+		},
+	},
+	{
+		"README.md", "Run it for real",
+		"SIGHUP, or a file that changes, makes a node take up what it can, name what it cannot, and end nothing",
+		"./cmd/primecloud", "TestReload_settings|TestReload_certificate",
+		[]change{
+			{"internal/node/signals.go", "\tsignal.Notify(hangups, syscall.SIGHUP)\n", "\tsignal.Notify(hangups, syscall.SIGUSR2)\n"},
+			{"internal/reload/reload.go", "return now != w.loaded && now == w.seen ||", "return"},
+			{"internal/node/reload.go", "\t\tfor _, apply := range n.apply {\n\t\t\tapply(next)\n\t\t}\n", ""},
+			{"internal/node/reload.go", "if len(restart) > 0 {", "if len(restart) > 100 {"},
 		},
 	},
 	{
@@ -100,7 +158,7 @@ var others = []promise{
 		"the client's address is what the nearest proxy that is not trusted has, and only a trusted one is believed",
 		"./proxy", "TestRights_trustedProxies",
 		[]change{
-			{"proxy/host.go", "if len(x.srv.cfg.TrustedProxies) == 0 || !x.srv.trusted(addr) {", "if len(x.srv.cfg.TrustedProxies) == 0 {"},
+			{"proxy/host.go", "\tif !x.srv.trusted(addr) {\n\t\treturn addr\n\t}\n\tfor i", "\tif len(*x.srv.proxies.Load()) == 0 {\n\t\treturn addr\n\t}\n\tfor i"},
 			{"proxy/host.go", "\t\t\tif !x.srv.trusted(addr) {\n\t\t\t\treturn addr\n\t\t\t}\n", ""},
 			{"proxy/parse.go", "\tx.remote = x.clientAddr()\n", "\tx.remote = x.conn.Addr()\n"},
 		},

@@ -83,6 +83,8 @@ func underscored(s string) string { return strings.ReplaceAll(s, "-", "_") }
 type Source struct {
 	values map[string]given // by flag
 	list   []Setting
+	again  func(target any) (*Source, error)
+	files  []string
 }
 
 type given struct {
@@ -98,7 +100,7 @@ func Read(target any, file string, environ []string, variables ...string) (*Sour
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{values: map[string]given{}, list: list}
+	s := &Source{values: map[string]given{}, list: list, again: func(target any) (*Source, error) { return Read(target, file, environ, variables...) }}
 	err = errors.Join(s.readFile(file), s.readEnvironment(environ, variables))
 	for i := range list {
 		if v, ok := s.values[list[i].Flag]; ok {
@@ -133,18 +135,65 @@ func Load(target any, file string, environ []string, variables ...string) error 
 	if err != nil {
 		return err
 	}
+	_, err = s.fill(target)
+	return err
+}
+
+func (s *Source) fill(target any) (*kong.Kong, error) {
 	app, err := kong.New(target, kong.NoDefaultHelp(), kong.Resolvers(s))
+	if err != nil {
+		return nil, err
+	}
+	_, err = app.Parse(nil)
+	return app, err
+}
+
+// Files are those that were read, as they were named.
+func (s *Source) Files() []string { return s.files }
+
+// Again fills target, a pointer to a struct, with what file and environment say by now. What
+// was a flag of the command line that was parsed stays what it was.
+func (s *Source) Again(target any, parsed *kong.Context) error {
+	now, err := s.again(target)
 	if err != nil {
 		return err
 	}
-	_, err = app.Parse(nil)
-	return err
+	app, err := now.fill(target)
+	if err != nil {
+		return err
+	}
+	for _, p := range parsed.Path {
+		for _, f := range app.Model.Flags {
+			if p.Flag != nil && !p.Resolved && f.Name == p.Flag.Name {
+				f.Target.Set(p.Flag.Target)
+			}
+		}
+	}
+	return nil
+}
+
+// Differ lists the settings in which two structs of one type differ, pointers to which
+// are given, as a person writes them in a file.
+func Differ(a, b any) []string {
+	var paths []string
+	before, err := List(a)
+	after, berr := List(b)
+	if err != nil || berr != nil {
+		return nil // a tag is wrong: then nothing could be loaded
+	}
+	for i := range before {
+		if !reflect.DeepEqual(before[i].field.Target.Interface(), after[i].field.Target.Interface()) {
+			paths = append(paths, before[i].Path())
+		}
+	}
+	return paths
 }
 
 func (s *Source) readFile(file string) error {
 	if file == "" {
 		return nil
 	}
+	s.files = append(s.files, file)
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -238,6 +287,7 @@ func (s *Source) readEnvironment(environ, variables []string) error {
 			continue
 		}
 		if name != s.list[i].Variable {
+			s.files = append(s.files, value)
 			b, err := os.ReadFile(value)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", name, err))

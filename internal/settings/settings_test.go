@@ -157,3 +157,55 @@ func TestRead_hidesSecrets(t *testing.T) {
 		}
 	}
 }
+
+// Read again, a setting is what file, secret's file and variables say by then, and
+// what the command line has said stays; target is left as it is by what is wrong.
+func TestSource_Again(t *testing.T) {
+	t.Parallel()
+	file, token := write(t, "name = 'one'\n[part]\nmost = 1\naddr = 'one'\n"), write(t, "hush")
+	source, err := settings.Read(&config{}, file, []string{"PRIMECLOUD_TOKEN_FILE=" + token, "PRIMECLOUD_STORE=env"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files := source.Files(); !reflect.DeepEqual(files, []string{file, token}) {
+		t.Errorf("files: %q", files)
+	}
+	var began config
+	app, err := kong.New(&began, kong.Resolvers(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := app.Parse([]string{"--part-addr=flag", "--part-hosts=a,b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := func(text string) (c config, err error) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err = source.Again(&c, parsed)
+		return c, err
+	}
+	if c, err := again("name = 'one'\n[part]\nmost = 1\naddr = 'one'\n"); err != nil || !reflect.DeepEqual(c, began) || len(settings.Differ(&began, &c)) != 0 {
+		t.Errorf("unchanged: %+v, %v; %+v before; %q differ", c, err, began, settings.Differ(&began, &c))
+	}
+	if err := os.WriteFile(token, []byte("louder\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := again("[part]\nmost = 2\naddr = 'two'\nhosts = ['c']\n")
+	if want := (config{Name: "a", Token: "louder", Part: part{Addr: "flag", Hosts: []string{"a", "b"}, Wait: time.Minute, Most: 2}, Store: store{Addr: "env"}}); err != nil || !reflect.DeepEqual(c, want) {
+		t.Errorf("%+v, %v; want %+v", c, err, want)
+	}
+	if paths := settings.Differ(&began, &c); !reflect.DeepEqual(paths, []string{"name", "token", "part.most"}) {
+		t.Errorf("%q differ", paths)
+	}
+	if _, err := again("[part]\nmoost = 2\n"); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("a name that is wrong: %v", err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := source.Again(&c, parsed); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("a file that is gone: %v", err)
+	}
+}

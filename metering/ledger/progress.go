@@ -21,10 +21,17 @@ type Progress struct {
 	ConflictingWriters bool     // the process has seen that another one writes the epoch
 }
 
-// ReportProgress stores how far an epoch has got, and returns how far it is. An epoch
+// EpochState is how an epoch is after a report.
+type EpochState struct {
+	Flushed            time.Time // how far it is
+	ConflictingWriters bool      // another process has written it
+	Over               bool      // it is closed: by the process itself, or it was retired
+}
+
+// ReportProgress stores how far an epoch has got, and returns how it is. An epoch
 // that another process has written meanwhile is contested: it stays where it is
 // and open, so that nothing becomes final, until somebody retires it.
-func ReportProgress(ctx context.Context, q pg.Querier, p Progress, clock *pg.Clock) (flushed time.Time, conflictingWriters bool, err error) {
+func ReportProgress(ctx context.Context, q pg.Querier, p Progress, clock *pg.Clock) (r EpochState, err error) {
 	answer := clock.Ask()
 	var there time.Time
 	err = q.QueryRow(ctx, `INSERT INTO usage_nodes AS n (epoch, node, flushed_at, closed_at, writer, hears_changes)
@@ -35,12 +42,12 @@ func ReportProgress(ctx context.Context, q pg.Querier, p Progress, clock *pg.Clo
 				ELSE greatest(n.flushed_at, excluded.flushed_at) END,
 			closed_at = CASE WHEN n.contested_at IS NOT NULL THEN n.closed_at WHEN $7 OR n.writer <> $5 AND NOT $6 THEN NULL
 				ELSE coalesce(n.closed_at, excluded.closed_at) END
-		RETURNING flushed_at, contested_at IS NOT NULL, clock_timestamp()`,
-		p.Epoch, p.Node, p.Watermark, p.Closed, p.Writer, p.TakesOver, p.ConflictingWriters).Scan(&flushed, &conflictingWriters, &there)
+		RETURNING flushed_at, contested_at IS NOT NULL, closed_at IS NOT NULL, clock_timestamp()`,
+		p.Epoch, p.Node, p.Watermark, p.Closed, p.Writer, p.TakesOver, p.ConflictingWriters).Scan(&r.Flushed, &r.ConflictingWriters, &r.Over, &there)
 	if err == nil {
 		answer(there)
 	}
-	return flushed, conflictingWriters, err
+	return r, err
 }
 
 // Final returns the moment before which everything is written, and may be

@@ -70,6 +70,7 @@ type Pool struct {
 	stop      context.CancelFunc
 	done      sync.WaitGroup
 	metrics   *poolMetrics
+	blamed    atomic.Int64 // when it refused the gateway itself, in Unix nanoseconds; 0: never
 }
 
 // Endpoint is one address of a backend.
@@ -87,6 +88,7 @@ type Endpoint struct {
 
 	failures   atomic.Int32
 	avoidUntil atomic.Int64 // Unix nanoseconds
+	last       atomic.Pointer[failure]
 }
 
 // Host is host:port as the Host header has it, not to be changed.
@@ -203,6 +205,7 @@ func (p *Pool) pick(start uint32, tried []*Endpoint) *Endpoint {
 // failed avoids the endpoint for a while, longer with each failure in a row.
 func (e *Endpoint) failed(err error) {
 	n := e.failures.Add(1)
+	e.last.Store(&failure{time.Now(), classOf(err)})
 	wait := min(e.pool.cfg.Ejection<<min(n-1, 10), 30*time.Second)
 	e.avoidUntil.Store(time.Now().Add(wait).UnixNano())
 	e.pool.metrics.failures.Inc()
@@ -268,7 +271,7 @@ func (e *Endpoint) alive(ctx context.Context, req *Request) error {
 		return err
 	}
 	if r.Status >= 500 {
-		return fmt.Errorf("health: status %d", r.Status)
+		return fmt.Errorf("%w: status %d", errUnhealthy, r.Status)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ func Config(t testing.TB, db *testenv.DB, keyring *secret.Keyring, roles ...stri
 	cfg := node.DefaultConfig()
 	cfg.Roles, cfg.Node, cfg.Keyring = roles, "node-a", string(testenv.Must(keyring.Marshal())(t))
 	cfg.Database.URL, cfg.Database.WorkerURL = db.URL(pg.RoleGateway), db.URL(pg.RoleWorker)
+	cfg.DrainDelay = 0
 	cfg.S3.Addr, cfg.Admin.Addr, cfg.Journal.Dir, cfg.AccessLog.Dir = "127.0.0.1:0", "127.0.0.1:0", t.TempDir(), t.TempDir()
 	return cfg
 }
