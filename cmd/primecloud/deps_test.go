@@ -29,6 +29,7 @@ var families = map[string]string{
 	"go-toml":         "github.com/pelletier/go-toml/",
 	"httprouter":      "github.com/julienschmidt/httprouter",
 	"river":           "github.com/riverqueue/",
+	"google/uuid":     "github.com/google/uuid",
 	"sio-go":          "github.com/secure-io/sio-go",
 }
 
