@@ -30,6 +30,7 @@ var families = map[string]string{
 	"httprouter":      "github.com/julienschmidt/httprouter",
 	"river":           "github.com/riverqueue/",
 	"sio-go":          "github.com/secure-io/sio-go",
+	"miekg/dns":       "github.com/miekg/dns",
 }
 
 // always may be imported by every package.

@@ -4,11 +4,13 @@ package node
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,6 +34,8 @@ type node struct {
 	keyring  *secret.Keyring
 	services *Stack
 	addrs    Addresses
+
+	certificate atomic.Pointer[x509.Certificate] // of the TLS listener
 }
 
 // roles start the services of each role, in this order. What takes requests comes
