@@ -70,10 +70,11 @@ type options struct {
 	unlogged bool
 	limit    limits.Config // Now and Sleep of the limiter
 	kind     tenancy.BackendKind
-	trust    []netip.Prefix   // TrustedProxies
-	lines    accesslog.Config // sizes and rates
-	now      func() time.Time // default: time.Now
-	names    bool             // AnyNames
+	trust    []netip.Prefix         // TrustedProxies
+	lines    accesslog.Config       // sizes and rates
+	now      func() time.Time       // default: time.Now
+	names    bool                   // AnyNames
+	covers   func(name string) bool // Covers
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -132,7 +133,7 @@ func newGateway(t testing.TB, o options) *gateway {
 	}
 	config := proxy.Config{
 		Directory: g.dir, Meter: g.meter, MAC: g.keyring.MAC, Limiter: g.limiter, AccessLog: o.record, Node: "node-1", Logger: logger, Metrics: g.metrics, Limits: o.limits,
-		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test", TrustedProxies: o.trust, AnyNames: o.names,
+		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test", TrustedProxies: o.trust, AnyNames: o.names, Covers: o.covers,
 	}
 	if o.unlogged {
 		config.AccessLog = nil
