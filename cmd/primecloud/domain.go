@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/domains"
+	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/settings"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -46,34 +47,6 @@ func (c *cli) domains(ctx context.Context, account string, f func(*pgxpool.Pool,
 	})
 }
 
-func (c *cli) printDomain(d *domains.Domain) error {
-	if c.json {
-		return c.print(d, "", nil)
-	}
-	errs := []error{c.printDomains(d)}
-	fmt.Fprintln(c.out)
-	errs = append(errs, c.table("WHAT STATE REASON", [][]string{
-		{"ownership", string(d.Ownership.State), d.Ownership.Reason}, {"dns", string(d.DNS.State), d.DNS.Reason}, {"certificate", string(d.Certificate.State), d.Certificate.Reason},
-	}))
-	var rows [][]string
-	for _, r := range d.Records {
-		rows = append(rows, []string{"expected", r.Type, r.Name, r.Value})
-	}
-	for _, r := range append(d.Ownership.Found, d.DNS.Found...) {
-		rows = append(rows, []string{"found", r.Type, r.Name, fmt.Sprintf("%q", r.Value)})
-	}
-	fmt.Fprintln(c.out)
-	return errors.Join(append(errs, c.table("RECORD TYPE NAME VALUE", rows))...)
-}
-
-func (c *cli) printDomains(list ...*domains.Domain) error {
-	rows := make([][]string, 0, len(list))
-	for _, d := range list {
-		rows = append(rows, []string{d.Host, d.Account, string(d.Purpose), string(d.State), string(d.Ownership.State), string(d.DNS.State), string(d.Certificate.State)})
-	}
-	return c.print(list, "HOST ACCOUNT PURPOSE STATE OWNERSHIP DNS CERTIFICATE", rows)
-}
-
 type domainAdd struct {
 	Account string          `arg:"" help:"The account's name."`
 	Host    string          `arg:"" help:"The host, such as s3.example.com."`
@@ -91,7 +64,7 @@ func (d *domainAdd) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		return c.printDomain(added)
+		return c.printAll(added, added.Tables)
 	})
 }
 
@@ -105,35 +78,37 @@ func (d *domainList) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		return c.printDomains(list...)
+		t := domains.Overview(list...)
+		return c.print(list, t.Header, t.Rows)
 	})
+}
+
+// print prints the domain that get returns, also beside an error.
+func (d *domainArgs) print(ctx context.Context, c *cli, get func(*domains.Service, context.Context, pg.Querier, tenancy.ID, string) (*domains.Domain, error)) (got *domains.Domain, err error) {
+	err = c.domains(ctx, d.Account, func(pool *pgxpool.Pool, s *domains.Service, account tenancy.ID) error {
+		if got, err = get(s, ctx, pool, account, d.Host); got == nil {
+			return err
+		}
+		return errors.Join(c.printAll(got, got.Tables), err)
+	})
+	return got, err
 }
 
 type domainShow struct{ domainArgs }
 
 func (d *domainShow) Run(ctx context.Context, c *cli) error {
-	return c.domains(ctx, d.Account, func(pool *pgxpool.Pool, s *domains.Service, account tenancy.ID) error {
-		shown, err := s.Show(ctx, pool, account, d.Host)
-		if err != nil {
-			return err
-		}
-		return c.printDomain(shown)
-	})
+	_, err := d.print(ctx, c, (*domains.Service).Show)
+	return err
 }
 
 type domainVerify struct{ domainArgs }
 
 func (d *domainVerify) Run(ctx context.Context, c *cli) error {
-	return c.domains(ctx, d.Account, func(pool *pgxpool.Pool, s *domains.Service, account tenancy.ID) error {
-		checked, err := s.Verify(ctx, pool, account, d.Host)
-		if checked == nil {
-			return err
-		}
-		if err == nil && checked.Ownership.State != domains.Verified {
-			err = fmt.Errorf("%s is not proven: %s", checked.Host, checked.Ownership.Reason)
-		}
-		return errors.Join(c.printDomain(checked), err)
-	})
+	checked, err := d.print(ctx, c, (*domains.Service).Verify)
+	if err == nil && checked.Ownership.State != domains.Verified {
+		err = fmt.Errorf("%s is not proven: %s", checked.Host, checked.Ownership.Reason)
+	}
+	return err
 }
 
 type domainRemove struct {
