@@ -263,16 +263,7 @@ func TestAccessLog_fields(t *testing.T) { //nolint:tparallel // one bucket, step
 		}
 	})
 	t.Run("TLS", func(t *testing.T) {
-		q := &request{method: "GET", path: "/logged/multi"}
-		r := (&endpoint{g.tlsAddr, tn.key.KeyID, tn.key.Secret}).build(t, q)
-		r.URL.Scheme = "https"
-		resp, err := (&http.Client{Transport: g.transport()}).Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, _ := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		got := g.lineOf(t, &reply{resp.StatusCode, resp.Header, body})
+		got := g.lineOf(t, tn.doTLS(t, &request{method: "GET", path: "/logged/multi"}))
 		if got.TLS != "TLS 1.3" || !strings.HasPrefix(got.Cipher, "TLS_") || got.Egress != int64(len(data)) {
 			t.Errorf("%+v", got)
 		}

@@ -2,7 +2,6 @@ package proxy_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -235,23 +234,7 @@ func TestF4_theirsByMinIO(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, options{tls: true, minio: testenv.MinIOTLS(t)})
 	tn := g.tenant()
-	client := &http.Client{Transport: g.transport()}
-	do := func(q *request) *reply {
-		e := tn.raw()
-		e.addr = g.tlsAddr
-		r := e.build(t, q)
-		r.URL.Scheme = "https"
-		resp, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &reply{resp.StatusCode, resp.Header, body}
-	}
+	do := func(q *request) *reply { return tn.doTLS(t, q) }
 	key := func(c string) http.Header {
 		k := strings.Repeat(c, 32)
 		return headers("x-amz-server-side-encryption-customer-algorithm", "AES256", "x-amz-server-side-encryption-customer-key", b64(k),

@@ -41,8 +41,8 @@ type Directory interface {
 	Identity(ctx context.Context, keyID []byte) (*tenancy.Identity, error)
 	// Account, AccountByName and AccountByDomain return an account whatever its
 	// status, or tenancy.ErrAccountUnknown. name is the label in a tenant host;
-	// host is a customer's own domain in lower case without a port, and unknown
-	// until it is verified.
+	// host is a customer's own domain in lower case without a port, unknown until it
+	// is verified, and tenancy.ErrDomainNotS3 when it is for something else.
 	Account(ctx context.Context, id tenancy.ID) (*tenancy.Account, error)
 	AccountByName(ctx context.Context, name []byte) (*tenancy.Account, error)
 	AccountByDomain(ctx context.Context, host []byte) (*tenancy.Account, error)
@@ -140,6 +140,9 @@ type Config struct {
 	Hosts []string
 	// TenantDomain serves <account>.<domain> and <bucket>.<account>.<domain>.
 	TenantDomain string
+	// Covers says whether a certificate of this server is good for a name: of names
+	// below customers' own domains, only those are served over TLS. nil: none is.
+	Covers func(name string) bool
 	// TrustedProxies may name the client in X-Forwarded-For. Default: nobody.
 	TrustedProxies []netip.Prefix
 	// PublicScheme and the request's own Host make the Location that

@@ -3,8 +3,9 @@
 // A request goes one way. Each stage, in the file of its name, fills its part
 // of a pooled exchange or returns an error that ends the request:
 //
-//	parse      target, headers, host → addressing, bucket, key, operation
-//	resolve    host → account; access key id → identity; identity → account
+//	parse      target, headers, host → addressing, bucket, key, operation; a custom
+//	           domain → account
+//	resolve    tenant host → account; access key id → identity; identity → account
 //	verify     SigV4 over exactly what was parsed
 //	authorize  account status, key's rights, bucket ownership, copy source
 //	admit      lengths, ids and limits, before any body byte is asked for

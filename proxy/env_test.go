@@ -71,12 +71,13 @@ type options struct {
 	unlogged bool
 	limit    limits.Config // Now and Sleep of the limiter
 	kind     tenancy.BackendKind
-	trust    []netip.Prefix   // TrustedProxies
-	lines    accesslog.Config // sizes and rates
-	now      func() time.Time // default: time.Now
-	names    bool             // AnyNames
 	// health is what the gateway says of itself; default: that it is ready.
 	health func() health.Status
+	trust  []netip.Prefix         // TrustedProxies
+	lines  accesslog.Config       // sizes and rates
+	now    func() time.Time       // default: time.Now
+	names  bool                   // AnyNames
+	covers func(name string) bool // Covers
 }
 
 // logBuffer keeps the whole log of a gateway, to be searched for secrets.
@@ -135,7 +136,7 @@ func newGateway(t testing.TB, o options) *gateway {
 	}
 	config := proxy.Config{
 		Directory: g.dir, Meter: g.meter, MAC: g.keyring.MAC, Limiter: g.limiter, AccessLog: o.record, Node: "node-1", Logger: logger, Metrics: g.metrics, Limits: o.limits,
-		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test", TrustedProxies: o.trust, AnyNames: o.names,
+		Hosts: []string{"localhost", "s3.example.test"}, TenantDomain: "tenants.example.test", TrustedProxies: o.trust, AnyNames: o.names, Covers: o.covers,
 	}
 	if config.Health = o.health; o.health == nil {
 		config.Health = func() health.Status { return health.Ready }

@@ -48,6 +48,9 @@ func parse(x *exchange) error {
 	if err := x.parseHost(); err != nil {
 		return err
 	}
+	if err := x.resolveDomain(x.srv.ctx); err != nil {
+		return err
+	}
 	if err := x.splitPath(); err != nil {
 		return err
 	}

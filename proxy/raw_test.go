@@ -137,6 +137,25 @@ func (e *endpoint) do(t testing.TB, q *request) *reply {
 	return &reply{resp.StatusCode, resp.Header, body}
 }
 
+// doTLS sends a request with the tenant's key to the gateway's TLS listener.
+func (tn *tenant) doTLS(t testing.TB, q *request) *reply {
+	t.Helper()
+	r := (&endpoint{tn.g.tlsAddr, tn.key.KeyID, tn.key.Secret}).build(t, q)
+	r.URL.Scheme = "https"
+	transport := tn.g.transport()
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &reply{resp.StatusCode, resp.Header, body}
+}
+
 // escapePath is S3's encoding, independent of ours: Go's, with what it leaves
 // alone encoded too.
 func escapePath(p string) string {

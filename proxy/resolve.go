@@ -60,15 +60,46 @@ func resolve(x *exchange) error {
 
 var responsePrefix = []byte("response-")
 
+// resolveHost finds the account of a tenant host; that of a custom domain is known.
 func (x *exchange) resolveHost(ctx context.Context) (err error) {
-	switch {
-	case x.host.account != nil:
+	if x.host.account != nil {
 		x.account, err = x.srv.cfg.Directory.AccountByName(ctx, x.host.account)
-	case x.host.domain:
-		x.account, err = x.srv.cfg.Directory.AccountByDomain(ctx, x.host.name)
 	}
-	if errors.Is(err, tenancy.ErrAccountUnknown) {
+	return misdirected(err)
+}
+
+// resolveDomain finds the account of a custom domain. parse asks it, since only who
+// knows the domains can tell a bucket in front of one from a domain.
+func (x *exchange) resolveDomain(ctx context.Context) (err error) {
+	if !x.host.domain {
+		return nil
+	}
+	x.account, err = x.srv.cfg.Directory.AccountByDomain(ctx, x.host.name)
+	if !errors.Is(err, tenancy.ErrAccountUnknown) {
+		return misdirected(err)
+	}
+	bucket, domain, _ := bytes.Cut(x.host.name, []byte{'.'})
+	if tenancy.CheckBucketName(bucket) != nil || !bytes.Contains(domain, []byte{'.'}) || !x.covered() {
+		return misdirected(err)
+	}
+	if x.account, err = x.srv.cfg.Directory.AccountByDomain(ctx, domain); err == nil {
+		x.host.bucket = bucket
+	}
+	return misdirected(err)
+}
+
+// covered says whether a certificate of this server is good for the host's name: a
+// client that came by TLS with another name has not been shown one that is.
+func (x *exchange) covered() bool {
+	return !x.conn.TLS() || x.srv.cfg.Covers != nil && x.srv.cfg.Covers(string(x.host.name))
+}
+
+func misdirected(err error) error {
+	switch {
+	case errors.Is(err, tenancy.ErrAccountUnknown):
 		return &s3err.Error{Code: "MisdirectedRequest"}
+	case errors.Is(err, tenancy.ErrDomainNotS3):
+		return s3err.New("MisdirectedRequest", "This host is for a website or the portal, and S3 is not spoken on it.")
 	}
 	return err
 }

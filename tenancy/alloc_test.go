@@ -13,7 +13,7 @@ func TestDirectory_cachedHitAllocatesNothing(t *testing.T) {
 	ctx := t.Context()
 	k := f.key(f.a)
 	f.bucket(f.a, "photos")
-	f.exec(`INSERT INTO domains (host, account_id, verified) VALUES ('files.example.test', $1, true)`, f.a.ID)
+	f.exec(`INSERT INTO domains (host, account_id, ownership) VALUES ('files.example.test', $1, 'verified')`, f.a.ID)
 	keyID, name, host, bucket := []byte(k.KeyID), []byte("a"), []byte("files.example.test"), []byte("photos")
 	for what, look := range map[string]func() error{
 		"Identity":        func() error { _, err := d.Identity(ctx, keyID); return err },

@@ -66,7 +66,7 @@ func (e *ear) heard() (payloads []string) {
 func (f *fixture) changeEverything() {
 	f.t.Helper()
 	k, b := f.key(f.a), f.bucket(f.a, "photos")
-	f.exec(`INSERT INTO domains (host, account_id, verified) VALUES ('files.example.test', $1, true)`, f.a.ID)
+	f.exec(`INSERT INTO domains (host, account_id, ownership) VALUES ('files.example.test', $1, 'verified')`, f.a.ID)
 	f.exec(`INSERT INTO bucket_logging (bucket_id, target_name, target_prefix, key_format) VALUES ($1, 'logs', '', '')`, b.ID)
 	l := tenancy.Limits{Concurrent: 1}
 	for _, err := range []error{

@@ -74,7 +74,7 @@ type Directory struct {
 	keys     *loadingCache[*Identity]
 	accounts *loadingCache[*Account]
 	names    *loadingCache[ID]
-	domains  *loadingCache[ID]
+	domains  *loadingCache[domain]
 	buckets  *loadingCache[*Bucket]
 	backends *loadingCache[*Backend]
 	closers  []func()
@@ -132,8 +132,8 @@ func (d *Directory) makeCaches() (err error) {
 	}); err != nil {
 		return err
 	}
-	if d.domains, err = newLoadingCache(d, n, ErrAccountUnknown, domainMayExist, d.strangersIn(shareDomains), func(ctx context.Context, key string) (ID, error) {
-		return domainAccount(ctx, q, key)
+	if d.domains, err = newLoadingCache(d, n, ErrAccountUnknown, domainMayExist, d.strangersIn(shareDomains), func(ctx context.Context, key string) (domain, error) {
+		return readDomain(ctx, q, key)
 	}); err != nil {
 		return err
 	}
@@ -236,14 +236,18 @@ func (d *Directory) AccountByName(ctx context.Context, name []byte) (*Account, e
 	return d.Account(ctx, id)
 }
 
-// AccountByDomain returns the account of a verified custom domain, or
-// ErrAccountUnknown; host is in lower case, without a port.
+// AccountByDomain returns the account of a verified custom domain, ErrAccountUnknown,
+// or ErrDomainNotS3 for one that is for something else than S3; host is in lower
+// case, without a port.
 func (d *Directory) AccountByDomain(ctx context.Context, host []byte) (*Account, error) {
-	id, err := d.domains.get(ctx, host, anyone)
+	found, err := d.domains.get(ctx, host, anyone)
 	if err != nil {
 		return nil, err
 	}
-	return d.Account(ctx, id)
+	if !found.s3 {
+		return nil, ErrDomainNotS3
+	}
+	return d.Account(ctx, found.account)
 }
 
 // Bucket returns an account's bucket, for a caller who has proven to hold one

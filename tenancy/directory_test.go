@@ -71,7 +71,7 @@ func TestDirectory_lookups(t *testing.T) {
 	d := f.directory()
 	ctx := t.Context()
 	bucket := f.bucket(f.a, "photos")
-	f.exec(`INSERT INTO domains (host, account_id, verified) VALUES ('files.example.test', $1, true), ('claimed.example.test', $1, false)`, f.a.ID)
+	f.exec(`INSERT INTO domains (host, account_id, ownership) VALUES ('files.example.test', $1, 'verified'), ('claimed.example.test', $1, 'pending')`, f.a.ID)
 	for range 2 { // loaded, then cached
 		if a := must(d.Account(ctx, f.a.ID))(t); a.Name != "a" || a.CanonicalID != f.a.CanonicalID {
 			t.Errorf("account %+v", a)
@@ -122,7 +122,7 @@ func TestDirectory_hearsChanges(t *testing.T) {
 	d := f.directory()
 	ctx := t.Context()
 	f.bucket(f.a, "photos")
-	f.exec(`INSERT INTO domains (host, account_id, verified) VALUES ('files.example.test', $1, true)`, f.a.ID)
+	f.exec(`INSERT INTO domains (host, account_id, ownership) VALUES ('files.example.test', $1, 'verified')`, f.a.ID)
 	k := f.key(f.a)
 	look := map[string]func() (string, error){
 		"key":     func() (string, error) { i, err := d.Identity(ctx, []byte(k.KeyID)); return show(i, err) },
@@ -174,8 +174,10 @@ func TestDirectory_hearsChanges(t *testing.T) {
 		{`UPDATE buckets SET public_blocked = true`, "bucket", "PublicBlocked:true"},
 		{`UPDATE buckets SET state = 'creating'`, "bucket", "unknown"},
 		{`UPDATE buckets SET state = 'deleting'`, "bucket", "PublicBlocked:true"},
-		{`UPDATE domains SET verified = false`, "domain", "unknown"},
-		{`UPDATE domains SET verified = true`, "domain", "Name:a"},
+		{`UPDATE domains SET ownership = 'lost'`, "domain", "unknown"},
+		{`UPDATE domains SET ownership = 'verified'`, "domain", "Name:a"},
+		{`UPDATE domains SET purpose = 'portal'`, "domain", "for a website or the portal"},
+		{`UPDATE domains SET purpose = 's3'`, "domain", "Name:a"},
 		{`UPDATE domains SET host = 'moved.example.test'`, "domain", "unknown"},
 		{`UPDATE accounts SET name = 'renamed' WHERE name = 'a'`, "name", "unknown"},
 		{`UPDATE access_keys SET key_id = key_id || 'x'`, "key", "unknown"},

@@ -5,6 +5,7 @@ package tenancy
 var (
 	ErrAccountUnknown = error(sentinelError("tenancy: account unknown"))
 	ErrAccountExists  = error(sentinelError("tenancy: an account of that name exists"))
+	ErrDomainNotS3    = error(sentinelError("tenancy: the domain is for a website or the portal"))
 	ErrKeyUnknown     = error(sentinelError("tenancy: access key unknown"))
 	ErrKeyRetired     = error(sentinelError("tenancy: the access key is revoked, expired or has a successor already"))
 	ErrKeyExists      = error(sentinelError("tenancy: an access key of that id exists"))

@@ -115,7 +115,7 @@ func TestDirectory_floodsAreBounded(t *testing.T) {
 			f, gate, d := lanes(t, "invented")
 			f.imported("foreign-key")
 			f.bucket(f.a, "photos")
-			f.exec(`INSERT INTO domains (host, account_id, verified) VALUES ('files.example.test', $1, true)`, f.a.ID)
+			f.exec(`INSERT INTO domains (host, account_id, ownership) VALUES ('files.example.test', $1, 'verified')`, f.a.ID)
 			reload := map[string]func() error{
 				"key":    func() error { return strangersAsk["keys"](d, f.a.ID, "foreign-key") },
 				"name":   func() error { return strangersAsk["account names"](d, f.a.ID, f.a.Name) },

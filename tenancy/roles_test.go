@@ -100,9 +100,9 @@ func TestRoles_portal(t *testing.T) {
 			return asA(`INSERT INTO buckets (id, account_id, name, backend_id, backend_name, state) VALUES (gen_random_uuid(), $1, 'new', $2, 'pc-new', 'active')`, f.a.ID, f.backend.ID)
 		},
 		"steal B's bucket": func() (pgconn.CommandTag, error) { return asA(`UPDATE buckets SET account_id = $1`, f.a.ID) },
-		"prove a domain":   func() (pgconn.CommandTag, error) { return asA(`UPDATE domains SET verified = true`) },
+		"prove a domain":   func() (pgconn.CommandTag, error) { return asA(`UPDATE domains SET ownership = 'verified'`) },
 		"claim a proven domain": func() (pgconn.CommandTag, error) {
-			return asA(`INSERT INTO domains (host, account_id, verified) VALUES ('x.test', $1, true)`, f.a.ID)
+			return asA(`INSERT INTO domains (host, account_id, ownership) VALUES ('x.test', $1, 'verified')`, f.a.ID)
 		},
 		"claim a domain for B": func() (pgconn.CommandTag, error) {
 			return asA(`INSERT INTO domains (host, account_id) VALUES ('x.test', $1)`, f.b.ID)
@@ -181,7 +181,7 @@ func TestRoles_gateway(t *testing.T) {
 		"move a bucket":          `UPDATE buckets SET backend_name = 'pc-other'`,
 		"give a bucket away":     `UPDATE buckets SET account_id = (SELECT id FROM accounts WHERE name = 'b')`,
 		"open a blocked bucket":  `UPDATE buckets SET public_blocked = false`,
-		"prove a domain":         `INSERT INTO domains (host, account_id, verified) SELECT 'x.test', id, true FROM accounts`,
+		"prove a domain":         `INSERT INTO domains (host, account_id, ownership) SELECT 'x.test', id, 'verified' FROM accounts`,
 		"empty a table":          `TRUNCATE buckets`,
 		"see goose's table":      `SELECT * FROM goose_db_version`,
 		"read the channel":       `SELECT channel FROM change_channel`,
@@ -189,6 +189,7 @@ func TestRoles_gateway(t *testing.T) {
 		"see seals":              `SELECT hour FROM usage_seals`,
 		"become the owner":       `SET ROLE primecloud_owner`,
 		"stop the notifications": `ALTER TABLE access_keys DISABLE TRIGGER notify`,
+		"prove a claim":          `UPDATE domains SET ownership = 'verified'`,
 		"read a server file":     `SELECT pg_read_file('/etc/passwd')`,
 	} {
 		tag, err := gateway.Exec(t.Context(), sql)
@@ -216,7 +217,9 @@ func TestRoles_worker(t *testing.T) {
 		"change a status":   `UPDATE accounts SET status = 'active'`,
 		"change a bucket":   `UPDATE buckets SET state = 'active'`,
 		"read accounts":     `SELECT id FROM accounts`,
-		"prove a domain":    `UPDATE domains SET verified = true`,
+		"choose a proof":    `UPDATE domains SET token = ''`,
+		"claim a domain":    `INSERT INTO domains (host, account_id) VALUES ('x.test', gen_random_uuid())`,
+		"drop a domain":     `DELETE FROM domains`,
 		"move a domain":     `UPDATE domains SET account_id = NULL`,
 		"create an account": strings.ReplaceAll(insertAccount, "$1", "gen_random_uuid()"),
 	} {

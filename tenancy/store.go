@@ -70,9 +70,18 @@ func accountID(ctx context.Context, q pg.Querier, name string) (ID, error) {
 	return scanAccountID(q.QueryRow(ctx, `SELECT id FROM accounts WHERE name = $1`, name))
 }
 
-// domainAccount returns the id of the account that has proven the host.
-func domainAccount(ctx context.Context, q pg.Querier, host string) (ID, error) {
-	return scanAccountID(q.QueryRow(ctx, `SELECT account_id FROM domains WHERE host = $1 AND verified`, host))
+// domain is a verified host of an account's own. The table is package domains'.
+type domain struct {
+	account ID
+	s3      bool // that is what it is for
+}
+
+func readDomain(ctx context.Context, q pg.Querier, host string) (d domain, err error) {
+	err = q.QueryRow(ctx, `SELECT account_id, purpose = 's3' FROM domains WHERE host = $1 AND verified`, host).Scan(&d.account, &d.s3)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return domain{}, ErrAccountUnknown
+	}
+	return d, err
 }
 
 func scanAccountID(row pgx.Row) (id ID, err error) {

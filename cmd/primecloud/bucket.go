@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/primecloudpro/primecloud/metering/bucketsync"
@@ -84,25 +83,6 @@ func (b *bucketImport) Run(ctx context.Context, c *cli) error {
 	})
 }
 
-var storedColumns = "CURRENT_BYTES NONCURRENT_BYTES INCOMPLETE_BYTES OBJECTS NONCURRENT_VERSIONS DELETE_MARKERS UPLOADS"
-
-func storedCells(s storage.Totals) []string {
-	var cells []string
-	for _, n := range []int64{s.CurrentBytes, s.NoncurrentBytes, s.IncompleteBytes, s.Objects, s.NoncurrentVersions, s.DeleteMarkers, s.Uploads} {
-		cells = append(cells, fmt.Sprint(n))
-	}
-	return cells
-}
-
-// bucketStatus is a bucket at this moment and at its last sample.
-type bucketStatus struct {
-	Account    string          `json:"account"`
-	Bucket     string          `json:"bucket"`
-	Now        storage.Totals  `json:"now"`
-	Last       *storage.Sample `json:"last_sample"` // null: never sampled
-	Difference *storage.Totals `json:"difference"`  // Now - Last
-}
-
 type bucketStat struct{ bucketArgs }
 
 func (b *bucketStat) Run(ctx context.Context, c *cli) error {
@@ -115,23 +95,20 @@ func (b *bucketStat) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		s := bucketStatus{Account: a.Name, Bucket: bucket.Name}
-		// The sample first: one that is made meanwhile is not what was before.
-		last, ok, err := storage.LastSample(ctx, o.pool, bucket.ID)
+		s, err := sampler.Status(ctx, bucket)
 		if err != nil {
 			return err
 		}
-		if s.Now, err = sampler.Measure(ctx, bucket); err != nil {
-			return err
+		rows := [][]string{append([]string{"now"}, s.Now.Cells()...)}
+		if s.Last != nil {
+			rows = append(rows, append([]string{"sample of " + s.Last.MeasuredAt.UTC().Format(time.RFC3339)}, s.Last.Totals.Cells()...),
+				append([]string{"difference"}, s.Difference.Cells()...))
 		}
-		rows := [][]string{append([]string{"now"}, storedCells(s.Now)...)}
-		if ok {
-			difference := s.Now.Minus(last.Totals)
-			s.Last, s.Difference = &last, &difference
-			rows = append(rows, append([]string{"sample of " + last.MeasuredAt.UTC().Format(time.RFC3339)}, storedCells(last.Totals)...),
-				append([]string{"difference"}, storedCells(difference)...))
-		}
-		return c.print(s, "WHEN "+storedColumns, rows)
+		return c.print(struct {
+			Account string `json:"account"`
+			Bucket  string `json:"bucket"`
+			*storage.Status
+		}{a.Name, bucket.Name, s}, "WHEN "+storage.Columns, rows)
 	})
 }
 
@@ -153,17 +130,7 @@ func (b *bucketSync) Run(ctx context.Context, c *cli) error {
 		if found == nil && err != nil {
 			return err
 		}
-		rows := make([][]string, 0, len(found))
-		for _, f := range found {
-			difference := "-"
-			if f.Difference != nil {
-				difference = fmt.Sprintf("%+d", f.Difference.Bytes())
-			}
-			if f.Hidden != nil {
-				difference = fmt.Sprintf("%+d", f.Hidden.Bytes)
-			}
-			rows = append(rows, []string{f.Finding, f.Backend, f.BackendBucket, f.Account, f.Bucket, difference, fmt.Sprint(f.Repaired), f.ToDo})
-		}
-		return errors.Join(err, c.print(found, "FINDING BACKEND BACKEND_BUCKET ACCOUNT BUCKET DIFFERENCE_BYTES REPAIRED TO_DO", rows))
+		t := bucketsync.Table(found)
+		return errors.Join(err, c.print(found, t.Header, t.Rows))
 	})
 }

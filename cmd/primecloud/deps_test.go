@@ -31,6 +31,7 @@ var families = map[string]string{
 	"river":           "github.com/riverqueue/",
 	"google/uuid":     "github.com/google/uuid",
 	"sio-go":          "github.com/secure-io/sio-go",
+	"miekg/dns":       "github.com/miekg/dns",
 }
 
 // always may be imported by every package.

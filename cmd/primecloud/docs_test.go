@@ -85,6 +85,7 @@ func TestDocuments_flags(t *testing.T) {
 		"--flag":              true, // any
 		"--expect100-timeout": true, // rclone's
 		"--force":             true, // mc's
+		"--endpoint-url":      true, // aws's
 	}
 	var walk func(*kong.Node)
 	walk = func(n *kong.Node) {

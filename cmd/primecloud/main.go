@@ -82,6 +82,7 @@ type commandLine struct {
 	Account accountCommands `cmd:"" group:"Customers" help:"Accounts: create, list, show, limit, suspend, resume, close."`
 	Key     keyCommands     `cmd:"" group:"Customers" help:"Access keys: create, list, limit, rotate, revoke."`
 	Bucket  bucketCommands  `cmd:"" group:"Customers" help:"Buckets: create, list, import, stat, sync."`
+	Domain  domainCommands  `cmd:"" group:"Customers" help:"Customers' own domains: add, list, show, verify, remove."`
 
 	Usage usageCommands `cmd:"" group:"Figures" help:"What was counted and stored: show, verify, adjustments, sample, reconcile, import-journal."`
 	Rates ratesCommands `cmd:"" group:"Figures" help:"Rate cards that spend budgets are counted with: list, set."`

@@ -35,18 +35,21 @@ func (l *nodeList) Run(ctx context.Context, c *cli) error {
 		}
 		data, rows := make([]nodeRow, 0, len(nodes)), make([][]string, 0, len(nodes))
 		for _, n := range nodes {
-			row, closed, contested := nodeRow{Epoch: n.Epoch, Node: n.Name, FlushedAt: n.FlushedAt}, "-", "-"
-			if n.ClosedAt.Year() > 1 {
-				row.ClosedAt, closed = &n.ClosedAt, n.ClosedAt.UTC().Format(time.RFC3339)
-			}
-			if n.ContestedAt.Year() > 1 {
-				row.Contested, contested = &n.ContestedAt, n.ContestedAt.UTC().Format(time.RFC3339)
-			}
-			data = append(data, row)
+			closedAt, closed := optional(n.ClosedAt)
+			contestedAt, contested := optional(n.ContestedAt)
+			data = append(data, nodeRow{n.Epoch, n.Name, n.FlushedAt, closedAt, contestedAt})
 			rows = append(rows, []string{n.Epoch.String(), n.Name, n.FlushedAt.UTC().Format(time.RFC3339), closed, contested})
 		}
 		return c.print(data, "EPOCH NODE FINAL_UNTIL CLOSED CONTESTED", rows)
 	})
+}
+
+// optional is a moment that may not have come, and as a table shows it.
+func optional(t time.Time) (*time.Time, string) {
+	if t.Year() <= 1 {
+		return nil, "-"
+	}
+	return &t, t.UTC().Format(time.RFC3339)
 }
 
 type nodeRetire struct {

@@ -2,10 +2,9 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
-	"strings"
-	"text/tabwriter"
 	"time"
+
+	"github.com/primecloudpro/primecloud/internal/table"
 )
 
 // stamp is how tables show moments.
@@ -28,10 +27,13 @@ func (c *cli) print(data any, header string, rows [][]string) error {
 }
 
 func (c *cli) table(header string, rows [][]string) error {
-	w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, strings.ReplaceAll(header, " ", "\t"))
-	for _, r := range rows {
-		fmt.Fprintln(w, strings.Join(r, "\t"))
+	return table.Write(c.out, table.Table{Header: header, Rows: rows})
+}
+
+// printAll writes data as JSON with --json, or as tables.
+func (c *cli) printAll(data any, tables func() []table.Table) error {
+	if c.json {
+		return c.print(data, "", nil)
 	}
-	return w.Flush()
+	return table.Write(c.out, tables()...)
 }

@@ -60,7 +60,7 @@ func TestStorage(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := storage.Totals{CurrentBytes: 1234, Objects: 2, IncompleteBytes: 4, Uploads: 1}
-	if s := decode[bucketStatus](t, in.must("bucket", "stat", "acme", "backups", "--json")); s.Now != want || s.Last == nil || *s.Difference != want {
+	if s := decode[storage.Status](t, in.must("bucket", "stat", "acme", "backups", "--json")); s.Now != want || s.Last == nil || *s.Difference != want {
 		t.Errorf("bucket stat: %+v", s)
 	}
 	find := func(rows []bucketsync.Row, bucket string) *bucketsync.Row {
@@ -72,7 +72,7 @@ func TestStorage(t *testing.T) {
 	if r := find(decode[[]bucketsync.Row](t, in.must("bucket", "sync", "--json")), b.BackendName); r == nil || r.Finding != bucketsync.SizeDiffers || *r.Difference != want || r.Repaired {
 		t.Errorf("bucket sync: %+v", r)
 	}
-	if rows := decode[[]sampleRow](t, in.must("usage", "sample", "--account", "acme", "--bucket", "backups", "--json")); len(rows) != 1 || rows[0].Totals != want || rows[0].Bucket != "backups" {
+	if rows := decode[[]storage.Sampled](t, in.must("usage", "sample", "--account", "acme", "--bucket", "backups", "--json")); len(rows) != 1 || rows[0].Totals != want || rows[0].Bucket != "backups" {
 		t.Errorf("usage sample: %+v", rows)
 	}
 	if r := find(decode[[]bucketsync.Row](t, in.must("bucket", "sync", "--json")), b.BackendName); r != nil {
@@ -104,9 +104,9 @@ func TestStorage(t *testing.T) {
 	if _, err := direct.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(orphan)}); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := in.run("usage", "sample", "--account", "acme", "--json"); !errors.Is(err, errNotMeasured) {
+	if out, err := in.run("usage", "sample", "--account", "acme", "--json"); !errors.Is(err, storage.ErrNotMeasured) {
 		t.Errorf("usage sample of what is not there: %v", err)
-	} else if rows := decode[[]sampleRow](t, out); len(rows) != 2 || rows[0].Sample != nil || !strings.Contains(rows[0].Error, "no such bucket") {
+	} else if rows := decode[[]storage.Sampled](t, out); len(rows) != 2 || rows[0].Sample != nil || !strings.Contains(rows[0].Error, "no such bucket") {
 		t.Errorf("usage sample of what is not there: %+v", rows)
 	}
 	for _, args := range [][]string{{"bucket", "sync", "--json", "--names-only"}, {"bucket", "sync", "--json", "--names-only", "--repair"}} {

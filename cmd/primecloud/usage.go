@@ -16,7 +16,6 @@ import (
 	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/metering/usagereport"
-	"github.com/primecloudpro/primecloud/tenancy"
 )
 
 type usageCommands struct {
@@ -120,17 +119,6 @@ func (c *cli) sampler(o *operator) (*storage.Sampler, error) {
 	return storage.New(storage.Config{Pool: o.pool, Store: o.store, Logger: slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))})
 }
 
-// sampleRow is a bucket that was measured, or why it was not.
-type sampleRow struct {
-	Account string `json:"account"`
-	Bucket  string `json:"bucket"`
-	*storage.Sample
-	Error string `json:"error,omitempty"`
-}
-
-// errNotMeasured is the end of a run with gaps; the table says which.
-var errNotMeasured = errors.New("some buckets could not be measured, see above; their hour has a gap")
-
 type usageSample struct {
 	Account string `help:"Only this one's buckets."`
 	Bucket  string `help:"Only this bucket, with --account."`
@@ -145,54 +133,24 @@ func (u *usageSample) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		names, err := tenancy.ReadNames(ctx, o.pool, false, false)
+		account, err := o.accountID(ctx, u.Account)
 		if err != nil {
 			return err
 		}
-		var data []sampleRow
-		var rows [][]string
-		failed := false
-		err = u.eachBucket(ctx, o, func(b *tenancy.Bucket) error {
-			row := sampleRow{Account: names.Of(b.AccountID.String()), Bucket: b.Name}
-			cells := make([]string, len(strings.Fields(storedColumns)))
-			sample, err := sampler.SampleNow(ctx, b)
-			switch {
-			case errors.Is(err, tenancy.ErrBucketUnknown): // deleted at this moment
-				return nil
-			case err != nil:
-				failed, row.Error = true, err.Error()
-			default:
-				row.Sample, cells = sample, storedCells(sample.Totals)
+		list, err := sampler.SampleAll(ctx, account, u.Bucket)
+		if list == nil && err != nil {
+			return err
+		}
+		rows := make([][]string, 0, len(list))
+		for _, m := range list {
+			cells := make([]string, len(strings.Fields(storage.Columns)))
+			if m.Sample != nil {
+				cells = m.Cells()
 			}
-			data = append(data, row)
-			rows = append(rows, append(append([]string{row.Account, row.Bucket}, cells...), row.Error))
-			return ctx.Err()
-		})
-		if err != nil {
-			return err
+			rows = append(rows, append(append([]string{m.Account, m.Bucket}, cells...), m.Error))
 		}
-		err = c.print(data, "ACCOUNT BUCKET "+storedColumns+" ERROR", rows)
-		if failed {
-			return errors.Join(err, errNotMeasured)
-		}
-		return err
+		return errors.Join(c.print(list, "ACCOUNT BUCKET "+storage.Columns+" ERROR", rows), err)
 	})
-}
-
-// eachBucket calls f for an account's bucket, for all of an account, or for all.
-func (u *usageSample) eachBucket(ctx context.Context, o *operator, f func(*tenancy.Bucket) error) error {
-	account, err := o.accountID(ctx, u.Account)
-	if err != nil {
-		return err
-	}
-	if u.Bucket != "" {
-		b, err := tenancy.BucketByName(ctx, o.pool, account, u.Bucket)
-		if err != nil {
-			return err
-		}
-		return f(b)
-	}
-	return tenancy.EachBucket(ctx, o.pool, account, f)
 }
 
 type usageImportJournal struct {

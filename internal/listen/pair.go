@@ -76,6 +76,9 @@ func invalid(cert *tls.Certificate, now time.Time) error {
 	return nil
 }
 
+// Covers says whether the certificate is good for a host's name.
+func (p *Pair) Covers(name string) bool { return p.current.Load().Leaf.VerifyHostname(name) == nil }
+
 // Config is one for ServeTLS.
 func (p *Pair) Config() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.current.Load(), nil }}

@@ -33,6 +33,7 @@ type Config struct {
 	Database  Database  `embed:"" prefix:"database-" group:"[database]"`
 	Journal   Journal   `embed:"" prefix:"journal-" group:"[journal]"`
 	AccessLog AccessLog `embed:"" prefix:"access-log-" group:"[access_log]"`
+	Domains   Domains   `embed:"" prefix:"domains-" group:"[domains]"`
 	Log       Log       `embed:"" prefix:"log-" group:"[log]"`
 
 	// Output takes the log; nil: nobody does.
@@ -108,6 +109,15 @@ type AccessLog struct {
 	UnprovenKiB       int           `name:"unproven-kib" default:"1024" help:"KiB of their lines per second, an eighth of it for one address"`
 	UnprovenBucketKiB int           `name:"unproven-bucket-kib" default:"64" help:"the same about one bucket"`
 	Delivery          time.Duration `default:"5m" help:"how often lines are delivered to the buckets that accounts have named"`
+}
+
+// Domains are the settings of customers' own domains.
+type Domains struct {
+	Target    string   `help:"host name that customers' CNAME records are to point at; empty: there are no such domains"`
+	Addresses []string `help:"IP addresses that customers' address records may have, where no CNAME record can be; empty: those of target"`
+	Resolver  string   `help:"address and port of the one name server that is asked, such as 10.0.0.53:53; empty: the name servers of each zone, from the root down"`
+	Reserved  []string `help:"names that no customer may have, with all below them, beside target, hosts and tenant_domain"`
+	Most      int      `default:"50" help:"domains of one account"`
 }
 
 // Log are the settings of the operator's log.
@@ -186,6 +196,9 @@ func (cfg *Config) validate() error {
 	}
 	if _, err := cfg.proxies(); err != nil {
 		fail("s3.trusted_proxies: %w", err)
+	}
+	if _, err := cfg.DomainRules(); err != nil {
+		errs = append(errs, err)
 	}
 	if !slices.Contains([]string{"text", "json"}, cfg.Log.Format) {
 		fail("log.format: %q is neither text nor json", cfg.Log.Format)

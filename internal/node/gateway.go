@@ -62,7 +62,7 @@ func (n *node) startGateway(ctx context.Context) error {
 	}
 	gateway := proxy.Config{
 		Directory: directory, Meter: meter, MAC: n.keyring.MAC, Logger: n.log, Metrics: n.registry, Region: cfg.S3.Region, Node: cfg.Node,
-		Hosts: cfg.S3.Hosts, TenantDomain: cfg.S3.TenantDomain, PublicScheme: cfg.S3.PublicScheme, AnyNames: cfg.S3.AnyNames,
+		Hosts: cfg.S3.Hosts, TenantDomain: cfg.S3.TenantDomain, PublicScheme: cfg.S3.PublicScheme, AnyNames: cfg.S3.AnyNames, Covers: n.covers,
 		Limits: proxy.Limits{Unverified: int64(cfg.S3.UnverifiedMiB) << 20, Documents: int64(cfg.S3.DocumentsMiB) << 20},
 		Health: func() health.Status { return n.services.Health().Status },
 	}
@@ -181,6 +181,12 @@ func (n *node) startListeners(pool *pgxpool.Pool, cfg proxy.Config, bounds liste
 	})
 }
 
+// covers says whether the certificate is good for a name.
+func (n *node) covers(name string) bool {
+	pair := n.pair.Load()
+	return pair != nil && pair.Covers(name)
+}
+
 // listen opens the gateway's listeners, all or none with an error, and returns a
 // function for each that accepts its connections until server is shut down.
 func (n *node) listen(server *listen.Server, s3 *listen.Receiver) (serve []func() error, err error) {
@@ -215,6 +221,7 @@ func (n *node) listen(server *listen.Server, s3 *listen.Receiver) (serve []func(
 	if err != nil {
 		return nil, err
 	}
+	n.pair.Store(pair)
 	l, err := open(n.cfg.TLS.Addr, &n.addrs.TLS)
 	if err != nil {
 		return nil, err

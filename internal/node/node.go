@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/primecloudpro/primecloud/internal/health"
+	"github.com/primecloudpro/primecloud/internal/listen"
 	"github.com/primecloudpro/primecloud/internal/oplog"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/reload"
@@ -40,6 +41,8 @@ type node struct {
 	apply    []func(Config) // settings that were read again, to the parts that have them
 	gateway  atomic.Pointer[proxy.Server]
 	addrs    Addresses
+
+	pair atomic.Pointer[listen.Pair] // of the TLS listener
 }
 
 // roles start the services of each role, in this order. What takes requests comes

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/primecloudpro/primecloud/domains"
 	"github.com/primecloudpro/primecloud/internal/health"
 	"github.com/primecloudpro/primecloud/internal/jobs"
 	"github.com/primecloudpro/primecloud/internal/pg"
@@ -43,6 +44,16 @@ func (n *node) startWorker(ctx context.Context) error {
 		aborter.Daily(),
 	}
 	withArguments := []jobs.Job{jobs.Register(lifecycle.AbortUploads, aborter.Abort)}
+	if n.cfg.Domains.Target != "" {
+		rules, err := n.cfg.DomainRules()
+		if err != nil {
+			return err
+		}
+		rules.Now, rules.Logger, rules.Metrics = n.clock.Now, n.log, n.registry
+		checks := domains.New(rules)
+		periodic = append(periodic, checks.Due(pool))
+		withArguments = append(withArguments, jobs.Register(domains.CheckDomain, checks.Checker(pool)))
+	}
 	runner, err := jobs.New(jobs.Config{Pool: pool, Jobs: withArguments, Periodic: periodic, Logger: n.log, Metrics: n.registry, Now: n.clock.Now, Right: n.clock.Right})
 	if err != nil {
 		return err

@@ -79,6 +79,17 @@ $$;
 
 ALTER FUNCTION public.end_access_key() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.forget_domains() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+	DELETE FROM public.domains WHERE removed_at IS NOT NULL AND reserved_until <= now();
+END
+$$;
+
+ALTER FUNCTION public.forget_domains() OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -89,6 +100,41 @@ END
 $$;
 
 ALTER FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.guard_domain() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+	until timestamptz;
+BEGIN
+	IF TG_OP = 'UPDATE' THEN
+		IF OLD.removed_at IS NOT NULL AND NEW.removed_at IS DISTINCT FROM OLD.removed_at THEN
+			RAISE EXCEPTION 'a removed domain stays removed' USING ERRCODE = 'check_violation';
+		END IF;
+		IF NEW.removed_at IS NOT NULL AND OLD.removed_at IS NULL THEN
+			NEW.removed_at := now();
+			NEW.next_check_at := NULL;
+			-- A name that was only claimed is not kept from others.
+			NEW.reserved_until := CASE WHEN NEW.ownership = 'verified' THEN now() + interval '30 days' ELSE now() END;
+		END IF;
+		IF NEW.ownership <> 'verified' OR OLD.ownership = 'verified' THEN
+			RETURN NEW;
+		END IF;
+	END IF;
+	IF EXISTS (SELECT FROM public.domains WHERE host = NEW.host AND verified AND account_id <> NEW.account_id) THEN
+		RAISE EXCEPTION 'another account has proven this host' USING ERRCODE = 'unique_violation', CONSTRAINT = 'domains_held';
+	END IF;
+	SELECT max(reserved_until) INTO until FROM public.domains WHERE host = NEW.host AND removed_at IS NOT NULL AND account_id <> NEW.account_id;
+	IF until > now() THEN
+		RAISE EXCEPTION 'this host is reserved' USING ERRCODE = 'unique_violation', CONSTRAINT = 'domains_reserved',
+			DETAIL = to_char(until AT TIME ZONE 'UTC', 'YYYY-MM-DD');
+	END IF;
+	RETURN NEW;
+END
+$$;
+
+ALTER FUNCTION public.guard_domain() OWNER TO primecloud_owner;
 
 CREATE FUNCTION public.hear_changes() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -307,6 +353,18 @@ END
 $$;
 
 ALTER FUNCTION public.remember_deleted_bucket() OWNER TO primecloud_owner;
+
+CREATE FUNCTION public.remove_domains() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+	UPDATE public.domains SET removed_at = now() WHERE account_id = NEW.id AND removed_at IS NULL;
+	RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION public.remove_domains() OWNER TO primecloud_owner;
 
 CREATE FUNCTION public.renew_change_channel() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -566,9 +624,35 @@ ALTER TABLE public.deleted_buckets OWNER TO primecloud_owner;
 CREATE TABLE public.domains (
     host text NOT NULL,
     account_id uuid NOT NULL,
-    verified boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT domains_host_check CHECK (((host = lower(host)) AND ((length(host) >= 1) AND (length(host) <= 253))))
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    purpose text DEFAULT 's3'::text NOT NULL,
+    bucket text,
+    token text DEFAULT replace((gen_random_uuid())::text, '-'::text, ''::text) NOT NULL,
+    ownership text DEFAULT 'pending'::text NOT NULL,
+    ownership_reason text DEFAULT ''::text NOT NULL,
+    ownership_found jsonb DEFAULT '[]'::jsonb NOT NULL,
+    dns text DEFAULT 'unknown'::text NOT NULL,
+    dns_reason text DEFAULT ''::text NOT NULL,
+    dns_found jsonb DEFAULT '[]'::jsonb NOT NULL,
+    certificate text DEFAULT 'none'::text NOT NULL,
+    certificate_reason text DEFAULT ''::text NOT NULL,
+    certificate_at timestamp with time zone,
+    check_error text DEFAULT ''::text NOT NULL,
+    checked_at timestamp with time zone,
+    next_check_at timestamp with time zone DEFAULT now(),
+    failing_since timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    verified_at timestamp with time zone,
+    removed_at timestamp with time zone,
+    reserved_until timestamp with time zone,
+    verified boolean GENERATED ALWAYS AS (((ownership = 'verified'::text) AND (removed_at IS NULL))) STORED NOT NULL,
+    CONSTRAINT domains_certificate_check CHECK ((certificate = ANY (ARRAY['none'::text, 'issuing'::text, 'active'::text, 'failed'::text, 'expiring'::text]))),
+    CONSTRAINT domains_check CHECK (((bucket IS NOT NULL) = (purpose = 'website'::text))),
+    CONSTRAINT domains_dns_check CHECK ((dns = ANY (ARRAY['unknown'::text, 'ok'::text, 'missing'::text, 'wrong'::text, 'proxied'::text]))),
+    CONSTRAINT domains_host_check CHECK (((host = lower(host)) AND ((length(host) >= 1) AND (length(host) <= 253)))),
+    CONSTRAINT domains_ownership_check CHECK ((ownership = ANY (ARRAY['pending'::text, 'verified'::text, 'failed'::text, 'lost'::text]))),
+    CONSTRAINT domains_purpose_check CHECK ((purpose = ANY (ARRAY['s3'::text, 'website'::text, 'portal'::text])))
 );
 
 ALTER TABLE ONLY public.domains FORCE ROW LEVEL SECURITY;
@@ -1054,7 +1138,7 @@ ALTER TABLE ONLY public.deleted_buckets
     ADD CONSTRAINT deleted_buckets_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.domains
-    ADD CONSTRAINT domains_pkey PRIMARY KEY (host, account_id);
+    ADD CONSTRAINT domains_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.ended_keys
     ADD CONSTRAINT ended_keys_pkey PRIMARY KEY (id);
@@ -1132,6 +1216,12 @@ CREATE INDEX budget_leases_period ON public.budget_leases USING btree (period);
 
 CREATE INDEX deleted_buckets_account ON public.deleted_buckets USING btree (account_id);
 
+CREATE UNIQUE INDEX domains_claimed ON public.domains USING btree (account_id, host) WHERE (removed_at IS NULL);
+
+CREATE INDEX domains_due ON public.domains USING btree (next_check_at) WHERE (removed_at IS NULL);
+
+CREATE INDEX domains_removed ON public.domains USING btree (host) WHERE (removed_at IS NOT NULL);
+
 CREATE UNIQUE INDEX domains_verified ON public.domains USING btree (host) WHERE verified;
 
 CREATE INDEX ended_keys_at ON public.ended_keys USING btree (ended_at);
@@ -1171,6 +1261,8 @@ CREATE TRIGGER drop_empty AFTER UPDATE ON public.key_limits FOR EACH ROW WHEN ((
 CREATE TRIGGER end_deleted AFTER DELETE ON public.access_keys FOR EACH ROW EXECUTE FUNCTION public.end_access_key();
 
 CREATE TRIGGER end_key BEFORE INSERT OR UPDATE ON public.access_keys FOR EACH ROW EXECUTE FUNCTION public.end_access_key();
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON public.domains FOR EACH ROW EXECUTE FUNCTION public.guard_domain();
 
 CREATE TRIGGER keep_revoked BEFORE UPDATE ON public.access_keys FOR EACH ROW WHEN (((old.revoked_at IS NOT NULL) AND (new.revoked_at IS DISTINCT FROM old.revoked_at))) EXECUTE FUNCTION public.keep_revoked();
 
@@ -1217,6 +1309,8 @@ CREATE TRIGGER place BEFORE INSERT OR DELETE OR UPDATE ON public.storage_samples
 CREATE TRIGGER place BEFORE INSERT ON public.usage_adjustments FOR EACH ROW EXECUTE FUNCTION public.place_usage_adjustment();
 
 CREATE TRIGGER remember_deleted AFTER DELETE ON public.buckets FOR EACH ROW WHEN ((old.state <> 'creating'::text)) EXECUTE FUNCTION public.remember_deleted_bucket();
+
+CREATE TRIGGER remove_domains AFTER UPDATE OF status ON public.accounts FOR EACH ROW WHEN (((new.status = 'closed'::text) AND (old.status IS DISTINCT FROM new.status))) EXECUTE FUNCTION public.remove_domains();
 
 ALTER TABLE ONLY public.access_keys
     ADD CONSTRAINT access_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
@@ -1293,6 +1387,8 @@ CREATE POLICY gateway_all ON public.limit_events TO primecloud_gateway USING (tr
 CREATE POLICY gateway_all ON public.usage_adjustments TO primecloud_gateway USING (true) WITH CHECK (true);
 
 CREATE POLICY gateway_all ON public.usage_readings TO primecloud_gateway USING (true) WITH CHECK (true);
+
+CREATE POLICY gateway_certifies ON public.domains FOR UPDATE TO primecloud_gateway USING (true) WITH CHECK (true);
 
 CREATE POLICY gateway_reads ON public.access_keys FOR SELECT TO primecloud_gateway USING (true);
 
@@ -1404,6 +1500,8 @@ CREATE POLICY worker_all ON public.storage_gaps TO primecloud_worker USING (true
 
 CREATE POLICY worker_all ON public.storage_samples TO primecloud_worker USING (true) WITH CHECK (true);
 
+CREATE POLICY worker_checks ON public.domains FOR UPDATE TO primecloud_worker USING (true) WITH CHECK (true);
+
 CREATE POLICY worker_reads ON public.bucket_logging FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.bucket_upload_rules FOR SELECT TO primecloud_worker USING (true);
@@ -1411,6 +1509,8 @@ CREATE POLICY worker_reads ON public.bucket_upload_rules FOR SELECT TO primeclou
 CREATE POLICY worker_reads ON public.buckets FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.deleted_buckets FOR SELECT TO primecloud_worker USING (true);
+
+CREATE POLICY worker_reads ON public.domains FOR SELECT TO primecloud_worker USING (true);
 
 CREATE POLICY worker_reads ON public.usage_adjustments FOR SELECT TO primecloud_worker USING (true);
 
@@ -1465,9 +1565,14 @@ REVOKE ALL ON FUNCTION public.drop_empty_limits() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_access_key() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.forget_domains() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.forget_domains() TO primecloud_worker;
+
 REVOKE ALL ON FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) TO primecloud_gateway;
 GRANT ALL ON FUNCTION public.forget_upload_rules(of_bucket uuid, named uuid) TO primecloud_worker;
+
+REVOKE ALL ON FUNCTION public.guard_domain() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.hear_changes() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.hear_changes() TO primecloud_gateway;
@@ -1499,6 +1604,8 @@ REVOKE ALL ON FUNCTION public.place_storage_sample() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.place_usage_adjustment() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.remember_deleted_bucket() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.remove_domains() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.renew_change_channel() FROM PUBLIC;
 
@@ -1635,10 +1742,47 @@ GRANT SELECT ON TABLE public.deleted_buckets TO primecloud_portal;
 
 GRANT SELECT ON TABLE public.domains TO primecloud_gateway;
 GRANT SELECT ON TABLE public.domains TO primecloud_portal;
+GRANT SELECT ON TABLE public.domains TO primecloud_worker;
 
 GRANT INSERT(host) ON TABLE public.domains TO primecloud_portal;
 
 GRANT INSERT(account_id) ON TABLE public.domains TO primecloud_portal;
+
+GRANT INSERT(purpose) ON TABLE public.domains TO primecloud_portal;
+
+GRANT INSERT(bucket) ON TABLE public.domains TO primecloud_portal;
+
+GRANT UPDATE(ownership) ON TABLE public.domains TO primecloud_worker;
+
+GRANT UPDATE(ownership_reason) ON TABLE public.domains TO primecloud_worker;
+
+GRANT UPDATE(ownership_found) ON TABLE public.domains TO primecloud_worker;
+
+GRANT UPDATE(dns) ON TABLE public.domains TO primecloud_worker;
+
+GRANT UPDATE(dns_reason) ON TABLE public.domains TO primecloud_worker;
+
+GRANT UPDATE(dns_found) ON TABLE public.domains TO primecloud_worker;
+
+GRANT UPDATE(certificate) ON TABLE public.domains TO primecloud_gateway;
+
+GRANT UPDATE(certificate_reason) ON TABLE public.domains TO primecloud_gateway;
+
+GRANT UPDATE(certificate_at) ON TABLE public.domains TO primecloud_gateway;
+
+GRANT UPDATE(check_error) ON TABLE public.domains TO primecloud_worker;
+
+GRANT UPDATE(checked_at) ON TABLE public.domains TO primecloud_worker;
+
+GRANT UPDATE(next_check_at) ON TABLE public.domains TO primecloud_worker;
+
+GRANT UPDATE(failing_since) ON TABLE public.domains TO primecloud_worker;
+
+GRANT UPDATE(failures) ON TABLE public.domains TO primecloud_worker;
+
+GRANT UPDATE(verified_at) ON TABLE public.domains TO primecloud_worker;
+
+GRANT UPDATE(removed_at) ON TABLE public.domains TO primecloud_portal;
 
 GRANT SELECT ON TABLE public.ended_keys TO primecloud_gateway;
 
