@@ -59,7 +59,7 @@ func (l *Limits) None() bool { return l == nil || *l == Limits{} }
 func (l *Limits) check() error {
 	for _, rate := range [...]int64{l.UploadRate, l.DownloadRate} {
 		if rate != 0 && rate < MinRate {
-			return fmt.Errorf("%w: a transfer rate is at least %d bytes per second", ErrInvalidLimit, MinRate)
+			return fmt.Errorf("%w: a transfer rate of %d bytes per second is too little; write %dB or more", ErrInvalidLimit, rate, MinRate)
 		}
 	}
 	if l.RequestsPerSecond < 0 || l.Concurrent < 0 || l.Buckets < 0 {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/alecthomas/kong"
 
@@ -42,6 +43,9 @@ func (s *serveCommand) AfterApply(parsed *kong.Context) error {
 
 func (s *serveCommand) Run(ctx context.Context, c *cli) error {
 	s.Output = c.err
+	for _, warning := range s.source.Exposed {
+		fmt.Fprintln(c.err, "primecloud: warning:", warning)
+	}
 	return node.Run(ctx, s.Config)
 }
 

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
-	"time"
+
+	"github.com/primecloudpro/primecloud/internal/quantity"
 )
 
 // stamp is how tables show moments.
@@ -13,8 +14,8 @@ const stamp = "2006-01-02 15:04:05Z"
 
 // hours bound a range of hours.
 type hours struct {
-	From time.Time `placeholder:"HOUR" help:"First hour, as 2006-01-02T15:00:00Z."`
-	To   time.Time `placeholder:"HOUR" help:"The hour behind the last."`
+	From quantity.Hour `placeholder:"HOUR" help:"The first hour: 2026-11-27 or 2026-11-27T15:00Z, in UTC; from the beginning by default."`
+	To   quantity.Hour `placeholder:"HOUR" help:"The hour behind the last, written so too; up to now by default."`
 }
 
 // print writes data as JSON with --json, or as a table with a header.

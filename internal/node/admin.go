@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -23,7 +22,7 @@ func (n *node) startAdmin() error {
 	if n.cfg.Admin.Addr == "" {
 		return nil
 	}
-	l, err := net.Listen("tcp", n.cfg.Admin.Addr)
+	l, err := listenTCP("admin.addr", n.cfg.Admin.Addr)
 	if err != nil {
 		return err
 	}

@@ -43,13 +43,13 @@ func TestConfigurationPage(t *testing.T) {
 func TestConfig_validate(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
-	cfg.Roles, cfg.S3.Addr, cfg.Log.Format, cfg.Log.Level, cfg.S3.TrustedProxies, cfg.Database.MaxStale = []string{"gateway", "portal"}, "", "xml", "loud", []string{"x"}, 0
+	cfg.Roles, cfg.S3.Addr, cfg.Log.Format, cfg.Log.Level, cfg.Database.MaxStale = []string{"gateway", "portal"}, "", "xml", "loud", 0
 	cfg.S3.Hosts, cfg.S3.TenantDomain, cfg.S3.PublicScheme = []string{"s3.example.com"}, "s3.example.com", "ftp"
 	err := cfg.validate()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, part := range []string{"portal", "database.url", "keyring", "s3.addr", "log.format", "log.level", "s3.trusted_proxies", "s3.public_scheme", "database.max_stale", "tenant_domain"} {
+	for _, part := range []string{"portal", "database.url", "keyring", "s3.addr", "log.format", "log.level", "s3.public_scheme", "database.max_stale", "tenant_domain"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not in: %v", part, err)
 		}

@@ -3,11 +3,13 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/listen"
+	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/metering"
 	"github.com/primecloudpro/primecloud/metering/accesslog"
@@ -19,7 +21,7 @@ import (
 // startGateway starts what serves S3.
 func (n *node) startGateway(ctx context.Context) error {
 	cfg := &n.cfg
-	pool, err := n.openPool(ctx, "database", cfg.Database.URL)
+	pool, err := n.openPool(ctx, "database.url", cfg.Database.URL, pg.RoleGateway)
 	if err != nil {
 		return err
 	}
@@ -58,11 +60,8 @@ func (n *node) startGateway(ctx context.Context) error {
 	}
 	gateway := proxy.Config{
 		Directory: directory, Meter: meter, MAC: n.keyring.MAC, Logger: n.log, Metrics: n.registry, Region: cfg.S3.Region, Node: cfg.Node,
-		Hosts: cfg.S3.Hosts, TenantDomain: cfg.S3.TenantDomain, PublicScheme: cfg.S3.PublicScheme, AnyNames: cfg.S3.AnyNames,
+		Hosts: cfg.S3.Hosts, TenantDomain: cfg.S3.TenantDomain, TrustedProxies: cfg.S3.TrustedProxies, PublicScheme: cfg.S3.PublicScheme, AnyNames: cfg.S3.AnyNames,
 		Limits: proxy.Limits{Unverified: int64(cfg.S3.UnverifiedMiB) << 20, Documents: int64(cfg.S3.DocumentsMiB) << 20},
-	}
-	if gateway.TrustedProxies, err = cfg.proxies(); err != nil {
-		return err
 	}
 	if cfg.AccessLog.Dir != "" {
 		if gateway.AccessLog, err = n.startAccessLog(directory, meter.Epoch()); err != nil {
@@ -83,7 +82,7 @@ func (n *node) startGateway(ctx context.Context) error {
 		return err
 	}
 	bounds := listen.Config{
-		MaxConnections: cfg.S3.MaxConnections, PerAddress: cfg.S3.ConnectionsPerAddress, TrustedProxies: gateway.TrustedProxies,
+		MaxConnections: cfg.S3.MaxConnections, PerAddress: cfg.S3.ConnectionsPerAddress, TrustedProxies: cfg.S3.TrustedProxies,
 		Logger: n.log, Metrics: n.registry,
 	}
 	if bounds.PerAddress == 0 {
@@ -177,8 +176,8 @@ func (n *node) listen(server *listen.Server, s3 *listen.Receiver) (serve []func(
 			}
 		}
 	}()
-	open := func(addr string, bound *string) (net.Listener, error) {
-		l, err := net.Listen("tcp", addr)
+	open := func(setting, addr string, bound *string) (net.Listener, error) {
+		l, err := listenTCP(setting, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -187,7 +186,7 @@ func (n *node) listen(server *listen.Server, s3 *listen.Receiver) (serve []func(
 		return l, nil
 	}
 	if n.cfg.S3.Addr != "" {
-		l, err := open(n.cfg.S3.Addr, &n.addrs.S3)
+		l, err := open("s3.addr", n.cfg.S3.Addr, &n.addrs.S3)
 		if err != nil {
 			return nil, err
 		}
@@ -198,9 +197,9 @@ func (n *node) listen(server *listen.Server, s3 *listen.Receiver) (serve []func(
 	}
 	config, err := listen.LoadTLS(n.cfg.TLS.Cert, n.cfg.TLS.Key)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tls.cert, tls.key: %q and %q cannot be used (%w); name the files of a certificate chain and of its own private key, in PEM", n.cfg.TLS.Cert, n.cfg.TLS.Key, err)
 	}
-	l, err := open(n.cfg.TLS.Addr, &n.addrs.TLS)
+	l, err := open("tls.addr", n.cfg.TLS.Addr, &n.addrs.TLS)
 	if err != nil {
 		return nil, err
 	}

@@ -105,16 +105,23 @@ func (n *node) start(ctx context.Context) (err error) {
 	return nil
 }
 
-func (n *node) openPool(ctx context.Context, name, url string) (*pgxpool.Pool, error) {
+// openPool opens the database of a setting, which is meant to be for role.
+func (n *node) openPool(ctx context.Context, setting, url, role string) (*pgxpool.Pool, error) {
 	pool, err := pg.Open(ctx, url)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
-	if err := n.services.Push(Closer(name, func() error { pool.Close(); return nil })); err != nil {
+	if err := n.services.Push(Closer(setting, func() error { pool.Close(); return nil })); err != nil {
 		return nil, err
 	}
 	if err := pg.CheckVersion(ctx, pool); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	switch user, much, err := pg.OwnsAll(ctx, pool); {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	case much:
+		n.log.Warn("a process that serves has all rights in the database; use a user with the role's own", "setting", setting, "user", user, "role", role)
 	}
 	return pool, n.clock.Compare(ctx, pool)
 }

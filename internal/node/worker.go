@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/internal/jobs"
+	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/lifecycle"
 	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/storage"
@@ -18,7 +19,7 @@ import (
 
 // startWorker starts the background work of the fleet.
 func (n *node) startWorker(ctx context.Context) error {
-	pool, err := n.openPool(ctx, "worker's database", n.cfg.Database.WorkerURL)
+	pool, err := n.openPool(ctx, "database.worker_url", n.cfg.Database.WorkerURL, pg.RoleWorker)
 	if err != nil {
 		return err
 	}

@@ -48,15 +48,24 @@ func Report(ctx context.Context, pool *pgxpool.Pool, q Query) ([]Reported[Usage]
 }
 
 // Final reports whether all hours of a sum that the query selects begin before
-// final. value is the sum's; it matters when the query is by hour.
+// final. value is the sum's; it matters when the query is by hour or day.
 func (q Query) Final(value string, final time.Time) (bool, error) {
 	until := q.To
-	if q.By == ByHour {
+	switch q.By {
+	case ByHour:
 		hour, err := time.Parse(time.RFC3339, value)
 		if err != nil {
 			return false, err
 		}
 		until = hour.Add(time.Hour)
+	case ByDay:
+		day, err := time.Parse(time.DateOnly, value)
+		if err != nil {
+			return false, err
+		}
+		if end := day.AddDate(0, 0, 1); until.IsZero() || end.Before(until) {
+			until = end
+		}
 	}
 	return !until.IsZero() && !until.After(final), nil
 }

@@ -32,10 +32,10 @@ func New() ID {
 func Parse(s string) (ID, error) {
 	var id ID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return ID{}, fmt.Errorf("tenancy: %q is not a UUID", s)
+		return ID{}, fmt.Errorf("%q is not an id; write one as a list shows it, like 01234567-89ab-7cde-8f01-23456789abcd", s)
 	}
 	if _, err := hex.Decode(id[:], []byte(s[0:8]+s[9:13]+s[14:18]+s[19:23]+s[24:])); err != nil {
-		return ID{}, fmt.Errorf("tenancy: %q is not a UUID", s)
+		return ID{}, fmt.Errorf("%q is not an id; write one as a list shows it, like 01234567-89ab-7cde-8f01-23456789abcd", s)
 	}
 	return id, nil
 }
