@@ -86,7 +86,7 @@ func (c *cli) showAccount(ctx context.Context, o *operator, a *tenancy.Account) 
 	for _, k := range overview.Keys {
 		all = append(all, limited{k.ID, k.KeyID, k.Limits, k.Budgets})
 	}
-	return c.printLimits(all, overview.Alerts)
+	return c.printLimits(all, overview.Alerts, true)
 }
 
 type accountLimit struct {

@@ -139,7 +139,7 @@ func (k *keyLimit) Run(ctx context.Context, c *cli) error {
 		if c.json {
 			return c.print(limits.KeyOverview{ID: key.ID, KeyID: key.KeyID, Limits: l, Budgets: budgets}, "", nil)
 		}
-		return c.printLimits([]limited{{key.ID, key.KeyID, l, budgets}}, nil)
+		return c.printLimits([]limited{{key.ID, key.KeyID, l, budgets}}, nil, false)
 	})
 }
 

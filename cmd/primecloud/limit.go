@@ -17,7 +17,8 @@ type limited struct {
 	budgets []limits.Status
 }
 
-func (c *cli) printLimits(all []limited, alerts []limits.Event) error {
+// printLimits prints tables, with an empty line between two; apart: and in front.
+func (c *cli) printLimits(all []limited, alerts []limits.Event, apart bool) error {
 	var rates, budgets, events [][]string
 	names := map[tenancy.ID]string{}
 	for _, l := range all {
@@ -45,7 +46,10 @@ func (c *cli) printLimits(all []limited, alerts []limits.Event) error {
 		if len(t.rows) == 0 {
 			continue
 		}
-		fmt.Fprintln(c.out)
+		if apart {
+			fmt.Fprintln(c.out)
+		}
+		apart = true
 		if err := c.table(t.header, t.rows); err != nil {
 			return err
 		}

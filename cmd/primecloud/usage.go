@@ -63,6 +63,9 @@ func (u *usageShow) show(ctx context.Context, c *cli, o *operator, q ledger.Quer
 	if err != nil {
 		return err
 	}
+	if len(list) > 0 && q.Endless() {
+		fmt.Fprintln(c.err, "FINAL is false, since the range has no end and goes on; with --to it says whether the figures can still change.")
+	}
 	late := slices.ContainsFunc(list, func(r usagereport.Usage) bool { return r.Unsealed != nil })
 	rows := make([][]string, 0, len(list))
 	for _, r := range list {

@@ -126,6 +126,15 @@ func (n *node) openPool(ctx context.Context, setting, url, role string) (*pgxpoo
 	return pool, n.clock.Compare(ctx, pool)
 }
 
+// withUnit writes durations as the text format does: JSON's number of nanoseconds does
+// not say what it is.
+func withUnit(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.String(a.Key, a.Value.Duration().String())
+	}
+	return a
+}
+
 func (cfg *Config) logger(metrics prometheus.Registerer) *slog.Logger {
 	w := cfg.Output
 	if w == nil {
@@ -135,6 +144,7 @@ func (cfg *Config) logger(metrics prometheus.Registerer) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	var h slog.Handler = slog.NewTextHandler(w, o)
 	if cfg.Log.Format == "json" {
+		o.ReplaceAttr = withUnit
 		h = slog.NewJSONHandler(w, o)
 	}
 	return slog.New(oplog.New(h, oplog.Config{Metrics: metrics}))

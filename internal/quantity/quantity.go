@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 )
 
@@ -80,9 +81,14 @@ func scaled(decimal string, unit int64) (int64, error) {
 	return r.Num().Int64(), nil
 }
 
-// FormatSize writes a size as ParseSize reads it, in the largest unit that
-// is not larger, to three digits.
+// FormatSize writes a size as ParseSize reads it: a whole number of a power of 1024 as
+// that, another one in the largest power of 1000 that is not larger, to three digits.
 func FormatSize(n int64) string {
+	for _, u := range slices.Backward(sizeUnits) {
+		if strings.Contains(u.name, "i") && n >= u.bytes && n%u.bytes == 0 && n%1000 != 0 {
+			return fmt.Sprint(n/u.bytes, u.name)
+		}
+	}
 	for i := len("kMGTP"); i > 0; i-- {
 		if u := sizeUnits[i]; n >= u.bytes {
 			return trimZeros(fmt.Sprintf("%.3f", float64(n)/float64(u.bytes))) + u.name

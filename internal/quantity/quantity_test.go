@@ -20,7 +20,7 @@ func TestSizes(t *testing.T) {
 			t.Errorf("%q was read as %d", text, got)
 		}
 	}
-	for n, want := range map[int64]string{0: "0B", 999: "999B", 1500: "1.5kB", 1e10: "10GB", 1e12: "1TB"} {
+	for n, want := range map[int64]string{0: "0B", 999: "999B", 1500: "1.5kB", 1e10: "10GB", 1e12: "1TB", 5 << 40: "5TiB", 1536: "1.536kB", 1 << 10: "1KiB", 64 << 10: "64KiB", 1024000: "1.024MB"} {
 		if got := quantity.FormatSize(n); got != want {
 			t.Errorf("%d: %s", n, got)
 		}

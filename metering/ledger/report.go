@@ -47,6 +47,10 @@ func Report(ctx context.Context, pool *pgxpool.Pool, q Query) ([]Reported[Usage]
 	return rows, nil
 }
 
+// Endless reports whether a query's sums are of a range without an end, so that none
+// is ever final.
+func (q Query) Endless() bool { return q.To.IsZero() && q.By != ByHour && q.By != ByDay }
+
 // Final reports whether all hours of a sum that the query selects begin before
 // final. value is the sum's; it matters when the query is by hour or day.
 func (q Query) Final(value string, final time.Time) (bool, error) {
