@@ -4,12 +4,13 @@ package main
 var limits = []promise{
 	{
 		"LIMITS.md", "Limits and budgets",
-		"sizes are read as they are written, 10GB as 10^10 bytes and 5TiB as 5·2^40; a bare G is refused",
+		"sizes are read as they are written, 10GB as 10^10 bytes and 5TiB as 5·2^40; a bare G is refused, and so is a small number without a unit",
 		"./internal/quantity", "TestSizes",
 		[]change{
 			{"internal/quantity/quantity.go", `{"GB", 1e9}`, `{"GB", 1 << 30}`},
 			{"internal/quantity/quantity.go", `{"TiB", 1 << 40}`, `{"TiB", 1e12}`},
 			{"internal/quantity/quantity.go", `unit == "" && u.bytes == 1 {`, `unit != "" && strings.HasPrefix(u.name, strings.ToUpper(unit)) || unit == "" && u.bytes == 1 {`},
+			{"internal/quantity/quantity.go", `case unit == "" && 0 < n && n < bareSize:`, `case unit == "" && 0 < n && n < 2:`},
 		},
 	},
 	{
