@@ -193,7 +193,7 @@ var limits = []promise{
 		"a transfer rate is at least 64 KiB/s, and what no limit can be is refused",
 		"./tenancy", "TestStore_limitsRefused",
 		[]change{
-			{"tenancy/limits.go", "const MinRate = 64 << 10", "const MinRate = 64000"},
+			{"tenancy/limits.go", "const minRate = 64 << 10", "const minRate = 64000"},
 			{"tenancy/limits.go", "[...]int64{l.UploadRate, l.DownloadRate}", "[...]int64{l.UploadRate}"},
 			{"tenancy/limits.go", "if c != nil && c.Amount < 0 {", "if c != nil && c.Amount < 0 && !c.Soft && b > int(Egress) {"},
 		},
