@@ -174,6 +174,7 @@ func (m *mistakes) fails(args []string) string {
 func TestSentences_everyFlagAndArgument(t *testing.T) {
 	t.Parallel()
 	m := newMistakes(t)
+	paths := settingPaths(t)
 	tried, refused := 0, 0
 	all := leaves(lineModel(t).Node)
 	slices.SortStableFunc(all, func(a, b *kong.Node) int { // last, what makes right values of wrong ones
@@ -191,7 +192,7 @@ func TestSentences_everyFlagAndArgument(t *testing.T) {
 				given := "--" + flag.Name + "=" + value
 				if text := m.fails(append(m.call(n), given)); text != "" && text != without {
 					refused++
-					checkSentence(t, strings.Join(command, " ")+" "+fmt.Sprintf("%q", given), text, value, "--"+flag.Name, settingOf(flag.Name), m.taken)
+					checkSentence(t, strings.Join(command, " ")+" "+fmt.Sprintf("%q", given), text, value, "--"+flag.Name, paths[flag.Name], m.taken)
 				}
 			}
 			if !flag.IsBool() {
@@ -234,18 +235,18 @@ func valuesFor(v *kong.Value) []string {
 	return wrong
 }
 
-// settingOf is the setting whose flag that is, as sentences name it.
-func settingOf(flag string) string {
+// settingPaths are the settings by their flags, as sentences name them.
+func settingPaths(t *testing.T) map[string]string {
+	t.Helper()
 	list, err := settings.List(&node.Config{})
 	if err != nil {
-		return ""
+		t.Fatal(err)
 	}
+	paths := map[string]string{}
 	for i := range list {
-		if list[i].Flag == flag {
-			return list[i].Path()
-		}
+		paths[list[i].Flag] = list[i].Path()
 	}
-	return ""
+	return paths
 }
 
 // Whatever setting has a wrong value, in a file of whatever kind of value or in the

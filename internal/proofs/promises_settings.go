@@ -7,8 +7,8 @@ var configuration = []promise{
 		"whatever value a setting, a flag or an argument has, what is wrong with it is told in one sentence, which names it and says what to write",
 		"./cmd/primecloud", "TestSentences_everySetting|TestSentences_everyFlagAndArgument",
 		[]change{
-			{"internal/settings/value.go", "\t\treturn set(into, text, quantity.ParseDuration)\n", "\t\treturn set(into, text, time.ParseDuration)\n"},
-			{"internal/settings/value.go", "\tif !token.IsValue() {\n\t\treturn missingValue(ctx.Value, token)\n\t}\n", ""},
+			{"internal/settings/value.go", "\t\treturn set(into, text, quantity.ParseDuration)\n", "\t\t_ = quantity.ParseDuration\n\t\treturn set(into, text, time.ParseDuration)\n"},
+			{"internal/settings/value.go", "\tif instead.IsEOL() {", "\tif instead.Value == \"\" {"},
 			{"cmd/primecloud/main.go", "\t\terr = told(err)\n", ""},
 			{"tenancy/key.go", "\t\t\treturn about(b, err)\n", "\t\t\treturn err\n"},
 			{"internal/node/validate.go", "{\"s3.max_buckets\", cfg.S3.MaxBuckets,", "{\"buckets\", \"it\","},
