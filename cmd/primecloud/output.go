@@ -18,6 +18,14 @@ type hours struct {
 	To   quantity.Hour `placeholder:"HOUR" help:"The hour behind the last, written so too; up to now by default."`
 }
 
+// Validate refuses a range in which there is nothing; kong calls it.
+func (h *hours) Validate() error {
+	if !h.From.IsZero() && !h.To.IsZero() && !h.From.Before(h.To.Time) {
+		return fmt.Errorf("--from=%s is not before --to=%s; write a later end", h.From, h.To)
+	}
+	return nil
+}
+
 // print writes data as JSON with --json, or as a table with a header.
 func (c *cli) print(data any, header string, rows [][]string) error {
 	if c.json {
