@@ -24,12 +24,11 @@ func TestCards_neverChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.EgressGB = 2
-		var refused *pgconn.PgError
-		if err := limits.AddCard(t.Context(), f.owner, c); !errors.As(err, &refused) || refused.Code != "23505" {
+		if err := limits.AddCard(t.Context(), f.owner, c); !errors.Is(err, limits.ErrCardExists) {
 			t.Errorf("another card for the same hour: %v", err)
 		}
 		c.ValidFrom = hour.Add(30 * time.Minute)
-		if err := limits.AddCard(t.Context(), f.owner, c); !errors.As(err, &refused) || refused.Code != "23514" {
+		if err := limits.AddCard(t.Context(), f.owner, c); !errors.Is(err, limits.ErrInvalidCard) {
 			t.Errorf("a card from within an hour: %v", err)
 		}
 	}

@@ -92,10 +92,12 @@ func (s *accountState) alert(ctx context.Context, tx pgx.Tx, grants []leaseGrant
 // portion is percent of n, rounded down, without overflow.
 func portion(n, percent int64) int64 { return n/100*percent + n%100*percent/100 }
 
-// Events returns an account's events, newest first.
+// Events returns an account's events: of the newest month first, and of each budget
+// the highest threshold first. Their times are no order: a refused request reaches 100
+// before the ledger has what reaches 95.
 func Events(ctx context.Context, q pg.Querier, account tenancy.ID, since time.Time) ([]Event, error) {
 	rows, err := q.Query(ctx, `SELECT account_id, key_id, budget, month, threshold, used, budgeted, created_at
-		FROM limit_events WHERE account_id = $1 AND month >= $2 ORDER BY created_at DESC, budget, threshold DESC`, account, since)
+		FROM limit_events WHERE account_id = $1 AND month >= $2 ORDER BY month DESC, key_id, budget, threshold DESC`, account, since)
 	if err != nil {
 		return nil, err
 	}

@@ -334,3 +334,28 @@ func TestRoles(t *testing.T) {
 		t.Errorf("the portal limits its own key: %v", err)
 	}
 }
+
+// Whenever they were written: 100 is reached by a refused request before the ledger has
+// what reaches 95.
+func TestEvents_order(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1)
+	month := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	for i, percent := range []int{50, 80, 100, 95} {
+		if _, err := f.owner.Exec(t.Context(), `INSERT INTO limit_events (account_id, key_id, budget, month, threshold, used, budgeted, created_at)
+			VALUES ($1, $2, 'egress', $3, $4, 1, 1, $5)`, f.account.ID, tenancy.ID{}, month, percent, month.Add(time.Duration(i)*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events, err := limits.Events(t.Context(), f.owner, f.account.ID, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []int
+	for _, e := range events {
+		got = append(got, e.Threshold)
+	}
+	if !slices.Equal(got, []int{100, 95, 80, 50}) {
+		t.Errorf("%v", got)
+	}
+}

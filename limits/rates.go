@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"regexp"
 	"slices"
 	"time"
 
@@ -60,11 +61,36 @@ type Card struct {
 	Rates
 }
 
+var (
+	// ErrCardExists means that a card of the same accounts begins at the same hour.
+	ErrCardExists = errors.New("limits: there is a rate card from that hour on")
+	// ErrInvalidCard means that nothing can be valued with a card.
+	ErrInvalidCard = errors.New("limits: invalid rate card")
+)
+
+var currency = regexp.MustCompile(`^[A-Z]{3}$`)
+
+func (c *Card) check() error {
+	switch {
+	case !currency.MatchString(c.Currency):
+		return fmt.Errorf("%w: %q is not a currency; write its three capital letters, like EUR", ErrInvalidCard, c.Currency)
+	case min(c.EgressGB, c.IngressGB, c.ThousandA, c.ThousandB) < 0:
+		return fmt.Errorf("%w: a price is negative; write 0 or more", ErrInvalidCard)
+	case !c.ValidFrom.Equal(c.ValidFrom.Truncate(time.Hour)):
+		return fmt.Errorf("%w: it begins within an hour; write a whole one", ErrInvalidCard)
+	}
+	return nil
+}
+
 // ErrNoRates means that a spend budget would have nothing to be valued with.
 var ErrNoRates = errors.New("limits: there is no rate card; add one with `primecloud rates set`")
 
-// AddCard adds a rate card, from the beginning of an hour on.
+// AddCard adds a rate card, from the beginning of an hour on. It returns
+// ErrInvalidCard, ErrCardExists, or tenancy.ErrAccountUnknown.
 func AddCard(ctx context.Context, q pg.Querier, c Card) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	var account *tenancy.ID
 	if c.Account != (tenancy.ID{}) {
 		account = &c.Account
@@ -72,10 +98,15 @@ func AddCard(ctx context.Context, q pg.Querier, c Card) error {
 	_, err := q.Exec(ctx, `INSERT INTO rate_cards (id, account_id, valid_from, currency, egress_gb, ingress_gb, thousand_a, thousand_b)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		tenancy.NewID(), account, c.ValidFrom, c.Currency, c.EgressGB, c.IngressGB, c.ThousandA, c.ThousandB)
-	if err != nil {
-		return fmt.Errorf("add rate card: %w", err)
+	switch {
+	case err == nil:
+		return nil
+	case pg.IsUnique(err):
+		return ErrCardExists
+	case pg.IsForeign(err):
+		return tenancy.ErrAccountUnknown
 	}
-	return nil
+	return fmt.Errorf("add rate card: %w", err)
 }
 
 // Cards returns the cards that an account may be valued with, by the moment

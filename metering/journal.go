@@ -2,6 +2,7 @@ package metering
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -307,6 +308,9 @@ type Imported struct {
 // epoch stays open, and the error says what could not be believed. A journal
 // in a folder that a process uses is refused with disk.ErrLocked.
 func ImportJournal(ctx context.Context, q pg.Querier, path string) (Imported, error) {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return Imported{}, fmt.Errorf("metering: the journal %q cannot be read (%w); name the file of a journal", path, cmp.Or(err, errNoFile))
+	}
 	lock, err := disk.Lock(filepath.Dir(path))
 	if err != nil {
 		return Imported{}, err
@@ -322,6 +326,8 @@ func ImportJournal(ctx context.Context, q pg.Querier, path string) (Imported, er
 	}
 	return done, o.damage
 }
+
+var errNoFile = errors.New("it is no file")
 
 // errDamaged is what damage wraps.
 var errDamaged = errors.New("metering: damaged journal")

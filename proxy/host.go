@@ -53,9 +53,9 @@ func CheckHosts(hosts []string, tenantDomain string) error {
 		name := configuredName(configured)
 		switch {
 		case !isHostName(name):
-			fail("hosts: %q is not a host name; write it without scheme, port, path and wildcard", configured)
+			fail("s3.hosts: %q is not a host name; write it without scheme, port, path and wildcard", configured)
 		case seen[name]:
-			fail("hosts: %s is there twice", name)
+			fail("s3.hosts: %s is there twice; write it once", name)
 		}
 		seen[name] = true
 	}
@@ -63,10 +63,10 @@ func CheckHosts(hosts []string, tenantDomain string) error {
 	switch {
 	case name == "":
 	case !isHostName(name) || isAddress([]byte(name)):
-		fail("tenant_domain: %q is not a domain; write it without scheme, port, path and wildcard", tenantDomain)
+		fail("s3.tenant_domain: %q is not a domain; write it without scheme, port, path and wildcard", tenantDomain)
 	case seen[name]:
 		// A name in front of it would be a bucket of any account, and an account.
-		fail("tenant_domain: %[1]s is one of hosts: x.%[1]s would be both a bucket of that name and the account x; "+
+		fail("s3.tenant_domain: %[1]s is one of s3.hosts: x.%[1]s would be both a bucket of that name and the account x; "+
 			"give accounts a domain of their own, such as tenants.%[1]s", name)
 	}
 	return errors.Join(errs...)

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
+	"github.com/primecloudpro/primecloud/internal/finding"
 	"github.com/primecloudpro/primecloud/internal/pg"
 )
 
@@ -105,10 +107,33 @@ func (b *Backend) Check(ctx context.Context) error {
 			_, err = c.ListBuckets(ctx)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("backend %s at %s: %w", b.Name, e, err))
+			errs = append(errs, b.unusable(e, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// unusable says why an endpoint does not do, and what to do.
+func (b *Backend) unusable(endpoint string, err error) error {
+	var unknown x509.UnknownAuthorityError
+	var wrongHost x509.HostnameError
+	var op *net.OpError
+	why := err.Error() + "; correct endpoint, region or credential"
+	switch code := minio.ToErrorResponse(err).Code; {
+	case errors.As(err, &unknown):
+		why = "its certificate is signed by an unknown authority; name the file of the authority's certificate: --ca-file=FILE"
+	case errors.As(err, &wrongHost):
+		why = "its certificate is for another name; write the endpoint with a name that is in it"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		why = "it speaks no TLS; write http:// instead of https://"
+	case code == "InvalidAccessKeyId", code == "SignatureDoesNotMatch":
+		why = "it refuses the credential (" + code + "); correct the access key id and the secret key"
+	case code == "AccessDenied":
+		why = "the credential may not list buckets; give its user the right s3:*"
+	case errors.As(err, &op):
+		why = "it cannot be reached (" + op.Err.Error() + "); check that it runs, and host and port"
+	}
+	return finding.Worded(err, fmt.Sprintf("the backend %s at %s: %s", b.Name, endpoint, why))
 }
 
 // CreateBucket makes an empty bucket for an account in the backend, as the
@@ -117,7 +142,7 @@ func (b *Backend) Check(ctx context.Context) error {
 func (s *Store) CreateBucket(ctx context.Context, q pg.Querier, account ID, name string) (*Bucket, error) {
 	b, err := ReserveBucket(ctx, q, account, name, false, 0)
 	if err != nil {
-		return nil, err
+		return nil, about(name, err)
 	}
 	if err := s.makeBucket(ctx, q, b); err != nil {
 		return nil, errors.Join(err, dropBucket(context.WithoutCancel(ctx), q, b.ID, "creating"))
@@ -141,6 +166,9 @@ func (s *Store) makeBucket(ctx context.Context, q pg.Querier, b *Bucket) error {
 // owns; backend "" is the default one. It returns ErrBucketUnknown when the
 // backend has none of that name. It needs the private keyring.
 func (s *Store) TakeOver(ctx context.Context, q pg.Querier, account ID, name, backend, backendBucket string) (*Bucket, error) {
+	if err := CheckBucketName(name); err != nil {
+		return nil, about(name, err)
+	}
 	b, err := s.BackendByName(ctx, q, backend)
 	if err != nil {
 		return nil, err
@@ -150,16 +178,19 @@ func (s *Store) TakeOver(ctx context.Context, q pg.Querier, account ID, name, ba
 		return nil, err
 	}
 	there, err := c.BucketExists(ctx, backendBucket)
-	if err != nil {
+	switch answer := minio.ToErrorResponse(err); {
+	case err == nil, answer.Code == "InvalidBucketName", answer.StatusCode == http.StatusBadRequest: // no bucket has such a name
+	default:
 		return nil, fmt.Errorf("backend %s: %w", b.Name, err)
 	}
 	if !there {
-		return nil, fmt.Errorf("%w: backend %s has none of the name %q", ErrBucketUnknown, b.Name, backendBucket)
+		return nil, finding.Worded(ErrBucketUnknown, fmt.Sprintf("the backend %s has no bucket %q; `primecloud bucket sync` lists those that nobody owns", b.Name, backendBucket))
 	}
 	// Object lock cannot be taken back, so that asking once is enough.
 	lock, _, _, _, err := c.GetObjectLockConfig(ctx, backendBucket)
 	if err != nil && minio.ToErrorResponse(err).Code != "ObjectLockConfigurationNotFoundError" {
 		return nil, fmt.Errorf("backend %s: %w", b.Name, err)
 	}
-	return ImportBucket(ctx, q, account, name, b.ID, backendBucket, err == nil && lock == "Enabled")
+	taken, err := ImportBucket(ctx, q, account, name, b.ID, backendBucket, err == nil && lock == "Enabled")
+	return taken, about(name, err)
 }

@@ -1,5 +1,10 @@
 package tenancy
 
+import (
+	"errors"
+	"fmt"
+)
+
 // What can be said of a look-up or a change. ErrUnavailable means "not known
 // now", never "does not exist"; ErrCrowded comes with it and says why.
 var (
@@ -33,3 +38,24 @@ var (
 type sentinelError string
 
 func (e sentinelError) Error() string { return string(e) }
+
+// NamedError is an error of this package about what somebody named: an account, a
+// key's id, a bucket, a backend.
+type NamedError struct {
+	Err  error
+	Name string
+}
+
+func (e *NamedError) Error() string { return fmt.Sprintf("%v: %q", e.Err, e.Name) }
+
+func (e *NamedError) Unwrap() error { return e.Err }
+
+// about says what an error of this package is about, if it does not yet.
+func about(name string, err error) error {
+	var own sentinelError
+	var named *NamedError
+	if !errors.As(err, &own) || errors.As(err, &named) {
+		return err
+	}
+	return &NamedError{err, name}
+}

@@ -66,7 +66,7 @@ func (k *Key) checkScope() error {
 	k.Permissions = p.Names()
 	for _, b := range k.Buckets {
 		if err := CheckBucketName(b); err != nil {
-			return err
+			return about(b, err)
 		}
 	}
 	if err := checkText("a prefix", k.Prefix, 1024); err != nil {
@@ -90,13 +90,13 @@ func (k *Key) checkScope() error {
 // checkImport checks a key that was issued elsewhere.
 func (k *Key) checkImport(keyring *secret.Keyring) error {
 	if !keyIDForm.MatchString(k.KeyID) {
-		return fmt.Errorf("%w: an imported key's id is 3 to 128 printable ASCII characters without space, slash, comma, ampersand and equals sign", ErrInvalidName)
+		return about(k.KeyID, fmt.Errorf("%w: an imported key's id is 3 to 128 printable ASCII characters without space, slash, comma, ampersand and equals sign", ErrInvalidName))
 	}
 	if len(k.Secret) < 8 || len(k.Secret) > 256 {
 		return fmt.Errorf("%w: an imported key's secret has 8 to 256 characters", ErrInvalidName)
 	}
 	if form, genuine := issued(keyring, k.KeyID); form && !genuine {
-		return fmt.Errorf("%w: the id has the form of ids issued here, but was not", ErrInvalidName)
+		return about(k.KeyID, fmt.Errorf("%w: the id has the form of ids issued here, but was not", ErrInvalidName))
 	}
 	return nil
 }

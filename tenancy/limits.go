@@ -38,9 +38,9 @@ type Cap struct {
 	Soft   bool
 }
 
-// MinRate is the least that a transfer rate may be limited to, in bytes per
+// minRate is the least that a transfer rate may be limited to, in bytes per
 // second: less would keep a connection for hours over one object.
-const MinRate = 64 << 10
+const minRate = 64 << 10
 
 // Limits bound what an account, or one of its access keys, may do, over all
 // nodes together. Zero fields, and nil caps, do not limit.
@@ -58,8 +58,8 @@ func (l *Limits) None() bool { return l == nil || *l == Limits{} }
 
 func (l *Limits) check() error {
 	for _, rate := range [...]int64{l.UploadRate, l.DownloadRate} {
-		if rate != 0 && rate < MinRate {
-			return fmt.Errorf("%w: a transfer rate is at least %d bytes per second", ErrInvalidLimit, MinRate)
+		if rate != 0 && rate < minRate {
+			return fmt.Errorf("%w: a transfer rate of %d bytes per second is too little; write %dB or more", ErrInvalidLimit, rate, minRate)
 		}
 	}
 	if l.RequestsPerSecond < 0 || l.Concurrent < 0 || l.Buckets < 0 {

@@ -40,7 +40,7 @@ next:
 				continue next
 			}
 		}
-		return 0, fmt.Errorf("tenancy: unknown permission %q; known are %s", name, strings.Join(permissionNames[:], ", "))
+		return 0, fmt.Errorf("tenancy: there is no permission %q; write all, or one or more of %s", name, strings.Join(permissionNames[:], ", "))
 	}
 	return p, nil
 }

@@ -37,7 +37,7 @@ func scanAccount(row pgx.Row) (*Account, error) {
 // taken and ErrInvalidName when it is no DNS label.
 func CreateAccount(ctx context.Context, q pg.Querier, name, displayName string, status Status) (*Account, error) {
 	if err := CheckAccountName(name); err != nil {
-		return nil, err
+		return nil, about(name, err)
 	}
 	if displayName == "" {
 		displayName = name
@@ -49,8 +49,8 @@ func CreateAccount(ctx context.Context, q pg.Querier, name, displayName string, 
 	_, _ = rand.Read(canonical[:]) // never fails: crypto/rand ends the process instead
 	a, err := scanAccount(q.QueryRow(ctx, `INSERT INTO accounts (id, name, display_name, canonical_id, status)
 		VALUES ($1, $2, $3, $4, $5) RETURNING `+accountColumns, NewID(), name, displayName, hex.EncodeToString(canonical[:]), status))
-	if isUnique(err) {
-		return nil, ErrAccountExists
+	if pg.IsUnique(err) {
+		return nil, about(name, ErrAccountExists)
 	}
 	return a, err
 }
@@ -62,7 +62,8 @@ func AccountByID(ctx context.Context, q pg.Querier, id ID) (*Account, error) {
 
 // AccountByName returns ErrAccountUnknown when there is no account of that name.
 func AccountByName(ctx context.Context, q pg.Querier, name string) (*Account, error) {
-	return scanAccount(q.QueryRow(ctx, `SELECT `+accountColumns+` FROM accounts WHERE name = $1`, name))
+	a, err := scanAccount(q.QueryRow(ctx, `SELECT `+accountColumns+` FROM accounts WHERE name = $1`, name))
+	return a, about(name, err)
 }
 
 // accountID returns the id of the account of that name.
@@ -114,7 +115,7 @@ func SetStatus(ctx context.Context, q pg.Querier, id ID, status Status) error {
 // the default backend.
 func SetAccountBackend(ctx context.Context, q pg.Querier, id, backend ID) error {
 	tag, err := q.Exec(ctx, `UPDATE accounts SET backend_id = nullif($2::uuid, $3::uuid), updated_at = now() WHERE id = $1`, id, backend, ID{})
-	if isForeign(err) {
+	if pg.IsForeign(err) {
 		return ErrBackendUnknown
 	}
 	return mustAffect(tag, err)(ErrAccountUnknown)
@@ -144,19 +145,9 @@ func mustAffect(tag pgconn.CommandTag, err error) func(none error) error {
 	}
 }
 
-// SQLSTATE unique_violation and foreign_key_violation
-// (postgresql.org/docs/current/errcodes-appendix.html).
-func isUnique(err error) bool  { return hasCode(err, "23505") }
-func isForeign(err error) bool { return hasCode(err, "23503") }
-
 func hasConstraint(err error, name string) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && e.ConstraintName == name
-}
-
-func hasCode(err error, code string) bool {
-	var e *pgconn.PgError
-	return errors.As(err, &e) && e.Code == code
 }
 
 func place(table, column string, id ID) secret.Place {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,30 +17,36 @@ import (
 	"github.com/primecloudpro/primecloud/internal/secret"
 )
 
+// regionForm is what can stand in a signature's scope.
+var regionForm = regexp.MustCompile(`^[A-Za-z0-9-]{1,63}$`)
+
 type credential struct{ ID, Secret string }
 
 func (b *Backend) check() error {
 	var errs []error
 	if err := CheckAccountName(b.Name); err != nil {
-		errs = append(errs, fmt.Errorf("%w: a backend's name is a DNS label", ErrInvalidName))
+		errs = append(errs, about(b.Name, fmt.Errorf("%w: a backend's name is 1 to 63 lower-case letters, digits and hyphens, not beginning or ending with a hyphen", ErrInvalidName)))
 	}
 	if len(b.Endpoints) == 0 {
-		errs = append(errs, errors.New("tenancy: a backend needs at least one endpoint"))
+		errs = append(errs, errors.New("tenancy: a backend needs at least one endpoint; write --endpoints=http(s)://host:port"))
 	}
 	for _, e := range b.Endpoints {
 		u, err := url.Parse(e)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			errs = append(errs, fmt.Errorf("tenancy: endpoint %q is not http(s)://host:port", e))
+			errs = append(errs, fmt.Errorf("tenancy: endpoint %q is not an address; write http(s)://host:port", e))
 		}
 	}
+	if !regionForm.MatchString(b.Region) {
+		errs = append(errs, fmt.Errorf("tenancy: %q is not a region; write it as the server is configured with it, like us-east-1", b.Region))
+	}
 	if b.AccessKeyID == "" || b.SecretKey == "" {
-		errs = append(errs, errors.New("tenancy: a backend needs an access key id and a secret key"))
+		errs = append(errs, errors.New("tenancy: a backend needs an access key id and a secret key; name their files, --access-key-file and --secret-key-file, or set BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY"))
 	}
 	if b.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(b.CA)) {
 		errs = append(errs, fmt.Errorf("tenancy: %w", errCA))
 	}
 	if b.Kind != "" && b.Kind != BackendMinIO && b.Kind != BackendS3 {
-		errs = append(errs, fmt.Errorf("tenancy: unknown kind of backend %q; known are %q and %q", b.Kind, BackendMinIO, BackendS3))
+		errs = append(errs, fmt.Errorf("tenancy: there is no kind of backend %q; write %s or %s", b.Kind, BackendMinIO, BackendS3))
 	}
 	return errors.Join(errs...)
 }
@@ -95,8 +102,8 @@ func (s *Store) AddBackend(ctx context.Context, q pg.Querier, b Backend) (*Backe
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9 OR NOT EXISTS (SELECT FROM backends WHERE is_default)) RETURNING is_default`,
 			b.ID, b.Name, b.Endpoints, b.Region, b.CA, sealed, binding, b.Kind, b.Default).Scan(&b.Default)
 	})
-	if isUnique(err) {
-		return nil, ErrBackendExists
+	if pg.IsUnique(err) {
+		return nil, about(b.Name, ErrBackendExists)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("add backend: %w", err)
@@ -122,7 +129,7 @@ func (s *Store) ChangeBackend(ctx context.Context, q pg.Querier, name string, ch
 	return pg.InTx(ctx, q, func(tx pgx.Tx) error {
 		b, _, err := s.checkedBackend(tx.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends WHERE name = $1 FOR UPDATE`, name))
 		if err != nil {
-			return err
+			return about(name, err)
 		}
 		next := *b
 		change(&next)
@@ -188,8 +195,12 @@ func (s *Store) Backend(ctx context.Context, q pg.Querier, id ID) (*Backend, err
 
 // BackendByName returns a backend with its credential; "" is the default one.
 func (s *Store) BackendByName(ctx context.Context, q pg.Querier, name string) (*Backend, error) {
-	return s.openBackend(q.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends
+	b, err := s.openBackend(q.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends
 		WHERE name = $1 OR ($1 = '' AND is_default)`, name))
+	if name == "" && errors.Is(err, ErrBackendUnknown) {
+		return nil, ErrNoBackend
+	}
+	return b, about(name, err)
 }
 
 // ListBackends returns all backends by name, as their rows are: without

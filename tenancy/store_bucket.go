@@ -57,7 +57,7 @@ func ReserveBucket(ctx context.Context, q pg.Querier, account ID, name string, o
 		}
 		return err
 	})
-	if isForeign(err) {
+	if pg.IsForeign(err) {
 		return nil, ErrAccountUnknown
 	}
 	return b, err
@@ -127,10 +127,10 @@ func ImportBucket(ctx context.Context, q pg.Querier, account ID, name string, ba
 		VALUES ($1, $2, $3, $4, $5, 'active', $6) RETURNING `+bucketColumns, NewID(), account, name, backend, backendName, objectLock))
 	switch {
 	case hasConstraint(err, "buckets_backend_id_backend_name_key"):
-		return nil, ErrBucketTaken
-	case isUnique(err):
-		return nil, ErrBucketExists
-	case isForeign(err):
+		return nil, about(backendName, ErrBucketTaken)
+	case pg.IsUnique(err):
+		return nil, about(name, ErrBucketExists)
+	case pg.IsForeign(err):
 		return nil, fmt.Errorf("%w, or %w", ErrAccountUnknown, ErrBackendUnknown)
 	}
 	return b, err
@@ -144,7 +144,8 @@ const existing = `state IN ('active', 'deleting')`
 // BucketByName returns an account's bucket, one that is being deleted too, or
 // ErrBucketUnknown.
 func BucketByName(ctx context.Context, q pg.Querier, account ID, name string) (*Bucket, error) {
-	return scanBucket(q.QueryRow(ctx, `SELECT `+bucketColumns+` FROM buckets WHERE account_id = $1 AND name = $2 AND `+existing, account, name))
+	b, err := scanBucket(q.QueryRow(ctx, `SELECT `+bucketColumns+` FROM buckets WHERE account_id = $1 AND name = $2 AND `+existing, account, name))
+	return b, about(name, err)
 }
 
 // ListBuckets returns up to limit buckets that are there in the order of their

@@ -34,9 +34,9 @@ func (s *Store) CreateKey(ctx context.Context, q pg.Querier, k Key) (*Key, error
 		k.ID, k.KeyID, k.AccountID, k.Kind, user, k.Description, sealed, binding, k.Permissions, k.Buckets, k.Prefix, k.CIDRs, k.ExpiresAt).
 		Scan(&k.CreatedAt)
 	switch {
-	case isUnique(err):
-		return nil, ErrKeyExists
-	case isForeign(err):
+	case pg.IsUnique(err):
+		return nil, about(k.KeyID, ErrKeyExists)
+	case pg.IsForeign(err):
 		return nil, ErrAccountUnknown
 	case err != nil:
 		return nil, fmt.Errorf("create key: %w", err)
@@ -69,7 +69,8 @@ func scanKey(row pgx.Row, more ...any) (*Key, error) {
 // KeyByID returns a key by its access key id, without the secret, or
 // ErrKeyUnknown. A revoked or expired key is returned.
 func KeyByID(ctx context.Context, q pg.Querier, keyID string) (*Key, error) {
-	return scanKey(q.QueryRow(ctx, `SELECT `+keyColumns+` FROM access_keys WHERE key_id = $1`, keyID))
+	k, err := scanKey(q.QueryRow(ctx, `SELECT `+keyColumns+` FROM access_keys WHERE key_id = $1`, keyID))
+	return k, about(keyID, err)
 }
 
 // ListKeys returns an account's own keys, oldest first. Internal keys are
@@ -117,7 +118,7 @@ func (s *Store) RotateKey(ctx context.Context, q pg.Querier, keyID string, overl
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("rotate key: %w", err)
+		return nil, fmt.Errorf("rotate key: %w", about(keyID, err))
 	}
 	return created, nil
 }
@@ -194,7 +195,7 @@ func (s *Store) ScopeKey(ctx context.Context, q pg.Querier, keyID string, change
 // RevokeKey ends a key at once; it stays in the list with the time, and without
 // the secret. A trigger remembers that it has ended (docs/decisions/0027).
 func RevokeKey(ctx context.Context, q pg.Querier, keyID string) error {
-	return mustAffect(q.Exec(ctx, `UPDATE access_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL`, keyID))(ErrKeyUnknown)
+	return about(keyID, mustAffect(q.Exec(ctx, `UPDATE access_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL`, keyID))(ErrKeyUnknown))
 }
 
 // RevokeInternalKeys ends every internal key of a user in an account: logout,

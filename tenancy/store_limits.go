@@ -32,7 +32,7 @@ func SetLimits(ctx context.Context, q pg.Querier, account ID, l *Limits) error {
 			requests_soft = excluded.requests_soft, spend_soft = excluded.spend_soft, updated_at = now()`,
 		account, r.RequestsPerSecond, r.UploadRate, r.DownloadRate, r.Concurrent,
 		r.StorageBudget, r.EgressBudget, r.RequestsBudget, r.SpendBudget, r.StorageSoft, r.EgressSoft, r.RequestsSoft, r.SpendSoft, r.Buckets)
-	if isForeign(err) {
+	if pg.IsForeign(err) {
 		return ErrAccountUnknown
 	}
 	return wrapf(err, "set limits")
@@ -65,7 +65,7 @@ func SetKeyLimits(ctx context.Context, q pg.Querier, k *Key, l *Limits) error {
 			egress_soft = excluded.egress_soft, requests_soft = excluded.requests_soft, spend_soft = excluded.spend_soft, updated_at = now()`,
 		k.ID, k.AccountID, r.RequestsPerSecond, r.UploadRate, r.DownloadRate, r.Concurrent,
 		r.EgressBudget, r.RequestsBudget, r.SpendBudget, r.EgressSoft, r.RequestsSoft, r.SpendSoft)
-	if isForeign(err) {
+	if pg.IsForeign(err) {
 		return ErrKeyUnknown
 	}
 	return wrapf(err, "set key limits")

@@ -51,7 +51,7 @@ func setLogging(ctx context.Context, q pg.Querier, bucket ID, l *BucketLogging) 
 	_, err := q.Exec(ctx, `INSERT INTO bucket_logging (bucket_id, target_name, target_prefix, key_format) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (bucket_id) DO UPDATE SET target_name = excluded.target_name, target_prefix = excluded.target_prefix, key_format = excluded.key_format`,
 		bucket, l.Target, l.Prefix, l.Format)
-	if isForeign(err) {
+	if pg.IsForeign(err) {
 		return ErrBucketUnknown
 	}
 	return err

@@ -56,7 +56,7 @@ func addUploadRules(ctx context.Context, q pg.Querier, bucket, version ID, rules
 		WHERE (SELECT count(*) FROM bucket_upload_rules WHERE bucket_id = $1) < $9`,
 		bucket, version, positions, ids, enabled, filters, prefixes, days, maxUploadRules)
 	switch {
-	case isForeign(err):
+	case pg.IsForeign(err):
 		return ErrBucketUnknown
 	case err == nil && tag.RowsAffected() == 0:
 		return ErrTooManyUploadRules

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/limits/notation"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -85,21 +86,17 @@ func (c *cli) showAccount(ctx context.Context, o *operator, a *tenancy.Account) 
 	for _, k := range overview.Keys {
 		all = append(all, limited{k.ID, k.KeyID, k.Limits, k.Budgets})
 	}
-	return c.printLimits(all, overview.Alerts)
+	return c.printLimits(all, overview.Alerts, true)
 }
 
 type accountLimit struct {
 	accountArg
-	limitFlags
-	Buckets      *countLimit `placeholder:"N" help:"Buckets that the account may have; none: as the gateways' max_buckets says."`
-	StorageQuota *sizeBudget `placeholder:"SIZE" help:"Bytes stored, like 5TiB; /hard (the default) or /soft behind it; none: no budget."`
+	notation.AccountFlags
 }
 
 func (a *accountLimit) Run(ctx context.Context, c *cli) error {
 	return c.withAccount(ctx, a.Name, func(o *operator, account *tenancy.Account) error {
-		l := a.apply(account.Limits)
-		set(&l.Buckets, a.Buckets)
-		setBudget(l, tenancy.Storage, a.StorageQuota)
+		l := a.Apply(account.Limits)
 		if err := limits.CheckSpend(ctx, o.pool, account.ID, l); err != nil {
 			return err
 		}

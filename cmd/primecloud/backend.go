@@ -43,15 +43,15 @@ type credentialFlags struct {
 }
 
 func (f *credentialFlags) read(c *cli) (id, secretKey string, err error) {
-	one := func(file, variable string) string {
+	one := func(flag, file, variable string) string {
 		if file == "" {
 			return c.getenv(variable)
 		}
-		text, rerr := os.ReadFile(file)
+		text, rerr := readFile(flag, file)
 		err = errors.Join(err, rerr)
-		return strings.TrimSpace(string(text))
+		return strings.TrimSpace(text)
 	}
-	id, secretKey = one(f.AccessKeyFile, "BACKEND_ACCESS_KEY"), one(f.SecretKeyFile, "BACKEND_SECRET_KEY")
+	id, secretKey = one("access-key-file", f.AccessKeyFile, "BACKEND_ACCESS_KEY"), one("secret-key-file", f.SecretKeyFile, "BACKEND_SECRET_KEY")
 	return id, secretKey, err
 }
 
@@ -71,7 +71,7 @@ func (b *backendAdd) Run(ctx context.Context, c *cli) error {
 	if backend.AccessKeyID, backend.SecretKey, err = b.read(c); err != nil {
 		return err
 	}
-	if backend.CA, err = readIfNamed(b.CAFile); err != nil {
+	if backend.CA, err = readFile("ca-file", b.CAFile); err != nil {
 		return err
 	}
 	return c.operate(ctx, func(o *operator) error {
@@ -88,12 +88,15 @@ func (b *backendAdd) Run(ctx context.Context, c *cli) error {
 	})
 }
 
-// readIfNamed is the text of a file that a flag names, or "".
-func readIfNamed(file string) (string, error) {
+// readFile is the text of a file that a flag names, or "".
+func readFile(flag, file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
 	b, err := os.ReadFile(file)
+	if err != nil {
+		err = fmt.Errorf("--%s: the file cannot be read (%w); name another one", flag, err)
+	}
 	return string(b), err
 }
 
@@ -121,7 +124,7 @@ func (b *backendRotate) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	pem, err := readIfNamed(b.CAFile)
+	pem, err := readFile("ca-file", b.CAFile)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/alecthomas/kong"
 
@@ -45,6 +46,9 @@ func (s *serveCommand) AfterApply(parsed *kong.Context) error {
 func (s *serveCommand) Run(ctx context.Context, c *cli) error {
 	s.Output, s.Files, s.Hangup = c.err, s.source.Files(), node.Hangup()
 	s.Reread = func() (next node.Config, err error) { err = s.source.Again(&next, s.parsed); return next, err }
+	for _, warning := range s.source.Exposed {
+		fmt.Fprintln(c.err, "primecloud: warning:", warning)
+	}
 	return node.Run(ctx, s.Config)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/limits/notation"
 	"github.com/primecloudpro/primecloud/metering/storage"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
@@ -55,24 +55,15 @@ func (c *cli) printKeys(data any, list ...*tenancy.Key) error {
 }
 
 type keyCreate struct {
-	Account          string        `arg:"" help:"The account's name."`
-	Permissions      string        `default:"all" help:"Of read,write,delete,list,manage,bypass-governance."`
-	Buckets          []string      `help:"Only these."`
-	Prefix           string        `help:"Only keys that begin with it."`
-	CIDRs            []cidr        `name:"cidrs" help:"Only from these networks."`
-	Expires          time.Duration `help:"End after this time; 0: never."`
-	Description      string        `help:"What it is for."`
-	ImportID         string        `name:"import-id" help:"Take over this access key id instead of making one."`
-	ImportSecretFile string        `help:"With --import-id: the file that holds its secret."`
-}
-
-// cidr is a CIDR block; what is behind its bits is dropped.
-type cidr struct{ netip.Prefix }
-
-func (n *cidr) UnmarshalText(text []byte) error {
-	err := n.Prefix.UnmarshalText(text)
-	n.Prefix = n.Masked()
-	return err
+	Account          string         `arg:"" help:"The account's name."`
+	Permissions      string         `default:"all" help:"Of read,write,delete,list,manage,bypass-governance."`
+	Buckets          []string       `help:"Only these."`
+	Prefix           string         `help:"Only keys that begin with it."`
+	CIDRs            []netip.Prefix `name:"cidrs" placeholder:"NETWORK" help:"Only from these networks, like 192.0.2.0/24."`
+	Expires          time.Duration  `placeholder:"DURATION" help:"End after this time, like 12h or 30d; never by default."`
+	Description      string         `help:"What it is for."`
+	ImportID         string         `name:"import-id" help:"Take over this access key id instead of making one."`
+	ImportSecretFile string         `help:"With --import-id: the file that holds its secret."`
 }
 
 func (k *keyCreate) Run(ctx context.Context, c *cli) error {
@@ -80,20 +71,20 @@ func (k *keyCreate) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	key := tenancy.Key{Permissions: p.Names(), Buckets: k.Buckets, Prefix: k.Prefix, Description: k.Description, KeyID: k.ImportID}
+	if (k.ImportID == "") != (k.ImportSecretFile == "") {
+		return fmt.Errorf("--import-id=%s, --import-secret-file=%s: an access key is taken over with both, or with neither one is made; give the other one too", k.ImportID, k.ImportSecretFile)
+	}
+	key := tenancy.Key{Permissions: p.Names(), Buckets: k.Buckets, Prefix: k.Prefix, CIDRs: k.CIDRs, Description: k.Description, KeyID: k.ImportID}
 	if k.Expires > 0 {
 		t := time.Now().Add(k.Expires)
 		key.ExpiresAt = &t
 	}
-	for _, n := range k.CIDRs {
-		key.CIDRs = append(key.CIDRs, n.Prefix)
-	}
 	if k.ImportID != "" {
-		b, err := os.ReadFile(k.ImportSecretFile)
+		text, err := readFile("import-secret-file", k.ImportSecretFile)
 		if err != nil {
-			return fmt.Errorf("--import-secret-file: %w", err)
+			return err
 		}
-		key.Secret = strings.TrimSpace(string(b))
+		key.Secret = strings.TrimSpace(text)
 	}
 	return c.withAccount(ctx, k.Account, func(o *operator, a *tenancy.Account) error {
 		key.AccountID = a.ID
@@ -121,7 +112,7 @@ func (k *keyList) Run(ctx context.Context, c *cli) error {
 
 type keyLimit struct {
 	keyArg
-	limitFlags
+	notation.Flags
 }
 
 func (k *keyLimit) Run(ctx context.Context, c *cli) error {
@@ -134,7 +125,7 @@ func (k *keyLimit) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		l = k.apply(l)
+		l = k.Apply(l)
 		if err := limits.CheckSpend(ctx, o.pool, key.AccountID, l); err != nil {
 			return err
 		}
@@ -148,7 +139,7 @@ func (k *keyLimit) Run(ctx context.Context, c *cli) error {
 		if c.json {
 			return c.print(limits.KeyOverview{ID: key.ID, KeyID: key.KeyID, Limits: l, Budgets: budgets}, "", nil)
 		}
-		return c.printLimits([]limited{{key.ID, key.KeyID, l, budgets}}, nil)
+		return c.printLimits([]limited{{key.ID, key.KeyID, l, budgets}}, nil, false)
 	})
 }
 

@@ -1,116 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/primecloudpro/primecloud/internal/quantity"
 	"github.com/primecloudpro/primecloud/limits"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
-
-// limitFlags are the limits that accounts and keys both have. A flag that is not given
-// is nil, and the limit stays as it is.
-type limitFlags struct {
-	RequestsPerSecond *countLimit  `placeholder:"N" help:"Requests per second; none: no limit."`
-	UploadRate        *sizeLimit   `placeholder:"SIZE" help:"Bytes per second, like 20MB; none: no limit."`
-	DownloadRate      *sizeLimit   `placeholder:"SIZE" help:"Bytes per second, like 20MB; none: no limit."`
-	Concurrent        *countLimit  `placeholder:"N" help:"Requests at once; none: no limit of its own."`
-	EgressBudget      *sizeBudget  `placeholder:"SIZE" help:"Bytes sent in a month, like 10TB; /hard (the default) or /soft behind it; none: no budget."`
-	RequestBudget     *countBudget `placeholder:"N" help:"Requests of the classes A and B in a month; /hard or /soft; none: no budget."`
-	SpendBudget       *moneyBudget `placeholder:"AMOUNT" help:"Money in a month, in the rate card's currency, like 250.00; /hard or /soft; none: no budget."`
-}
-
-// apply returns the limits, nil being none, with what was given changed.
-func (l *limitFlags) apply(to *tenancy.Limits) *tenancy.Limits {
-	if to == nil {
-		to = &tenancy.Limits{}
-	}
-	set(&to.RequestsPerSecond, l.RequestsPerSecond)
-	set(&to.UploadRate, l.UploadRate)
-	set(&to.DownloadRate, l.DownloadRate)
-	set(&to.Concurrent, l.Concurrent)
-	setBudget(to, tenancy.Egress, l.EgressBudget)
-	setBudget(to, tenancy.Requests, l.RequestBudget)
-	setBudget(to, tenancy.Spend, l.SpendBudget)
-	return to
-}
-
-func set[T ~int64](to *int64, given *T) {
-	if given != nil {
-		*to = int64(*given)
-	}
-}
-
-func setBudget[T countBudget | sizeBudget | moneyBudget](to *tenancy.Limits, which tenancy.Budget, given *T) {
-	if given != nil {
-		to.Caps[which] = budget(*given).limit
-	}
-}
-
-// countLimit is a number, sizeLimit a number of bytes; 0 is "none".
-type (
-	countLimit int64
-	sizeLimit  int64
-)
-
-func (l *countLimit) UnmarshalText(text []byte) (err error) {
-	*l, err = limitOf[countLimit](string(text), quantity.ParseCount)
-	return err
-}
-
-func (l *sizeLimit) UnmarshalText(text []byte) (err error) {
-	*l, err = limitOf[sizeLimit](string(text), quantity.ParseSize)
-	return err
-}
-
-func limitOf[T ~int64](text string, parse func(string) (int64, error)) (T, error) {
-	if text == "none" {
-		return 0, nil
-	}
-	n, err := parse(text)
-	if err == nil && n == 0 {
-		err = errors.New("0 would stop everything: suspend the account or revoke the key instead")
-	}
-	return T(n), err
-}
-
-// budget is a budget's flag: a cap, or none.
-type budget struct{ limit *tenancy.Cap }
-
-type (
-	countBudget budget
-	sizeBudget  budget
-	moneyBudget budget
-)
-
-func (b *countBudget) UnmarshalText(text []byte) error {
-	return (*budget)(b).parse(string(text), quantity.ParseCount)
-}
-func (b *sizeBudget) UnmarshalText(text []byte) error {
-	return (*budget)(b).parse(string(text), quantity.ParseSize)
-}
-func (b *moneyBudget) UnmarshalText(text []byte) error {
-	return (*budget)(b).parse(string(text), quantity.ParseMoney)
-}
-
-func (b *budget) parse(text string, amount func(string) (int64, error)) error {
-	if text == "none" {
-		return nil
-	}
-	number, kind, _ := strings.Cut(text, "/")
-	n, err := amount(number)
-	if err != nil {
-		return err
-	}
-	if kind != "" && kind != "hard" && kind != "soft" {
-		return fmt.Errorf("a budget is /hard or /soft, not %q", kind)
-	}
-	b.limit = &tenancy.Cap{Amount: n, Soft: kind == "soft"}
-	return nil
-}
 
 // limited is what an account or a key is held to, and where it stands.
 type limited struct {
@@ -120,7 +17,8 @@ type limited struct {
 	budgets []limits.Status
 }
 
-func (c *cli) printLimits(all []limited, alerts []limits.Event) error {
+// printLimits prints tables, with an empty line between two; apart: and in front.
+func (c *cli) printLimits(all []limited, alerts []limits.Event, apart bool) error {
 	var rates, budgets, events [][]string
 	names := map[tenancy.ID]string{}
 	for _, l := range all {
@@ -148,7 +46,10 @@ func (c *cli) printLimits(all []limited, alerts []limits.Event) error {
 		if len(t.rows) == 0 {
 			continue
 		}
-		fmt.Fprintln(c.out)
+		if apart {
+			fmt.Fprintln(c.out)
+		}
+		apart = true
 		if err := c.table(t.header, t.rows); err != nil {
 			return err
 		}

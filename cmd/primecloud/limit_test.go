@@ -13,6 +13,7 @@ import (
 
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -70,7 +71,9 @@ func TestLimitCommands(t *testing.T) {
 	in.must("account", "limit", "acme", "--requests-per-second", "500", "--download-rate", "200MB", "--upload-rate", "200MB", "--concurrent", "64",
 		"--storage-quota", "5TiB", "--egress-budget", "100kB", "--request-budget", "1000/soft", "--spend-budget", "250.00")
 	in.must("account", "limit", "acme", "--concurrent", "none", "--egress-budget", "2MB/hard")
-	in.must("key", "limit", k.KeyID, "--egress-budget", "1MB/soft")
+	if out := in.must("key", "limit", k.KeyID, "--egress-budget", "1MB/soft"); !strings.HasPrefix(out, "LIMITS_OF ") {
+		t.Errorf("it does not begin with its table: %q", out)
+	}
 	c := client(p.addrs.S3, k)
 	body := bytes.Repeat([]byte("x"), 600_000)
 	if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("backups"), Key: aws.String("k"), Body: bytes.NewReader(body)}); err != nil {
@@ -111,8 +114,15 @@ func TestLimitCommands(t *testing.T) {
 	if len(d.Keys) != 1 || d.Keys[0].Budgets[0].Percent != 120 {
 		t.Errorf("%+v", d.Keys)
 	}
+	perDay := decode[[]usagereport.Usage](t, in.must("usage", "show", "--by=day", "--from="+time.Now().UTC().Format(time.DateOnly), "--json"))
+	if len(perDay) == 0 || perDay[0].Account != "acme" || perDay[0].Day == "" || perDay[0].Egress < int64(2*len(body)) {
+		t.Errorf("by account and day: %+v", perDay)
+	}
+	if whole := in.must("usage", "show", "--by=account", "--csv"); !strings.HasPrefix(whole, "ACCOUNT,REQUESTS,") || !strings.Contains(whole, "\nacme,") {
+		t.Errorf("by account: %s", whole)
+	}
 	text := strings.Join(strings.Fields(in.must("account", "show", "acme")), " ")
-	for _, part := range []string{"OVERSHOOT_BOUND", "200MB", "60.0%", "250 BRL", "acme egress 50%", k.KeyID} {
+	for _, part := range []string{"OVERSHOOT_BOUND", "200MB", "5TiB", "60.0%", "250 BRL", "acme egress 50%", k.KeyID} {
 		if !strings.Contains(text, part) {
 			t.Errorf("%q is not in\n%s", part, text)
 		}

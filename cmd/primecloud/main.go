@@ -115,10 +115,11 @@ func (c *cli) run(ctx context.Context, args []string) (err error) {
 				err = errNoCommand
 			}
 		}
+		err = told(err)
 	}()
 	var line commandLine
 	parser, err := kong.New(&line, kong.Name("primecloud"), kong.Description("PrimeCloud: a multi-tenant S3 gateway in front of MinIO."),
-		kong.Writers(c.out, c.err), kong.Exit(func(int) { panic(helpPrinted{}) }), kong.Bind(c), kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Writers(c.out, c.err), kong.Exit(func(int) { panic(helpPrinted{}) }), kong.Bind(c), kong.BindTo(ctx, (*context.Context)(nil)), settings.Values(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}))
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -28,6 +29,9 @@ func (c *cli) operate(ctx context.Context, f func(*operator) error) error {
 		return err
 	}
 	defer o.pool.Close()
+	if err := pg.CheckVersion(ctx, o.pool); err != nil {
+		return err
+	}
 	return f(o)
 }
 
@@ -63,6 +67,9 @@ func (c *cli) withPool(ctx context.Context, f func(*pgxpool.Pool) error) error {
 		return err
 	}
 	defer pool.Close()
+	if err := pg.CheckVersion(ctx, pool); err != nil {
+		return err
+	}
 	return f(pool)
 }
 
@@ -71,7 +78,11 @@ func (c *cli) ownerPool(ctx context.Context) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pg.Open(ctx, url)
+	pool, err := pg.Open(ctx, url)
+	if err != nil {
+		return nil, fmt.Errorf("database.owner_url: %w", err)
+	}
+	return pool, nil
 }
 
 // ownerURL is the setting database.owner_url, or the development database below this folder.
@@ -95,7 +106,11 @@ func (c *cli) keyring() (*secret.Keyring, error) {
 		return nil, err
 	}
 	if cfg.Keyring != "" {
-		return secret.Parse([]byte(cfg.Keyring))
+		keyring, err := secret.Parse([]byte(cfg.Keyring))
+		if err != nil {
+			err = fmt.Errorf("keyring: %w", err)
+		}
+		return keyring, settings.Invalid(err)
 	}
 	keyring, err := dev.Keyring(dev.DefaultDir)
 	if unreadable := (*fs.PathError)(nil); errors.As(err, &unreadable) {

@@ -2,8 +2,9 @@ package main
 
 import (
 	"encoding/json"
-	"time"
+	"fmt"
 
+	"github.com/primecloudpro/primecloud/internal/quantity"
 	"github.com/primecloudpro/primecloud/internal/table"
 )
 
@@ -12,8 +13,16 @@ const stamp = "2006-01-02 15:04:05Z"
 
 // hours bound a range of hours.
 type hours struct {
-	From time.Time `placeholder:"HOUR" help:"First hour, as 2006-01-02T15:00:00Z."`
-	To   time.Time `placeholder:"HOUR" help:"The hour behind the last."`
+	From quantity.Hour `placeholder:"HOUR" help:"The first hour: 2026-11-27 or 2026-11-27T15:00Z, in UTC; from the beginning by default."`
+	To   quantity.Hour `placeholder:"HOUR" help:"The hour behind the last, written so too; up to now by default."`
+}
+
+// Validate refuses a range in which there is nothing; kong calls it.
+func (h *hours) Validate() error {
+	if !h.From.IsZero() && !h.To.IsZero() && !h.From.Before(h.To.Time) {
+		return fmt.Errorf("--from=%s is not before --to=%s; write a later end", h.From, h.To)
+	}
+	return nil
 }
 
 // print writes data as JSON with --json, or as a table with a header.

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/quantity"
 	"github.com/primecloudpro/primecloud/limits"
+	"github.com/primecloudpro/primecloud/limits/notation"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -15,23 +17,14 @@ type ratesCommands struct {
 	Set  ratesSet  `cmd:"" help:"Add a rate card."`
 }
 
-// amount is money in billionths of its unit.
-type amount int64
-
-func (a *amount) UnmarshalText(text []byte) error {
-	n, err := quantity.ParseMoney(string(text))
-	*a = amount(n)
-	return err
-}
-
 type ratesSet struct {
-	Account   string    `help:"Only for this one; everyone who has no own card by default."`
-	From      time.Time `placeholder:"HOUR" help:"From this hour on, as 2006-01-02T15:00:00Z; the present one by default."`
-	Currency  string    `help:"Three letters."`
-	EgressGB  amount    `name:"egress-gb" default:"0" help:"Price of 10^9 bytes sent."`
-	IngressGB amount    `name:"ingress-gb" default:"0" help:"Price of 10^9 bytes received."`
-	ThousandA amount    `name:"thousand-a" default:"0" help:"Price of 1,000 requests of class A."`
-	ThousandB amount    `name:"thousand-b" default:"0" help:"Price of 1,000 requests of class B."`
+	Account   string         `help:"Only for this one; everyone who has no own card by default."`
+	From      quantity.Hour  `placeholder:"HOUR" help:"From this hour on: 2026-11-27 or 2026-11-27T15:00Z, in UTC; the present one by default."`
+	Currency  string         `required:"" help:"Three capital letters, like EUR."`
+	EgressGB  notation.Money `name:"egress-gb" default:"0" help:"Price of 10^9 bytes sent."`
+	IngressGB notation.Money `name:"ingress-gb" default:"0" help:"Price of 10^9 bytes received."`
+	ThousandA notation.Money `name:"thousand-a" default:"0" help:"Price of 1,000 requests of class A."`
+	ThousandB notation.Money `name:"thousand-b" default:"0" help:"Price of 1,000 requests of class B."`
 }
 
 func (r *ratesSet) Run(ctx context.Context, c *cli) error {
@@ -40,15 +33,18 @@ func (r *ratesSet) Run(ctx context.Context, c *cli) error {
 	card.EgressGB, card.IngressGB, card.ThousandA, card.ThousandB = int64(r.EgressGB), int64(r.IngressGB), int64(r.ThousandA), int64(r.ThousandB)
 	if !r.From.IsZero() {
 		if r.From.Before(card.ValidFrom) {
-			return fmt.Errorf("a card cannot be in force from %s: that is past, and its prices were paid", r.From.Format(time.RFC3339))
+			return fmt.Errorf("--from: a card cannot be in force from %s, whose prices were paid; write the present hour, %s, or a later one", r.From, quantity.Hour{Time: card.ValidFrom})
 		}
-		card.ValidFrom = r.From
+		card.ValidFrom = r.From.Time
 	}
 	return c.operate(ctx, func(o *operator) (err error) {
 		if card.Account, err = o.accountID(ctx, r.Account); err != nil {
 			return err
 		}
-		if err := limits.AddCard(ctx, o.pool, card); err != nil {
+		switch err := limits.AddCard(ctx, o.pool, card); {
+		case errors.Is(err, limits.ErrCardExists):
+			return fmt.Errorf("--from: there is a rate card from %s on already, and its prices stay; write a later hour, like %s", quantity.Hour{Time: card.ValidFrom}, quantity.Hour{Time: card.ValidFrom.Add(time.Hour)})
+		case err != nil:
 			return err
 		}
 		return c.printCards(r.Account, []limits.Card{card})

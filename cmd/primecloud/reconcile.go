@@ -3,38 +3,18 @@ package main
 import (
 	"context"
 	"errors"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/primecloudpro/primecloud/metering/reconcile"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
-// tolerance is a number of bytes, or percent of what the ledger has.
-type tolerance struct {
-	bytes   int64
-	percent float64
-}
-
-func (t *tolerance) UnmarshalText(text []byte) (err error) {
-	if number, ok := strings.CutSuffix(string(text), "%"); ok {
-		t.percent, err = strconv.ParseFloat(number, 64)
-	} else {
-		t.bytes, err = strconv.ParseInt(string(text), 10, 64)
-	}
-	if err != nil || t.bytes < 0 || t.percent < 0 {
-		return errors.New("expected bytes, as 1000000, or percent, as 0.1%")
-	}
-	return nil
-}
-
 type usageReconcile struct {
 	Account string `help:"Only this one."`
 	hours
-	NoListing bool      `help:"Do not ask the backends."`
-	Tolerance tolerance `default:"0" help:"Bytes, or percent of the ledger's as 0.1%, that may stay unexplained."`
-	AccessLog []string  `sep:"none" placeholder:"FOLDER" help:"A folder of access log files; again for each node."`
+	NoListing bool                `help:"Do not ask the backends."`
+	Tolerance reconcile.Tolerance `default:"0" help:"Bytes, or percent of the ledger's as 0.1%, that may stay unexplained."`
+	AccessLog []string            `sep:"none" placeholder:"FOLDER" help:"A folder of access log files; again for each node."`
 }
 
 // Help implements kong.HelpProvider.
@@ -48,12 +28,12 @@ func (u *usageReconcile) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(c.printAll(report, report.Tables), report.Over(u.Tolerance.bytes, u.Tolerance.percent))
+		return errors.Join(c.printAll(report, report.Tables), report.Over(u.Tolerance))
 	})
 }
 
 func (u *usageReconcile) report(ctx context.Context, c *cli, o *operator) (*reconcile.Report, error) {
-	from, to := u.From, u.To
+	from, to := u.From.Time, u.To.Time
 	present := time.Now().UTC().Truncate(time.Hour)
 	if from.IsZero() {
 		from = present.Add(-24 * time.Hour)

@@ -37,8 +37,8 @@ var (
 )
 
 type usageShow struct {
-	By      string `default:"bucket" help:"bucket, key, class or hour."`
-	Account string `help:"Only this one."`
+	By      ledger.Group `default:"bucket" help:"account, bucket, key, class, day or hour (days and hours of UTC), each within its account."`
+	Account string       `help:"Only this one."`
 	hours
 	CSV     bool `name:"csv" help:"Print CSV."`
 	Storage bool `help:"What was stored instead of what moved, by bucket or hour."`
@@ -46,7 +46,7 @@ type usageShow struct {
 
 func (u *usageShow) Run(ctx context.Context, c *cli) error {
 	return c.operate(ctx, func(o *operator) (err error) {
-		q := ledger.Query{From: u.From, To: u.To, By: ledger.Group(u.By)}
+		q := ledger.Query{From: u.From.Time, To: u.To.Time, By: u.By}
 		if q.Account, err = o.accountID(ctx, u.Account); err != nil {
 			return err
 		}
@@ -62,10 +62,13 @@ func (u *usageShow) show(ctx context.Context, c *cli, o *operator, q ledger.Quer
 	if err != nil {
 		return err
 	}
+	if len(list) > 0 && q.Endless() {
+		fmt.Fprintln(c.err, "FINAL is false, since the range has no end and goes on; with --to it says whether the figures can still change.")
+	}
 	late := slices.ContainsFunc(list, func(r usagereport.Usage) bool { return r.Unsealed != nil })
 	rows := make([][]string, 0, len(list))
 	for _, r := range list {
-		cells := append([]string{r.Account, r.Group()}, numbers(r.Requests, r.Ingress, r.Egress, r.AdjustedRequests, r.AdjustedIngress, r.AdjustedEgress)...)
+		cells := append(u.head(r.Account, r.Group()), numbers(r.Requests, r.Ingress, r.Egress, r.AdjustedRequests, r.AdjustedIngress, r.AdjustedEgress)...)
 		cells = append(cells, fmt.Sprint(r.Final))
 		if n := r.Unsealed; n != nil {
 			cells = append(cells, numbers(n.Requests, n.Ingress, n.Egress)...)
@@ -77,6 +80,14 @@ func (u *usageShow) show(ctx context.Context, c *cli, o *operator, q ledger.Quer
 	return u.print(c, list, usageColumns, unsealedColumns, late, rows)
 }
 
+// head begins a row: with the account, and what is summed within it.
+func (u *usageShow) head(account, group string) []string {
+	if u.By == ledger.ByAccount {
+		return []string{account}
+	}
+	return []string{account, group}
+}
+
 func numbers(all ...int64) []string {
 	cells := make([]string, len(all))
 	for i, n := range all {
@@ -86,7 +97,7 @@ func numbers(all ...int64) []string {
 }
 
 func (u *usageShow) print(c *cli, data any, columns, lateColumns []string, late bool, rows [][]string) error {
-	header := append([]string{"ACCOUNT", strings.ToUpper(u.By)}, columns...)
+	header := append(u.head("ACCOUNT", strings.ToUpper(string(u.By))), columns...)
 	if late {
 		header = append(header, lateColumns...)
 	}
@@ -126,7 +137,7 @@ type usageSample struct {
 
 func (u *usageSample) Run(ctx context.Context, c *cli) error {
 	if u.Bucket != "" && u.Account == "" {
-		return errors.New("--bucket needs --account: names belong to accounts")
+		return fmt.Errorf("--bucket=%s: a bucket's name is one of its account; name that too: --account=NAME", u.Bucket)
 	}
 	return c.operate(ctx, func(o *operator) error {
 		sampler, err := c.sampler(o)
@@ -178,7 +189,7 @@ func (u *usageAdjustments) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		list, err := usagereport.ReadAdjustments(ctx, o.pool, id, u.From, u.To)
+		list, err := usagereport.ReadAdjustments(ctx, o.pool, id, u.From.Time, u.To.Time)
 		if err != nil {
 			return err
 		}

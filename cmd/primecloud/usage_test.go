@@ -205,7 +205,7 @@ func TestStorageShow_whileSampling(t *testing.T) {
 	for _, by := range []ledger.Group{ledger.ByHour, ledger.ByBucket} {
 		var out bytes.Buffer
 		o := &operator{pool: db.Interleaved(t, pg.RoleOwner, between), store: store}
-		if err := (&usageShow{By: string(by)}).showStorage(t.Context(), &cli{out: &out, json: true}, o, ledger.Query{By: by}); err != nil {
+		if err := (&usageShow{By: by}).showStorage(t.Context(), &cli{out: &out, json: true}, o, ledger.Query{By: by}); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range decode[[]usagereport.Storage](t, out.String()) {

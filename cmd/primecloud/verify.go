@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,33 +13,13 @@ import (
 
 type usageVerify struct {
 	hours
-	Known []knownSeal `placeholder:"HOUR=HASH" help:"A seal as it was noted down; may be repeated."`
-}
-
-// knownSeal is a seal as usage verify prints it: HOUR=HASH.
-type knownSeal struct {
-	hour time.Time
-	hash ledger.Digest
-}
-
-func (k *knownSeal) UnmarshalText(text []byte) error {
-	hour, hash, _ := strings.Cut(string(text), "=")
-	t, err := time.Parse(time.RFC3339, hour)
-	if err != nil {
-		return err
-	}
-	b, err := hex.DecodeString(hash)
-	if err != nil || len(b) != len(ledger.Digest{}) {
-		return fmt.Errorf("%q is not HOUR=HASH, as `primecloud usage verify` prints it", text)
-	}
-	k.hour, k.hash = t.UTC(), ledger.Digest(b)
-	return nil
+	Known []usagereport.KnownSeal `placeholder:"HOUR=HASH" help:"A seal as it was noted down; may be repeated."`
 }
 
 func (u *usageVerify) Run(ctx context.Context, c *cli) error {
-	q := ledger.VerifyQuery{From: u.From, To: u.To, Known: map[time.Time]ledger.Digest{}}
+	q := ledger.VerifyQuery{From: u.From.Time, To: u.To.Time, Known: map[time.Time]ledger.Digest{}}
 	for _, k := range u.Known {
-		q.Known[k.hour] = k.hash
+		q.Known[k.Hour] = k.Hash
 	}
 	keyring, err := c.keyring()
 	if err != nil {

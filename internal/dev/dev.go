@@ -52,6 +52,10 @@ type demoAccount struct{ Account, KeyID, Secret string }
 // goes on with it. While it runs, the file dev.env in Dir says how to reach it.
 func Run(ctx context.Context, cfg Config) error {
 	d := &stack{cfg: cfg, servers: node.NewStack(ctx, slog.New(slog.NewTextHandler(cfg.Log, nil))), demo: map[string]demoAccount{}}
+	// Before servers are started that nobody could reach.
+	if err := cfg.Node.CheckOutside(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return err
 	}

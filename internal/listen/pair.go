@@ -42,7 +42,7 @@ func LoadPair(certFile, keyFile string, now func() time.Time, metrics prometheus
 func loadPair(certFile, keyFile string) (*tls.Certificate, error) {
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
-		return nil, fmt.Errorf("tls.cert %q and tls.key %q: make them a certificate chain and its private key, in PEM: %w", certFile, keyFile, err)
+		return nil, fmt.Errorf("tls.cert, tls.key: %q and %q cannot be used (%w); name the files of a certificate chain and of its own private key, in PEM", certFile, keyFile, err)
 	}
 	return &cert, nil // with Leaf, since Go 1.23
 }

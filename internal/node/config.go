@@ -2,19 +2,13 @@ package node
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/settings"
-	"github.com/primecloudpro/primecloud/proxy"
 )
 
 // Config is what a process runs with. Package settings says where each field can
@@ -22,7 +16,7 @@ import (
 type Config struct {
 	Roles        []string      `default:"gateway,worker" help:"what this node does"`
 	Node         string        `help:"a label for this node; its host name by default"`
-	Keyring      string        `secret:"" hidden:"" help:"the keyring's text, with private keys"`
+	Keyring      string        `secret:"" hidden:"" help:"the keyring's text, with private keys" missing:", or make one with \x60primecloud secret generate FILE\x60"`
 	DrainDelay   time.Duration `default:"5s" help:"how long, after SIGTERM, /readyz says that the node drains while it still takes connections: longer than balancers need to notice"`
 	DrainTimeout time.Duration `default:"5m" help:"how long requests in flight may take after that"`
 
@@ -51,19 +45,19 @@ type Config struct {
 
 // S3 are the settings of the data path.
 type S3 struct {
-	Addr                  string   `default:":9000" help:"S3 without TLS; empty: none"`
-	Region                string   `default:"us-east-1" help:"the one region of this gateway"`
-	Hosts                 []string `help:"shared S3 hosts: the account comes from the access key"`
-	TenantDomain          string   `help:"ACCOUNT.DOMAIN, of this domain, names the account"`
-	TrustedProxies        []string `help:"networks whose X-Forwarded-For and X-Forwarded-Proto are believed, and whose connections are not counted by address"`
-	PublicScheme          string   `help:"http or https, in addresses that clients are told; empty: what a trusted proxy says in X-Forwarded-Proto, or that of the connection"`
-	AnyNames              bool     `help:"let an object a be made beside an object a/b, of which MinIO lists one only; do not look before an object is made"`
-	MaxConnections        int      `default:"65536" help:"client connections at once; lowered to what RLIMIT_NOFILE leaves"`
-	ConnectionsPerAddress int      `default:"512" help:"of them, those of one client address (IPv6: of a /64); trusted proxies may have any number; 0: no bound"`
-	ConcurrentPerAccount  int      `default:"0" help:"requests at once on this node of an account whose own limits do not say; 0: half of max_connections, as lowered"`
-	MaxBuckets            int      `default:"1000" help:"buckets of an account whose own limits do not say; the same on every gateway"`
-	UnverifiedMiB         int      `name:"unverified-mib" default:"32" help:"memory for browser forms whose sender is not known yet, of all clients together; one address has an eighth at most"`
-	DocumentsMiB          int      `name:"documents-mib" default:"256" help:"memory for documents of requests and of answers, of all clients together; one account has a half at most"`
+	Addr                  string         `default:":9000" help:"S3 without TLS; empty: none"`
+	Region                string         `default:"us-east-1" help:"the one region of this gateway"`
+	Hosts                 []string       `help:"shared S3 hosts: the account comes from the access key"`
+	TenantDomain          string         `help:"ACCOUNT.DOMAIN, of this domain, names the account"`
+	TrustedProxies        []netip.Prefix `help:"networks whose X-Forwarded-For and X-Forwarded-Proto are believed, and whose connections are not counted by address"`
+	PublicScheme          string         `help:"http or https, in addresses that clients are told; empty: what a trusted proxy says in X-Forwarded-Proto, or that of the connection"`
+	AnyNames              bool           `help:"let an object a be made beside an object a/b, of which MinIO lists one only; do not look before an object is made"`
+	MaxConnections        int            `default:"65536" help:"client connections at once; lowered to what RLIMIT_NOFILE leaves"`
+	ConnectionsPerAddress int            `default:"512" help:"of them, those of one client address (IPv6: of a /64); trusted proxies may have any number; 0: no bound"`
+	ConcurrentPerAccount  int            `default:"0" help:"requests at once on this node of an account whose own limits do not say; 0: half of max_connections, as lowered"`
+	MaxBuckets            int            `default:"1000" help:"buckets of an account whose own limits do not say; the same on every gateway"`
+	UnverifiedMiB         int            `name:"unverified-mib" default:"32" help:"memory for browser forms whose sender is not known yet, of all clients together; one address has an eighth at most"`
+	DocumentsMiB          int            `name:"documents-mib" default:"256" help:"memory for documents of requests and of answers, of all clients together; one account has a half at most"`
 }
 
 // TLS are the settings of S3's listener with TLS.
@@ -156,94 +150,6 @@ func (cfg *Config) concurrent() int64 {
 }
 
 func (cfg *Config) has(role string) bool { return slices.Contains(cfg.Roles, role) }
-
-// validate reports every problem at once.
-func (cfg *Config) validate() error {
-	var errs []error
-	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	for _, r := range cfg.Roles {
-		if !slices.Contains(knownRoles, r) {
-			fail("roles: there is no role %q in this version; known are %s", r, strings.Join(knownRoles, ", "))
-		}
-	}
-	if len(cfg.Roles) == 0 {
-		fail("roles: at least one is needed; known are %s", strings.Join(knownRoles, ", "))
-	}
-	if cfg.has(RoleWorker) && cfg.Database.WorkerURL == "" {
-		fail("database.worker_url: set PRIMECLOUD_WORKER_DATABASE_URL or PRIMECLOUD_WORKER_DATABASE_URL_FILE (the role is primecloud_worker), or leave the role worker to other nodes: --roles gateway")
-	}
-	if cfg.has(RoleGateway) && cfg.Database.URL == "" {
-		fail("database.url: set PRIMECLOUD_DATABASE_URL or PRIMECLOUD_DATABASE_URL_FILE (the role is primecloud_gateway)")
-	}
-	if cfg.Keyring == "" {
-		fail("keyring: set PRIMECLOUD_KEYRING_FILE; make one with `primecloud secret generate FILE`")
-	} else if k, err := secret.Parse([]byte(cfg.Keyring)); err != nil {
-		fail("keyring: %w", err)
-	} else if !k.CanOpen() {
-		fail("keyring: the roles gateway and worker need the one with private keys")
-	}
-	if cfg.has(RoleGateway) && cfg.S3.Addr == "" && cfg.TLS.Addr == "" {
-		fail("s3.addr, tls.addr: at least one listener is needed")
-	}
-	if cfg.TLS.Addr != "" && (cfg.TLS.Cert == "" || cfg.TLS.Key == "") {
-		fail("tls.cert, tls.key: both are needed with tls.addr")
-	}
-	if err := proxy.CheckHosts(cfg.S3.Hosts, cfg.S3.TenantDomain); err != nil {
-		errs = append(errs, err)
-	}
-	if !slices.Contains([]string{"", "http", "https"}, cfg.S3.PublicScheme) {
-		fail("s3.public_scheme: %q is neither http nor https", cfg.S3.PublicScheme)
-	}
-	if _, err := cfg.proxies(); err != nil {
-		fail("s3.trusted_proxies: %w", err)
-	}
-	if _, err := cfg.DomainRules(); err != nil {
-		errs = append(errs, err)
-	}
-	if !slices.Contains([]string{"text", "json"}, cfg.Log.Format) {
-		fail("log.format: %q is neither text nor json", cfg.Log.Format)
-	}
-	if _, err := cfg.level(); err != nil {
-		fail("log.level: %w", err)
-	}
-	if cfg.DrainDelay < 0 || cfg.DrainTimeout < 0 || cfg.Database.MaxStale <= 0 || cfg.Journal.FlushInterval <= 0 || cfg.Journal.SyncInterval <= 0 || cfg.S3.MaxConnections <= 0 || cfg.S3.MaxBuckets <= 0 {
-		fail("drain_delay and drain_timeout may not be negative, and database.max_stale, journal.flush_interval, journal.sync_interval, s3.max_connections and s3.max_buckets must be positive")
-	}
-	if cfg.S3.ConnectionsPerAddress < 0 || cfg.S3.ConcurrentPerAccount < 0 {
-		fail("s3.connections_per_address and s3.concurrent_per_account may not be negative")
-	}
-	if cfg.S3.UnverifiedMiB <= 0 || cfg.S3.DocumentsMiB < minDocumentsMiB {
-		fail("s3.unverified_mib must be positive, and s3.documents_mib %d at least: that is what one request may need", minDocumentsMiB)
-	}
-	if cfg.AccessLog.UnprovenMiB <= 0 || cfg.AccessLog.UnprovenKiB <= 0 || cfg.AccessLog.UnprovenBucketKiB <= 0 {
-		fail("access_log.unproven_mib, access_log.unproven_kib and access_log.unproven_bucket_kib must be positive")
-	}
-	if cfg.AccessLog.RotateMiB <= 0 || cfg.AccessLog.Keep <= 0 || cfg.AccessLog.Delivery <= 0 {
-		fail("access_log.rotate_mib, access_log.keep and access_log.delivery must be positive")
-	}
-	if cfg.AccessLog.KeepMiB < cfg.AccessLog.RotateMiB || cfg.AccessLog.MaxMiB < cfg.AccessLog.KeepMiB {
-		fail("access_log.rotate_mib may not be above access_log.keep_mib, nor that above access_log.max_mib")
-	}
-	return settings.Invalid(errors.Join(errs...))
-}
-
-func (cfg *Config) proxies() ([]netip.Prefix, error) {
-	var list []netip.Prefix
-	for _, s := range cfg.S3.TrustedProxies {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, p)
-	}
-	return list, nil
-}
-
-func (cfg *Config) level() (slog.Level, error) {
-	var l slog.Level
-	err := l.UnmarshalText([]byte(cfg.Log.Level))
-	return l, err
-}
 
 func (cfg *Config) now() func() time.Time {
 	if cfg.Now != nil {

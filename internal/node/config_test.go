@@ -43,14 +43,14 @@ func TestConfigurationPage(t *testing.T) {
 func TestConfig_validate(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
-	cfg.Roles, cfg.S3.Addr, cfg.Log.Format, cfg.Log.Level, cfg.S3.TrustedProxies, cfg.Database.MaxStale = []string{"gateway", "portal"}, "", "xml", "loud", []string{"x"}, 0
+	cfg.Roles, cfg.S3.Addr, cfg.Log.Format, cfg.Log.Level, cfg.Database.MaxStale = []string{"gateway", "portal"}, "", "xml", "loud", 0
 	cfg.S3.Hosts, cfg.S3.TenantDomain, cfg.S3.PublicScheme = []string{"s3.example.com"}, "s3.example.com", "ftp"
 	cfg.Domains = Domains{Target: "https://edge.example.com", Addresses: []string{"edge"}, Resolver: "10.0.0.53", Reserved: []string{"*.example.com"}, Most: -1}
 	err := cfg.validate()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, part := range []string{"portal", "database.url", "keyring", "s3.addr", "log.format", "log.level", "s3.trusted_proxies", "s3.public_scheme", "database.max_stale", "tenant_domain",
+	for _, part := range []string{"portal", "database.url", "keyring", "s3.addr", "log.format", "log.level", "s3.public_scheme", "database.max_stale", "tenant_domain",
 		`domains.target: "https://edge.example.com"`, `domains.addresses: "edge"`, `domains.resolver: "10.0.0.53"`, `domains.reserved: "*.example.com"`, "domains.most: -1"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not in: %v", part, err)

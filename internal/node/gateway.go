@@ -23,7 +23,7 @@ import (
 // startGateway starts what serves S3.
 func (n *node) startGateway(ctx context.Context) error {
 	cfg := &n.cfg
-	pool, err := n.openPool(ctx, "database", cfg.Database.URL)
+	pool, err := n.openPool(ctx, "database.url", cfg.Database.URL, pg.RoleGateway)
 	if err != nil {
 		return err
 	}
@@ -62,12 +62,9 @@ func (n *node) startGateway(ctx context.Context) error {
 	}
 	gateway := proxy.Config{
 		Directory: directory, Meter: meter, MAC: n.keyring.MAC, Logger: n.log, Metrics: n.registry, Region: cfg.S3.Region, Node: cfg.Node,
-		Hosts: cfg.S3.Hosts, TenantDomain: cfg.S3.TenantDomain, PublicScheme: cfg.S3.PublicScheme, AnyNames: cfg.S3.AnyNames, Covers: n.covers,
+		Hosts: cfg.S3.Hosts, TenantDomain: cfg.S3.TenantDomain, TrustedProxies: cfg.S3.TrustedProxies, PublicScheme: cfg.S3.PublicScheme, AnyNames: cfg.S3.AnyNames, Covers: n.covers,
 		Limits: proxy.Limits{Unverified: int64(cfg.S3.UnverifiedMiB) << 20, Documents: int64(cfg.S3.DocumentsMiB) << 20},
 		Health: func() health.Status { return n.services.Health().Status },
-	}
-	if gateway.TrustedProxies, err = cfg.proxies(); err != nil {
-		return err
 	}
 	if cfg.AccessLog.Dir != "" {
 		if gateway.AccessLog, err = n.startAccessLog(directory, meter.Epoch()); err != nil {
@@ -88,7 +85,7 @@ func (n *node) startGateway(ctx context.Context) error {
 		return err
 	}
 	bounds := listen.Config{
-		MaxConnections: cfg.S3.MaxConnections, PerAddress: cfg.S3.ConnectionsPerAddress, TrustedProxies: gateway.TrustedProxies,
+		MaxConnections: cfg.S3.MaxConnections, PerAddress: cfg.S3.ConnectionsPerAddress, TrustedProxies: cfg.S3.TrustedProxies,
 		Logger: n.log, Metrics: n.registry,
 	}
 	if bounds.PerAddress == 0 {
@@ -148,9 +145,8 @@ func (n *node) startListeners(pool *pgxpool.Pool, cfg proxy.Config, bounds liste
 	}
 	serve = append(serve, func() error { return gateway.Serve(s3) })
 	n.apply = append(n.apply, func(cfg Config) {
-		proxies, _ := cfg.proxies() // they were checked
-		gateway.SetTrustedProxies(proxies)
-		server.SetTrustedProxies(proxies)
+		gateway.SetTrustedProxies(cfg.S3.TrustedProxies)
+		server.SetTrustedProxies(cfg.S3.TrustedProxies)
 	})
 	var running sync.WaitGroup
 	return n.services.Push(Service{
@@ -198,8 +194,8 @@ func (n *node) listen(server *listen.Server, s3 *listen.Receiver) (serve []func(
 			}
 		}
 	}()
-	open := func(addr string, bound *string) (net.Listener, error) {
-		l, err := net.Listen("tcp", addr)
+	open := func(setting, addr string, bound *string) (net.Listener, error) {
+		l, err := listenTCP(setting, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -208,7 +204,7 @@ func (n *node) listen(server *listen.Server, s3 *listen.Receiver) (serve []func(
 		return l, nil
 	}
 	if n.cfg.S3.Addr != "" {
-		l, err := open(n.cfg.S3.Addr, &n.addrs.S3)
+		l, err := open("s3.addr", n.cfg.S3.Addr, &n.addrs.S3)
 		if err != nil {
 			return nil, err
 		}
@@ -222,7 +218,7 @@ func (n *node) listen(server *listen.Server, s3 *listen.Receiver) (serve []func(
 		return nil, err
 	}
 	n.pair.Store(pair)
-	l, err := open(n.cfg.TLS.Addr, &n.addrs.TLS)
+	l, err := open("tls.addr", n.cfg.TLS.Addr, &n.addrs.TLS)
 	if err != nil {
 		return nil, err
 	}

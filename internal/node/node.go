@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -127,18 +128,34 @@ func (n *node) drain() {
 	}
 }
 
-func (n *node) openPool(ctx context.Context, name, url string) (*pgxpool.Pool, error) {
+// openPool opens the database of a setting, which is meant to be for role.
+func (n *node) openPool(ctx context.Context, setting, url, role string) (*pgxpool.Pool, error) {
 	pool, err := pg.Open(ctx, url)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
-	if err := n.services.Push(Closer(name, func() error { pool.Close(); return nil })); err != nil {
+	if err := n.services.Push(Closer(setting, func() error { pool.Close(); return nil })); err != nil {
 		return nil, err
 	}
 	if err := pg.CheckVersion(ctx, pool); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	switch user, much, err := pg.OwnsAll(ctx, pool); {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	case much:
+		n.log.Warn("a process that serves has all rights in the database; use a user with the role's own", "setting", setting, "user", user, "role", role)
 	}
 	return pool, n.clock.Compare(ctx, pool)
+}
+
+// withUnit writes durations as the text format does: JSON's number of nanoseconds does
+// not say what it is.
+func withUnit(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.String(a.Key, a.Value.Duration().String())
+	}
+	return a
 }
 
 func (n *node) logger() *slog.Logger {
@@ -151,6 +168,7 @@ func (n *node) logger() *slog.Logger {
 	o := &slog.HandlerOptions{Level: &n.level}
 	var h slog.Handler = slog.NewTextHandler(w, o)
 	if n.cfg.Log.Format == "json" {
+		o.ReplaceAttr = withUnit
 		h = slog.NewJSONHandler(w, o)
 	}
 	return slog.New(oplog.New(h, oplog.Config{Metrics: n.registry}))

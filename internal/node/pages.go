@@ -3,8 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -65,9 +63,9 @@ func (n *node) startPages(name, setting, addr string, bound *string, srv *http.S
 	if addr == "" {
 		return nil
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := listenTCP(setting, addr)
 	if err != nil {
-		return fmt.Errorf("%s: %w", setting, err)
+		return err
 	}
 	*bound = l.Addr().String()
 	acceptErrors := prometheus.NewCounter(prometheus.CounterOpts{

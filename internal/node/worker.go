@@ -21,7 +21,7 @@ import (
 
 // startWorker starts the background work of the fleet.
 func (n *node) startWorker(ctx context.Context) error {
-	pool, err := n.openPool(ctx, "worker's database", n.cfg.Database.WorkerURL)
+	pool, err := n.openPool(ctx, "database.worker_url", n.cfg.Database.WorkerURL, pg.RoleWorker)
 	if err != nil {
 		return err
 	}

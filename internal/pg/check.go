@@ -32,6 +32,13 @@ func checkRights(ctx context.Context, pool *pgxpool.Pool) finding.Finding {
 	return finding.Of(check, err, "nothing for everybody")
 }
 
+// OwnsAll reports whether the pool's user may do anything in the database: as its
+// owner, or past row security. What serves should not.
+func OwnsAll(ctx context.Context, q Querier) (user string, owns bool, err error) {
+	err = q.QueryRow(ctx, `SELECT rolname, rolsuper OR rolbypassrls OR pg_has_role(oid, $1, 'USAGE') FROM pg_roles WHERE rolname = current_user`, RoleOwner).Scan(&user, &owns)
+	return user, owns, err
+}
+
 func checkClock(ctx context.Context, pool *pgxpool.Pool) error {
 	var there time.Time
 	before := time.Now()

@@ -14,6 +14,8 @@ import (
 	"github.com/pressly/goose/v3/lock"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
+
+	"github.com/primecloudpro/primecloud/internal/finding"
 )
 
 //go:embed migrations/*.sql
@@ -122,10 +124,12 @@ func CheckVersion(ctx context.Context, q Querier) error {
 	}
 	var have int64
 	err = q.QueryRow(ctx, `SELECT version FROM schema_version`).Scan(&have)
-	if err != nil {
-		return fmt.Errorf("%w (%w)", ErrSchemaOld, err)
-	}
-	if have < want {
+	switch {
+	case hasCode(err, "42P01"), hasCode(err, "42501"): // no such table, or none of its rights
+		return finding.Worded(errors.Join(ErrSchemaOld, err), "pg: the database has no schema that this program can read; run `primecloud migrate`")
+	case err != nil:
+		return err
+	case have < want:
 		return fmt.Errorf("%w (it is at %d, needed is %d)", ErrSchemaOld, have, want)
 	}
 	return nil

@@ -4,12 +4,13 @@ package main
 var limits = []promise{
 	{
 		"LIMITS.md", "Limits and budgets",
-		"sizes are read as they are written, 10GB as 10^10 bytes and 5TiB as 5·2^40; a bare G is refused",
+		"sizes are read as they are written, 10GB as 10^10 bytes and 5TiB as 5·2^40; a bare G is refused, and so is a small number without a unit",
 		"./internal/quantity", "TestSizes",
 		[]change{
 			{"internal/quantity/quantity.go", `{"GB", 1e9}`, `{"GB", 1 << 30}`},
 			{"internal/quantity/quantity.go", `{"TiB", 1 << 40}`, `{"TiB", 1e12}`},
 			{"internal/quantity/quantity.go", `unit == "" && u.bytes == 1 {`, `unit != "" && strings.HasPrefix(u.name, strings.ToUpper(unit)) || unit == "" && u.bytes == 1 {`},
+			{"internal/quantity/quantity.go", `case unit == "" && 0 < n && n < bareSize:`, `case unit == "" && 0 < n && n < 2:`},
 		},
 	},
 	{
@@ -192,7 +193,7 @@ var limits = []promise{
 		"a transfer rate is at least 64 KiB/s, and what no limit can be is refused",
 		"./tenancy", "TestStore_limitsRefused",
 		[]change{
-			{"tenancy/limits.go", "const MinRate = 64 << 10", "const MinRate = 64000"},
+			{"tenancy/limits.go", "const minRate = 64 << 10", "const minRate = 64000"},
 			{"tenancy/limits.go", "[...]int64{l.UploadRate, l.DownloadRate}", "[...]int64{l.UploadRate}"},
 			{"tenancy/limits.go", "if c != nil && c.Amount < 0 {", "if c != nil && c.Amount < 0 && !c.Soft && b > int(Egress) {"},
 		},

@@ -503,7 +503,7 @@ var metering = []promise{
 		[]change{
 			{"metering/reconcile/reconcile.go", "case r.Unexplained.Bytes() > allowed:", "case r.Unexplained.Bytes() > allowed+r.Ledger.Bytes():"},
 			{"cmd/primecloud/reconcile.go", "Logs: u.AccessLog}", "Logs: u.AccessLog[:min(1, len(u.AccessLog))]}"},
-			{"cmd/primecloud/reconcile.go", "\t\tt.percent, err = strconv.ParseFloat(number, 64)\n", "\t\tt.percent, err = strconv.ParseFloat(number, 64)\n\t\tt.percent *= 100\n"},
+			{"metering/reconcile/reconcile.go", "\t\tt.Percent, err = strconv.ParseFloat(number, 64)\n", "\t\tt.Percent, err = strconv.ParseFloat(number, 64)\n\t\tt.Percent *= 100\n"},
 		},
 	},
 	{

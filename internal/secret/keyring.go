@@ -136,7 +136,7 @@ func (k *Keyring) Marshal() ([]byte, error) {
 func ReadFile(name string) (*Keyring, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the keyring %q cannot be read (%w); name its file, or make one with `primecloud secret generate`", name, err)
 	}
 	return Parse(text)
 }

@@ -7,13 +7,15 @@
 // [journal], the variable PRIMECLOUD_JOURNAL_DIR and the flag --journal-dir. The tag
 // `variable:"NAME"` gives PRIMECLOUD_NAME instead. The tag `secret:""` marks what may
 // not be on a command line, where every process of the machine can read it; it can come
-// from the file that PRIMECLOUD_<NAME>_FILE names.
+// from the file that PRIMECLOUD_<NAME>_FILE names; the tag `missing` ends the sentence
+// that it is not there.
 package settings
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"reflect"
@@ -36,6 +38,7 @@ type Setting struct {
 	Default  string
 	Help     string
 	Secret   bool
+	missing  string // said when its file is not there
 	field    *kong.Flag
 }
 
@@ -50,7 +53,7 @@ func (s *Setting) Path() string {
 // List returns the settings of a struct, in the order of their declaration. target is
 // a pointer to it.
 func List(target any) ([]Setting, error) {
-	app, err := kong.New(target, kong.NoDefaultHelp())
+	app, err := kong.New(target, kong.NoDefaultHelp(), Values())
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +65,7 @@ func List(target any) ([]Setting, error) {
 	}
 	list := make([]Setting, 0, len(app.Model.Flags))
 	for _, f := range app.Model.Flags {
-		s := Setting{Key: underscored(f.Name), Flag: f.Name, Default: f.Default, Help: f.Help, Secret: f.Tag.Has("secret"), field: f}
+		s := Setting{Key: underscored(f.Name), Flag: f.Name, Default: f.Default, Help: f.Help, Secret: f.Tag.Has("secret"), missing: f.Tag.Get("missing"), field: f}
 		for prefix, section := range sections {
 			if key, ok := strings.CutPrefix(f.Name, prefix); ok {
 				s.Section, s.Key = section, underscored(key)
@@ -81,6 +84,9 @@ func underscored(s string) string { return strings.ReplaceAll(s, "-", "_") }
 
 // Source is what a file and the environment say. It is a kong.Resolver.
 type Source struct {
+	// Exposed says of files of secrets that every user of the machine can read them.
+	Exposed []string
+
 	values map[string]given // by flag
 	list   []Setting
 	again  func(target any) (*Source, error)
@@ -105,9 +111,10 @@ func Read(target any, file string, environ []string, variables ...string) (*Sour
 	for i := range list {
 		if v, ok := s.values[list[i].Flag]; ok {
 			into := reflect.New(list[i].field.Target.Type()).Elem()
-			if perr := list[i].field.Parse(kong.Scan().PushTyped(v.value, kong.FlagValueToken), into); perr != nil {
+			value := &kong.DecodeContext{Value: list[i].field.Value, Scan: kong.Scan().PushTyped(v.value, kong.FlagValueToken)}
+			if perr := value.Value.Mapper.Decode(value, into); perr != nil {
 				if list[i].Secret {
-					perr = errors.New("a text is expected") // perr quotes what is there
+					perr = errors.New("a text is expected; write it in quotes") // perr quotes what is there
 				}
 				err = errors.Join(err, fmt.Errorf("%s: %w", v.where, perr))
 			}
@@ -140,7 +147,7 @@ func Load(target any, file string, environ []string, variables ...string) error 
 }
 
 func (s *Source) fill(target any) (*kong.Kong, error) {
-	app, err := kong.New(target, kong.NoDefaultHelp(), kong.Resolvers(s))
+	app, err := kong.New(target, kong.NoDefaultHelp(), kong.Resolvers(s), Values())
 	if err != nil {
 		return nil, err
 	}
@@ -196,16 +203,16 @@ func (s *Source) readFile(file string) error {
 	s.files = append(s.files, file)
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return err
+		return fmt.Errorf("the settings' file %s (--config or %sCONFIG) cannot be read (%w); name one that is there", file, Prefix, unnamed(err))
 	}
 	tree := map[string]any{}
 	if err := toml.NewDecoder(bytes.NewReader(b)).Decode(&tree); err != nil {
 		// Its position alone: the error's text can quote a line, which may hold a secret.
 		if d := (*toml.DecodeError)(nil); errors.As(err, &d) {
 			line, column := d.Position()
-			return fmt.Errorf("%s is no TOML: line %d, column %d", file, line, column)
+			return fmt.Errorf("%s is no TOML: line %d, column %d; write key = value, texts in quotes", file, line, column)
 		}
-		return fmt.Errorf("%s is no TOML", file)
+		return fmt.Errorf("%s is no TOML; write key = value, texts in quotes", file)
 	}
 	var errs []error
 	take := func(section, key string, value any) {
@@ -220,7 +227,7 @@ func (s *Source) readFile(file string) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(tree)) {
 		table, ok := tree[name].(map[string]any)
-		if !ok {
+		if !ok || slices.ContainsFunc(s.list, func(c Setting) bool { return c.Section == "" && c.Key == name }) {
 			take("", name, tree[name])
 			continue
 		}
@@ -234,9 +241,10 @@ func (s *Source) readFile(file string) error {
 // instead names the setting that somebody may have meant who wrote another name: one
 // of a file from before there were sections, or one letter off.
 func (s *Source) instead(section, key string) string {
-	name := strings.Trim(section+"_"+key, "_")
+	key = underscored(key)
+	name := strings.Trim(underscored(section)+"_"+key, "_")
 	for _, same := range []func(*Setting) bool{
-		func(c *Setting) bool { return underscored(c.Flag) == name },
+		func(c *Setting) bool { return underscored(c.Flag) == name || underscored(c.Flag) == key },
 		func(c *Setting) bool { return Prefix+strings.ToUpper(name) == c.Variable },
 		func(c *Setting) bool { return c.Key == key },
 		func(c *Setting) bool { return near(c.Key, key) },
@@ -250,7 +258,7 @@ func (s *Source) instead(section, key string) string {
 			}
 		}
 	}
-	return ""
+	return "; docs/CONFIGURATION.md lists them"
 }
 
 // near reports whether two names differ by one letter, or by the order of two.
@@ -290,14 +298,30 @@ func (s *Source) readEnvironment(environ, variables []string) error {
 			s.files = append(s.files, value)
 			b, err := os.ReadFile(value)
 			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+				errs = append(errs, fmt.Errorf("%s: the file %q cannot be read (%w); name one that is there%s", name, value, unnamed(err), s.list[i].missing))
 				continue
 			}
 			value = strings.TrimSpace(string(b))
+			s.noteExposed(name, kv[len(name)+1:])
 		}
 		s.values[s.list[i].Flag] = given{value, name}
 	}
 	return errors.Join(errs...)
+}
+
+// noteExposed looks at the mode of a secret's file.
+func (s *Source) noteExposed(variable, file string) {
+	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o004 != 0 {
+		s.Exposed = append(s.Exposed, fmt.Sprintf("%s: every user of this machine can read %s; run: chmod 600 %[2]s", variable, file))
+	}
+}
+
+// unnamed is why a file cannot be read, without its name.
+func unnamed(err error) error {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }
 
 func (s *Source) variableInstead(name string) string {

@@ -116,7 +116,7 @@ func TestRead_refuses(t *testing.T) {
 		"an unknown variable":               {"", []string{"PRIMECLOUD_PART_ADR=1"}, []string{"PRIMECLOUD_PART_ADR is not a setting; it is PRIMECLOUD_PART_ADDR"}},
 		"a variable that has moved":         {"", []string{"PRIMECLOUD_HOSTS=1"}, []string{"PRIMECLOUD_HOSTS is not a setting; it is PRIMECLOUD_PART_HOSTS"}},
 		"a file for what is no secret":      {"", []string{"PRIMECLOUD_PART_ADDR_FILE=/etc/hosts"}, []string{"PRIMECLOUD_PART_ADDR_FILE is not a setting"}},
-		"a secret's file that is not there": {"", []string{"PRIMECLOUD_TOKEN_FILE=/nowhere"}, []string{"PRIMECLOUD_TOKEN_FILE: open /nowhere"}},
+		"a secret's file that is not there": {"", []string{"PRIMECLOUD_TOKEN_FILE=/nowhere"}, []string{`PRIMECLOUD_TOKEN_FILE: the file "/nowhere" cannot be read`}},
 		"no TOML":                           {"name: x\n", nil, []string{"is no TOML: line 1, column 5"}},
 		"everything at once": {"[part]\nwait = 'soon'\nmost = 'many'\nadr = 1\n", []string{"PRIMECLOUD_PART_LOUD=perhaps", "PRIMECLOUD_X=1"},
 			[]string{"part.wait: ", "part.most: ", "part.adr; write addr", "PRIMECLOUD_PART_LOUD: ", "PRIMECLOUD_X is not"}},

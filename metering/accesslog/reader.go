@@ -64,7 +64,7 @@ func Files(paths ...string) ([]string, error) {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the access log %q cannot be read (%w); name a folder of access log files, or one of them", path, err)
 		}
 		if !info.IsDir() {
 			files = append(files, path)

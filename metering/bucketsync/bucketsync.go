@@ -59,7 +59,7 @@ func Run(ctx context.Context, cfg Config) ([]Row, error) {
 	if cfg.Backend != "" {
 		list = slices.DeleteFunc(list, func(b *tenancy.Backend) bool { return b.Name != cfg.Backend })
 		if len(list) == 0 {
-			return nil, tenancy.ErrBackendUnknown
+			return nil, &tenancy.NamedError{Err: tenancy.ErrBackendUnknown, Name: cfg.Backend}
 		}
 	}
 	found := []Row{}

@@ -22,10 +22,23 @@ const (
 	ByKey    Group = "key"
 	ByClass  Group = "class"
 	ByHour   Group = "hour"
+	ByDay    Group = "day" // of UTC
+	// ByAccount sums all of an account; Value is empty.
+	ByAccount Group = "account"
 )
+
+// UnmarshalText reads a group's name.
+func (g *Group) UnmarshalText(text []byte) error {
+	*g = Group(text)
+	if _, ok := groupColumns[*g]; !ok {
+		return fmt.Errorf("usage cannot be summed by %q; write account, bucket, key, class, day or hour", text)
+	}
+	return nil
+}
 
 var groupColumns = map[Group]string{
 	ByBucket: "bucket_id::text", ByKey: "key_id::text", ByClass: "class", ByHour: `to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:00:00"Z"')`,
+	ByDay: `to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD')`, ByAccount: "''",
 }
 
 // Usage is a sum. Value is the bucket's or key's row id, the class or the hour.
@@ -77,11 +90,10 @@ func until(to time.Time) time.Time {
 // Sum returns usage by account and group. Figures of the present hour are
 // provisional: up to FlushInterval old.
 func Sum(ctx context.Context, q pg.Querier, query Query) ([]Usage, error) {
-	column, ok := groupColumns[query.By]
-	if !ok {
-		return nil, fmt.Errorf("metering: usage cannot be summed by %q; use bucket, key, class or hour", query.By)
+	if err := query.By.UnmarshalText([]byte(query.By)); err != nil {
+		return nil, err
 	}
-	rows, err := q.Query(ctx, `SELECT account_id, `+column+`, sealed, sum(requests)::bigint, sum(ingress_bytes)::bigint, sum(egress_bytes)::bigint,
+	rows, err := q.Query(ctx, `SELECT account_id, `+groupColumns[query.By]+`, sealed, sum(requests)::bigint, sum(ingress_bytes)::bigint, sum(egress_bytes)::bigint,
 			sum(declared_ingress_bytes)::bigint, sum(declared_egress_bytes)::bigint, coalesce(sum(requests) FILTER (WHERE late), 0)::bigint,
 			coalesce(sum(ingress_bytes) FILTER (WHERE late), 0)::bigint, coalesce(sum(egress_bytes) FILTER (WHERE late), 0)::bigint
 		FROM usage_written WHERE ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR account_id = $1) AND hour >= $2 AND hour < $3

@@ -69,6 +69,8 @@ func TestSum(t *testing.T) {
 		{"by key", ledger.Query{Account: alpha, By: ledger.ByKey}, []line{{tenancy.ID{7}.String(), 2, 100, 200}, {tenancy.ID{9}.String(), 1, 0, 800}}},
 		{"by class", ledger.Query{Account: alpha, By: ledger.ByClass}, []line{{"A", 1, 100, 0}, {"B", 2, 0, 1000}}},
 		{"by hour", ledger.Query{Account: alpha, By: ledger.ByHour}, []line{{"2026-03-01T10:00:00Z", 2, 100, 200}, {"2026-03-01T11:00:00Z", 1, 0, 800}}},
+		{"by day", ledger.Query{Account: alpha, By: ledger.ByDay}, []line{{"2026-03-01", 3, 100, 1000}}},
+		{"by account", ledger.Query{By: ledger.ByAccount}, []line{{"", 3, 100, 1000}, {"", 1, 0, 400}}},
 		{"every account", ledger.Query{By: ledger.ByClass}, []line{{"A", 1, 100, 0}, {"B", 2, 0, 1000}, {"B", 1, 0, 400}}},
 		{"to is excluded", ledger.Query{Account: alpha, By: ledger.ByClass, From: hour, To: hour.Add(time.Hour)}, []line{{"A", 1, 100, 0}, {"B", 1, 0, 200}}},
 		{"from is included", ledger.Query{Account: alpha, By: ledger.ByClass, From: hour.Add(time.Hour)}, []line{{"B", 1, 0, 800}}},

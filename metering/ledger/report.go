@@ -47,16 +47,29 @@ func Report(ctx context.Context, pool *pgxpool.Pool, q Query) ([]Reported[Usage]
 	return rows, nil
 }
 
+// Endless reports whether a query's sums are of a range without an end, so that none
+// is ever final.
+func (q Query) Endless() bool { return q.To.IsZero() && q.By != ByHour && q.By != ByDay }
+
 // Final reports whether all hours of a sum that the query selects begin before
-// final. value is the sum's; it matters when the query is by hour.
+// final. value is the sum's; it matters when the query is by hour or day.
 func (q Query) Final(value string, final time.Time) (bool, error) {
 	until := q.To
-	if q.By == ByHour {
+	switch q.By {
+	case ByHour:
 		hour, err := time.Parse(time.RFC3339, value)
 		if err != nil {
 			return false, err
 		}
 		until = hour.Add(time.Hour)
+	case ByDay:
+		day, err := time.Parse(time.DateOnly, value)
+		if err != nil {
+			return false, err
+		}
+		if end := day.AddDate(0, 0, 1); until.IsZero() || end.Before(until) {
+			until = end
+		}
 	}
 	return !until.IsZero() && !until.After(final), nil
 }

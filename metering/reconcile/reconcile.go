@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
@@ -140,18 +142,37 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	return r, nil
 }
 
+// Tolerance is a number of bytes, or percent of what the ledger has.
+type Tolerance struct {
+	Bytes   int64
+	Percent float64
+}
+
+// UnmarshalText reads 1000000, or 0.1%.
+func (t *Tolerance) UnmarshalText(text []byte) (err error) {
+	if number, ok := strings.CutSuffix(string(text), "%"); ok {
+		t.Percent, err = strconv.ParseFloat(number, 64)
+	} else {
+		t.Bytes, err = strconv.ParseInt(string(text), 10, 64)
+	}
+	if err != nil || t.Bytes < 0 || !(t.Percent >= 0 && t.Percent <= 100) { // NaN is neither
+		return fmt.Errorf("%q is no tolerance; write bytes like 1000000, or percent like 0.1%%", text)
+	}
+	return nil
+}
+
 // Over reports what of the unexplained is above a tolerance: bytes, or percent
 // of what the ledger has. Without a tolerance a single request is too much, as
 // is a damaged line whatever the tolerance: nobody knows what it said.
-func (r *Report) Over(bytes int64, percent float64) error {
+func (r *Report) Over(t Tolerance) error {
 	if r.Log != nil && len(r.Log.Damaged) > 0 {
 		return fmt.Errorf("reconcile: %d lines of the access log are damaged", len(r.Log.Damaged))
 	}
-	allowed := max(bytes, int64(percent/100*float64(r.Ledger.Bytes())))
+	allowed := max(t.Bytes, int64(t.Percent/100*float64(r.Ledger.Bytes())))
 	switch {
 	case r.Unexplained.Bytes() > allowed:
 		return fmt.Errorf("reconcile: %d bytes are unexplained, %d are tolerated", r.Unexplained.Bytes(), allowed)
-	case r.Unexplained.Requests > 0 && bytes == 0 && float64(r.Unexplained.Requests) > percent/100*float64(r.Ledger.Requests):
+	case r.Unexplained.Requests > 0 && t.Bytes == 0 && float64(r.Unexplained.Requests) > t.Percent/100*float64(r.Ledger.Requests):
 		return fmt.Errorf("reconcile: %d requests are unexplained", r.Unexplained.Requests)
 	}
 	return nil

@@ -235,12 +235,12 @@ func TestRun_Log(t *testing.T) {
 			if r.Unexplained != tc.unexplained {
 				t.Errorf("unexplained %+v, want %+v", r.Unexplained, tc.unexplained)
 			}
-			if err := r.Over(0, 0); (err != nil) != (tc.unexplained != figures{}) {
+			if err := r.Over(reconcile.Tolerance{}); (err != nil) != (tc.unexplained != figures{}) {
 				t.Errorf("verdict: %v", err)
 			}
 			if damaged := tc.name == "a damaged line"; damaged != (len(r.Log.Damaged) == 1) {
 				t.Errorf("damaged: %q", r.Log.Damaged)
-			} else if damaged && r.Over(1e9, 100) == nil {
+			} else if damaged && r.Over(reconcile.Tolerance{Bytes: 1e9, Percent: 100}) == nil {
 				t.Error("a damaged line is tolerated")
 			}
 		})
@@ -388,7 +388,7 @@ func TestRun_Torn(t *testing.T) {
 	t.Parallel()
 	b := newBooks(t)
 	b.append(`{"time":"2026-03-01T10`)
-	if r := b.run(); len(r.Log.Torn) != 1 || len(r.Log.Damaged) != 0 || r.Over(0, 0) != nil || r.Log.Lines != 4 {
+	if r := b.run(); len(r.Log.Torn) != 1 || len(r.Log.Damaged) != 0 || r.Over(reconcile.Tolerance{}) != nil || r.Log.Lines != 4 {
 		t.Errorf("%+v", r.Log)
 	}
 }
@@ -403,7 +403,7 @@ func TestReport_Over(t *testing.T) {
 		percent float64
 		over    bool
 	}{{0, 0, true}, {99, 0, true}, {100, 0, false}, {0, 8, true}, {0, 50, false}} {
-		if err := r.Over(tc.bytes, tc.percent); (err != nil) != tc.over {
+		if err := r.Over(reconcile.Tolerance{Bytes: tc.bytes, Percent: tc.percent}); (err != nil) != tc.over {
 			t.Errorf("%d bytes, %v %%: %v", tc.bytes, tc.percent, err)
 		}
 	}
@@ -604,7 +604,7 @@ func TestRun_Buckets(t *testing.T) {
 					t.Errorf("got %+v, want %+v", got, want)
 				}
 			}
-			if err := r.Over(0, 0); (err != nil) != (tc.unexplained > 0) || r.Unexplained != (figures{Ingress: tc.unexplained}) {
+			if err := r.Over(reconcile.Tolerance{}); (err != nil) != (tc.unexplained > 0) || r.Unexplained != (figures{Ingress: tc.unexplained}) {
 				t.Errorf("verdict: %v, unexplained %+v", err, r.Unexplained)
 			}
 		})
@@ -653,7 +653,7 @@ func TestRun_Buckets(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.cfg.Account, b.cfg.Sampler = a.ID, sampler
-		if r := b.run(); len(r.Buckets) != 1 || !strings.Contains(r.Buckets[0].Error, "no such bucket") || r.Over(0, 0) == nil {
+		if r := b.run(); len(r.Buckets) != 1 || !strings.Contains(r.Buckets[0].Error, "no such bucket") || r.Over(reconcile.Tolerance{}) == nil {
 			t.Errorf("%+v", r.Buckets)
 		}
 	})

@@ -95,7 +95,7 @@ const hourColumn = `to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:00:00"Z"
 // the hour of now is in it, and may still be replaced.
 func Sum(ctx context.Context, q pg.Querier, query ledger.Query, now time.Time) ([]Usage, error) {
 	if query.By != ledger.ByBucket && query.By != ledger.ByHour {
-		return nil, fmt.Errorf("metering: storage cannot be summed by %q; use bucket or hour", query.By)
+		return nil, fmt.Errorf("what was stored cannot be summed by %q; write bucket or hour", query.By)
 	}
 	l, err := findLifetimes(ctx, q, query, now)
 	if err != nil {

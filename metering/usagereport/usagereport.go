@@ -13,13 +13,14 @@ import (
 )
 
 // Usage is a sum of what moved. It has the group's own field beside the account:
-// bucket, key, class or hour.
+// bucket, key, class, hour or day.
 type Usage struct {
 	Account         string `json:"account"`
 	Bucket          string `json:"bucket,omitempty"`
 	Key             string `json:"key,omitempty"`
 	Class           string `json:"class,omitempty"`
 	Hour            string `json:"hour,omitempty"`
+	Day             string `json:"day,omitempty"`
 	Requests        int64  `json:"requests"`
 	Ingress         int64  `json:"ingress_bytes"`
 	Egress          int64  `json:"egress_bytes"`
@@ -44,7 +45,7 @@ type UnsealedUsage struct {
 }
 
 // Group is what the sum is of, beside the account.
-func (u *Usage) Group() string { return cmp.Or(u.Bucket, u.Key, u.Class, u.Hour) }
+func (u *Usage) Group() string { return cmp.Or(u.Bucket, u.Key, u.Class, u.Hour, u.Day) }
 
 // ReadUsage returns the sums of a query. The pool's role has to see all accounts.
 func ReadUsage(ctx context.Context, pool *pgxpool.Pool, q ledger.Query) ([]Usage, error) {
@@ -62,9 +63,11 @@ func ReadUsage(ctx context.Context, pool *pgxpool.Pool, q ledger.Query) ([]Usage
 		u := Usage{Account: names.Of(s.Account.String()), Final: r.Final, Requests: s.Requests, Ingress: s.Ingress, Egress: s.Egress,
 			DeclaredIngress: s.DeclaredIngress, DeclaredEgress: s.DeclaredEgress,
 			AdjustedRequests: s.AdjustedRequests, AdjustedIngress: s.AdjustedIngress, AdjustedEgress: s.AdjustedEgress}
-		*map[ledger.Group]*string{
-			ledger.ByBucket: &u.Bucket, ledger.ByKey: &u.Key, ledger.ByClass: &u.Class, ledger.ByHour: &u.Hour,
-		}[q.By] = names.Of(s.Value)
+		if field := map[ledger.Group]*string{
+			ledger.ByBucket: &u.Bucket, ledger.ByKey: &u.Key, ledger.ByClass: &u.Class, ledger.ByHour: &u.Hour, ledger.ByDay: &u.Day,
+		}[q.By]; field != nil {
+			*field = names.Of(s.Value)
+		}
 		if n := r.Unsealed; n != nil {
 			u.Unsealed = &UnsealedUsage{n.Requests, n.Ingress, n.Egress, n.DeclaredIngress, n.DeclaredEgress}
 		}

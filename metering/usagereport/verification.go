@@ -2,8 +2,11 @@ package usagereport
 
 import (
 	"encoding/hex"
+	"fmt"
+	"strings"
 	"time"
 
+	"github.com/primecloudpro/primecloud/internal/quantity"
 	"github.com/primecloudpro/primecloud/metering/ledger"
 )
 
@@ -33,6 +36,24 @@ type Seal struct {
 	Hash     string    `json:"hash"` // hexadecimal
 	KeyID    string    `json:"key_id"`
 	SealedAt time.Time `json:"sealed_at"`
+}
+
+// KnownSeal is a seal as it was noted down: HOUR=HASH.
+type KnownSeal struct {
+	Hour time.Time
+	Hash ledger.Digest
+}
+
+// UnmarshalText reads HOUR=HASH.
+func (k *KnownSeal) UnmarshalText(text []byte) error {
+	hour, hash, _ := strings.Cut(string(text), "=")
+	var h quantity.Hour
+	b, err := hex.DecodeString(hash)
+	if h.UnmarshalText([]byte(hour)) != nil || err != nil || len(b) != len(k.Hash) {
+		return fmt.Errorf("%q is not HOUR=HASH; write it as `primecloud usage verify` prints it", text)
+	}
+	k.Hour, k.Hash = h.Time, ledger.Digest(b)
+	return nil
 }
 
 // Difference is the first that was found; ledger.Difference lists what it may be.

@@ -18,7 +18,7 @@ const (
 	Content                            // Cache-Control, Content-Type, Content-Encoding, … stored with the object
 	Metadata                           // x-amz-meta-*
 	Storage                            // x-amz-storage-class, x-amz-tagging, x-amz-server-side-encryption
-	Lock                               // x-amz-object-lock-*
+	lock                               // x-amz-object-lock-*
 	Checksums                          // x-amz-checksum-<algorithm>, x-amz-sdk-checksum-algorithm
 	MD5                                // Content-MD5
 	CustomerKey                        // x-amz-server-side-encryption-customer-*
@@ -27,17 +27,17 @@ const (
 	Directives                         // x-amz-metadata-directive, x-amz-tagging-directive
 	ChecksumChoice                     // x-amz-checksum-algorithm, x-amz-checksum-type
 	Bypass                             // x-amz-bypass-governance-retention
-	NewBucket                          // x-amz-bucket-object-lock-enabled, x-amz-object-ownership
+	newBucket                          // x-amz-bucket-object-lock-enabled, x-amz-object-ownership
 	Attributes                         // x-amz-object-attributes and its paging
 	ObjectSize                         // x-amz-mp-object-size
-	WriteConditions                    // If-Match, If-None-Match of conditional writes
+	writeConditions                    // If-Match, If-None-Match of conditional writes
 	Policy                             // x-amz-confirm-remove-self-bucket-access
-	LifecycleDefault                   // x-amz-transition-default-minimum-object-size
+	lifecycleDefault                   // x-amz-transition-default-minimum-object-size
 )
 
 // FormFields are the groups that the fields of a browser's form may be of, by the
 // names of their headers (docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html).
-const FormFields = Content | Metadata | Storage | Lock | CustomerKey | Checksums | ChecksumChoice | MD5
+const FormFields = Content | Metadata | Storage | lock | CustomerKey | Checksums | ChecksumChoice | MD5
 
 // Treatment is what the gateway does with a header that has a row.
 type Treatment uint8
@@ -55,12 +55,12 @@ const (
 type Elsewhere uint8
 
 const (
-	// RefusedElsewhere is for what would change what is done, or is no mistake
+	// refusedElsewhere is for what would change what is done, or is no mistake
 	// that a client may go on with: the source of a copy, a key.
-	RefusedElsewhere Elsewhere = iota
-	// IgnoredElsewhere is for what S3 reads over on operations that it has no
+	refusedElsewhere Elsewhere = iota
+	// ignoredElsewhere is for what S3 reads over on operations that it has no
 	// meaning for: metadata with a GET, a storage class with a part.
-	IgnoredElsewhere
+	ignoredElsewhere
 	// IgnoredByWrites is for x-amz-server-side-encryption: minio-go sends it with
 	// every part of an upload, and S3 refuses it on reads
 	// (docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-s3-encryption.html).
@@ -80,7 +80,7 @@ type Header struct {
 // emptyAsks are the groups whose headers say something when they are empty, or
 // must not be read over: metadata is empty, and a checksum, a condition, a source
 // or a key that is none is a mistake.
-const emptyAsks = ^(Storage | Lock | NewBucket | LifecycleDefault)
+const emptyAsks = ^(Storage | lock | newBucket | lifecycleDefault)
 
 // AsksNothing reports whether a header with the value asks for what is so without it.
 func (h *Header) AsksNothing(value []byte) bool {
@@ -97,7 +97,7 @@ func (h *Header) AsksNothing(value []byte) bool {
 // another group.
 func (h *Header) IgnoredBy(method string) bool {
 	switch h.Elsewhere {
-	case IgnoredElsewhere:
+	case ignoredElsewhere:
 		return true
 	case IgnoredByWrites:
 		return method != "GET" && method != "HEAD"
@@ -106,8 +106,8 @@ func (h *Header) IgnoredBy(method string) bool {
 }
 
 var headers = map[string]Header{
-	"if-match":            {Group: Conditions | WriteConditions},
-	"if-none-match":       {Group: Conditions | WriteConditions},
+	"if-match":            {Group: Conditions | writeConditions},
+	"if-none-match":       {Group: Conditions | writeConditions},
 	"if-modified-since":   {Group: Conditions},
 	"if-unmodified-since": {Group: Conditions},
 	"range":               {Group: Range, Treatment: Consume},
@@ -121,24 +121,24 @@ var headers = map[string]Header{
 	"expires":             {Group: Content},
 	"content-md5":         {Group: MD5},
 
-	"x-amz-checksum-mode": {Group: ChecksumMode, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-checksum-mode": {Group: ChecksumMode, Elsewhere: ignoredElsewhere, Hoistable: true},
 
-	"x-amz-storage-class":          {Group: Storage, Elsewhere: IgnoredElsewhere, Hoistable: true},
-	"x-amz-tagging":                {Group: Storage, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-storage-class":          {Group: Storage, Elsewhere: ignoredElsewhere, Hoistable: true},
+	"x-amz-tagging":                {Group: Storage, Elsewhere: ignoredElsewhere, Hoistable: true},
 	"x-amz-server-side-encryption": {Group: Storage, Treatment: Consume, Elsewhere: IgnoredByWrites, Hoistable: true},
 
-	"x-amz-object-lock-mode":              {Group: Lock, Elsewhere: IgnoredElsewhere, Hoistable: true},
-	"x-amz-object-lock-retain-until-date": {Group: Lock, Elsewhere: IgnoredElsewhere, Hoistable: true},
-	"x-amz-object-lock-legal-hold":        {Group: Lock, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-object-lock-mode":              {Group: lock, Elsewhere: ignoredElsewhere, Hoistable: true},
+	"x-amz-object-lock-retain-until-date": {Group: lock, Elsewhere: ignoredElsewhere, Hoistable: true},
+	"x-amz-object-lock-legal-hold":        {Group: lock, Elsewhere: ignoredElsewhere, Hoistable: true},
 
-	"x-amz-checksum-crc32":         {Group: Checksums, Elsewhere: IgnoredElsewhere, Hoistable: true},
-	"x-amz-checksum-crc32c":        {Group: Checksums, Elsewhere: IgnoredElsewhere, Hoistable: true},
-	"x-amz-checksum-crc64nvme":     {Group: Checksums, Elsewhere: IgnoredElsewhere, Hoistable: true},
-	"x-amz-checksum-sha1":          {Group: Checksums, Elsewhere: IgnoredElsewhere, Hoistable: true},
-	"x-amz-checksum-sha256":        {Group: Checksums, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-checksum-crc32":         {Group: Checksums, Elsewhere: ignoredElsewhere, Hoistable: true},
+	"x-amz-checksum-crc32c":        {Group: Checksums, Elsewhere: ignoredElsewhere, Hoistable: true},
+	"x-amz-checksum-crc64nvme":     {Group: Checksums, Elsewhere: ignoredElsewhere, Hoistable: true},
+	"x-amz-checksum-sha1":          {Group: Checksums, Elsewhere: ignoredElsewhere, Hoistable: true},
+	"x-amz-checksum-sha256":        {Group: Checksums, Elsewhere: ignoredElsewhere, Hoistable: true},
 	"x-amz-sdk-checksum-algorithm": {Treatment: Consume, Hoistable: true},
-	"x-amz-checksum-algorithm":     {Group: ChecksumChoice, Elsewhere: IgnoredElsewhere, Hoistable: true},
-	"x-amz-checksum-type":          {Group: ChecksumChoice | Checksums, Elsewhere: IgnoredElsewhere, Hoistable: true},
+	"x-amz-checksum-algorithm":     {Group: ChecksumChoice, Elsewhere: ignoredElsewhere, Hoistable: true},
+	"x-amz-checksum-type":          {Group: ChecksumChoice | Checksums, Elsewhere: ignoredElsewhere, Hoistable: true},
 
 	"x-amz-server-side-encryption-customer-algorithm":             {Group: CustomerKey},
 	"x-amz-server-side-encryption-customer-key":                   {Group: CustomerKey},
@@ -153,20 +153,20 @@ var headers = map[string]Header{
 	"x-amz-copy-source-if-none-match":       {Group: CopyFrom},
 	"x-amz-copy-source-if-modified-since":   {Group: CopyFrom},
 	"x-amz-copy-source-if-unmodified-since": {Group: CopyFrom},
-	"x-amz-metadata-directive":              {Group: Directives, Elsewhere: IgnoredElsewhere},
-	"x-amz-tagging-directive":               {Group: Directives, Elsewhere: IgnoredElsewhere},
+	"x-amz-metadata-directive":              {Group: Directives, Elsewhere: ignoredElsewhere},
+	"x-amz-tagging-directive":               {Group: Directives, Elsewhere: ignoredElsewhere},
 
-	"x-amz-bypass-governance-retention": {Group: Bypass, Elsewhere: IgnoredElsewhere, Treatment: Consume},
-	"x-amz-bucket-object-lock-enabled":  {Group: NewBucket, Elsewhere: IgnoredElsewhere, Treatment: Consume},
-	"x-amz-object-ownership":            {Group: NewBucket, Elsewhere: IgnoredElsewhere, Treatment: Consume},
-	"x-amz-object-attributes":           {Group: Attributes, Elsewhere: IgnoredElsewhere, Hoistable: true},
-	"x-amz-max-parts":                   {Group: Attributes, Elsewhere: IgnoredElsewhere, Hoistable: true},
-	"x-amz-part-number-marker":          {Group: Attributes, Elsewhere: IgnoredElsewhere, Hoistable: true},
-	"x-amz-mp-object-size":              {Group: ObjectSize, Elsewhere: IgnoredElsewhere},
+	"x-amz-bypass-governance-retention": {Group: Bypass, Elsewhere: ignoredElsewhere, Treatment: Consume},
+	"x-amz-bucket-object-lock-enabled":  {Group: newBucket, Elsewhere: ignoredElsewhere, Treatment: Consume},
+	"x-amz-object-ownership":            {Group: newBucket, Elsewhere: ignoredElsewhere, Treatment: Consume},
+	"x-amz-object-attributes":           {Group: Attributes, Elsewhere: ignoredElsewhere, Hoistable: true},
+	"x-amz-max-parts":                   {Group: Attributes, Elsewhere: ignoredElsewhere, Hoistable: true},
+	"x-amz-part-number-marker":          {Group: Attributes, Elsewhere: ignoredElsewhere, Hoistable: true},
+	"x-amz-mp-object-size":              {Group: ObjectSize, Elsewhere: ignoredElsewhere},
 
-	"x-amz-confirm-remove-self-bucket-access": {Group: Policy, Elsewhere: IgnoredElsewhere, Treatment: Consume},
+	"x-amz-confirm-remove-self-bucket-access": {Group: Policy, Elsewhere: ignoredElsewhere, Treatment: Consume},
 
-	"x-amz-transition-default-minimum-object-size": {Group: LifecycleDefault, Treatment: Consume, Elsewhere: IgnoredElsewhere},
+	"x-amz-transition-default-minimum-object-size": {Group: lifecycleDefault, Treatment: Consume, Elsewhere: ignoredElsewhere},
 
 	"x-amz-date":                         {Treatment: Consume},
 	"x-amz-content-sha256":               {Treatment: Consume},
@@ -220,7 +220,7 @@ var (
 	prefixSnowball = []byte("x-amz-meta-minio-snowball-")
 	prefixSDK      = []byte("x-amz-sdk-") // what an SDK says of itself
 	prefixCDN      = []byte("x-amz-cf-")  // what CloudFront says of its request
-	metadataHeader = Header{Group: Metadata, Elsewhere: IgnoredElsewhere, Hoistable: true}
+	metadataHeader = Header{Group: Metadata, Elsewhere: ignoredElsewhere, Hoistable: true}
 	idleHeader     = Header{Treatment: Consume, Hoistable: true}
 	snowballHeader = Header{Treatment: Decline, Message: sentenceSnowball}
 	unknownAmz     = Header{Treatment: Decline, Message: sentenceUnknownHeader}

@@ -103,8 +103,8 @@ type Operation struct {
 type Keys uint8
 
 const (
-	// AllKeys: it is about the bucket as a whole, which is not for such a key.
-	AllKeys Keys = iota
+	// allKeys: it is about the bucket as a whole, which is not for such a key.
+	allKeys Keys = iota
 	// NoKeys: it says and does nothing about any key.
 	NoKeys
 	// UnderPrefix: a listing of what is under its parameter prefix, which may not

@@ -11,7 +11,7 @@ const (
 	classFree = usage.ClassFree
 
 	reads   = Conditions | Range | IfRange | ChecksumMode | CustomerKey
-	objects = Content | Metadata | Storage | Lock | CustomerKey
+	objects = Content | Metadata | Storage | lock | CustomerKey
 )
 
 var responseOverrides = []string{
@@ -27,7 +27,7 @@ var Operations = []*Operation{
 		Params: []string{"prefix", "max-buckets", "continuation-token", "bucket-region"}, Idempotent: true},
 
 	// Buckets
-	{Name: "CreateBucket", Method: "PUT", Level: Bucket, MakesBucket: true, Permission: tenancy.Manage, Class: classA, Action: Forward, Body: Document, Headers: NewBucket | MD5 | Checksums,
+	{Name: "CreateBucket", Method: "PUT", Level: Bucket, MakesBucket: true, Permission: tenancy.Manage, Class: classA, Action: Forward, Body: Document, Headers: newBucket | MD5 | Checksums,
 		Note: "`x-amz-object-ownership` only BucketOwnerEnforced"},
 	{Name: "HeadBucket", Method: "HEAD", Level: Bucket, Class: classB, Keys: NoKeys, Action: Local, Idempotent: true},
 	{Name: "DeleteBucket", Method: "DELETE", Level: Bucket, Empties: true, Permission: tenancy.Manage, Class: classFree, Action: Forward},
@@ -41,13 +41,13 @@ var Operations = []*Operation{
 	{Name: "ListMultipartUploads", Method: "GET", Level: Bucket, Keys: UnderPrefix, Selector: "uploads", Permission: tenancy.List, Class: classA, Action: Forward, Response: XML, Idempotent: true,
 		Params: []string{"prefix", "delimiter", "key-marker", "upload-id-marker", "max-uploads", "encoding-type"}},
 	{Name: "DeleteObjects", Method: "POST", Level: Bucket, Keys: InBody, Empties: true, NeedsDigest: true, LockDenies: true, Selector: "delete", Permission: tenancy.Delete, Class: classFree, Action: Forward, Body: Document, Response: XML, Headers: Bypass | MD5 | Checksums},
-	{Name: "PostObject", Method: "POST", Level: Bucket, Keys: InBody, Permission: tenancy.Write, Class: classA, Action: Forward, Told: TellsStored, Creates: true, Body: Form, Response: XML, Headers: Content,
+	{Name: "PostObject", Method: "POST", Level: Bucket, Keys: InBody, Permission: tenancy.Write, Class: classA, Action: Forward, Told: tellsStored, Creates: true, Body: Form, Response: XML, Headers: Content,
 		Note: "a browser's form; becomes a PutObject"},
 
 	{Name: "GetBucketVersioning", Method: "GET", Level: Bucket, Selector: "versioning", Permission: tenancy.Read, Class: classB, Action: Forward, Response: XML, Idempotent: true},
 	{Name: "PutBucketVersioning", Method: "PUT", Level: Bucket, Selector: "versioning", Permission: tenancy.Manage, Class: classA, Action: Forward, Body: Document, Headers: MD5 | Checksums},
 	{Name: "GetBucketLifecycleConfiguration", Method: "GET", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Read, Class: classB, Action: Forward, Response: XML, Idempotent: true},
-	{Name: "PutBucketLifecycleConfiguration", Method: "PUT", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Manage, Class: classA, Action: Forward, Body: Document, Headers: MD5 | Checksums | LifecycleDefault,
+	{Name: "PutBucketLifecycleConfiguration", Method: "PUT", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Manage, Class: classA, Action: Forward, Body: Document, Headers: MD5 | Checksums | lifecycleDefault,
 		Note: "expiration rules, and AbortIncompleteMultipartUpload, which the gateway keeps and a worker does; transitions and ObjectSizeGreaterThan 0 are refused"},
 	{Name: "DeleteBucketLifecycle", Method: "DELETE", Level: Bucket, Selector: "lifecycle", Permission: tenancy.Manage, Class: classFree, Action: Forward},
 	{Name: "GetBucketTagging", Method: "GET", Level: Bucket, Selector: "tagging", Permission: tenancy.Read, Class: classB, Action: Forward, Response: XML, Idempotent: true},
@@ -84,27 +84,27 @@ var Operations = []*Operation{
 		Params: append([]string{"versionId", "partNumber"}, responseOverrides...)},
 	{Name: "HeadObject", Method: "HEAD", Level: Object, Permission: tenancy.Read, Class: classB, Action: Forward, Told: TellsObject, Headers: reads, Idempotent: true, Anonymous: true,
 		Params: append([]string{"versionId", "partNumber"}, responseOverrides...)},
-	{Name: "PutObject", Method: "PUT", Level: Object, Permission: tenancy.Write, Class: classA, Action: Forward, Told: TellsStored, Creates: true, Body: Stream, Headers: objects | MD5 | Checksums | ChecksumChoice | WriteConditions},
-	{Name: "CopyObject", Method: "PUT", Level: Object, CopySource: true, Permission: tenancy.Write, Class: classA, Action: Forward, Told: TellsCopy, Creates: true, Response: XML,
-		Headers: objects | CopyFrom | Directives | ChecksumChoice | WriteConditions},
-	{Name: "DeleteObject", Method: "DELETE", Level: Object, Empties: true, LockDenies: true, Permission: tenancy.Delete, Class: classFree, Action: Forward, Told: TellsDeleted, Headers: Bypass, Params: []string{"versionId"}},
-	{Name: "GetObjectAttributes", Method: "GET", Level: Object, Selector: "attributes", Permission: tenancy.Read, Class: classB, Action: Forward, Told: TellsSummary, Response: XML, Headers: Attributes | CustomerKey, Idempotent: true,
+	{Name: "PutObject", Method: "PUT", Level: Object, Permission: tenancy.Write, Class: classA, Action: Forward, Told: tellsStored, Creates: true, Body: Stream, Headers: objects | MD5 | Checksums | ChecksumChoice | writeConditions},
+	{Name: "CopyObject", Method: "PUT", Level: Object, CopySource: true, Permission: tenancy.Write, Class: classA, Action: Forward, Told: tellsCopy, Creates: true, Response: XML,
+		Headers: objects | CopyFrom | Directives | ChecksumChoice | writeConditions},
+	{Name: "DeleteObject", Method: "DELETE", Level: Object, Empties: true, LockDenies: true, Permission: tenancy.Delete, Class: classFree, Action: Forward, Told: tellsDeleted, Headers: Bypass, Params: []string{"versionId"}},
+	{Name: "GetObjectAttributes", Method: "GET", Level: Object, Selector: "attributes", Permission: tenancy.Read, Class: classB, Action: Forward, Told: tellsSummary, Response: XML, Headers: Attributes | CustomerKey, Idempotent: true,
 		Params: []string{"versionId"}},
 
-	{Name: "CreateMultipartUpload", Method: "POST", Level: Object, Selector: "uploads", Permission: tenancy.Write, Class: classA, Action: Forward, Told: TellsBegun, Creates: true, Response: XML, Headers: objects | ChecksumChoice},
-	{Name: "UploadPart", Method: "PUT", Level: Object, Selector: "uploadId", Permission: tenancy.Write, Class: classA, Action: Forward, Told: TellsPart, Body: Stream, Headers: MD5 | Checksums | ChecksumChoice | CustomerKey,
+	{Name: "CreateMultipartUpload", Method: "POST", Level: Object, Selector: "uploads", Permission: tenancy.Write, Class: classA, Action: Forward, Told: tellsBegun, Creates: true, Response: XML, Headers: objects | ChecksumChoice},
+	{Name: "UploadPart", Method: "PUT", Level: Object, Selector: "uploadId", Permission: tenancy.Write, Class: classA, Action: Forward, Told: tellsPart, Body: Stream, Headers: MD5 | Checksums | ChecksumChoice | CustomerKey,
 		Params: []string{"partNumber"}},
-	{Name: "UploadPartCopy", Method: "PUT", Level: Object, Selector: "uploadId", CopySource: true, Permission: tenancy.Write, Class: classA, Action: Forward, Told: TellsPartCopy, Response: XML, Headers: CopyFrom | CopyRange | CustomerKey,
+	{Name: "UploadPartCopy", Method: "PUT", Level: Object, Selector: "uploadId", CopySource: true, Permission: tenancy.Write, Class: classA, Action: Forward, Told: tellsPartCopy, Response: XML, Headers: CopyFrom | CopyRange | CustomerKey,
 		Params: []string{"partNumber"}},
-	{Name: "CompleteMultipartUpload", Method: "POST", Level: Object, WholeObjectDigests: true, Selector: "uploadId", Permission: tenancy.Write, Class: classA, Action: Forward, Told: TellsWhole, Creates: true, Body: Document, Response: XML,
-		Headers: Checksums | CustomerKey | ObjectSize | WriteConditions},
+	{Name: "CompleteMultipartUpload", Method: "POST", Level: Object, WholeObjectDigests: true, Selector: "uploadId", Permission: tenancy.Write, Class: classA, Action: Forward, Told: tellsWhole, Creates: true, Body: Document, Response: XML,
+		Headers: Checksums | CustomerKey | ObjectSize | writeConditions},
 	{Name: "AbortMultipartUpload", Method: "DELETE", Level: Object, Selector: "uploadId", Permission: tenancy.Write, Class: classFree, Action: Forward},
-	{Name: "ListParts", Method: "GET", Level: Object, Selector: "uploadId", Permission: tenancy.List, Class: classA, Action: Forward, Told: TellsParts, Response: XML, Headers: CustomerKey, Idempotent: true,
+	{Name: "ListParts", Method: "GET", Level: Object, Selector: "uploadId", Permission: tenancy.List, Class: classA, Action: Forward, Told: tellsParts, Response: XML, Headers: CustomerKey, Idempotent: true,
 		Params: []string{"max-parts", "part-number-marker", "encoding-type"}},
 
-	{Name: "GetObjectTagging", Method: "GET", Level: Object, Selector: "tagging", Permission: tenancy.Read, Class: classB, Action: Forward, Told: TellsVersion, Response: XML, Idempotent: true, Params: []string{"versionId"}},
-	{Name: "PutObjectTagging", Method: "PUT", Level: Object, Selector: "tagging", Permission: tenancy.Write, Class: classA, Action: Forward, Told: TellsVersion, Body: Document, Headers: MD5 | Checksums, Params: []string{"versionId"}},
-	{Name: "DeleteObjectTagging", Method: "DELETE", Level: Object, Selector: "tagging", Permission: tenancy.Write, Class: classFree, Action: Forward, Told: TellsVersion, Params: []string{"versionId"}},
+	{Name: "GetObjectTagging", Method: "GET", Level: Object, Selector: "tagging", Permission: tenancy.Read, Class: classB, Action: Forward, Told: tellsVersion, Response: XML, Idempotent: true, Params: []string{"versionId"}},
+	{Name: "PutObjectTagging", Method: "PUT", Level: Object, Selector: "tagging", Permission: tenancy.Write, Class: classA, Action: Forward, Told: tellsVersion, Body: Document, Headers: MD5 | Checksums, Params: []string{"versionId"}},
+	{Name: "DeleteObjectTagging", Method: "DELETE", Level: Object, Selector: "tagging", Permission: tenancy.Write, Class: classFree, Action: Forward, Told: tellsVersion, Params: []string{"versionId"}},
 	{Name: "GetObjectRetention", Method: "GET", Level: Object, Selector: "retention", Permission: tenancy.Read, Class: classB, Action: Forward, Response: XML, Idempotent: true, Params: []string{"versionId"}},
 	{Name: "PutObjectRetention", Method: "PUT", Level: Object, LockDenies: true, Selector: "retention", Permission: tenancy.Write, Class: classA, Action: Forward, Body: Document, Headers: MD5 | Checksums | Bypass, Params: []string{"versionId"}},
 	{Name: "GetObjectLegalHold", Method: "GET", Level: Object, Selector: "legal-hold", Permission: tenancy.Read, Class: classB, Action: Forward, Response: XML, Idempotent: true, Params: []string{"versionId"}},

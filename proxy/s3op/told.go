@@ -7,19 +7,19 @@ type Told uint16
 // of all other operations have none of a backend's.
 const (
 	TellsObject   Told = 1 << iota // GetObject, HeadObject: all of an object, with its metadata
-	TellsStored                    // PutObject, PostObject
-	TellsPart                      // UploadPart
-	TellsCopy                      // CopyObject
-	TellsPartCopy                  // UploadPartCopy
-	TellsWhole                     // CompleteMultipartUpload
-	TellsDeleted                   // DeleteObject
-	TellsSummary                   // GetObjectAttributes
-	TellsBegun                     // CreateMultipartUpload
-	TellsParts                     // ListParts
-	TellsVersion                   // the tags of an object
+	tellsStored                    // PutObject, PostObject
+	tellsPart                      // UploadPart
+	tellsCopy                      // CopyObject
+	tellsPartCopy                  // UploadPartCopy
+	tellsWhole                     // CompleteMultipartUpload
+	tellsDeleted                   // DeleteObject
+	tellsSummary                   // GetObjectAttributes
+	tellsBegun                     // CreateMultipartUpload
+	tellsParts                     // ListParts
+	tellsVersion                   // the tags of an object
 
-	tellsEncryption = TellsObject | TellsStored | TellsPart | TellsCopy | TellsPartCopy | TellsWhole | TellsBegun
-	tellsChecksum   = TellsObject | TellsStored | TellsPart
+	tellsEncryption = TellsObject | tellsStored | tellsPart | tellsCopy | tellsPartCopy | tellsWhole | tellsBegun
+	tellsChecksum   = TellsObject | tellsStored | tellsPart
 )
 
 // ResponseHeader is a header of a backend's response that reaches clients.
@@ -44,21 +44,21 @@ var responseHeaders = map[string]*ResponseHeader{
 	"content-language":                    {Wire: "Content-Language", With: TellsObject},
 	"content-range":                       {Wire: "Content-Range", With: TellsObject, Vital: true},
 	"content-type":                        {Wire: "Content-Type", With: TellsObject},
-	"etag":                                {Wire: "ETag", With: TellsObject | TellsStored | TellsPart | TellsCopy | TellsWhole, Vital: true}, // MinIO's with the last two
+	"etag":                                {Wire: "ETag", With: TellsObject | tellsStored | tellsPart | tellsCopy | tellsWhole, Vital: true}, // MinIO's with the last two
 	"expires":                             {Wire: "Expires", With: TellsObject},
-	"last-modified":                       {Wire: "Last-Modified", With: TellsObject | TellsSummary},
-	"x-amz-abort-date":                    {Wire: "x-amz-abort-date", With: TellsBegun | TellsParts},
-	"x-amz-abort-rule-id":                 {Wire: "x-amz-abort-rule-id", With: TellsBegun | TellsParts},
+	"last-modified":                       {Wire: "Last-Modified", With: TellsObject | tellsSummary},
+	"x-amz-abort-date":                    {Wire: "x-amz-abort-date", With: tellsBegun | tellsParts},
+	"x-amz-abort-rule-id":                 {Wire: "x-amz-abort-rule-id", With: tellsBegun | tellsParts},
 	"x-amz-checksum-crc32":                {Wire: "x-amz-checksum-crc32", With: tellsChecksum},
 	"x-amz-checksum-crc32c":               {Wire: "x-amz-checksum-crc32c", With: tellsChecksum},
 	"x-amz-checksum-crc64nvme":            {Wire: "x-amz-checksum-crc64nvme", With: tellsChecksum},
 	"x-amz-checksum-sha1":                 {Wire: "x-amz-checksum-sha1", With: tellsChecksum},
 	"x-amz-checksum-sha256":               {Wire: "x-amz-checksum-sha256", With: tellsChecksum},
-	"x-amz-checksum-type":                 {Wire: "x-amz-checksum-type", With: TellsObject | TellsStored | TellsBegun},
-	"x-amz-checksum-algorithm":            {Wire: "x-amz-checksum-algorithm", With: TellsBegun},
-	"x-amz-copy-source-version-id":        {Wire: "x-amz-copy-source-version-id", With: TellsCopy | TellsPartCopy},
-	"x-amz-delete-marker":                 {Wire: "x-amz-delete-marker", With: TellsObject | TellsDeleted | TellsSummary},
-	"x-amz-expiration":                    {Wire: "x-amz-expiration", With: TellsObject | TellsStored | TellsCopy | TellsWhole},
+	"x-amz-checksum-type":                 {Wire: "x-amz-checksum-type", With: TellsObject | tellsStored | tellsBegun},
+	"x-amz-checksum-algorithm":            {Wire: "x-amz-checksum-algorithm", With: tellsBegun},
+	"x-amz-copy-source-version-id":        {Wire: "x-amz-copy-source-version-id", With: tellsCopy | tellsPartCopy},
+	"x-amz-delete-marker":                 {Wire: "x-amz-delete-marker", With: TellsObject | tellsDeleted | tellsSummary},
+	"x-amz-expiration":                    {Wire: "x-amz-expiration", With: TellsObject | tellsStored | tellsCopy | tellsWhole},
 	"x-amz-missing-meta":                  {Wire: "x-amz-missing-meta", With: TellsObject},
 	"x-amz-mp-parts-count":                {Wire: "x-amz-mp-parts-count", With: TellsObject},
 	"x-amz-object-lock-legal-hold":        {Wire: "x-amz-object-lock-legal-hold", With: TellsObject},
@@ -67,10 +67,10 @@ var responseHeaders = map[string]*ResponseHeader{
 	"x-amz-storage-class":                 {Wire: "x-amz-storage-class", With: TellsObject},
 	"x-amz-tagging-count":                 {Wire: "x-amz-tagging-count", With: TellsObject},
 	"x-amz-version-id": {Wire: "x-amz-version-id", Vital: true,
-		With: TellsObject | TellsStored | TellsCopy | TellsWhole | TellsDeleted | TellsSummary | TellsVersion},
+		With: TellsObject | tellsStored | tellsCopy | tellsWhole | tellsDeleted | tellsSummary | tellsVersion},
 	"x-amz-server-side-encryption":                    {Wire: "x-amz-server-side-encryption", With: tellsEncryption},
-	"x-amz-server-side-encryption-customer-algorithm": {Wire: "x-amz-server-side-encryption-customer-algorithm", With: tellsEncryption &^ TellsWhole},
-	"x-amz-server-side-encryption-customer-key-md5":   {Wire: "x-amz-server-side-encryption-customer-key-MD5", With: tellsEncryption &^ TellsWhole},
+	"x-amz-server-side-encryption-customer-algorithm": {Wire: "x-amz-server-side-encryption-customer-algorithm", With: tellsEncryption &^ tellsWhole},
+	"x-amz-server-side-encryption-customer-key-md5":   {Wire: "x-amz-server-side-encryption-customer-key-MD5", With: tellsEncryption &^ tellsWhole},
 }
 
 // Tells returns the row of a backend's header by its lower-case name, when it

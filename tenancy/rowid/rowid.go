@@ -21,7 +21,7 @@ func New() ID { return ID(uuid.Must(uuid.NewV7())) }
 func Parse(s string) (ID, error) {
 	id, err := uuid.Parse(s)
 	if err != nil || len(s) != len("00000000-0000-0000-0000-000000000000") {
-		return ID{}, fmt.Errorf("tenancy: %q is not a UUID", s)
+		return ID{}, fmt.Errorf("%q is not an id; write one as a list shows it, like 01234567-89ab-7cde-8f01-23456789abcd", s)
 	}
 	return ID(id), nil
 }
