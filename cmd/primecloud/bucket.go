@@ -84,16 +84,6 @@ func (b *bucketImport) Run(ctx context.Context, c *cli) error {
 	})
 }
 
-var storedColumns = "CURRENT_BYTES NONCURRENT_BYTES INCOMPLETE_BYTES OBJECTS NONCURRENT_VERSIONS DELETE_MARKERS UPLOADS"
-
-func storedCells(s storage.Totals) []string {
-	var cells []string
-	for _, n := range []int64{s.CurrentBytes, s.NoncurrentBytes, s.IncompleteBytes, s.Objects, s.NoncurrentVersions, s.DeleteMarkers, s.Uploads} {
-		cells = append(cells, fmt.Sprint(n))
-	}
-	return cells
-}
-
 // bucketStatus is a bucket at this moment and at its last sample.
 type bucketStatus struct {
 	Account    string          `json:"account"`
@@ -124,14 +114,14 @@ func (b *bucketStat) Run(ctx context.Context, c *cli) error {
 		if s.Now, err = sampler.Measure(ctx, bucket); err != nil {
 			return err
 		}
-		rows := [][]string{append([]string{"now"}, storedCells(s.Now)...)}
+		rows := [][]string{append([]string{"now"}, s.Now.Cells()...)}
 		if ok {
 			difference := s.Now.Minus(last.Totals)
 			s.Last, s.Difference = &last, &difference
-			rows = append(rows, append([]string{"sample of " + last.MeasuredAt.UTC().Format(time.RFC3339)}, storedCells(last.Totals)...),
-				append([]string{"difference"}, storedCells(difference)...))
+			rows = append(rows, append([]string{"sample of " + last.MeasuredAt.UTC().Format(time.RFC3339)}, last.Cells()...),
+				append([]string{"difference"}, difference.Cells()...))
 		}
-		return c.print(s, "WHEN "+storedColumns, rows)
+		return c.print(s, "WHEN "+storage.Columns, rows)
 	})
 }
 

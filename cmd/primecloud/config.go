@@ -42,6 +42,10 @@ func (s *serveCommand) AfterApply(parsed *kong.Context) error {
 
 func (s *serveCommand) Run(ctx context.Context, c *cli) error {
 	s.Output = c.err
+	s.Reread = func() (next node.Config, err error) {
+		err = settings.Load(&next, c.file(), c.environ, otherVariables...)
+		return next, err
+	}
 	return node.Run(ctx, s.Config)
 }
 

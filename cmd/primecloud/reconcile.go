@@ -89,47 +89,12 @@ func (u *usageReconcile) report(ctx context.Context, c *cli, o *operator) (*reco
 	return report, nil
 }
 
-func (c *cli) printReport(r *reconcile.Report) error {
-	line := func(name string, f reconcile.Figures) []string {
-		return []string{name, fmt.Sprint(f.Requests), fmt.Sprint(f.Ingress), fmt.Sprint(f.Egress)}
-	}
-	sums := [][]string{line("ledger", r.Ledger)}
-	if r.Log != nil {
-		sums = append(sums, line("access log", r.Log.Sum), line("lines dropped", r.Log.Dropped))
-	}
-	errs := []error{c.table("WHAT REQUESTS INGRESS_BYTES EGRESS_BYTES", append(sums, line("unexplained", r.Unexplained)))}
-	table := func(header string, rows [][]string) {
-		if len(rows) > 0 {
+func (c *cli) printReport(r *reconcile.Report) (err error) {
+	for i, t := range r.Tables() {
+		if i > 0 {
 			fmt.Fprintln(c.out)
-			errs = append(errs, c.table(header, rows))
 		}
+		err = errors.Join(err, c.table(t.Header, t.Rows))
 	}
-	var rows [][]string
-	if r.Log != nil {
-		if r.Log.LeftOut > 0 {
-			rows = append(rows, []string{"left out", fmt.Sprintf("%d of %d that nobody proved; their sums are there", r.Log.LeftOut, r.Log.Unproven)})
-		}
-		for _, s := range r.Log.Damaged {
-			rows = append(rows, []string{"damaged", s})
-		}
-		for _, s := range r.Log.Torn {
-			rows = append(rows, []string{"torn", s})
-		}
-	}
-	table("LINES WHERE", rows)
-	rows = nil
-	for _, d := range r.Cells {
-		rows = append(rows, []string{d.Account.String(), d.Bucket.String(), d.Key.String(), d.Class.String(), d.Hour.Format(time.RFC3339),
-			fmt.Sprintf("%+d", d.Difference.Requests), fmt.Sprintf("%+d", d.Difference.Ingress), fmt.Sprintf("%+d", d.Difference.Egress), string(d.Verdict), d.Cause})
-	}
-	table("ACCOUNT BUCKET KEY CLASS HOUR REQUESTS INGRESS EGRESS VERDICT CAUSE", rows)
-	rows = nil
-	for _, b := range r.Buckets {
-		for i, d := range []reconcile.Comparison{b.Growth, b.Content} {
-			what := []string{"holds, against its last sample", "stored, against uploaded"}[i]
-			rows = append(rows, []string{b.Account.String(), b.Bucket.String(), what, fmt.Sprintf("%+d", d.Difference), string(d.Verdict), d.Cause + b.Error})
-		}
-	}
-	table("ACCOUNT BUCKET WHAT BYTES VERDICT CAUSE", rows)
-	return errors.Join(errs...)
+	return err
 }

@@ -154,7 +154,7 @@ func (u *usageSample) Run(ctx context.Context, c *cli) error {
 		failed := false
 		err = u.eachBucket(ctx, o, func(b *tenancy.Bucket) error {
 			row := sampleRow{Account: names.Of(b.AccountID.String()), Bucket: b.Name}
-			cells := make([]string, len(strings.Fields(storedColumns)))
+			cells := make([]string, len(strings.Fields(storage.Columns)))
 			sample, err := sampler.SampleNow(ctx, b)
 			switch {
 			case errors.Is(err, tenancy.ErrBucketUnknown): // deleted at this moment
@@ -162,7 +162,7 @@ func (u *usageSample) Run(ctx context.Context, c *cli) error {
 			case err != nil:
 				failed, row.Error = true, err.Error()
 			default:
-				row.Sample, cells = sample, storedCells(sample.Totals)
+				row.Sample, cells = sample, sample.Cells()
 			}
 			data = append(data, row)
 			rows = append(rows, append(append([]string{row.Account, row.Bucket}, cells...), row.Error))
@@ -171,7 +171,7 @@ func (u *usageSample) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		err = c.print(data, "ACCOUNT BUCKET "+storedColumns+" ERROR", rows)
+		err = c.print(data, "ACCOUNT BUCKET "+storage.Columns+" ERROR", rows)
 		if failed {
 			return errors.Join(err, errNotMeasured)
 		}

@@ -38,6 +38,8 @@ type Config struct {
 	Now func() time.Time `kong:"-"`
 	// OnReady is called once everything serves.
 	OnReady func(Addresses) `kong:"-"`
+	// Reread reads the settings again; nil: they cannot be.
+	Reread func() (Config, error) `kong:"-"`
 }
 
 // S3 are the settings of the data path.

@@ -29,7 +29,7 @@ type node struct {
 	log      *slog.Logger
 	clock    *pg.Clock
 	registry *prometheus.Registry
-	keyring  *secret.Keyring
+	keyring  keys
 	services *Stack
 	addrs    Addresses
 }
@@ -77,7 +77,8 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 func (n *node) start(ctx context.Context) (err error) {
-	if n.keyring, err = secret.Parse([]byte(n.cfg.Keyring)); err != nil {
+	n.keyring = keys{process: tenancy.NewID(), reread: n.cfg.Reread, text: n.cfg.Keyring}
+	if n.keyring.Keyring, err = secret.Parse([]byte(n.cfg.Keyring)); err != nil {
 		return err
 	}
 	if !n.keyring.Binding() {
@@ -102,7 +103,10 @@ func (n *node) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return nil
+	if n.cfg.Reread == nil {
+		return nil
+	}
+	return n.services.Push(n.watchKeyring())
 }
 
 func (n *node) openPool(ctx context.Context, name, url string) (*pgxpool.Pool, error) {

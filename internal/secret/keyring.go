@@ -92,9 +92,27 @@ func (k *Keyring) Add() (*Keyring, error) {
 
 // Promote returns the keyring with its newest keys sealing and attesting.
 func (k *Keyring) Promote() *Keyring {
-	next := *k.now.Load()
-	next.seals, next.vouch = len(next.keys)-1, len(next.attest)-1
-	return holding(next)
+	next := holding(*k.now.Load())
+	if w := next.Waiting(); w != nil {
+		next.SealWith(w[0])
+	}
+	return next
+}
+
+// SealWith makes the waiting key of that id seal, for everybody who uses k. It never
+// makes one seal that is before the present one.
+func (k *Keyring) SealWith(id string) {
+	for {
+		was := k.now.Load()
+		if last := len(was.keys) - 1; was.seals == last || was.keys[last].id != id {
+			return
+		}
+		next := *was
+		next.seals, next.vouch = len(next.keys)-1, len(next.attest)-1
+		if k.now.CompareAndSwap(was, &next) { // else the keys were replaced meanwhile
+			return
+		}
+	}
 }
 
 // Waiting are the ids of the newest key and of what will attest with it, when they do

@@ -70,6 +70,17 @@ type Totals struct {
 // Bytes is all of it.
 func (s Totals) Bytes() int64 { return s.CurrentBytes + s.NoncurrentBytes + s.IncompleteBytes }
 
+// Columns are the header over Cells.
+const Columns = "CURRENT_BYTES NONCURRENT_BYTES INCOMPLETE_BYTES OBJECTS NONCURRENT_VERSIONS DELETE_MARKERS UPLOADS"
+
+// Cells are the totals as part of a row of a table.
+func (s Totals) Cells() (cells []string) {
+	for _, n := range []int64{s.CurrentBytes, s.NoncurrentBytes, s.IncompleteBytes, s.Objects, s.NoncurrentVersions, s.DeleteMarkers, s.Uploads} {
+		cells = append(cells, fmt.Sprint(n))
+	}
+	return cells
+}
+
 // Minus is what s holds more than t.
 func (s Totals) Minus(t Totals) Totals {
 	return Totals{
