@@ -2,9 +2,12 @@ package limits
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
+	"github.com/primecloudpro/primecloud/internal/quantity"
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -25,6 +28,21 @@ type Status struct {
 	// when that much was used.
 	Overshoot int64  `json:"overshoot_bound"`
 	Currency  string `json:"currency,omitempty"` // of spend, whose figures are billionths
+}
+
+// Cells are the status as a row of a table.
+func (s *Status) Cells() []string {
+	kind, show := "hard", quantity.FormatSize
+	if s.Soft {
+		kind = "soft"
+	}
+	switch s.Budget {
+	case tenancy.Requests:
+		show = func(n int64) string { return fmt.Sprint(n) }
+	case tenancy.Spend:
+		show = func(n int64) string { return quantity.FormatMoney(n) + " " + s.Currency }
+	}
+	return []string{s.Name, show(s.Amount), kind, show(s.Used), strconv.FormatFloat(s.Percent, 'f', 1, 64) + "%", show(s.Leased), show(s.Overshoot)}
 }
 
 // Report returns where the budgets of an account, or of one key of it, stand. A

@@ -59,10 +59,13 @@ func (s *Store) checkKey(k *Key, hash, binding []byte) error {
 }
 
 // changed turns what can only come of a row that was changed by somebody else
-// into the sentinel. What this keyring has no key for may be good.
+// into the sentinel. What this keyring has no key for may be good: ErrNotOpened.
 func changed(err, sentinel error, name string) error {
 	var scan pgx.ScanArgError // a value that no column of ours holds, as an end of "infinity"
-	if errors.Is(err, secret.ErrNoKey) || !errors.Is(err, secret.ErrOpen) && !errors.Is(err, secret.ErrBinding) && !errors.As(err, &scan) {
+	if errors.Is(err, secret.ErrNoKey) {
+		return fmt.Errorf("%w: %s: %w", ErrNotOpened, name, err)
+	}
+	if !errors.Is(err, secret.ErrOpen) && !errors.Is(err, secret.ErrBinding) && !errors.As(err, &scan) {
 		return err
 	}
 	return fmt.Errorf("%w: %s: %w", sentinel, name, err)

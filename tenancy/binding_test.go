@@ -185,13 +185,13 @@ func TestBinding_nothingIsLaundered(t *testing.T) {
 	if err := f.store.RotateBackend(ctx, f.owner, "minio", "new", "new", []string{"http://new:1"}); !errors.Is(err, tenancy.ErrBackendChanged) {
 		t.Errorf("backend rotate: %v", err)
 	}
-	if moved, err := (&tenancy.Store{Keyring: next}).RewrapSecrets(ctx, f.owner); moved != 0 || !slices.Equal(skipped(err), []string{"key " + k.KeyID, "backend minio"}) {
+	if moved, err := (&tenancy.Store{Keyring: next}).RewrapSecrets(ctx, f.owner, nil); moved != 0 || !slices.Equal(skipped(err), []string{"key " + k.KeyID + " of account b", "backend minio"}) {
 		t.Errorf("secret rotate: %d moved, %v", moved, err)
 	}
 	if n := count(t, f.owner, `SELECT count(*) FROM access_keys`); n != before {
 		t.Errorf("%d keys, %d before", n, before)
 	}
-	if list := must(f.store.ChangedRows(ctx, f.owner))(t); !slices.Equal(list, []string{"key " + k.KeyID, "backend minio"}) {
+	if list := must(f.store.ChangedRows(ctx, f.owner))(t); !slices.Equal(list, []string{"key " + k.KeyID + " of account b", "backend minio"}) {
 		t.Errorf("changed: %q", list)
 	}
 	// It can still be revoked.

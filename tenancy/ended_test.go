@@ -148,7 +148,7 @@ func TestBinding_olderRows(t *testing.T) {
 		t.Error(err)
 	}
 	next := must(f.keyring.Rotate())(t)
-	if n := must((&tenancy.Store{Keyring: next}).RewrapSecrets(ctx, f.owner))(t); n != 3 {
+	if n := must((&tenancy.Store{Keyring: next}).RewrapSecrets(ctx, f.owner, nil))(t); n != 3 {
 		t.Errorf("moved %d", n)
 	}
 	f.keyring = next.WithBinding()
@@ -160,20 +160,28 @@ func TestBinding_olderRows(t *testing.T) {
 	}
 	f.exec(`UPDATE access_keys SET binding = NULL WHERE key_id = $1`, k.KeyID)
 	eventually(t, "the older form is over", unknown(d, k.KeyID))
-	if _, err := (&tenancy.Store{Keyring: f.keyring}).RewrapSecrets(ctx, f.owner); !slices.Equal(skipped(err), []string{"key " + k.KeyID}) {
+	if _, err := (&tenancy.Store{Keyring: f.keyring}).RewrapSecrets(ctx, f.owner, nil); !slices.Equal(skipped(err), []string{"key " + k.KeyID + " of account a"}) {
 		t.Errorf("the older form was bound again: %v", err)
 	}
 }
 
-// A node with the keyring of before a rotation does not know: that is no "unknown".
+// A node with the keyring of before a rotation does not know: that is no "unknown", and
+// not the database's fault, neither of a key nor of a backend.
 func TestBinding_olderKeyring(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	k := f.key(f.a)
 	next := must(f.keyring.Rotate())(t)
-	must((&tenancy.Store{Keyring: next}).RewrapSecrets(t.Context(), f.owner))(t)
-	if err := lookup(f.directory(), k.KeyID); !errors.Is(err, tenancy.ErrUnavailable) || errors.Is(err, tenancy.ErrKeyUnknown) {
-		t.Errorf("with the older keyring: %v", err)
+	must((&tenancy.Store{Keyring: next}).RewrapSecrets(t.Context(), f.owner, nil))(t)
+	d := f.directory()
+	_, backend := d.Backend(t.Context(), f.backend.ID)
+	for name, err := range map[string]error{k.KeyID: lookup(d, k.KeyID), "minio": backend} {
+		if !errors.Is(err, tenancy.ErrUnavailable) || !errors.Is(err, tenancy.ErrNotOpened) || errors.Is(err, tenancy.ErrKeyUnknown) || errors.Is(err, tenancy.ErrBackendChanged) {
+			t.Errorf("%s with the older keyring: %v", name, err)
+		}
+		if text := err.Error(); strings.Contains(text, "database") || !strings.Contains(text, name) || !strings.Contains(text, "keyring") || !strings.Contains(text, next.Seals()) {
+			t.Errorf("%s with the older keyring: %s", name, text)
+		}
 	}
 }
 

@@ -24,6 +24,8 @@ var (
 	ErrBackendChanged = error(sentinelError("tenancy: the row of the backend is not as it was written"))
 	ErrNoBackend      = error(sentinelError("tenancy: there is no backend to put the bucket on; add one with `primecloud backend add`"))
 	ErrUnavailable    = error(sentinelError("tenancy: the database is away and nothing fresh enough is in memory"))
+	// It comes as ErrUnavailable too: the row may be good.
+	ErrNotOpened      = error(sentinelError("tenancy: this node's keyring does not open it; give the node the present keyring"))
 	ErrCrowded        = error(sentinelError("tenancy: too many look-ups at once of what is not known yet"))
 	ErrTooManyBuckets = error(sentinelError("tenancy: the account has as many buckets as it may"))
 	// So many changes of a bucket's rules in an hour that none more is kept.

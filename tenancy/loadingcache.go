@@ -129,8 +129,25 @@ func (t *loadingCache[V]) miss(ctx context.Context, key []byte, hash, gen uint64
 		// PostgreSQL is away: what was true a moment ago keeps working.
 		return old.value, nil
 	}
-	return zero, errors.Join(ErrUnavailable, err)
+	return zero, notKnown(err)
 }
+
+// notKnown makes ErrUnavailable of a load's error. One of our own, as of a row that this
+// node cannot open or may not believe, is none of PostgreSQL's, and does not say so.
+func notKnown(err error) error {
+	var own sentinelError
+	if errors.As(err, &own) && !errors.Is(err, ErrCrowded) {
+		return &unknownError{err}
+	}
+	return errors.Join(ErrUnavailable, err)
+}
+
+// unknownError is ErrUnavailable without its sentence.
+type unknownError struct{ cause error }
+
+func (e *unknownError) Error() string        { return e.cause.Error() }
+func (e *unknownError) Unwrap() error        { return e.cause }
+func (e *unknownError) Is(target error) bool { return target == ErrUnavailable }
 
 // reload loads once for all callers at this generation and epoch: a caller that
 // comes after a change must not join a load begun before it. When the caller's

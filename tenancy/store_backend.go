@@ -148,6 +148,29 @@ func (s *Store) ChangeBackend(ctx context.Context, q pg.Querier, name string, ch
 	})
 }
 
+// RemoveBackend forgets a backend that no bucket lives on, and returns it without its
+// credential. It needs no keyring, and the owner's role.
+func RemoveBackend(ctx context.Context, q pg.Querier, name string) (b *Backend, err error) {
+	err = pg.InTx(ctx, q, func(tx pgx.Tx) error {
+		// As AddBackend, so that there is a default as long as there is a backend.
+		if _, err := tx.Exec(ctx, `LOCK TABLE backends IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+			return err
+		}
+		if b, _, _, err = scanBackend(tx.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends WHERE name = $1`, name)); err != nil {
+			return fmt.Errorf("backend %s: %w", name, err)
+		}
+		tag, err := tx.Exec(ctx, `DELETE FROM backends WHERE id = $1 AND NOT (is_default AND EXISTS (SELECT FROM backends WHERE id <> $1))`, b.ID)
+		switch {
+		case pg.IsForeign(err):
+			return fmt.Errorf("backend %s: buckets live on it, or accounts have it for theirs; it can be removed when there are none", name)
+		case err == nil && tag.RowsAffected() == 0:
+			return fmt.Errorf("backend %s: new buckets are put there; make another one the default first", name)
+		}
+		return err
+	})
+	return b, err
+}
+
 const backendColumns = `id, name, endpoints, region, ca, is_default, kind, sealed_credential, binding`
 
 func scanBackend(row pgx.Row) (b *Backend, sealed, binding []byte, err error) {

@@ -198,6 +198,31 @@ func RevokeKey(ctx context.Context, q pg.Querier, keyID string) error {
 	return about(keyID, mustAffect(q.Exec(ctx, `UPDATE access_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL`, keyID))(ErrKeyUnknown))
 }
 
+// DeleteKey forgets a revoked key and returns it. That it has ended is remembered, and
+// its id, for reports. It needs the owner's role.
+func DeleteKey(ctx context.Context, q pg.Querier, keyID string) (k *Key, err error) {
+	err = pg.InTx(ctx, q, func(tx pgx.Tx) error {
+		k, err = scanKey(tx.QueryRow(ctx, `SELECT `+keyColumns+` FROM access_keys WHERE key_id = $1 FOR UPDATE`, keyID))
+		switch {
+		case err != nil:
+			return fmt.Errorf("access key %s: %w", keyID, err)
+		case k.RevokedAt == nil:
+			return fmt.Errorf("access key %s still works: end it with `primecloud key revoke %s` first", keyID, keyID)
+		}
+		for _, sql := range []string{
+			`UPDATE access_keys SET successor_id = NULL WHERE successor_id = $1`,
+			`DELETE FROM key_limits WHERE key_id = $1`,
+			`DELETE FROM access_keys WHERE id = $1`,
+		} {
+			if _, err := tx.Exec(ctx, sql, k.ID); err != nil {
+				return fmt.Errorf("delete access key %s: %w", keyID, err)
+			}
+		}
+		return nil
+	})
+	return k, err
+}
+
 // RevokeInternalKeys ends every internal key of a user in an account: logout,
 // removal, role change, suspension.
 func RevokeInternalKeys(ctx context.Context, q pg.Querier, account, user ID) error {

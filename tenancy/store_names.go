@@ -53,9 +53,9 @@ func AccountNames(ctx context.Context, q pg.Querier) (map[ID]string, error) {
 	return names(ctx, q, `SELECT id, name FROM accounts`)
 }
 
-// KeyIDs returns all access key ids by row id, for reports.
+// KeyIDs returns all access key ids by row id, for reports; of those that are gone too.
 func KeyIDs(ctx context.Context, q pg.Querier) (map[ID]string, error) {
-	return names(ctx, q, `SELECT id, key_id FROM access_keys`)
+	return names(ctx, q, `SELECT id, key_id FROM access_keys UNION SELECT id, key_id FROM ended_keys`)
 }
 
 func names(ctx context.Context, q pg.Querier, sql string) (map[ID]string, error) {

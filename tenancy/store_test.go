@@ -224,10 +224,10 @@ func TestStore_RewrapSecrets(t *testing.T) {
 	}
 	next := must(f.keyring.Rotate())(t)
 	store := &tenancy.Store{Keyring: next}
-	if n := must(store.RewrapSecrets(ctx, f.owner))(t); n != len(keys)+1 {
+	if n := must(store.RewrapSecrets(ctx, f.owner, nil))(t); n != len(keys)+1 {
 		t.Errorf("moved %d of %d", n, len(keys)+1)
 	}
-	if n := must(store.RewrapSecrets(ctx, f.owner))(t); n != 0 {
+	if n := must(store.RewrapSecrets(ctx, f.owner, nil))(t); n != 0 {
 		t.Errorf("moved %d again", n)
 	}
 	f.keyring = next
@@ -255,8 +255,8 @@ func TestStore_RewrapSecrets_badRows(t *testing.T) {
 	f.keyring = must(f.keyring.Rotate())(t)
 	store := &tenancy.Store{Keyring: f.keyring}
 	for _, want := range []int{2, 0} {
-		n, err := store.RewrapSecrets(ctx, f.owner)
-		if n != want || !slices.Equal(skipped(err), []string{"key " + bad.KeyID, "backend " + f.backend.Name}) {
+		n, err := store.RewrapSecrets(ctx, f.owner, nil)
+		if n != want || !slices.Equal(skipped(err), []string{"key " + bad.KeyID + " of account a", "backend " + f.backend.Name}) {
 			t.Errorf("moved %d, want %d: %v", n, want, err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/primecloudpro/primecloud/tenancy"
 )
 
@@ -14,6 +16,7 @@ type backendCommands struct {
 	Add    backendAdd    `cmd:"" help:"Add an S3 server that buckets live on."`
 	List   backendList   `cmd:"" help:"List backends."`
 	Rotate backendRotate `cmd:"" help:"Replace a backend's credential."`
+	Remove backendRemove `cmd:"" help:"Forget a backend that no bucket lives on."`
 }
 
 // backendRow is a backend without its credential, which is never shown.
@@ -145,5 +148,20 @@ func (b *backendRotate) Run(ctx context.Context, c *cli) error {
 			return err
 		}
 		return c.printBackends(changed)
+	})
+}
+
+type backendRemove struct {
+	Name string `arg:"" help:"The backend's name."`
+}
+
+// Run needs no keyring: a backend whose credential no keyring opens can go, too.
+func (b *backendRemove) Run(ctx context.Context, c *cli) error {
+	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
+		removed, err := tenancy.RemoveBackend(ctx, pool, b.Name)
+		if err != nil {
+			return err
+		}
+		return c.printBackends(removed)
 	})
 }

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/tenancy/keyring"
 )
 
 // What cannot be opened is named, and keeps no command from doing the rest.
@@ -34,11 +34,12 @@ func TestBadRows(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	in.must("secret", "add", in.keyring)
 	for _, tc := range []struct {
 		args []string
 		says []string
 	}{
-		{[]string{"secret", "rotate", in.keyring, "--json"}, []string{`"moved": 2`, "key " + bad.KeyID, "backend broken"}},
+		{[]string{"secret", "rotate", in.keyring, "--json"}, []string{`"moved": 2`, "key " + bad.KeyID + " of account acme", "backend broken"}},
 		{[]string{"bucket", "sync", "--names-only"}, []string{"backend broken: ", "pc-missing"}},
 		{[]string{"doctor"}, []string{"backend broken", "credential works"}},
 	} {
@@ -77,11 +78,11 @@ func TestSecretRotate_wrongKeyring(t *testing.T) {
 	another := filepath.Join(t.TempDir(), "another")
 	in.must("secret", "generate", another)
 	public := filepath.Join(t.TempDir(), "public")
-	keyring, err := secret.ReadFile(in.keyring)
+	k, err := secret.ReadFile(in.keyring)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writeKeyring(public, keyring.Public(), disk.CreateFile); err != nil {
+	if err := keyring.File(public).Create(k.Public()); err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range []string{another, public} {

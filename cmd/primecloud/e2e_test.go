@@ -31,6 +31,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/metering/usagereport"
 	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/tenancy/keyring"
 )
 
 // installation is a database with a keyring and a backend, as an operator sets
@@ -149,15 +150,18 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	var cfg node.Config
-	err := settings.Load(&cfg, "", append(append([]string{"PRIMECLOUD_DRAIN_DELAY=0s"}, strings.Fields(os.Getenv("PRIMECLOUD_CHILD_SETTINGS"))...), "PRIMECLOUD_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
-		"PRIMECLOUD_WORKER_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_WORKER_DATABASE_URL"), "PRIMECLOUD_KEYRING_FILE="+os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"),
-		"PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0", "PRIMECLOUD_JOURNAL_DIR="+os.Getenv("PRIMECLOUD_CHILD_JOURNAL"),
-		"PRIMECLOUD_ACCESS_LOG_DIR="+accessLogOf(os.Getenv("PRIMECLOUD_CHILD_JOURNAL")), "PRIMECLOUD_DRAIN_TIMEOUT=20s"))
+	load := func() (cfg node.Config, err error) {
+		err = settings.Load(&cfg, "", append(append([]string{"PRIMECLOUD_DRAIN_DELAY=0s"}, strings.Fields(os.Getenv("PRIMECLOUD_CHILD_SETTINGS"))...), "PRIMECLOUD_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_DATABASE_URL"),
+			"PRIMECLOUD_WORKER_DATABASE_URL="+os.Getenv("PRIMECLOUD_CHILD_WORKER_DATABASE_URL"), "PRIMECLOUD_KEYRING_FILE="+os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE"),
+			"PRIMECLOUD_S3_ADDR=127.0.0.1:0", "PRIMECLOUD_ADMIN_ADDR=127.0.0.1:0", "PRIMECLOUD_JOURNAL_DIR="+os.Getenv("PRIMECLOUD_CHILD_JOURNAL"),
+			"PRIMECLOUD_ACCESS_LOG_DIR="+accessLogOf(os.Getenv("PRIMECLOUD_CHILD_JOURNAL")), "PRIMECLOUD_DRAIN_TIMEOUT=20s"))
+		return cfg, err
+	}
+	cfg, err := load()
 	if err == nil {
 		ctx, stop := node.SignalContext()
 		defer stop()
-		cfg.Output = os.Stderr
+		cfg.Output, cfg.Reread, cfg.Files = os.Stderr, load, []string{os.Getenv("PRIMECLOUD_CHILD_KEYRING_FILE")}
 		cfg.OnReady = func(a node.Addresses) {
 			b, merr := json.Marshal(a)
 			if merr == nil {
@@ -238,9 +242,21 @@ func TestCommands(t *testing.T) {
 		t.Error("a secret is shown a second time")
 	}
 	// Secrets move to a new key, and everything still works.
-	if moved := decode[map[string]int](t, in.must("secret", "rotate", in.keyring, "--json")); moved["moved"] != 3 {
-		t.Errorf("secret rotate: %v", moved)
+	rotated := in.rotateKeyring()
+	if rotated.Moved != 3 {
+		t.Errorf("secret rotate: %v", rotated)
 	}
+	if _, err := client(p.addrs.S3, next).HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String("backups")}); err != nil {
+		t.Errorf("a process that runs, after the keyring's rotation: %v", err)
+	}
+	testenv.WaitFor(t, "the process to seal with the new key", func() bool {
+		for _, h := range decode[[]keyring.Holder](t, in.must("secret", "status", "--json")) {
+			if h.Live && h.Seals != rotated.Key {
+				return false
+			}
+		}
+		return true
+	})
 	if moved := decode[map[string]int](t, in.must("secret", "retire", in.keyring, "--json")); moved["moved"] != 0 {
 		t.Errorf("secret retire: %v", moved)
 	}

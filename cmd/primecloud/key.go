@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/limits"
@@ -22,6 +23,7 @@ type keyCommands struct {
 	Limit  keyLimit  `cmd:"" help:"Limit rates and budgets of an access key. What is not given stays as it is."`
 	Rotate keyRotate `cmd:"" help:"Issue a successor and let the old key live for --overlap."`
 	Revoke keyRevoke `cmd:"" help:"End an access key at once, everywhere."`
+	Delete keyDelete `cmd:"" help:"Forget a revoked access key; usage that it had keeps its name."`
 }
 
 // keyArg is the access key that a command is about.
@@ -163,15 +165,28 @@ func (k *keyRotate) Run(ctx context.Context, c *cli) error {
 
 type keyRevoke struct{ keyArg }
 
+// Run needs no keyring: a key that no keyring opens can be ended, too.
 func (k *keyRevoke) Run(ctx context.Context, c *cli) error {
-	return c.operate(ctx, func(o *operator) error {
-		if err := tenancy.RevokeKey(ctx, o.pool, k.KeyID); err != nil {
+	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
+		if err := tenancy.RevokeKey(ctx, pool, k.KeyID); err != nil {
 			return err
 		}
-		revoked, err := tenancy.KeyByID(ctx, o.pool, k.KeyID)
+		revoked, err := tenancy.KeyByID(ctx, pool, k.KeyID)
 		if err != nil {
 			return err
 		}
 		return c.printKeys(revoked, revoked)
+	})
+}
+
+type keyDelete struct{ keyArg }
+
+func (k *keyDelete) Run(ctx context.Context, c *cli) error {
+	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
+		deleted, err := tenancy.DeleteKey(ctx, pool, k.KeyID)
+		if err != nil {
+			return err
+		}
+		return c.printKeys(deleted, deleted)
 	})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/primecloudpro/primecloud/internal/quantity"
 	"github.com/primecloudpro/primecloud/limits"
@@ -25,7 +24,7 @@ func (c *cli) printLimits(all []limited, alerts []limits.Event, apart bool) erro
 		names[l.id] = l.name
 		rates = append(rates, []string{l.name, count(l.limits.RequestsPerSecond), size(l.limits.UploadRate), size(l.limits.DownloadRate), count(l.limits.Concurrent), count(l.limits.Buckets)})
 		for _, b := range l.budgets {
-			budgets = append(budgets, append([]string{l.name}, budgetCells(&b)...))
+			budgets = append(budgets, append([]string{l.name}, b.Cells()...))
 		}
 	}
 	for _, e := range alerts {
@@ -55,20 +54,6 @@ func (c *cli) printLimits(all []limited, alerts []limits.Event, apart bool) erro
 		}
 	}
 	return nil
-}
-
-func budgetCells(b *limits.Status) []string {
-	kind, show := "hard", quantity.FormatSize
-	if b.Soft {
-		kind = "soft"
-	}
-	switch b.Budget {
-	case tenancy.Requests:
-		show = func(n int64) string { return fmt.Sprint(n) }
-	case tenancy.Spend:
-		show = func(n int64) string { return quantity.FormatMoney(n) + " " + b.Currency }
-	}
-	return []string{b.Name, show(b.Amount), kind, show(b.Used), strconv.FormatFloat(b.Percent, 'f', 1, 64) + "%", show(b.Leased), show(b.Overshoot)}
 }
 
 func count(n int64) string {

@@ -80,16 +80,16 @@ type commandLine struct {
 	Completion kongcompletion.Completion `cmd:"" group:"Running" help:"Say how to turn on tab completion in bash, zsh or fish."`
 
 	Account accountCommands `cmd:"" group:"Customers" help:"Accounts: create, list, show, limit, suspend, resume, close."`
-	Key     keyCommands     `cmd:"" group:"Customers" help:"Access keys: create, list, limit, rotate, revoke."`
+	Key     keyCommands     `cmd:"" group:"Customers" help:"Access keys: create, list, limit, rotate, revoke, delete."`
 	Bucket  bucketCommands  `cmd:"" group:"Customers" help:"Buckets: create, list, import, stat, sync."`
 	Domain  domainCommands  `cmd:"" group:"Customers" help:"Customers' own domains: add, list, show, verify, remove."`
 
 	Usage usageCommands `cmd:"" group:"Figures" help:"What was counted and stored: show, verify, adjustments, sample, reconcile, import-journal."`
 	Rates ratesCommands `cmd:"" group:"Figures" help:"Rate cards that spend budgets are counted with: list, set."`
 
-	Backend backendCommands `cmd:"" group:"Servers" help:"S3 servers that buckets live on: add, list, rotate."`
+	Backend backendCommands `cmd:"" group:"Servers" help:"S3 servers that buckets live on: add, list, rotate, remove."`
 	Node    nodeCommands    `cmd:"" group:"Servers" help:"Gateway nodes: list, retire."`
-	Secret  secretCommands  `cmd:"" group:"Servers" help:"Keyrings: generate, rotate, retire."`
+	Secret  secretCommands  `cmd:"" group:"Servers" help:"Keyrings: generate, add, status, rotate, retire, adopt."`
 }
 
 // errNoCommand is a call without arguments: help was printed.

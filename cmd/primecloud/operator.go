@@ -13,6 +13,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/settings"
 	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/tenancy/keyring"
 )
 
 // operator is what commands that change tenancy need: the database as its
@@ -51,12 +52,15 @@ func (c *cli) operator(ctx context.Context) (*operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	keyring, err := c.keyring()
+	k, err := c.keyring()
+	if err == nil {
+		err = keyring.Check(ctx, pool, k)
+	}
 	if err != nil {
 		pool.Close()
 		return nil, err
 	}
-	return &operator{pool, &tenancy.Store{Keyring: keyring}}, nil
+	return &operator{pool, &tenancy.Store{Keyring: k}}, nil
 }
 
 // withPool runs f with the database as its owner, for commands that need no keyring
@@ -112,11 +116,11 @@ func (c *cli) keyring() (*secret.Keyring, error) {
 		}
 		return keyring, settings.Invalid(err)
 	}
-	keyring, err := dev.Keyring(dev.DefaultDir)
+	k, err := dev.Keyring(dev.DefaultDir)
 	if unreadable := (*fs.PathError)(nil); errors.As(err, &unreadable) {
 		return nil, settings.Invalid(errors.New("set PRIMECLOUD_KEYRING_FILE, or run `primecloud dev` in this folder"))
 	}
-	return keyring, err
+	return k, err
 }
 
 // accountID is that of an account by its name; of "", the zero one, for all.

@@ -7,31 +7,23 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/primecloudpro/primecloud/internal/disk"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/tenancy/keyring"
 )
 
 type secretCommands struct {
 	Generate secretGenerate `cmd:"" help:"Make a keyring for sealing secrets."`
-	Rotate   secretRotate   `cmd:"" help:"Add a new key to a keyring and move every secret to it."`
+	Add      secretAdd      `cmd:"" help:"Put a new key into a keyring, which seals nothing yet: give the file to every node."`
+	Status   secretStatus   `cmd:"" help:"Show which keys each node has."`
+	Rotate   secretRotate   `cmd:"" help:"Make the new key seal, once every node has it, and move every secret to it."`
 	Retire   secretRetire   `cmd:"" help:"Drop the older keys of a keyring: what was copied before the last rotation opens no more."`
+	Adopt    secretAdopt    `cmd:"" help:"Make a keyring the database's own although it does not open every secret."`
 }
 
 // keyringArg is the file of the keyring that a command is about.
 type keyringArg struct {
-	File string `arg:"" help:"The keyring's file."`
-}
-
-func (a *keyringArg) write(k *secret.Keyring) error { return writeKeyring(a.File, k, disk.WriteFile) }
-
-// writeKeyring writes a keyring with one of disk's functions.
-func writeKeyring(file string, k *secret.Keyring, write func(string, []byte) error) error {
-	text, err := k.Marshal()
-	if err != nil {
-		return err
-	}
-	return write(file, text)
+	File keyring.File `arg:"" help:"The keyring's file."`
 }
 
 type secretGenerate struct{ keyringArg }
@@ -41,47 +33,83 @@ func (s *secretGenerate) Run() error {
 	if err != nil {
 		return err
 	}
-	return writeKeyring(s.File, k, disk.CreateFile)
+	return s.File.Create(k)
+}
+
+type secretAdd struct{ keyringArg }
+
+func (s *secretAdd) Run(ctx context.Context, c *cli) error {
+	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
+		id, err := keyring.Add(ctx, pool, s.File)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.err, "The key waits, and seals nothing yet: give %[1]s to every node, look with `primecloud secret status` where the key is, and run `primecloud secret rotate %[1]s`.\n", s.File)
+		return c.print(map[string]string{"waiting": id}, "WAITING", [][]string{{id}})
+	})
+}
+
+type secretStatus struct{}
+
+func (*secretStatus) Run(ctx context.Context, c *cli) error {
+	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
+		list, err := keyring.Holders(ctx, pool)
+		if err != nil {
+			return err
+		}
+		rows := make([][]string, 0, len(list))
+		for _, h := range list {
+			rows = append(rows, h.Cells(stamp))
+		}
+		return c.print(list, "ROLE NODE LIVE SEALS KEYS REPORTED_AT", rows)
+	})
 }
 
 type secretRotate struct{ keyringArg }
 
 func (s *secretRotate) Run(ctx context.Context, c *cli) error {
-	old, err := secret.ReadFile(s.File)
-	if err != nil {
-		return err
-	}
 	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
-		moved, err := tenancy.RotateKeyring(ctx, pool, old, s.write)
-		row := struct {
-			Moved   int      `json:"moved"`
-			Skipped []string `json:"skipped,omitempty"`
-		}{Moved: moved}
-		var skipped *tenancy.SkippedError
-		switch {
-		case errors.As(err, &skipped):
-			row.Skipped = skipped.Rows
-		case err != nil:
-			return fmt.Errorf("%s: %w", s.File, err)
+		done, err := keyring.Rotate(ctx, pool, s.File, func(looked, all int) {
+			fmt.Fprintf(c.err, "%d of %d secrets are sealed with the new key\n", looked, all)
+		})
+		if done == nil {
+			return err
 		}
-		fmt.Fprintln(c.err, "Give the new keyring to every node and restart them; nodes with the old one cannot open what was moved.")
-		return errors.Join(c.print(row, "MOVED SKIPPED", [][]string{{fmt.Sprint(moved), fmt.Sprint(len(row.Skipped))}}), err)
+		for _, note := range done.Notes(s.File) {
+			fmt.Fprintln(c.err, note)
+		}
+		return errors.Join(c.print(done, "KEY MOVED SKIPPED SILENT", [][]string{{done.Key, fmt.Sprint(done.Moved), fmt.Sprint(len(done.Skipped)), fmt.Sprint(len(done.Silent))}}), err)
 	})
 }
 
 type secretRetire struct{ keyringArg }
 
 func (s *secretRetire) Run(ctx context.Context, c *cli) error {
-	keyring, err := secret.ReadFile(s.File)
+	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
+		moved, err := keyring.Retire(ctx, pool, s.File)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.err, "Give %s to every node. Backups of the database from before the last rotation need the keyring of before: keep it with them, apart.\n", s.File)
+		return c.print(map[string]int{"moved": moved}, "MOVED", [][]string{{fmt.Sprint(moved)}})
+	})
+}
+
+type secretAdopt struct{ keyringArg }
+
+func (s *secretAdopt) Run(ctx context.Context, c *cli) error {
+	k, err := s.File.Read()
 	if err != nil {
 		return err
 	}
 	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
-		moved, err := tenancy.RetireKeys(ctx, pool, keyring, s.write)
-		if err != nil {
+		bad, err := keyring.Adopt(ctx, pool, k, true)
+		switch {
+		case err != nil:
 			return err
+		case len(bad) > 0:
+			err = &tenancy.SkippedError{Rows: bad}
 		}
-		fmt.Fprintln(c.err, "Give the new keyring to every node and restart them. Backups of the database from before the last rotation need the old one: keep it with them, apart.")
-		return c.print(map[string]int{"moved": moved}, "MOVED", [][]string{{fmt.Sprint(moved)}})
+		return errors.Join(c.print(map[string]any{"fingerprint": k.Fingerprint(), "not_opened": bad}, "FINGERPRINT NOT_OPENED", [][]string{{k.Fingerprint(), fmt.Sprint(len(bad))}}), err)
 	})
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/primecloudpro/primecloud/metering/ledger"
 	"github.com/primecloudpro/primecloud/metering/usagereport"
 )
@@ -21,12 +19,8 @@ func (u *usageVerify) Run(ctx context.Context, c *cli) error {
 	for _, k := range u.Known {
 		q.Known[k.Hour] = k.Hash
 	}
-	keyring, err := c.keyring()
-	if err != nil {
-		return err
-	}
-	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
-		v, err := ledger.Verify(ctx, pool, keyring, q)
+	return c.operate(ctx, func(o *operator) error {
+		v, err := ledger.Verify(ctx, o.pool, o.store.Keyring, q)
 		if err != nil {
 			return err
 		}

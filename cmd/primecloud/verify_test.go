@@ -66,7 +66,7 @@ func TestUsageVerify(t *testing.T) {
 	}
 	noted := v.Head.Hour.Format(time.RFC3339) + "=" + v.Head.Hash
 
-	in.must("secret", "rotate", in.keyring)
+	in.rotateKeyring()
 	in.must("usage", "verify", "--known", noted, "--from", began.Add(time.Hour).Format(time.RFC3339), "--to", v.Head.Hour.Add(time.Hour).Format(time.RFC3339))
 	if _, err := in.run("usage", "verify", "--known", noted[:30]); err == nil {
 		t.Error("half a hash is taken")

@@ -24,6 +24,7 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/tenancy"
+	"github.com/primecloudpro/primecloud/tenancy/keyring"
 )
 
 // Config says where things are kept and what is listened on.
@@ -180,6 +181,9 @@ func (d *stack) setUp(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
+	if err := keyring.Check(ctx, pool, d.keyring); err != nil {
+		return err
+	}
 	store := &tenancy.Store{Keyring: d.keyring}
 	if err := d.setBackend(ctx, store, pool); err != nil {
 		return err
@@ -214,11 +218,7 @@ func (d *stack) loadKeyring() (err error) {
 	if d.keyring, err = secret.Generate(); err != nil {
 		return err
 	}
-	text, err := d.keyring.Marshal()
-	if err != nil {
-		return err
-	}
-	return disk.CreateFile(file, text)
+	return keyring.File(file).Create(d.keyring)
 }
 
 // setBackend adds the backend, or gives it this start's port and credential.

@@ -30,11 +30,14 @@ func (n *node) startGateway(ctx context.Context) error {
 	if err := n.watchRole(ctx, "database.url", pool, pg.RoleGateway); err != nil {
 		return err
 	}
+	if _, err := n.joinKeyring(ctx, RoleGateway, pool); err != nil {
+		return err
+	}
 	if err := n.fitConnections(); err != nil {
 		return err
 	}
 	directory, err := tenancy.NewDirectory(tenancy.DirectoryConfig{
-		Pool: pool, Keyring: n.keyring, Logger: n.log, Metrics: n.registry, MaxStale: cfg.Database.MaxStale, MaxBuckets: cfg.S3.MaxBuckets,
+		Pool: pool, Keyring: n.keyring.Keyring, Logger: n.log, Metrics: n.registry, MaxStale: cfg.Database.MaxStale, MaxBuckets: cfg.S3.MaxBuckets,
 	})
 	if err != nil {
 		return err

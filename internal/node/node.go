@@ -36,7 +36,7 @@ type node struct {
 	log      *slog.Logger
 	clock    *pg.Clock
 	registry *prometheus.Registry
-	keyring  *secret.Keyring
+	keyring  keys
 	services *Stack
 	reloader *reload.Reloader
 	apply    []func(Config) // settings that were read again, to the parts that have them
@@ -93,7 +93,8 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 func (n *node) start(ctx context.Context) (err error) {
-	if n.keyring, err = secret.Parse([]byte(n.cfg.Keyring)); err != nil {
+	n.keyring = keys{process: tenancy.NewID(), reread: n.cfg.Reread, text: n.cfg.Keyring}
+	if n.keyring.Keyring, err = secret.Parse([]byte(n.cfg.Keyring)); err != nil {
 		return err
 	}
 	if !n.keyring.Binding() {
@@ -114,6 +115,9 @@ func (n *node) start(ctx context.Context) (err error) {
 		if err := role.start(n, ctx); err != nil {
 			return err
 		}
+	}
+	if n.cfg.Reread != nil {
+		n.reloader.Add(reload.Source{Name: "keyring", Files: func() []string { return n.cfg.Files }, Load: n.keyring.Reload})
 	}
 	return n.startReloading()
 }

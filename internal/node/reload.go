@@ -13,7 +13,7 @@ import (
 )
 
 // reloadable are the settings that a process takes up while it runs.
-var reloadable = []string{"log.level", "s3.trusted_proxies", "tls.cert", "tls.key"}
+var reloadable = []string{"keyring", "log.level", "s3.trusted_proxies", "tls.cert", "tls.key"}
 
 // watchSettings makes the process take up settings that are read again. It comes before
 // all other sources, since settings name their files.

@@ -28,19 +28,29 @@ func (n *node) startWorker(ctx context.Context) error {
 	if err := n.watchRole(ctx, "database.worker_url", pool, pg.RoleWorker); err != nil {
 		return err
 	}
-	sampler, err := storage.New(storage.Config{Pool: pool, Store: &tenancy.Store{Keyring: n.keyring}, Now: n.clock.Now, Logger: n.log, Metrics: n.registry})
+	member, err := n.joinKeyring(ctx, RoleWorker, pool)
+	if err != nil {
+		return err
+	}
+	sampler, err := storage.New(storage.Config{Pool: pool, Store: &tenancy.Store{Keyring: n.keyring.Keyring}, Now: n.clock.Now, Logger: n.log, Metrics: n.registry})
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(n.cfg.Journal.Dir, 0o700); err != nil {
 		return fmt.Errorf("journal.dir: a worker notes there which seals it knows: %w", err)
 	}
-	sealer := ledger.NewSealer(ledger.SealerConfig{Pool: pool, Keys: n.keyring, Dir: n.cfg.Journal.Dir, Logger: n.log, Metrics: n.registry})
-	aborter := lifecycle.NewAborter(lifecycle.Config{Pool: pool, Store: &tenancy.Store{Keyring: n.keyring}, Now: n.clock.Now, Logger: n.log, Metrics: n.registry})
+	sealer := ledger.NewSealer(ledger.SealerConfig{Pool: pool, Keys: n.keyring.Keyring, Dir: n.cfg.Journal.Dir, Logger: n.log, Metrics: n.registry})
+	aborter := lifecycle.NewAborter(lifecycle.Config{Pool: pool, Store: &tenancy.Store{Keyring: n.keyring.Keyring}, Now: n.clock.Now, Logger: n.log, Metrics: n.registry})
 	// Every process of the fleet with this role knows all of it.
 	periodic := []jobs.Periodic{
 		sampleStorage(sampler),
-		{Kind: "usage_seal", Every: time.Minute, Timeout: 10 * time.Minute, Work: sealer.Seal},
+		{Kind: "usage_seal", Every: time.Minute, Timeout: 10 * time.Minute, Work: func(ctx context.Context) error {
+			// A seal stays for good: the keyring is asked about before each run, not only at the start.
+			if err := member.Report(ctx); err != nil {
+				return err
+			}
+			return sealer.Seal(ctx)
+		}},
 		aborter.Daily(),
 	}
 	withArguments := []jobs.Job{jobs.Register(lifecycle.AbortUploads, aborter.Abort)}

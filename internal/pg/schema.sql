@@ -379,6 +379,29 @@ $$;
 
 ALTER FUNCTION public.renew_change_channel() OWNER TO primecloud_owner;
 
+CREATE FUNCTION public.report_keyring(of_process uuid, of_role text, label text, print text, held text[], sealing text, leaves boolean) RETURNS TABLE(fingerprint text, seals text, since timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+	k public.keyring;
+BEGIN
+	SELECT * INTO k FROM public.keyring FOR SHARE;
+	IF leaves OR k.fingerprint IS DISTINCT FROM print THEN
+		DELETE FROM public.keyring_holders h WHERE h.process = of_process AND h.role = of_role;
+	ELSE
+		INSERT INTO public.keyring_holders AS h (process, role, node, keys, seals) VALUES (of_process, of_role, label, held, sealing)
+		ON CONFLICT ON CONSTRAINT keyring_holders_pkey DO UPDATE SET node = label, keys = held, seals = sealing, reported_at = now();
+		DELETE FROM public.keyring_holders h WHERE h.reported_at < now() - interval '7 days';
+	END IF;
+	IF k.one THEN
+		RETURN QUERY SELECT k.fingerprint, k.seals, k.since;
+	END IF;
+END
+$$;
+
+ALTER FUNCTION public.report_keyring(of_process uuid, of_role text, label text, print text, held text[], sealing text, leaves boolean) OWNER TO primecloud_owner;
+
 CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -697,6 +720,66 @@ ALTER TABLE ONLY public.key_limits FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.key_limits OWNER TO primecloud_owner;
 
+CREATE TABLE public.keyring (
+    one boolean DEFAULT true NOT NULL,
+    fingerprint text NOT NULL,
+    seals text NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT keyring_fingerprint_check CHECK ((fingerprint ~ '^[0-9a-f]{16}$'::text)),
+    CONSTRAINT keyring_one_check CHECK (one),
+    CONSTRAINT keyring_seals_check CHECK (((length(seals) >= 1) AND (length(seals) <= 64)))
+);
+
+ALTER TABLE public.keyring OWNER TO primecloud_owner;
+
+CREATE TABLE public.keyring_holders (
+    process uuid NOT NULL,
+    role text NOT NULL,
+    node text NOT NULL,
+    keys text[] NOT NULL,
+    seals text NOT NULL,
+    reported_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT keyring_holders_keys_check CHECK (((cardinality(keys) >= 1) AND (cardinality(keys) <= 1000))),
+    CONSTRAINT keyring_holders_node_check CHECK ((length(node) <= 255)),
+    CONSTRAINT keyring_holders_role_check CHECK (((length(role) >= 1) AND (length(role) <= 64))),
+    CONSTRAINT keyring_holders_seals_check CHECK (((length(seals) >= 1) AND (length(seals) <= 64)))
+);
+
+ALTER TABLE public.keyring_holders OWNER TO primecloud_owner;
+
+CREATE TABLE public.usage_nodes (
+    epoch uuid NOT NULL,
+    node text NOT NULL,
+    flushed_at timestamp with time zone NOT NULL,
+    closed_at timestamp with time zone,
+    writer uuid,
+    contested_at timestamp with time zone,
+    reported_at timestamp with time zone DEFAULT now() NOT NULL,
+    hears_changes boolean DEFAULT false NOT NULL
+);
+
+ALTER TABLE public.usage_nodes OWNER TO primecloud_owner;
+
+CREATE VIEW public.keyring_members AS
+ SELECT keyring_holders.role,
+    keyring_holders.node,
+    keyring_holders.keys,
+    keyring_holders.seals,
+    keyring_holders.reported_at
+   FROM public.keyring_holders
+UNION ALL
+ SELECT 'gateway'::text AS role,
+    n.node,
+    '{}'::text[] AS keys,
+    ''::text AS seals,
+    n.reported_at
+   FROM public.usage_nodes n
+  WHERE ((n.closed_at IS NULL) AND (n.reported_at > (now() - '00:01:00'::interval)) AND (NOT (EXISTS ( SELECT
+           FROM public.keyring_holders h
+          WHERE ((h.node = n.node) AND (h.role = 'gateway'::text) AND (h.reported_at > (now() - '00:01:00'::interval)))))));
+
+ALTER TABLE public.keyring_members OWNER TO primecloud_owner;
+
 CREATE TABLE public.limit_events (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     account_id uuid NOT NULL,
@@ -1014,19 +1097,6 @@ CREATE VIEW public.usage_hourly WITH (security_invoker='true') AS
 
 ALTER TABLE public.usage_hourly OWNER TO primecloud_owner;
 
-CREATE TABLE public.usage_nodes (
-    epoch uuid NOT NULL,
-    node text NOT NULL,
-    flushed_at timestamp with time zone NOT NULL,
-    closed_at timestamp with time zone,
-    writer uuid,
-    contested_at timestamp with time zone,
-    reported_at timestamp with time zone DEFAULT now() NOT NULL,
-    hears_changes boolean DEFAULT false NOT NULL
-);
-
-ALTER TABLE public.usage_nodes OWNER TO primecloud_owner;
-
 CREATE TABLE public.usage_seals (
     hour timestamp with time zone NOT NULL,
     rows bigint NOT NULL,
@@ -1145,6 +1215,12 @@ ALTER TABLE ONLY public.ended_keys
 
 ALTER TABLE ONLY public.key_limits
     ADD CONSTRAINT key_limits_pkey PRIMARY KEY (key_id);
+
+ALTER TABLE ONLY public.keyring_holders
+    ADD CONSTRAINT keyring_holders_pkey PRIMARY KEY (process, role);
+
+ALTER TABLE ONLY public.keyring
+    ADD CONSTRAINT keyring_pkey PRIMARY KEY (one);
 
 ALTER TABLE ONLY public.limit_events
     ADD CONSTRAINT limit_events_account_id_key_id_budget_month_threshold_key UNIQUE (account_id, key_id, budget, month, threshold);
@@ -1609,6 +1685,10 @@ REVOKE ALL ON FUNCTION public.remove_domains() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.renew_change_channel() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.report_keyring(of_process uuid, of_role text, label text, print text, held text[], sealing text, leaves boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_keyring(of_process uuid, of_role text, label text, print text, held text[], sealing text, leaves boolean) TO primecloud_gateway;
+GRANT ALL ON FUNCTION public.report_keyring(of_process uuid, of_role text, label text, print text, held text[], sealing text, leaves boolean) TO primecloud_worker;
+
 REVOKE ALL ON FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) TO primecloud_worker;
 
@@ -1811,6 +1891,22 @@ GRANT UPDATE(spend_soft) ON TABLE public.key_limits TO primecloud_portal;
 
 GRANT UPDATE(updated_at) ON TABLE public.key_limits TO primecloud_portal;
 
+GRANT SELECT ON TABLE public.keyring TO primecloud_gateway;
+GRANT SELECT ON TABLE public.keyring TO primecloud_worker;
+
+GRANT SELECT,INSERT ON TABLE public.usage_nodes TO primecloud_gateway;
+GRANT SELECT ON TABLE public.usage_nodes TO primecloud_worker;
+
+GRANT UPDATE(flushed_at) ON TABLE public.usage_nodes TO primecloud_gateway;
+
+GRANT UPDATE(closed_at) ON TABLE public.usage_nodes TO primecloud_gateway;
+
+GRANT UPDATE(writer) ON TABLE public.usage_nodes TO primecloud_gateway;
+
+GRANT UPDATE(contested_at) ON TABLE public.usage_nodes TO primecloud_gateway;
+
+GRANT UPDATE(reported_at) ON TABLE public.usage_nodes TO primecloud_gateway;
+
 GRANT SELECT,INSERT ON TABLE public.limit_events TO primecloud_gateway;
 GRANT SELECT ON TABLE public.limit_events TO primecloud_portal;
 
@@ -1942,19 +2038,6 @@ GRANT UPDATE(read_at) ON TABLE public.usage_readings TO primecloud_gateway;
 
 GRANT SELECT ON TABLE public.usage_hourly TO primecloud_portal;
 GRANT SELECT ON TABLE public.usage_hourly TO primecloud_worker;
-
-GRANT SELECT,INSERT ON TABLE public.usage_nodes TO primecloud_gateway;
-GRANT SELECT ON TABLE public.usage_nodes TO primecloud_worker;
-
-GRANT UPDATE(flushed_at) ON TABLE public.usage_nodes TO primecloud_gateway;
-
-GRANT UPDATE(closed_at) ON TABLE public.usage_nodes TO primecloud_gateway;
-
-GRANT UPDATE(writer) ON TABLE public.usage_nodes TO primecloud_gateway;
-
-GRANT UPDATE(contested_at) ON TABLE public.usage_nodes TO primecloud_gateway;
-
-GRANT UPDATE(reported_at) ON TABLE public.usage_nodes TO primecloud_gateway;
 
 GRANT SELECT,INSERT ON TABLE public.usage_seals TO primecloud_worker;
 

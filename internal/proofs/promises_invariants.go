@@ -73,7 +73,7 @@ var invariants = []promise{
 		"what cannot be asked now is not said to be unknown, and what was known to be absent is asked for again",
 		"./tenancy", "TestDirectory_outage|TestDirectory_holds",
 		[]change{
-			{"tenancy/loadingcache.go", "return zero, errors.Join(ErrUnavailable, err)", "return zero, t.absent"},
+			{"tenancy/loadingcache.go", "return zero, notKnown(err)", "return zero, t.absent"},
 			{"tenancy/loadingcache.go", "if e.err != nil && !errors.Is(e.err, t.absent) {", "if e.err != nil && t.absent == nil {"},
 			{"tenancy/syncstate.go", "return h.connected && epoch == h.epoch && time.Since(at) < d.cfg.NegativeTTL", "return epoch == h.epoch && time.Since(at) < d.cfg.NegativeTTL"},
 		},

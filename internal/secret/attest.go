@@ -12,7 +12,7 @@ import (
 
 // An attestation says that somebody with the keyring vouched for data; the
 // database, which has no keyring, cannot make one. Every keyring can, with
-// private keys or without. The last key attests, all are checked against, so
+// private keys or without. One key attests, all are checked against, so
 // that what was attested before a rotation stays good.
 type attestKey struct {
 	id     string
@@ -48,14 +48,15 @@ func newAttestKey() attestKey {
 // Attest vouches for data; keyID is to be kept beside the mac. The label
 // separates uses.
 func (k *Keyring) Attest(label string, data []byte) (keyID string, mac []byte) {
-	newest := k.attest[len(k.attest)-1]
-	return newest.id, newest.mac(label, data)
+	r := k.now.Load()
+	one := &r.attest[r.vouch]
+	return one.id, one.mac(label, data)
 }
 
 // Attested checks an attestation: ErrAttestation when it is not of this label
 // and data, ErrAttestationUnknown when its key is not here.
 func (k *Keyring) Attested(label, keyID string, data, mac []byte) error {
-	one := k.findAttest(keyID)
+	one := k.now.Load().findAttest(keyID)
 	if one == nil {
 		return ErrAttestationUnknown
 	}
@@ -65,10 +66,10 @@ func (k *Keyring) Attested(label, keyID string, data, mac []byte) error {
 	return nil
 }
 
-func (k *Keyring) findAttest(id string) *attestKey {
-	for i := range k.attest {
-		if k.attest[i].id == id {
-			return &k.attest[i]
+func (r *ring) findAttest(id string) *attestKey {
+	for i := range r.attest {
+		if r.attest[i].id == id {
+			return &r.attest[i]
 		}
 	}
 	return nil

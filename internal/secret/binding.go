@@ -57,7 +57,7 @@ func (k *Keyring) Bind(p Place, hash []byte, facts Facts) []byte {
 // CheckBinding returns ErrBinding for a row that nobody has bound as it is. A
 // keyring that does not ask for bindings takes every row.
 func (k *Keyring) CheckBinding(p Place, hash []byte, facts Facts, binding []byte) error {
-	if k.bound && !hmac.Equal(k.Bind(p, hash, facts), binding) {
+	if k.Binding() && !hmac.Equal(k.Bind(p, hash, facts), binding) {
 		return ErrBinding
 	}
 	return nil
@@ -65,11 +65,11 @@ func (k *Keyring) CheckBinding(p Place, hash []byte, facts Facts, binding []byte
 
 // Binding reports whether the keyring asks for bindings. Those made before there
 // were any do not, until every row has one.
-func (k *Keyring) Binding() bool { return k.bound }
+func (k *Keyring) Binding() bool { return k.now.Load().bound }
 
 // WithBinding returns the keyring, asking for bindings.
 func (k *Keyring) WithBinding() *Keyring {
-	next := *k
+	next := *k.now.Load()
 	next.bound = true
-	return &next
+	return holding(next)
 }

@@ -47,12 +47,12 @@ const version = 1
 
 const dataKeyLen = 32
 
-// Seal encrypts value for the keyring's newest key.
+// Seal encrypts value for the key that seals.
 func (k *Keyring) Seal(p Place, value []byte) ([]byte, error) {
 	dataKey := make([]byte, dataKeyLen)
 	_, _ = rand.Read(dataKey) // never fails: crypto/rand ends the process instead
-	newest := k.newest()
-	wrapped, err := newest.wrap(p, dataKey)
+	sealing := k.now.Load().sealing()
+	wrapped, err := sealing.wrap(p, dataKey)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (k *Keyring) Seal(p Place, value []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := appendHeader(nil, newest.id, wrapped)
+	out := appendHeader(nil, sealing.id, wrapped)
 	// The data key is used once: a random nonce cannot repeat under it.
 	nonce := make([]byte, aead.NonceSize())
 	_, _ = rand.Read(nonce)
@@ -72,7 +72,7 @@ func (k *Keyring) Seal(p Place, value []byte) ([]byte, error) {
 
 // Open decrypts a sealed value of that place.
 func (k *Keyring) Open(p Place, sealed []byte) ([]byte, error) {
-	dataKey, body, _, err := k.unwrap(p, sealed)
+	dataKey, body, _, err := k.now.Load().unwrap(p, sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -90,22 +90,23 @@ func (k *Keyring) Open(p Place, sealed []byte) ([]byte, error) {
 	return value, nil
 }
 
-// Rewrap moves a sealed value to the newest key without touching the value.
+// Rewrap moves a sealed value to the key that seals, without touching the value.
 // changed is false when it is there already.
 func (k *Keyring) Rewrap(p Place, sealed []byte) (out []byte, changed bool, err error) {
-	dataKey, body, id, err := k.unwrap(p, sealed)
+	r := k.now.Load()
+	dataKey, body, id, err := r.unwrap(p, sealed)
 	if err != nil {
 		return nil, false, err
 	}
-	newest := k.newest()
-	if id == newest.id {
+	sealing := r.sealing()
+	if id == sealing.id {
 		return sealed, false, nil
 	}
-	wrapped, err := newest.wrap(p, dataKey)
+	wrapped, err := sealing.wrap(p, dataKey)
 	if err != nil {
 		return nil, false, err
 	}
-	return append(appendHeader(nil, newest.id, wrapped), body...), true, nil
+	return append(appendHeader(nil, sealing.id, wrapped), body...), true, nil
 }
 
 func appendHeader(dst []byte, id string, wrapped []byte) []byte {
@@ -116,11 +117,23 @@ func appendHeader(dst []byte, id string, wrapped []byte) []byte {
 	return append(dst, wrapped...)
 }
 
-func (k *Keyring) unwrap(p Place, sealed []byte) (dataKey, body []byte, id string, err error) {
+// KeyOf is the id of the key that a sealed value is for; "": it is none.
+func KeyOf(sealed []byte) string {
+	id, _, _ := split(sealed)
+	return id
+}
+
+// split returns the key's id of a sealed value, and the rest of it.
+func split(sealed []byte) (id string, rest []byte, ok bool) {
 	if len(sealed) == 0 || sealed[0] != version {
-		return nil, nil, "", ErrOpen
+		return "", nil, false
 	}
-	rawID, rest, ok := cut(sealed[1:])
+	raw, rest, ok := cut(sealed[1:])
+	return string(raw), rest, ok
+}
+
+func (r *ring) unwrap(p Place, sealed []byte) (dataKey, body []byte, id string, err error) {
+	id, rest, ok := split(sealed)
 	if !ok {
 		return nil, nil, "", ErrOpen
 	}
@@ -128,8 +141,7 @@ func (k *Keyring) unwrap(p Place, sealed []byte) (dataKey, body []byte, id strin
 	if !ok {
 		return nil, nil, "", ErrOpen
 	}
-	id = string(rawID)
-	key := k.find(id)
+	key := r.find(id)
 	if key == nil || key.private == nil {
 		return nil, nil, "", fmt.Errorf("%w: %w %q", ErrOpen, ErrNoKey, id)
 	}

@@ -9,13 +9,18 @@ import (
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/internal/testenv"
+	"github.com/primecloudpro/primecloud/tenancy/keyring"
 )
 
 // Config is a node's with the roles, on free ports of loopback and folders of its own.
-func Config(t testing.TB, db *testenv.DB, keyring *secret.Keyring, roles ...string) node.Config {
+// The keyring is the database's from then on.
+func Config(t testing.TB, db *testenv.DB, k *secret.Keyring, roles ...string) node.Config {
 	t.Helper()
+	if err := keyring.Check(t.Context(), db.Pool(t, pg.RoleOwner), k); err != nil {
+		t.Fatal(err)
+	}
 	cfg := node.DefaultConfig()
-	cfg.Roles, cfg.Node, cfg.Keyring = roles, "node-a", string(testenv.Must(keyring.Marshal())(t))
+	cfg.Roles, cfg.Node, cfg.Keyring = roles, "node-a", string(testenv.Must(k.Marshal())(t))
 	cfg.Database.URL, cfg.Database.WorkerURL = db.URL(pg.RoleGateway), db.URL(pg.RoleWorker)
 	cfg.DrainDelay = 0
 	cfg.S3.Addr, cfg.Admin.Addr, cfg.Journal.Dir, cfg.AccessLog.Dir = "127.0.0.1:0", "127.0.0.1:0", t.TempDir(), t.TempDir()
