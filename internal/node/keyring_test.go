@@ -60,7 +60,7 @@ func newFleet(t *testing.T) *fleet {
 	for name, roles := range map[string][]string{"a": {node.RoleGateway, node.RoleWorker}, "b": {node.RoleGateway}, "c": {node.RoleGateway}} {
 		cfg := nodetest.Config(t, f.DB, f.Keyring, roles...)
 		f.files[name] = filepath.Join(t.TempDir(), "keyring")
-		cfg.Node = "node-" + name
+		cfg.Node, cfg.Files = "node-"+name, []string{f.files[name]}
 		cfg.Reread = func() (node.Config, error) {
 			text, err := os.ReadFile(f.files[name])
 			next := cfg
@@ -128,7 +128,7 @@ func (f *fleet) client(name string, i int) *s3.Client {
 	f.mu.Lock()
 	k := f.keys[i%len(f.keys)]
 	f.mu.Unlock()
-	return s3.New(s3.Options{BaseEndpoint: aws.String("http://" + f.nodes[name].S3), Region: "us-east-1", UsePathStyle: true, Retryer: aws.NopRetryer{},
+	return s3.New(s3.Options{BaseEndpoint: aws.String("http://" + f.nodes[name].S3), Region: "us-east-1", UsePathStyle: true, Retryer: aws.NopRetryer{}, HTTPClient: http.DefaultClient,
 		Credentials: credentials.NewStaticCredentialsProvider(k.KeyID, k.Secret, "")})
 }
 
@@ -169,7 +169,15 @@ func TestKeyring_wrongWhileItRuns(t *testing.T) {
 	cfg := nodetest.Config(t, in.DB, in.Keyring, node.RoleWorker)
 	text := testenv.Must(in.Keyring.Marshal())(t)
 	var file atomic.Pointer[[]byte]
-	file.Store(&text)
+	path := filepath.Join(t.TempDir(), "keyring")
+	write := func(text []byte) {
+		file.Store(&text)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(text)
+	cfg.Files = []string{path}
 	cfg.Reread = func() (node.Config, error) {
 		next := cfg
 		next.Keyring = string(*file.Load())
@@ -181,11 +189,11 @@ func TestKeyring_wrongWhileItRuns(t *testing.T) {
 		"public keys only":   testenv.Must(in.Keyring.Public().Marshal())(t),
 		"keyring line 1":     []byte("nonsense"),
 	} {
-		file.Store(&wrong)
+		write(wrong)
 		testenv.WaitFor(t, "the node to say "+says, func() bool { return strings.Contains(n.Log.String(), says) })
 		testenv.WaitFor(t, "the node to be ready", func() bool { return ready(t, n) == "" })
 	}
-	file.Store(&text)
+	write(text)
 	in.Exec(`UPDATE keyring SET fingerprint = '0123456789abcdef'`)
 	in.Exec(`INSERT INTO usage_nodes (epoch, node, flushed_at, closed_at) VALUES (gen_random_uuid(), 'gone', now(), now())`)
 	in.Exec(`INSERT INTO usage_readings SELECT $1, $1, $1, $1, 'A', date_trunc('hour', now()) - interval '2 hours', 1, 1, 1, 1, 1`, tenancy.NewID())
