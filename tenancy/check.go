@@ -11,7 +11,7 @@ import (
 
 // UnboundKeyring is what an operator is told of a keyring that binds no rows.
 const UnboundKeyring = "the keyring is from before rows were bound: who may write the database can change what a key gives; " +
-	"when every node is upgraded, run `primecloud secret rotate` (docs/decisions/0027)"
+	"when every node is upgraded, rotate the keyring: `primecloud secret add`, the file to every node, `primecloud secret rotate` (docs/decisions/0027)"
 
 // Check looks for rows that somebody without the keyring has changed.
 func Check(ctx context.Context, q pg.Querier, store *Store) []finding.Finding {

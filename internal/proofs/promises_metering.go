@@ -286,9 +286,9 @@ var metering = []promise{
 		"seals of before a rotation of the keyring stay good, and a keyring vouches for no other's",
 		"./metering/ledger", "TestVerify_rotatedKeyring",
 		[]change{
-			{"internal/secret/keyring.go", "attest: slices.Clone(k.attest), bound: k.bound}", "bound: k.bound}"},
-			{"internal/secret/attest.go", "newest := k.attest[len(k.attest)-1]", "newest := k.attest[0]"},
-			{"internal/secret/attest.go", "if k.attest[i].id == id {", "if id != \"\" {"},
+			{"internal/secret/keyring.go", "append(slices.Clone(next.attest), newAttestKey())", "[]attestKey{newAttestKey()}"},
+			{"internal/secret/attest.go", "one := &r.attest[r.vouch]", "one := &r.attest[0]"},
+			{"internal/secret/attest.go", "if r.attest[i].id == id {", "if id != \"\" {"},
 		},
 	},
 	{

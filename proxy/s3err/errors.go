@@ -119,6 +119,7 @@ var sentinels = []struct {
 }{
 	{tenancy.ErrCrowded, "SlowDown"}, // it comes with ErrUnavailable
 	{tenancy.ErrUnavailable, "ServiceUnavailable"},
+	{tenancy.ErrNotOpened, "ServiceUnavailable"}, // it may be good: the operator's to mend
 	{tenancy.ErrKeyUnknown, "InvalidAccessKeyId"},
 	{tenancy.ErrKeyRetired, "InvalidAccessKeyId"},
 	{tenancy.ErrKeyExists, "OperationAborted"},

@@ -92,6 +92,13 @@ func Check(ctx context.Context, db pg.Querier, k *secret.Keyring) error {
 // secrets and not others it is refused, unless anyway: then those it does not open are
 // returned by name. One that opens none of several is never taken.
 func Adopt(ctx context.Context, db pg.Querier, k *secret.Keyring, anyway bool) (bad []string, err error) {
+	s, err := read(ctx, db, "")
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %w", err)
+	}
+	if s.fingerprint != "" {
+		return nil, s.check(k, k.Has)
+	}
 	good, bad, err := (&tenancy.Store{Keyring: k}).TrySecrets(ctx, db)
 	switch {
 	case err != nil:
@@ -104,8 +111,7 @@ func Adopt(ctx context.Context, db pg.Querier, k *secret.Keyring, anyway bool) (
 	if _, err := db.Exec(ctx, `INSERT INTO keyring (fingerprint, seals) VALUES ($1, $2) ON CONFLICT DO NOTHING`, k.Fingerprint(), k.Seals()); err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
-	s, err := read(ctx, db, "") // another may have come first
-	if err != nil {
+	if s, err = read(ctx, db, ""); err != nil { // another may have come first
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
 	return bad, s.check(k, k.Has)
