@@ -4,29 +4,27 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/tenancy/rowid"
 )
 
-// Allowed says whether a certificate may be ordered for a host, for which account,
-// and if not, why: only for one whose ownership is verified, and whose DNS was not
-// seen to lead elsewhere. q is primecloud_gateway's.
-func (s *Service) Allowed(ctx context.Context, q pg.Querier, host string) (ok bool, account rowid.ID, reason string, err error) {
+// Allowed says for which account a certificate may be ordered for a host, and why it
+// may not, in a sentence, or "": only for a host whose ownership is verified, and whose
+// DNS was not seen to lead elsewhere. The error is that it is not known now. q is
+// primecloud_gateway's.
+func (s *Service) Allowed(ctx context.Context, q pg.Querier, host string) (account rowid.ID, refused string, err error) {
 	list, err := read(ctx, q, `host = $1 AND verified`, host)
 	switch {
 	case err != nil:
-		return false, account, "", err
+		return account, "", err
 	case len(list) == 0:
-		return false, account, fmt.Sprintf("%s is no verified domain.", host), nil
+		return account, fmt.Sprintf("%s is no verified domain.", host), nil
 	}
 	d := list[0]
-	switch d.dns.State {
-	case Missing, Wrong:
-		return false, d.account, d.dns.Reason, nil
+	if d.dns.State == Missing || d.dns.State == Wrong {
+		return d.account, d.dns.Reason, nil
 	}
-	return true, d.account, "", nil
+	return d.account, "", nil
 }
 
 // SetCertificate notes how the certificate of a verified host is, with a sentence to
@@ -39,15 +37,4 @@ func (s *Service) SetCertificate(ctx context.Context, q pg.Querier, host string,
 		err = ErrNoDomain
 	}
 	return err
-}
-
-// WithoutCertificate returns the hosts for which a certificate may be ordered and of
-// which none is known, those verified first coming first.
-func (s *Service) WithoutCertificate(ctx context.Context, q pg.Querier, most int) ([]string, error) {
-	rows, err := q.Query(ctx, `SELECT host FROM domains WHERE verified AND certificate IN ('none', 'failed') AND dns NOT IN ('missing', 'wrong')
-		ORDER BY verified_at LIMIT $1`, most)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }

@@ -8,9 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/primecloudpro/primecloud/domains"
 	"github.com/primecloudpro/primecloud/domains/dnslookup"
 	"github.com/primecloudpro/primecloud/domains/dnstest"
+	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/testenv"
 	"github.com/primecloudpro/primecloud/tenancy"
 	"github.com/primecloudpro/primecloud/tenancy/tenancytest"
@@ -26,6 +29,7 @@ type fixture struct {
 	dns     *dnstest.Server
 	service *domains.Service
 	a, b    *tenancy.Account
+	worker  *pgxpool.Pool
 
 	mu  sync.Mutex
 	now time.Time
@@ -42,7 +46,7 @@ func newFixture(t *testing.T, change ...func(*domains.Config)) *fixture {
 		c(&cfg)
 	}
 	f.service = domains.New(cfg)
-	f.a, f.b = f.Account("a"), f.Account("b")
+	f.a, f.b, f.worker = f.Account("a"), f.Account("b"), f.DB.Pool(t, pg.RoleWorker)
 	f.dns.Set(t, target, "A 192.0.2.1", "A 192.0.2.2", "AAAA 2001:db8::1")
 	return f
 }
@@ -132,12 +136,12 @@ func TestDomain_life(t *testing.T) {
 	f.dns.Set(t, d.Host, "CNAME "+target+".")
 	d = f.verify(d)
 	states("leads here", domains.Verified, domains.OK, domains.None, domains.Verified)
-	gateway := f.DB.Pool(t, "primecloud_gateway")
-	if ok, account, reason, err := f.service.Allowed(t.Context(), gateway, d.Host); !ok || account != f.a.ID || err != nil {
-		t.Errorf("no certificate is allowed: %v, %s, %v", account, reason, err)
+	gateway := f.DB.Pool(t, pg.RoleGateway)
+	if account, refused, err := f.service.Allowed(t.Context(), gateway, d.Host); refused != "" || account != f.a.ID || err != nil {
+		t.Errorf("no certificate is allowed: %v, %s, %v", account, refused, err)
 	}
-	if list, err := f.service.WithoutCertificate(t.Context(), gateway, 10); len(list) != 1 || err != nil {
-		t.Errorf("without a certificate: %v, %v", list, err)
+	if err := f.service.SetCertificate(t.Context(), gateway, "nobody.customer.test", domains.Active, ""); !errors.Is(err, domains.ErrNoDomain) {
+		t.Errorf("a certificate of nobody's host: %v", err)
 	}
 	for _, state := range []domains.State{domains.Issuing, domains.Failed, domains.Active, domains.Expiring} {
 		if err := f.service.SetCertificate(t.Context(), gateway, d.Host, state, "Because."); err != nil {
@@ -152,9 +156,6 @@ func TestDomain_life(t *testing.T) {
 		if d.Certificate.Reason != "Because." {
 			t.Errorf("reason %q", d.Certificate.Reason)
 		}
-	}
-	if list, err := f.service.WithoutCertificate(t.Context(), gateway, 10); len(list) != 0 || err != nil {
-		t.Errorf("without a certificate: %v, %v", list, err)
 	}
 }
 
@@ -191,9 +192,12 @@ func TestDomain_dns(t *testing.T) {
 			if d.Ownership.State != domains.Verified {
 				t.Errorf("the ownership is %s: it depends on where the host leads", d.Ownership.State)
 			}
-			ok, _, reason, err := f.service.Allowed(t.Context(), f.Owner, d.Host)
-			if should := c.want == domains.OK || c.want == domains.Proxied; ok != should || err != nil || !ok && reason != c.reason {
-				t.Errorf("a certificate is allowed: %v, because %q", ok, reason)
+			want := c.reason
+			if c.want == domains.OK || c.want == domains.Proxied {
+				want = ""
+			}
+			if _, refused, err := f.service.Allowed(t.Context(), f.Owner, d.Host); refused != want || err != nil {
+				t.Errorf("a certificate is refused because %q, %v, want %q", refused, err, want)
 			}
 		})
 	}

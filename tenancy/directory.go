@@ -82,6 +82,7 @@ type Directory struct {
 	strangers *lane
 	holders   *lane
 	ended     *endedKeys
+	proven    *provenHosts
 	sync      atomic.Pointer[syncState]
 	ready     chan struct{} // closed when the first connection listens
 
@@ -98,7 +99,7 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 		cfg:   cfg,
 		store: &Store{Keyring: cfg.Keyring},
 		ready: make(chan struct{}),
-		ended: newEndedKeys(),
+		ended: newEndedKeys(), proven: newProvenHosts(),
 	}
 	d.strangers = newLane("strangers", cfg.MaxStrangerLookups, strangerShares, cfg.LookupQueue, &d.crowded)
 	d.holders = newLane("holders", cfg.MaxHolderLookups, accountShares, cfg.LookupQueue, &d.crowded)

@@ -22,6 +22,7 @@ func (d *Directory) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	background.Go(func() { d.reapAbandoned(ctx) })
 	background.Go(func() { d.followEnded(ctx) })
+	background.Go(func() { d.followProven(ctx) })
 	defer background.Wait()
 	wait := firstWait
 	for ctx.Err() == nil {
@@ -82,7 +83,10 @@ func (d *Directory) connect(ctx context.Context) (conn *pgx.Conn, beat string, e
 	}
 	beat = "primecloud_beat_" + strings.ToLower(rand.Text())
 	now := time.Now()
-	if _, err = conn.Exec(ctx, `SELECT hear_changes(); LISTEN `+beat); err != nil {
+	if _, err = conn.Exec(ctx, `SELECT hear_changes(); LISTEN `+beat); err == nil {
+		err = d.proven.readAll(ctx, conn)
+	}
+	if err != nil {
 		_ = conn.PgConn().Conn().Close()
 		return nil, "", err
 	}
@@ -202,6 +206,7 @@ func (d *Directory) apply(payload string) {
 		d.names.invalidate(key)
 	case "domain":
 		d.domains.invalidate(key)
+		d.proven.heard(key)
 	case "account":
 		if id, err := ParseID(key); err == nil {
 			d.accounts.invalidate(string(id[:]))

@@ -101,7 +101,7 @@ func (b *bucketStat) Run(ctx context.Context, c *cli) error {
 		}
 		rows := [][]string{append([]string{"now"}, s.Now.Cells()...)}
 		if s.Last != nil {
-			rows = append(rows, append([]string{"sample of " + s.Last.MeasuredAt.UTC().Format(time.RFC3339)}, s.Last.Totals.Cells()...),
+			rows = append(rows, append([]string{"sample of " + s.Last.MeasuredAt.UTC().Format(time.RFC3339)}, s.Last.Cells()...),
 				append([]string{"difference"}, s.Difference.Cells()...))
 		}
 		return c.print(struct {

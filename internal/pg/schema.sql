@@ -1372,9 +1372,11 @@ CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.bucket_logging 
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.buckets FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
-CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.domains FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
+CREATE TRIGGER notify AFTER INSERT OR DELETE ON public.domains FOR EACH ROW EXECUTE FUNCTION public.notify_tenancy();
 
 CREATE TRIGGER notify AFTER INSERT OR DELETE OR UPDATE ON public.key_limits FOR EACH ROW EXECUTE FUNCTION public.notify_limits();
+
+CREATE TRIGGER notify_changed AFTER UPDATE ON public.domains FOR EACH ROW WHEN (((((old.host IS DISTINCT FROM new.host) OR (old.account_id IS DISTINCT FROM new.account_id)) OR (old.purpose IS DISTINCT FROM new.purpose)) OR (old.verified IS DISTINCT FROM new.verified))) EXECUTE FUNCTION public.notify_tenancy();
 
 CREATE TRIGGER only_grow BEFORE UPDATE ON public.usage_adjustments FOR EACH ROW WHEN (((((((((new.epoch IS DISTINCT FROM old.epoch) OR (new.account_id IS DISTINCT FROM old.account_id)) OR (new.bucket_id IS DISTINCT FROM old.bucket_id)) OR (new.key_id IS DISTINCT FROM old.key_id)) OR (new.class IS DISTINCT FROM old.class)) OR (new.hour IS DISTINCT FROM old.hour)) OR (new.seal_hour IS DISTINCT FROM old.seal_hour)) OR (new.requests < old.requests) OR (new.ingress_bytes < old.ingress_bytes) OR (new.egress_bytes < old.egress_bytes) OR (new.declared_ingress_bytes < old.declared_ingress_bytes) OR (new.declared_egress_bytes < old.declared_egress_bytes))) EXECUTE FUNCTION public.keep_usage_growing();
 

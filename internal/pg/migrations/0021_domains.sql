@@ -81,6 +81,11 @@ END
 $$;
 -- +goose StatementEnd
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON domains FOR EACH ROW EXECUTE FUNCTION guard_domain();
+-- Nodes hear of what they remember, not of each daily check.
+DROP TRIGGER notify ON domains;
+CREATE TRIGGER notify AFTER INSERT OR DELETE ON domains FOR EACH ROW EXECUTE FUNCTION notify_tenancy();
+CREATE TRIGGER notify_changed AFTER UPDATE ON domains FOR EACH ROW
+	WHEN ((OLD.host, OLD.account_id, OLD.purpose, OLD.verified) IS DISTINCT FROM (NEW.host, NEW.account_id, NEW.purpose, NEW.verified)) EXECUTE FUNCTION notify_tenancy();
 CREATE TRIGGER remove_domains AFTER UPDATE OF status ON accounts FOR EACH ROW
 	WHEN (NEW.status = 'closed' AND OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION remove_domains();
 ALTER FUNCTION guard_domain() OWNER TO primecloud_owner;
