@@ -35,7 +35,7 @@ func told(err error) error {
 	if err == nil {
 		return nil
 	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok && err.Error() == errors.Join(many.Unwrap()...).Error() { //nolint:errorlint // this very error, not one within
+	if many, ok := err.(interface{ Unwrap() []error }); ok && err.Error() == errors.Join(many.Unwrap()...).Error() {
 		var all []error
 		for _, one := range many.Unwrap() {
 			all = append(all, told(one))

@@ -203,7 +203,7 @@ func TestServe_warns(t *testing.T) {
 	if log := start(in.url("")); !strings.Contains(log, allRights) || !strings.Contains(log, "setting=database.url") {
 		t.Errorf("the owner as gateway: %s", log)
 	}
-	if err := os.Chmod(in.keyring, 0o644); err != nil { //nolint:gosec // the mistake
+	if err := os.Chmod(in.keyring, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if log := start(in.url("primecloud_gateway")); !strings.Contains(log, exposed) || !strings.Contains(log, "chmod 600 "+in.keyring) {

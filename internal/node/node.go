@@ -128,7 +128,7 @@ func (n *node) drain() {
 	n.log.Info("draining", "delay", n.cfg.DrainDelay, "timeout", n.cfg.DrainTimeout)
 	if gateway := n.gateway.Load(); gateway != nil {
 		gateway.Drain()
-		time.Sleep(n.cfg.DrainDelay) // as long as it is: a second signal ends the process
+		<-time.After(n.cfg.DrainDelay) // as long as it is: a second signal ends the process
 	}
 }
 

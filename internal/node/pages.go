@@ -23,14 +23,14 @@ func (n *node) startAdmin() error {
 	r := n.pages()
 	r.HandlerFunc(http.MethodGet, "/healthz", health.Live) // as it was called before /livez
 	r.HandlerFunc(http.MethodGet, "/debug/pprof/*name", profile)
-	return n.startPages("admin", "admin.addr", n.cfg.Admin.Addr, &n.addrs.Admin, &http.Server{Handler: r})
+	return n.startPages("admin", "admin.addr", n.cfg.Admin.Addr, &n.addrs.Admin, &http.Server{Handler: r, ReadHeaderTimeout: headTimeout})
 }
 
 // startHealth opens the listener for balancers and for who collects metrics. It may be on
 // the network: what it holds for those who ask is bounded.
 func (n *node) startHealth() error {
 	return n.startPages("health", "health.addr", n.cfg.Health.Addr, &n.addrs.Health, &http.Server{
-		Handler: n.pages(), WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: n.pages(), ReadHeaderTimeout: headTimeout, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	})
 }
 
@@ -55,6 +55,9 @@ func (n *node) health() health.Report {
 	return r
 }
 
+// headTimeout is how long the head of a request to an operator's page may take.
+const headTimeout = 10 * time.Second
+
 // healthConnections is how many the listener for balancers has at once: more wait.
 const healthConnections = 64
 
@@ -76,7 +79,6 @@ func (n *node) startPages(name, setting, addr string, bound *string, srv *http.S
 	if name == "health" {
 		l = netutil.LimitListener(l, healthConnections)
 	}
-	srv.ReadHeaderTimeout = 10 * time.Second
 	return n.services.Push(Background(name, func(ctx context.Context) error {
 		defer context.AfterFunc(ctx, func() { _ = srv.Close() })()
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -15,7 +15,7 @@ import (
 )
 
 // notURL does not quote the URL: what cannot be read may hold a password anywhere.
-const notURL = "it is not an address of PostgreSQL; write postgres://USER:PASSWORD@HOST/DATABASE"
+const notURL = "it is not an address of PostgreSQL; write postgres://USER:PASSWORD@HOST/DATABASE" //nolint:gosec // the form, and no password
 
 // unreachable says why nobody could connect, and what to do.
 func unreachable(cfg *pgx.ConnConfig, err error) error {

@@ -84,7 +84,7 @@ var invariants = []promise{
 		"./proxy", "TestDirectoryAway",
 		[]change{
 			{"proxy/s3err/errors.go", "{tenancy.ErrUnavailable, \"ServiceUnavailable\"}", "{tenancy.ErrUnavailable, \"InvalidAccessKeyId\"}"},
-			{"tenancy/loadingcache.go", "return zero, errors.Join(ErrUnavailable, err)", "return zero, errors.Join(t.absent, err)"},
+			{"tenancy/loadingcache.go", "return errors.Join(ErrUnavailable, err)", "return errors.Join(ErrKeyUnknown, err)"},
 			{"tenancy/loadingcache.go", "if e.err != nil && !errors.Is(e.err, t.absent) {", "if e.err != nil && t.absent == nil {"},
 		},
 	},
@@ -411,7 +411,7 @@ var invariants = []promise{
 		"./internal/node", "TestKeyring_wrongWhileItRuns",
 		[]change{
 			{"internal/node/worker.go", "if err := member.Report(ctx); err != nil {", "if err := member.Report(ctx); err != nil && ctx.Err() != nil {"},
-			{"internal/node/keyring.go", "if err := m.Problem(); err != nil {", "if err := m.Problem(); err != nil && false {"},
+			{"internal/node/keyring.go", "whether(m.Problem())", "whether(nil)"},
 			{"internal/secret/keyring.go", "case was.sealing().private != nil && next.sealing().private == nil:", "case false:"},
 			{"internal/node/keyring.go", "if err := m.Accepts(next); err != nil {", "if err := m.Accepts(next); err != nil && ctx.Err() != nil {"},
 		},

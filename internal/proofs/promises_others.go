@@ -10,7 +10,7 @@ var others = []promise{
 			{"tenancy/binding.go", "\tf.Add(\"account_id\", k.AccountID.String())\n", ""},
 			{"tenancy/binding.go", "\tf.Add(\"endpoints\", b.Endpoints...)\n", ""},
 			{"tenancy/store_key.go", "if err := s.checkKey(k, secret.Hash(sealed), binding); err != nil {", "if err := error(nil); err != nil {"},
-			{"internal/secret/binding.go", "if k.bound && !hmac.Equal(", "if k.bound && hmac.Equal(nil, binding) && !hmac.Equal("},
+			{"internal/secret/binding.go", "if k.Binding() && !hmac.Equal(", "if k.Binding() && hmac.Equal(nil, binding) && !hmac.Equal("},
 		},
 	},
 	{
@@ -76,7 +76,7 @@ var others = []promise{
 		"nodes behind a balancer that follows /readyz are restarted one after the other without a request that is refused or cut",
 		"./cmd/primecloud", "TestRollingRestart",
 		[]change{
-			{"internal/node/node.go", "time.Sleep(n.cfg.DrainDelay)", "time.Sleep(n.cfg.DrainDelay / 1000)"},
+			{"internal/node/node.go", "<-time.After(n.cfg.DrainDelay)", "<-time.After(n.cfg.DrainDelay / 1000)"},
 			{"internal/node/node.go", "\tn.services.Draining()\n", ""},
 			{"internal/node/gateway.go", "\t\t\tctx, done := context.WithTimeout(ctx, n.cfg.DrainTimeout)\n", "\t\t\tctx, done := context.WithTimeout(ctx, 0)\n"},
 		},

@@ -55,9 +55,9 @@ const (
 type Elsewhere uint8
 
 const (
-	// refusedElsewhere is for what would change what is done, or is no mistake
+	// The zero value refuses: what would change what is done, or is no mistake
 	// that a client may go on with: the source of a copy, a key.
-	refusedElsewhere Elsewhere = iota
+	_ Elsewhere = iota
 	// ignoredElsewhere is for what S3 reads over on operations that it has no
 	// meaning for: metadata with a GET, a storage class with a part.
 	ignoredElsewhere

@@ -103,8 +103,8 @@ type Operation struct {
 type Keys uint8
 
 const (
-	// allKeys: it is about the bucket as a whole, which is not for such a key.
-	allKeys Keys = iota
+	// The zero value: it is about the bucket as a whole, which is not for such a key.
+	_ Keys = iota
 	// NoKeys: it says and does nothing about any key.
 	NoKeys
 	// UnderPrefix: a listing of what is under its parameter prefix, which may not
