@@ -157,7 +157,7 @@ func RemoveBackend(ctx context.Context, q pg.Querier, name string) (b *Backend, 
 			return err
 		}
 		if b, _, _, err = scanBackend(tx.QueryRow(ctx, `SELECT `+backendColumns+` FROM backends WHERE name = $1`, name)); err != nil {
-			return fmt.Errorf("backend %s: %w", name, err)
+			return about(name, err)
 		}
 		tag, err := tx.Exec(ctx, `DELETE FROM backends WHERE id = $1 AND NOT (is_default AND EXISTS (SELECT FROM backends WHERE id <> $1))`, b.ID)
 		switch {

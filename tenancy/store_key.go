@@ -205,7 +205,7 @@ func DeleteKey(ctx context.Context, q pg.Querier, keyID string) (k *Key, err err
 		k, err = scanKey(tx.QueryRow(ctx, `SELECT `+keyColumns+` FROM access_keys WHERE key_id = $1 FOR UPDATE`, keyID))
 		switch {
 		case err != nil:
-			return fmt.Errorf("access key %s: %w", keyID, err)
+			return about(keyID, err)
 		case k.RevokedAt == nil:
 			return fmt.Errorf("access key %s still works: end it with `primecloud key revoke %s` first", keyID, keyID)
 		}

@@ -104,11 +104,11 @@ func TestDomain_commands(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	for _, c := range []struct{ args, want string }{
-		{"add acme x.customer.test", `missing flags: --purpose=PURPOSE`},
-		{"add acme x.customer.test --purpose mail", `A domain is for s3, website or portal, not for "mail".`},
+		{"add acme x.customer.test", "missing flags: --purpose=PURPOSE; `primecloud domain add --help` says what there is"},
+		{"add acme x.customer.test --purpose mail", `--purpose: there is no purpose "mail"; write s3, website or portal`},
 		{"add acme x.s3.platform.test --purpose s3", "x.s3.platform.test is a name of the platform itself; add a host of your own."},
 		{"add acme edge.platform.test --purpose s3", "edge.platform.test is a name of the platform itself; add a host of your own."},
-		{"add nobody x.customer.test --purpose s3", "tenancy: account unknown"},
+		{"add nobody x.customer.test --purpose s3", "there is no account \"nobody\"; `primecloud account list` shows those there are"},
 		{"show s3.customer.test", "2 accounts have claimed s3.customer.test and none has proven it: say which with --account"},
 		{"show nothing.customer.test", "no such domain: `primecloud domain list` shows those that there are"},
 		{"remove nothing.customer.test", "no such domain: `primecloud domain list` shows those that there are"},

@@ -392,9 +392,9 @@ func TestServe_wrongRole(t *testing.T) {
 	in := install(t)
 	gateway, worker := in.url(pg.RoleGateway), in.url(pg.RoleWorker)
 	for name, c := range map[string]struct{ roles, gateway, worker, says string }{
-		"the worker's for the gateway": {"gateway", worker, "", "database.url: pg: the database lets this login do too little: primecloud_worker lacks"},
-		"the gateway's for the worker": {"worker", "", gateway, "database.worker_url: pg: the database lets this login do too little: primecloud_gateway lacks"},
-		"the portal's":                 {"gateway", in.url(pg.RolePortal), "", "database.url: pg: the database lets this login do too little: primecloud_portal lacks"},
+		"the worker's for the gateway": {"gateway", worker, "", "database.url: the database lets this login do too little: primecloud_worker lacks"},
+		"the gateway's for the worker": {"worker", "", gateway, "database.worker_url: the database lets this login do too little: primecloud_gateway lacks"},
+		"the portal's":                 {"gateway", in.url(pg.RolePortal), "", "database.url: the database lets this login do too little: primecloud_portal lacks"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -53,7 +53,7 @@ func (c *cli) operator(ctx context.Context) (*operator, error) {
 		return nil, err
 	}
 	k, err := c.keyring()
-	if err == nil {
+	if err == nil && pg.CheckVersion(ctx, pool) == nil { // operate says what is wrong with the schema
 		err = keyring.Check(ctx, pool, k)
 	}
 	if err != nil {

@@ -193,7 +193,7 @@ func TestBackendRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.must("bucket", "create", "acme", "data")
-	for name, says := range map[string]string{"minio": "minio: buckets live on it", "nobody": "nobody: tenancy: backend unknown"} {
+	for name, says := range map[string]string{"minio": "minio: buckets live on it", "nobody": `there is no backend "nobody"`} {
 		if name == "minio" {
 			if code, out := in.exitCode("backend", "remove", name); code != 1 || !strings.Contains(out, "minio: new buckets are put there") {
 				t.Errorf("the default: %d, %s", code, out)

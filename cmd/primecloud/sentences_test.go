@@ -110,9 +110,9 @@ func newMistakes(t *testing.T) *mistakes {
 	m.taken = l.Addr().String()
 	folder := t.TempDir()
 	m.env = append(m.env, "PRIMECLOUD_DATABASE_URL="+m.url("primecloud_gateway"), "PRIMECLOUD_WORKER_DATABASE_URL="+m.url("primecloud_worker"),
-		"PRIMECLOUD_JOURNAL_DIR="+folder+"/journal", "PRIMECLOUD_ACCESS_LOG_DIR="+folder+"/log")
+		"PRIMECLOUD_DOMAINS_TARGET=edge.platform.test", "PRIMECLOUD_JOURNAL_DIR="+folder+"/journal", "PRIMECLOUD_ACCESS_LOG_DIR="+folder+"/log")
 	m.arguments = map[string]string{
-		"account": "acme", "name": "acme", "key-id": key.KeyID, "backend-bucket": "nowhere", "epoch": tenancy.NewID().String(), "file": folder + "/nowhere", "shell": "bash",
+		"account": "acme", "name": "acme", "key-id": key.KeyID, "backend-bucket": "nowhere", "epoch": tenancy.NewID().String(), "file": folder + "/nowhere", "shell": "bash", "host": "s3.customer.test",
 	}
 	return m
 }
@@ -152,6 +152,8 @@ func (m *mistakes) call(n *kong.Node) []string {
 		args = append(args, "--endpoints="+m.endpoint)
 	case "rates set":
 		args = append(args, "--currency=EUR", "--from="+time.Now().AddDate(0, 0, m.made).Format(time.DateOnly))
+	case "domain add":
+		args = append(args, "--purpose=s3")
 	case "usage sample":
 		args = append(args, "--account=acme")
 	}
@@ -212,10 +214,10 @@ func TestSentences_everyFlagAndArgument(t *testing.T) {
 				args[len(command)+i] = value
 				if text := m.fails(args); text != "" && text != without {
 					refused++
-					checkSentence(t, fmt.Sprintf("%q", args), text, value, "<"+p.Name+">", fmt.Sprintf("%q", value))
+					checkSentence(t, fmt.Sprintf("%q", args), text, value, "<"+p.Name+">", "the name of the "+p.Name, fmt.Sprintf("%q", value))
 				}
 			}
-			checkSentence(t, strings.Join(command, " "), m.fails(command), "<"+n.Positional[0].Name)
+			checkSentence(t, strings.Join(command, " "), m.fails(command), "<"+n.Positional[0].Name, "missing flags")
 		}
 		for _, extra := range []string{"--nonsense", "nonsense"} {
 			checkSentence(t, strings.Join(right, " ")+" "+extra, m.fails(append(right[:len(right):len(right)], extra)), extra)

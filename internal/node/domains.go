@@ -28,7 +28,7 @@ func (cfg *Config) DomainRules() (domains.Config, error) {
 	for _, text := range d.Addresses {
 		a, err := netip.ParseAddr(text)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("domains.addresses: %q is not an IP address", text))
+			errs = append(errs, fmt.Errorf("domains.addresses: %q is not an IP address; write one like 192.0.2.1", text))
 		}
 		rules.Addresses = append(rules.Addresses, a)
 	}
@@ -38,7 +38,7 @@ func (cfg *Config) DomainRules() (domains.Config, error) {
 		}
 	}
 	if d.Most <= 0 {
-		errs = append(errs, fmt.Errorf("domains.most: %d is no number of domains; it must be positive", d.Most))
+		errs = append(errs, fmt.Errorf("domains.most: %d is no number of domains; write 1 or more", d.Most))
 	}
 	return rules, errors.Join(errs...)
 }

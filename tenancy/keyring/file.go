@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/primecloudpro/primecloud/internal/disk"
+	"github.com/primecloudpro/primecloud/internal/finding"
 	"github.com/primecloudpro/primecloud/internal/secret"
 )
 
@@ -17,7 +18,7 @@ func (f File) Read() (*secret.Keyring, error) {
 	k, err := secret.ReadFile(string(f))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s: there is no such file; make a keyring with `primecloud secret generate %s`: %w", f, f, fs.ErrNotExist)
+		return nil, finding.Worded(err, fmt.Sprintf("there is no keyring file %q; name one that is there, or make it with `primecloud secret generate`", string(f)))
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", f, err)
 	}
