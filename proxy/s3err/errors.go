@@ -121,6 +121,7 @@ var sentinels = []struct {
 	{tenancy.ErrUnavailable, "ServiceUnavailable"},
 	{tenancy.ErrNotOpened, "ServiceUnavailable"}, // it may be good: the operator's to mend
 	{tenancy.ErrKeyUnknown, "InvalidAccessKeyId"},
+	{tenancy.ErrDomainNotS3, "MisdirectedRequest"},
 	{tenancy.ErrKeyRetired, "InvalidAccessKeyId"},
 	{tenancy.ErrKeyExists, "OperationAborted"},
 	{tenancy.ErrAccountUnknown, "AccountProblem"},
