@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/primecloudpro/primecloud/internal/secret"
-	"github.com/primecloudpro/primecloud/tenancy"
 	"github.com/primecloudpro/primecloud/tenancy/keyring"
 )
 
@@ -75,9 +75,7 @@ func (s *secretRotate) Run(ctx context.Context, c *cli) error {
 		if done == nil {
 			return err
 		}
-		for _, note := range done.Notes(s.File) {
-			fmt.Fprintln(c.err, note)
-		}
+		fmt.Fprintln(c.err, strings.Join(done.Notes(s.File), "\n"))
 		return errors.Join(c.print(done, "KEY MOVED SKIPPED SILENT", [][]string{{done.Key, fmt.Sprint(done.Moved), fmt.Sprint(len(done.Skipped)), fmt.Sprint(len(done.Silent))}}), err)
 	})
 }
@@ -104,11 +102,8 @@ func (s *secretAdopt) Run(ctx context.Context, c *cli) error {
 	}
 	return c.withPool(ctx, func(pool *pgxpool.Pool) error {
 		bad, err := keyring.Adopt(ctx, pool, k, true)
-		switch {
-		case err != nil:
+		if err != nil && len(bad) == 0 {
 			return err
-		case len(bad) > 0:
-			err = &tenancy.SkippedError{Rows: bad}
 		}
 		return errors.Join(c.print(map[string]any{"fingerprint": k.Fingerprint(), "not_opened": bad}, "FINGERPRINT NOT_OPENED", [][]string{{k.Fingerprint(), fmt.Sprint(len(bad))}}), err)
 	})

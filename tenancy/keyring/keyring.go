@@ -90,7 +90,7 @@ func Check(ctx context.Context, db pg.Querier, k *secret.Keyring) error {
 
 // Adopt makes a keyring that of an installation which knows none. When it opens some
 // secrets and not others it is refused, unless anyway: then those it does not open are
-// returned by name. One that opens none of several is never taken.
+// returned by name, with a *tenancy.SkippedError. One that opens none of several is never taken.
 func Adopt(ctx context.Context, db pg.Querier, k *secret.Keyring, anyway bool) (bad []string, err error) {
 	s, err := read(ctx, db, "")
 	if err != nil {
@@ -114,7 +114,10 @@ func Adopt(ctx context.Context, db pg.Querier, k *secret.Keyring, anyway bool) (
 	if s, err = read(ctx, db, ""); err != nil { // another may have come first
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
-	return bad, s.check(k, k.Has)
+	if err := s.check(k, k.Has); err != nil || len(bad) == 0 {
+		return nil, err
+	}
+	return bad, &tenancy.SkippedError{Rows: bad}
 }
 
 // mostNames is how many names a sentence has.
