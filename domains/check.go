@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/primecloudpro/primecloud/domains/dnslookup"
+	"github.com/primecloudpro/primecloud/internal/finding"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/tenancy/rowid"
 )
@@ -207,10 +208,13 @@ func (s *Service) judge(host string, found []dnslookup.Record, expected []netip.
 	case len(foreign) == 0:
 		return OK, "The address records are those of the platform."
 	case behind:
-		return Proxied, fmt.Sprintf("%s are addresses of Cloudflare's proxy: set the record to \"DNS only\", or certificates cannot be issued and clients are cut off.", strings.Join(foreign, ", "))
+		return Proxied, fmt.Sprintf("%s are addresses of Cloudflare's proxy: set the record to \"DNS only\", or certificates cannot be issued and clients are cut off.", finding.Some(foreign, maxNamed))
 	}
-	return Wrong, fmt.Sprintf("%s: no such address is the platform's; make the CNAME record to %s in place of address records, or correct them.", strings.Join(foreign, ", "), target)
+	return Wrong, fmt.Sprintf("%s: no such address is the platform's; make the CNAME record to %s in place of address records, or correct them.", finding.Some(foreign, maxNamed), target)
 }
+
+// maxNamed is how many addresses a sentence has.
+const maxNamed = 5
 
 // schedule says when to look again: soon while somebody waits for it. A tenth more or
 // less spreads what began together.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/primecloudpro/primecloud/domains/dnslookup"
@@ -33,7 +32,7 @@ func (s *Service) Claim(ctx context.Context, q pg.Querier, account *tenancy.Acco
 	}
 	var of *string
 	switch {
-	case !slices.Contains([]Purpose{S3, Website, Portal}, purpose):
+	case new(Purpose).UnmarshalText([]byte(purpose)) != nil:
 		return refuse("A domain is for s3, website or portal, not for %q.", purpose)
 	case purpose == Website && bucket == "":
 		return refuse("A website is a bucket: name it.")

@@ -11,6 +11,7 @@ package domains
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -30,6 +31,15 @@ const (
 	Website Purpose = "website" // one bucket, at the root
 	Portal  Purpose = "portal"
 )
+
+// UnmarshalText refuses what is none of them.
+func (p *Purpose) UnmarshalText(text []byte) error {
+	switch *p = Purpose(text); *p {
+	case S3, Website, Portal:
+		return nil
+	}
+	return fmt.Errorf("there is no purpose %q; write s3, website or portal", text)
+}
 
 // States of a part of a domain.
 type State string

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -245,6 +246,39 @@ func TestDomain_proof(t *testing.T) {
 		f.dns.Set(t, name, c.records...)
 		if d = f.verify(d); d.Ownership.State != c.want || d.Ownership.Reason != c.reason || len(d.Ownership.Found) != len(c.records) {
 			t.Errorf("%v: %s: %s, found %v", c.records, d.Ownership.State, d.Ownership.Reason, d.Ownership.Found)
+		}
+	}
+}
+
+// Who owns a zone answers what he likes: the proof is found wherever it stands, and of
+// the rest no more is kept than people read.
+func TestDomain_muchFound(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	d := f.claim(f.a, "s3.customer.test")
+	var proofs, addresses []string
+	for i := range 100 {
+		proofs = append(proofs, fmt.Sprintf("TXT %q %q", fmt.Sprint(i, strings.Repeat("x", 200)), strings.Repeat("y", 200)))
+		addresses = append(addresses, fmt.Sprintf("A 198.51.100.%d", i))
+	}
+	f.dns.Set(t, "_primecloud.s3.customer.test", append(proofs, "TXT "+d.Records[0].Value)...)
+	f.dns.Set(t, d.Host, addresses...)
+	d = f.verify(d)
+	if d.Ownership.State != domains.Verified || d.DNS.State != domains.Wrong {
+		t.Errorf("%+v, %+v", d.Ownership, d.DNS)
+	}
+	const want = "198.51.100.0, 198.51.100.1, 198.51.100.2, 198.51.100.3, 198.51.100.4 and 95 more: no such address is the platform's; "
+	if !strings.HasPrefix(d.DNS.Reason, want) {
+		t.Errorf("%s, want %s", d.DNS.Reason, want)
+	}
+	for what, found := range map[string][]dnslookup.Record{"proof": d.Ownership.Found, "route": d.DNS.Found} {
+		if len(found) != 20 {
+			t.Errorf("%s: %d records are kept, want 20", what, len(found))
+		}
+		for _, r := range found {
+			if len(r.Value) > 303 {
+				t.Errorf("%s: %d bytes of a record are kept", what, len(r.Value))
+			}
 		}
 	}
 }

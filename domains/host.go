@@ -27,7 +27,7 @@ func canonicalHost(written string) (string, error) {
 	name := strings.TrimSuffix(strings.TrimSpace(written), ".")
 	switch {
 	case name == "":
-		return refuse("Write the name of the host, such as s3.example.com.")
+		return refuse("%q is not the name of a host; write one, such as s3.example.com.", written)
 	case strings.Contains(name, "*"):
 		return refuse("%q has a wildcard; add each host by its own name, such as s3.example.com.", written)
 	case strings.ContainsAny(name, "/@?#[]") || isAddress(name):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -103,12 +104,23 @@ func (d *row) write(ctx context.Context, q pg.Querier) error {
 	return refused(err, d.host)
 }
 
-// records are never null in the database.
-func records(list []dnslookup.Record) []dnslookup.Record {
-	if list == nil {
-		return []dnslookup.Record{}
+// maxFound and maxValue bound what is kept of an answer: who owns a zone answers what
+// he likes, up to 64 KiB, and people read what is kept.
+const (
+	maxFound = 20
+	maxValue = 300
+)
+
+// records are what is kept of those that were found, and never null.
+func records(found []dnslookup.Record) []dnslookup.Record {
+	kept := make([]dnslookup.Record, 0, min(len(found), maxFound))
+	for _, r := range found[:min(len(found), maxFound)] {
+		if len(r.Value) > maxValue {
+			r.Value = strings.ToValidUTF8(r.Value[:maxValue], "") + "…"
+		}
+		kept = append(kept, r)
 	}
-	return list
+	return kept
 }
 
 // dueIDs are the claims whose check is due, those that wait longest first.

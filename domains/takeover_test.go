@@ -27,8 +27,8 @@ func TestClaim_refusedNames(t *testing.T) {
 		cyrillic    = " is written in Cyrillic letters that look like Latin ones, as names are that are to be taken for others."
 	)
 	for host, want := range map[string]string{
-		"":  "Write the name of the host, such as s3.example.com.",
-		".": "Write the name of the host, such as s3.example.com.",
+		"":  `"" is not the name of a host; write one, such as s3.example.com.`,
+		".": `"." is not the name of a host; write one, such as s3.example.com.`,
 
 		"*.customer.test":       `"*.customer.test"` + hasWildcard,
 		"s3.*.customer.test":    `"s3.*.customer.test"` + hasWildcard,

@@ -47,24 +47,11 @@ func (c *cli) domains(ctx context.Context, account string, f func(*pgxpool.Pool,
 	})
 }
 
-// purpose is a domains.Purpose on the command line.
-type purpose domains.Purpose
-
-// UnmarshalText refuses what is none.
-func (p *purpose) UnmarshalText(text []byte) error {
-	*p = purpose(text)
-	switch domains.Purpose(text) {
-	case domains.S3, domains.Website, domains.Portal:
-		return nil
-	}
-	return fmt.Errorf("there is no purpose %q; write s3, website or portal", text)
-}
-
 type domainAdd struct {
-	Account string  `arg:"" help:"The account's name."`
-	Host    string  `arg:"" help:"The host, such as s3.example.com."`
-	Purpose purpose `required:"" help:"What it is for: s3, website or portal. This version serves s3 alone."`
-	Bucket  string  `help:"The bucket that a website is."`
+	Account string          `arg:"" help:"The account's name."`
+	Host    string          `arg:"" help:"The host, such as s3.example.com."`
+	Purpose domains.Purpose `required:"" help:"What it is for: s3, website or portal. This version serves s3 alone."`
+	Bucket  string          `help:"The bucket that a website is."`
 }
 
 func (d *domainAdd) Run(ctx context.Context, c *cli) error {
@@ -73,7 +60,7 @@ func (d *domainAdd) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		added, err := s.Claim(ctx, pool, account, d.Host, domains.Purpose(d.Purpose), d.Bucket)
+		added, err := s.Claim(ctx, pool, account, d.Host, d.Purpose, d.Bucket)
 		if err != nil {
 			return err
 		}

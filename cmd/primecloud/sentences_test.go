@@ -214,10 +214,10 @@ func TestSentences_everyFlagAndArgument(t *testing.T) {
 				args[len(command)+i] = value
 				if text := m.fails(args); text != "" && text != without {
 					refused++
-					checkSentence(t, fmt.Sprintf("%q", args), text, value, "<"+p.Name+">", "the name of the "+p.Name, fmt.Sprintf("%q", value))
+					checkSentence(t, fmt.Sprintf("%q", args), text, value, "<"+p.Name+">", fmt.Sprintf("%q", value))
 				}
 			}
-			checkSentence(t, strings.Join(command, " "), m.fails(command), "<"+n.Positional[0].Name, "missing flags")
+			checkSentence(t, strings.Join(command, " "), m.fails(withoutPlaces(command, right, len(n.Positional))), "<"+n.Positional[0].Name)
 		}
 		for _, extra := range []string{"--nonsense", "nonsense"} {
 			checkSentence(t, strings.Join(right, " ")+" "+extra, m.fails(append(right[:len(right):len(right)], extra)), extra)
@@ -227,6 +227,11 @@ func TestSentences_everyFlagAndArgument(t *testing.T) {
 	if refused < tried/2 {
 		t.Errorf("%d of %d wrong values were refused: the test looks at too little", refused, tried)
 	}
+}
+
+// withoutPlaces is a right call without its arguments, with its flags.
+func withoutPlaces(command, right []string, places int) []string {
+	return append(append([]string{}, command...), right[len(command)+places:]...)
 }
 
 // valuesFor are wrong values for a flag or an argument: fewer for a text.

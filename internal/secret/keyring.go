@@ -249,7 +249,11 @@ func ReadFile(name string) (*Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the keyring %q cannot be read (%w); name its file, or make one with `primecloud secret generate`", name, err)
 	}
-	return Parse(text)
+	k, err := Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return k, nil
 }
 
 // Parse reads a keyring's text form. Its errors name lines, never contents.

@@ -1,12 +1,7 @@
 package keyring
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-
 	"github.com/primecloudpro/primecloud/internal/disk"
-	"github.com/primecloudpro/primecloud/internal/finding"
 	"github.com/primecloudpro/primecloud/internal/secret"
 )
 
@@ -14,16 +9,7 @@ import (
 type File string
 
 // Read reads the keyring.
-func (f File) Read() (*secret.Keyring, error) {
-	k, err := secret.ReadFile(string(f))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, finding.Worded(err, fmt.Sprintf("there is no keyring file %q; name one that is there, or make it with `primecloud secret generate`", string(f)))
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", f, err)
-	}
-	return k, nil
-}
+func (f File) Read() (*secret.Keyring, error) { return secret.ReadFile(string(f)) }
 
 // Create makes the file, which must not be there.
 func (f File) Create(k *secret.Keyring) error { return f.put(k, disk.CreateFile) }

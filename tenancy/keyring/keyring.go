@@ -11,11 +11,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/primecloudpro/primecloud/internal/finding"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -106,7 +106,7 @@ func Adopt(ctx context.Context, db pg.Querier, k *secret.Keyring, anyway bool) (
 	case len(bad) > 0 && good == 0:
 		return nil, wrong("keyring: it opens none of the %d secrets of this database; set PRIMECLOUD_KEYRING_FILE to the keyring that they were made with", len(bad))
 	case len(bad) > 0 && !anyway:
-		return nil, wrong("keyring: it opens %d secrets of this database and does not open those of %s; use the keyring that opens all, or, if this one is right, run `primecloud secret adopt FILE`", good, some(bad))
+		return nil, wrong("keyring: it opens %d secrets of this database and does not open those of %s; use the keyring that opens all, or, if this one is right, run `primecloud secret adopt FILE`", good, finding.Some(bad, mostNames))
 	}
 	if _, err := db.Exec(ctx, `INSERT INTO keyring (fingerprint, seals) VALUES ($1, $2) ON CONFLICT DO NOTHING`, k.Fingerprint(), k.Seals()); err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
@@ -122,10 +122,3 @@ func Adopt(ctx context.Context, db pg.Querier, k *secret.Keyring, anyway bool) (
 
 // mostNames is how many names a sentence has.
 const mostNames = 10
-
-func some(names []string) string {
-	if n := len(names) - mostNames; n > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNames], ", "), n)
-	}
-	return strings.Join(names, ", ")
-}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/primecloudpro/primecloud/internal/finding"
 	"github.com/primecloudpro/primecloud/internal/pg"
 	"github.com/primecloudpro/primecloud/internal/secret"
 	"github.com/primecloudpro/primecloud/tenancy"
@@ -148,7 +149,7 @@ func promote(ctx context.Context, db pg.Querier, f File) (k *secret.Keyring, sil
 		}
 		var late []string
 		if late, silent = without(all, func(h *Holder) bool { return h.has(wanted) }); len(late) > 0 {
-			return fmt.Errorf("keyring: the key %s cannot seal yet, since %s would open nothing that is sealed with it; give the keyring to each, wait until `primecloud secret status` shows the key there, or stop it", wanted[0], some(late))
+			return fmt.Errorf("keyring: the key %s cannot seal yet, since %s would open nothing that is sealed with it; give the keyring to each, wait until `primecloud secret status` shows the key there, or stop it", wanted[0], finding.Some(late, mostNames))
 		}
 		_, err = tx.Exec(ctx, `UPDATE keyring SET seals = $1, since = now()`, wanted[0])
 		return err
@@ -179,13 +180,13 @@ func Retire(ctx context.Context, db pg.Querier, f File) (moved int, err error) {
 		return 0, err
 	}
 	if late, _ := without(all, func(h *Holder) bool { return h.Seals == k.Seals() }); len(late) > 0 {
-		return 0, fmt.Errorf("keyring: %s would seal with a key that is to go; give the keyring to each, or stop it", some(late))
+		return 0, fmt.Errorf("keyring: %s would seal with a key that is to go; give the keyring to each, or stop it", finding.Some(late, mostNames))
 	}
 	var skipped *tenancy.SkippedError
 	if moved, err = (&tenancy.Store{Keyring: k}).RewrapSecrets(ctx, db, nil); errors.As(err, &skipped) {
 		if len(skipped.Needed) > 0 {
 			return moved, fmt.Errorf("keyring: the older keys cannot go, since the secrets of %s are sealed with them and were not moved: the rows were changed by somebody without the keyring; "+
-				"put them back as they were, or end them with `primecloud key revoke` or `primecloud backend remove`", some(skipped.Needed))
+				"put them back as they were, or end them with `primecloud key revoke` or `primecloud backend remove`", finding.Some(skipped.Needed, mostNames))
 		}
 	} else if err != nil {
 		return moved, err
