@@ -23,13 +23,13 @@ func (n *node) startAdmin() error {
 	r := n.pages()
 	r.HandlerFunc(http.MethodGet, "/healthz", health.Live) // as it was called before /livez
 	r.HandlerFunc(http.MethodGet, "/debug/pprof/*name", profile)
-	return n.startPages("admin", "admin.addr", n.cfg.Admin.Addr, &n.addrs.Admin, &http.Server{Handler: r, ReadHeaderTimeout: headTimeout})
+	return n.startPages("admin", "admin.addr", n.cfg.Admin.Addr, &n.addrs.Admin, 0, &http.Server{Handler: r, ReadHeaderTimeout: headTimeout})
 }
 
 // startHealth opens the listener for balancers and for who collects metrics. It may be on
 // the network: what it holds for those who ask is bounded.
 func (n *node) startHealth() error {
-	return n.startPages("health", "health.addr", n.cfg.Health.Addr, &n.addrs.Health, &http.Server{
+	return n.startPages("health", "health.addr", n.cfg.Health.Addr, &n.addrs.Health, healthConnections, &http.Server{
 		Handler: n.pages(), ReadHeaderTimeout: headTimeout, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	})
 }
@@ -61,8 +61,9 @@ const headTimeout = 10 * time.Second
 // healthConnections is how many the listener for balancers has at once: more wait.
 const healthConnections = 64
 
-// startPages serves srv on the address of a setting, unless that is empty.
-func (n *node) startPages(name, setting, addr string, bound *string, srv *http.Server) error {
+// startPages serves srv on the address of a setting, unless that is empty, to so many
+// connections at once; 0: any number.
+func (n *node) startPages(name, setting, addr string, bound *string, connections int, srv *http.Server) error {
 	if addr == "" {
 		return nil
 	}
@@ -76,8 +77,8 @@ func (n *node) startPages(name, setting, addr string, bound *string, srv *http.S
 	})
 	n.registry.MustRegister(acceptErrors)
 	l = listen.Retry(l, n.log, acceptErrors.Inc)
-	if name == "health" {
-		l = netutil.LimitListener(l, healthConnections)
+	if connections > 0 {
+		l = netutil.LimitListener(l, connections)
 	}
 	return n.services.Push(Background(name, func(ctx context.Context) error {
 		defer context.AfterFunc(ctx, func() { _ = srv.Close() })()

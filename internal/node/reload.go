@@ -12,8 +12,9 @@ import (
 	"github.com/primecloudpro/primecloud/internal/settings"
 )
 
-// reloadable are the settings that a process takes up while it runs.
-var reloadable = []string{"keyring", "log.level", "s3.trusted_proxies", "tls.cert", "tls.key"}
+// reloadable are the settings that a process takes up while it runs, here; the keyring
+// is a source of its own, which says itself what became of it.
+var reloadable = []string{"log.level", "s3.trusted_proxies", "tls.cert", "tls.key"}
 
 // watchSettings makes the process take up settings that are read again. It comes before
 // all other sources, since settings name their files.
@@ -38,7 +39,7 @@ func (n *node) watchSettings() {
 			apply(next)
 		}
 		changed := slices.DeleteFunc(settings.Differ(&applied, &next), func(path string) bool { return !slices.Contains(reloadable, path) })
-		restart := slices.DeleteFunc(settings.Differ(&began, &next), func(path string) bool { return slices.Contains(reloadable, path) })
+		restart := slices.DeleteFunc(settings.Differ(&began, &next), func(path string) bool { return path == "keyring" || slices.Contains(reloadable, path) })
 		applied = next
 		if len(changed) > 0 {
 			n.log.Info("settings have changed", "settings", strings.Join(changed, ", "))
