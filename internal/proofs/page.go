@@ -32,13 +32,17 @@ func write(page string) error {
 func table(s seen) string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "%s\n\n", seenLine(s))
-	t.WriteString("| Page | Part | Promise | Held by | Each of these made it fail |\n|---|---|---|---|---|\n")
+	t.WriteString("| Page | Part | Promise | Held by | Each of these made it fail; † was not tried since it was written |\n|---|---|---|---|---|\n")
 	cell := strings.NewReplacer("|", `\|`, "\n", " ")
 	for i := range promises {
 		p := &promises[i]
 		var changes []string
 		for j := range p.changes {
-			changes = append(changes, cell.Replace(p.changes[j].short()))
+			text := cell.Replace(p.changes[j].short())
+			if _, ok := s[p.key(&p.changes[j])]; !ok {
+				text = "† " + text
+			}
+			changes = append(changes, text)
 		}
 		tests := strings.ReplaceAll(p.tests, "|", "`, `")
 		fmt.Fprintf(&t, "| %s | %s | %s | `%s` | %s |\n", p.page, p.part, cell.Replace(p.text), tests, strings.Join(changes, "; "))
